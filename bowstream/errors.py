@@ -1,0 +1,31 @@
+"""What can go wrong, as a tree.
+
+    BowstreamError
+    ├── AudioError     a file or stream that cannot be heard
+    ├── DeviceError    a microphone that cannot be opened, or went away
+    ├── BundleError    a model bundle that is damaged, tampered with or foreign
+    └── UsageError     an argument or setting that makes no sense
+
+Every message says what was wanted, what was found and what to do, in one line:
+the command line prints it as it is and exits with status 1 (2 for `UsageError`).
+"""
+
+
+class BowstreamError(Exception):
+    """Base of everything that bowstream raises on purpose."""
+
+
+class AudioError(BowstreamError):
+    """A file or stream is unreadable, empty, truncated or not finite."""
+
+
+class DeviceError(BowstreamError):
+    """No such microphone, or PortAudio is missing, refuses or lost it."""
+
+
+class BundleError(BowstreamError):
+    """A bundle's files, hashes or probe are not what its description says."""
+
+
+class UsageError(BowstreamError):
+    """An argument or setting is out of range or contradicts another."""

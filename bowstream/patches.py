@@ -1,0 +1,81 @@
+"""The four families of patches that a second of log-mel is cut into (paper, III-A.1–4).
+
+Letters: `N` columns (or windows), `T` frames, `M` mel bands. Patches are adjacent and none
+overlaps. `pat` and `env` lie inside one column; `fenv` and `o` look at the whole window.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from .frontend import Float32, FrontEnd
+
+PATCH_BANDS = 8
+O_FRAMES = 10
+
+FAMILIES = ("pat", "fenv", "env", "o")
+
+
+def input_sizes(front_end: FrontEnd) -> dict[str, int]:
+    """Values in a patch of each family: pat 80, fenv 800, env 960, o 80."""
+    return {
+        "pat": PATCH_BANDS * front_end.frames_per_column,
+        "fenv": PATCH_BANDS * front_end.frames_per_window,
+        "env": front_end.n_mels * front_end.frames_per_column,
+        "o": PATCH_BANDS * O_FRAMES,
+    }
+
+
+def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
+    """Patches of each family in a window: pat 120, fenv 12, env 10, o 1; 143 together."""
+    bands = front_end.n_mels // PATCH_BANDS
+    return {
+        "pat": bands * front_end.columns_per_window,
+        "fenv": bands,
+        "env": front_end.columns_per_window,
+        "o": 1,
+    }
+
+
+def cut_pat(columns: Float32) -> Float32:
+    """Spectral patches, 8 bands × 10 frames: (N, 10, M) -> (N, 12, 80)."""
+    count, frames, n_mels = columns.shape
+    grid = columns.reshape(count, frames, n_mels // PATCH_BANDS, PATCH_BANDS)
+    return grid.transpose(0, 2, 1, 3).reshape(count, n_mels // PATCH_BANDS, frames * PATCH_BANDS)
+
+
+def cut_env(columns: Float32) -> Float32:
+    """Spectral envelopes, all bands × 10 frames: (N, 10, M) -> (N, 1, 960)."""
+    return columns.reshape(len(columns), 1, -1)
+
+
+def cut_fenv(windows: Float32) -> Float32:
+    """Frequency-band envelopes, 8 bands × 100 frames: (N, 100, M) -> (N, 12, 800)."""
+    return cut_pat(windows)
+
+
+def cut_o(windows: Float32) -> Float32:
+    """Whole spectrograms, resized bicubically to 8 bands × 10 frames: (N, 100, M) -> (N, 1, 80)."""
+    _, frames, n_mels = windows.shape
+    small = np.matmul(bicubic(frames, O_FRAMES) @ windows, bicubic(n_mels, PATCH_BANDS).T)  # (N, 10, 8)
+    patches: Float32 = small.reshape(len(windows), 1, -1)
+    return patches
+
+
+@lru_cache
+def bicubic(n_in: int, n_out: int) -> Float32:
+    """Weights of an antialiased bicubic resize, float32 [shape=(n_out, n_in)], rows summing to 1.
+
+    Source: R. Keys, "Cubic convolution interpolation", 1981 (a = -1/2), widened by the ratio of sizes
+    as Pillow's and TensorFlow's antialiased resizes do.
+    """
+    ratio = n_in / n_out
+    centres = (np.arange(n_out) + 0.5) * ratio - 0.5
+    x = np.abs(np.arange(n_in) - centres[:, None]) / max(ratio, 1.0)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1.0
+    far = -0.5 * x**3 + 2.5 * x**2 - 4.0 * x + 2.0
+    weights = np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+    normalised: Float32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised

@@ -1,0 +1,103 @@
+"""Read this first: the whole method.
+
+    samples ─► log-mel ─► level ─► patches ─► encoders ─► nearest centroids ─► counts ─► head ─► scores
+
+Source: P. Verma, "Good Embeddings with Statistics are Enough", 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bundle import Bundle
+from .codebook import Codes
+from .coder import Coder
+from .frontend import Float32, LogMel
+from .level import Level
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What was heard in one window.
+
+    end : sample at which the window ends, at the front end's rate
+    scores : float32 [shape=(C,)], 0 … 1, in the order of the bundle's tags
+    codes : int [shape=(143,)], the window's codes, each offset by its family's place in the counts
+    """
+
+    end: int
+    scores: Float32
+    codes: Codes
+
+
+class Tagger:
+    """Names the sounds of a stream; a file is a stream that never waits.
+
+    State is the log-mel's tail, the level's peaks and the coder's window. The scores depend on the
+    samples alone, not on how many are pushed at a time.
+
+    Parameters
+    ----------
+    bundle : a loaded model bundle
+    hop_columns : columns (of 100 ms) between two scores, 1 … 10
+    """
+
+    def __init__(self, bundle: Bundle, hop_columns: int = 10) -> None:
+        self.bundle = bundle
+        self.front_end = bundle.front_end
+        self.log_mel = LogMel(bundle.front_end)
+        self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
+        self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
+        self.position = 0
+
+    def reset(self) -> None:
+        """Begin a new stream at sample 0."""
+        self.position = 0
+        self._forget()
+
+    def gap(self, samples: int) -> None:
+        """Step over lost samples: no window reaches across them."""
+        self.position += samples
+        self._forget()
+
+    def _forget(self) -> None:
+        self.log_mel.reset()
+        if self.level:
+            self.level.reset()
+        self.coder.reset()
+
+    def push(self, samples: Float32) -> list[Tags]:
+        """Hear the next whole columns and return a `Tags` for each window that they complete.
+
+        Parameters
+        ----------
+        samples : float32 [shape=(columns * 1600,)], in -1 … 1, 16 kHz mono
+
+        Raises
+        ------
+        ValueError
+            If the samples are not float32 or not whole columns.
+        """
+        log_mel = self.log_mel.push(samples)
+        if self.level:
+            log_mel = self.level.push(log_mel)
+        ends = self._ends(len(samples) // self.front_end.column_length)
+        codes = self.coder.push(log_mel)
+        self.position += len(samples)
+        scores = self.bundle.scores(self.coder.counts(codes))
+        return [Tags(end, *heard) for end, heard in zip(ends, zip(scores, codes))]
+
+    def flush(self) -> list[Tags]:
+        """Hear as much silence as completes the window that has been begun, if any, and return its `Tags`."""
+        if not self.coder.columns_since_window:
+            return []
+        silence = self.coder.columns_until_window * self.front_end.column_length
+        return self.push(np.zeros(silence, np.float32))
+
+    def _ends(self, columns: int) -> range:
+        """Positions at which the next columns complete windows."""
+        length = self.front_end.column_length
+        first = self.position + self.coder.columns_until_window * length
+        return range(first, self.position + columns * length + 1, self.coder.hop_columns * length)
