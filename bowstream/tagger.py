@@ -35,7 +35,8 @@ class Tags:
 class Tagger:
     """Names the sounds of a stream; a file is a stream that never waits.
 
-    State is the log-mel's tail, the level's peaks and the coder's window. The scores depend on the
+    State is the log-mel's tail, the level's peaks and the coder's window; `newest_log_mel` is what the
+    encoders saw of the last push, for whoever draws it. The scores depend on the
     samples alone, not on how many are pushed at a time.
 
     Parameters
@@ -51,6 +52,7 @@ class Tagger:
         self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
         self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
         self.position = 0
+        self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
 
     def reset(self) -> None:
         """Begin a new stream at sample 0."""
@@ -83,6 +85,7 @@ class Tagger:
         log_mel = self.log_mel.push(samples)
         if self.level:
             log_mel = self.level.push(log_mel)
+        self.newest_log_mel = log_mel
         ends = self._ends(len(samples) // self.front_end.column_length)
         codes = self.coder.push(log_mel)
         self.position += len(samples)

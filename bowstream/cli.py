@@ -1,0 +1,134 @@
+"""The command line: parses, calls, and maps errors to exit codes. Imports nothing heavy until a verb runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .errors import BowstreamError, UsageError
+
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
+def hop(text: str) -> int:
+    """Read a hop in seconds and return it in columns of 0.1 s."""
+    columns = float(text) * 10.0
+    if not 0.999 < columns < 10.001 or abs(columns - round(columns)) > 1e-6:
+        raise argparse.ArgumentTypeError(f"wanted 0.1, 0.2, … 1.0 seconds, got {text}")
+    return round(columns)
+
+
+def hold(text: str) -> float:
+    """Read a hold time in seconds."""
+    seconds = float(text)
+    if not 0.0 <= seconds <= 3600.0:
+        raise argparse.ArgumentTypeError(f"wanted 0 … 3600 seconds, got {text}")
+    return seconds
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs; each names the function that carries it out."""
+    parser = Parser(prog="bowstream", description="Listens to a microphone and names the sounds, live.")
+    parser.add_argument("--version", action="store_true", help="print the version and the runtime, and exit")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+
+    common = Parser(add_help=False)
+    common.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
+    common.add_argument(
+        "--hop", type=hop, default=10, metavar="SECONDS", help="time between two scores, 0.1 … 1.0 (default: 1.0)"
+    )
+    common.add_argument(
+        "--hold", type=hold, default=1.0, metavar="SECONDS", help="how long an event outlasts its sound (default: 1.0)"
+    )
+
+    listen = verbs.add_parser("listen", parents=[common], help="name the sounds that a microphone hears, live")
+    listen.add_argument(
+        "--device", metavar="WHICH", help="input: its number or part of its name (default: the system's)"
+    )
+    listen.add_argument(
+        "--rate", type=int, metavar="HZ", help="ask the device for this rate (default: 16000, or its own)"
+    )
+    listen.add_argument("--demo", action="store_true", help="hear a made-up scene instead of a microphone")
+    listen.add_argument("--json", action="store_true", help="write an object a hop or event, nothing else")
+    listen.set_defaults(verb_module="listen")
+
+    replay = verbs.add_parser("replay", parents=[common], help="name the sounds in recordings")
+    replay.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
+    replay.add_argument(
+        "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
+    )
+    replay.add_argument("--realtime", action="store_true", help="play at its own pace, with the dashboard")
+    results = replay.add_mutually_exclusive_group()
+    results.add_argument("--json", action="store_true", help="write an object a hop, event and file")
+    results.add_argument("--csv", action="store_true", help="write a row an event")
+    replay.set_defaults(verb_module="replay")
+
+    devices = verbs.add_parser("devices", help="list the microphones")
+    devices.add_argument("--json", action="store_true", help="write an object a device")
+    devices.set_defaults(verb_module="inspection", verb_function="run_devices")
+
+    check = verbs.add_parser("check", help="verify a bundle on this machine, and describe it")
+    check.add_argument("bundle", nargs="?", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
+    check.add_argument("--json", action="store_true", help="write one object")
+    check.set_defaults(verb_module="inspection", verb_function="run_check")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 done; 1 something could not be heard, opened or trusted; 2 a wrong argument; 130 interrupted twice.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        return print_version()
+    if arguments.verb is None:
+        parser.print_help()
+        return EXIT_USAGE
+    # One thread: a second gains nothing on products this small. Read when NumPy is first imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from importlib import import_module
+
+    module = import_module(f".{arguments.verb_module}", __package__)
+    run = getattr(module, getattr(arguments, "verb_function", "run"))
+    try:
+        status: int = run(arguments)
+        return status
+    except UsageError as error:
+        print(f"bowstream: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except BowstreamError as error:
+        print(f"bowstream: {error}", file=sys.stderr)
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left. Python would complain again when it flushes on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+
+
+def print_version() -> int:
+    """Print the versions of bowstream, Python and the TFLite runtime."""
+    import platform
+    from importlib.metadata import version
+
+    from . import __version__
+    from .tflite import load_runtime
+
+    runtime, _ = load_runtime()
+    runtime = runtime.replace("_", "-")
+    print(f"bowstream {__version__}, {runtime} {version(runtime)}, Python {platform.python_version()}")
+    return 0

@@ -1,0 +1,98 @@
+"""Health: what was lost, late, clipped or silent, so that it can be shown and never hidden."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from .frontend import Float32
+
+SILENCE_DBFS = -90.0
+FLOOR_DBFS = -120.0
+# Hops that the percentiles look back on.
+LATENCIES = 600
+
+
+def level_dbfs(samples: Float32) -> float:
+    """Return the RMS level of samples in dBFS (a full-scale square wave is 0), -120 at the least."""
+    mean_square = float(np.dot(samples, samples)) / max(len(samples), 1)
+    return max(FLOOR_DBFS, 10.0 * math.log10(max(mean_square, 1e-30)))
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """A snapshot.
+
+    heard_s, lost_s : seconds of sound worked on, and lost before we saw them
+    gaps : times that sound was lost; overflows : times that the sound system said it lost some
+    clipped : samples at full scale
+    silent_s : seconds that the present silence (below -90 dBFS) has lasted
+    level_dbfs : RMS level of the newest sound
+    latency_p50_ms, latency_p95_ms : from having a hop's last sample to having its scores
+    real_time_factor : seconds of computing a second of sound
+    """
+
+    heard_s: float
+    lost_s: float
+    gaps: int
+    overflows: int
+    clipped: int
+    silent_s: float
+    level_dbfs: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    real_time_factor: float
+
+
+class Health:
+    """Counts what a session hears and how long it takes."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new session."""
+        self.overflows = 0
+        self.clipped = 0
+        self._heard = 0
+        self._lost = 0
+        self._gaps = 0
+        self._silent = 0
+        self._level_dbfs = FLOOR_DBFS
+        self._busy_s = 0.0
+        self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
+
+    def heard(self, samples: Float32, lost: int) -> None:
+        """Count samples that arrived, and those lost before them."""
+        self._lost += lost
+        self._gaps += lost > 0
+        if len(samples):
+            self._heard += len(samples)
+            self._level_dbfs = level_dbfs(samples)
+            self._silent = self._silent + len(samples) if self._level_dbfs < SILENCE_DBFS else 0
+
+    def worked(self, busy_s: float, scored: bool) -> None:
+        """Count time spent on samples; if they completed a window, it is that window's latency."""
+        self._busy_s += busy_s
+        if scored:
+            self._latencies_s.append(busy_s)
+
+    def report(self) -> HealthReport:
+        """Return a snapshot."""
+        p50, p95 = np.percentile(self._latencies_s, [50, 95]) * 1000.0 if self._latencies_s else (0.0, 0.0)
+        return HealthReport(
+            heard_s=self._heard / self.sample_rate,
+            lost_s=self._lost / self.sample_rate,
+            gaps=self._gaps,
+            overflows=self.overflows,
+            clipped=self.clipped,
+            silent_s=self._silent / self.sample_rate,
+            level_dbfs=self._level_dbfs,
+            latency_p50_ms=float(p50),
+            latency_p95_ms=float(p95),
+            real_time_factor=self._busy_s / (self._heard / self.sample_rate) if self._heard else 0.0,
+        )

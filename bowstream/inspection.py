@@ -1,0 +1,75 @@
+"""`bowstream devices` and `bowstream check`: what there is, and whether it works."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from .bundle import Bundle, default_path, read
+from .microphone import list_devices
+from .probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE, ProbeResult, run_probe
+
+
+def run_devices(arguments: Namespace) -> int:
+    """List the inputs; exit status 1 if there is none."""
+    devices = list_devices()
+    if arguments.json:
+        for device in devices:
+            print(json.dumps(asdict(device)))
+    elif devices:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("", "number", "name", "sound system", "channels", "native rate"):
+            table.add_column(heading)
+        for device in devices:
+            mark = "→" if device.is_default else ""
+            rate = f"{device.native_rate} Hz"
+            table.add_row(mark, str(device.index), device.name, device.host_api, str(device.channels), rate)
+        Console().print(table)
+    else:
+        print("no microphone found: plug one in; on Raspberry Pi OS, check it with 'arecord -l'")
+    return 0 if devices else 1
+
+
+def run_check(arguments: Namespace) -> int:
+    """Verify a bundle, run its probe and describe it; exit status 1 if the probe fails."""
+    bundle, probe = read(Path(arguments.bundle) if arguments.bundle else default_path())
+    result = run_probe(bundle, probe)
+    if arguments.json:
+        print(json.dumps({"passed": result.passed, "probe": asdict(result), **bundle.description}))
+    else:
+        describe(bundle, result)
+    return 0 if result.passed else 1
+
+
+def describe(bundle: Bundle, result: ProbeResult) -> None:
+    """Print a bundle and how its probe went."""
+    description = bundle.description
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("bundle", f"{bundle.name} ({bundle.path})")
+    table.add_row("made", f"{description['created']} at revision {description['revision']}")
+    table.add_row("trained on", description["trained_on"]["name"])
+    for thing, licence in description["licence"].items():
+        table.add_row(f"licence of {thing}", licence)
+    for name, value in description["metrics"].items():
+        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+    sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
+    table.add_row("codes", ", ".join(sizes))
+    table.add_row(f"{len(bundle.tags)} tags", ", ".join(tag.name for tag in bundle.tags))
+    table.add_row(
+        "files",
+        f"{sum((bundle.path / name).stat().st_size for name in description['files']) / 1e6:.2f} MB, hashes right",
+    )
+    table.add_row("probe", f"log-mel off by {result.log_mel:.2g} (allowed {LOG_MEL_TOLERANCE})")
+    table.add_row("", f"{result.codes} of 143 codes differ (allowed {CODES_TOLERANCE})")
+    table.add_row("", f"scores off by {result.scores:.2g} (allowed {SCORES_TOLERANCE})")
+    table.add_row(
+        "", "[green]passed[/]" if result.passed else "[red]FAILED: do not trust its results on this machine[/]"
+    )
+    Console().print(table)

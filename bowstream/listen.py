@@ -1,0 +1,91 @@
+"""`bowstream listen`: a microphone, live."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from .bundle import Bundle
+from .live import Live, Player
+from .output import JsonLines, Output, PlainLines, Summary
+from .probe import load_bundle
+from .session import Session
+
+
+def run(arguments: Namespace) -> int:
+    """Listen until the stream ends or Ctrl+C; return the exit status."""
+    bundle = load_bundle(arguments.bundle)
+    source = open_source(arguments, bundle)
+    hear(source, bundle, arguments)
+    return 0
+
+
+def open_source(arguments: Namespace, bundle: Bundle) -> Live:
+    """Return the microphone that is asked for, or the demo scene."""
+    if arguments.demo:
+        from .demo import Scene
+
+        return Player(Scene(bundle.front_end.sample_rate), bundle.front_end)
+    from .microphone import Microphone
+
+    return Microphone(arguments.device, bundle.front_end, arguments.rate)
+
+
+def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str, str] | None = None) -> Summary:
+    """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
+
+    `labels` are fields that every JSON object begins with.
+    """
+    with ExitStack() as stack:
+        session = Session(stack.enter_context(source), bundle, arguments.hop, arguments.hold)
+        summary = Summary(session)
+        stack.enter_context(stopped_by_signals(session))
+        output = stack.enter_context(live_output(session, arguments.json, labels))
+        for record in session:
+            summary.write(record)
+            output.write(record)
+    print(closing_line(summary), file=sys.stderr)
+    return summary
+
+
+@contextmanager
+def live_output(session: Session, as_json: bool, labels: Mapping[str, str] | None) -> Iterator[Output]:
+    """Yield what a live session is shown on."""
+    if as_json:
+        yield JsonLines(sys.stdout, session, labels)
+    elif sys.stdout.isatty():
+        from .screen import Screen
+
+        with Screen(session) as screen:
+            yield screen
+    else:
+        yield PlainLines(sys.stdout, session)
+
+
+@contextmanager
+def stopped_by_signals(session: Session) -> Iterator[None]:
+    """End the session at the first Ctrl+C or SIGTERM; a second Ctrl+C interrupts whatever is going on."""
+
+    def stop(number: int, frame: Any) -> None:
+        session.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def closing_line(summary: Summary) -> str:
+    """Return what was heard and what went wrong, in one line."""
+    report = summary.session.health.report()
+    heard = f"{report.heard_s:.1f} s heard, {summary.windows} hops, {len(summary.events)} events"
+    speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
+    lost = f"{report.lost_s:.3f} s lost in {report.gaps} gaps, {report.overflows} overflows"
+    return f"bowstream: {heard}; {speed}; {lost}; {report.clipped} samples clipped"

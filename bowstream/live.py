@@ -1,0 +1,142 @@
+"""Sources that do not wait for us: another thread writes into a ring, and we drain it a column at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from .frontend import Float32, FrontEnd
+from .intake import Intake
+from .ring import RingBuffer
+from .sources import Heard
+
+# Sound older than this when we get to it is stale: it is dropped, and counted.
+RING_S = 4.0
+LONGEST_WAIT_S = 0.25
+SHORTEST_WAIT_S = 0.005
+PLAYER_BLOCK_S = 0.01
+
+
+class Live:
+    """A ring that somebody else's thread fills, drained in columns.
+
+    A subclass starts that thread in `__enter__`, calls `_write` from it, and says in `_ended` whether
+    more will come.
+    """
+
+    live = True
+    duration_s: float | None = None
+
+    def __init__(self, name: str, native_rate: int, channels: int, front_end: FrontEnd) -> None:
+        self.name = name
+        self.native_rate = native_rate
+        self.channels = channels
+        self.overflows = 0
+        self._ring = RingBuffer(round(RING_S * native_rate), channels)
+        self._intake = Intake(name, native_rate, front_end, chunk_columns=1)
+        self._column_s = front_end.column_s
+        self._failure: Exception | None = None
+
+    @property
+    def clipped(self) -> int:
+        """Samples at full scale so far, all channels counted."""
+        return self._intake.clipped
+
+    def _write(self, frames: Float32) -> None:
+        """Copy frames into the ring; called from the other thread, which must not see an exception."""
+        try:
+            self._ring.write(frames)
+        except Exception as error:  # handed to the main thread, which raises it
+            self._failure = error
+
+    def _ended(self) -> bool:
+        """Whether the other thread has written its last; may raise what it ended with."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Live:
+        """Start the other thread."""
+        raise NotImplementedError
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the other thread."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Heard | None]:
+        while True:
+            ended = self._ended()  # asked first, so that nothing written before the end is missed
+            lost, frames = self._ring.read()
+            if self._failure:
+                raise self._failure
+            if lost:
+                yield Heard(np.empty(0, np.float32), self._intake.gap(lost))
+            yield from map(Heard, self._intake.push(frames))
+            if ended:
+                yield from map(Heard, self._intake.finish())
+                return
+            if not self._wait():
+                yield None
+
+    def _wait(self) -> bool:
+        """Sleep until a column should be there, `LONGEST_WAIT_S` at most; return whether anything came."""
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        wanted = self._column_s * self.native_rate
+        while (missing := wanted - self._ring.available) > 0 and time.monotonic() < deadline:
+            time.sleep(min(max(missing / self.native_rate, SHORTEST_WAIT_S), LONGEST_WAIT_S))
+            if self._ended():
+                break
+        return self._ring.available > 0
+
+
+class Playable(Protocol):
+    """What a `Player` plays: an `AudioFile`, or the demo scene."""
+
+    name: str
+    native_rate: int
+    channels: int
+    duration_s: float | None
+
+    def blocks(self, block_s: float) -> Iterator[Float32]:
+        """Yield float32 [shape=(n, channels)]."""
+
+
+class Player(Live):
+    """A recording played at its own pace into the ring, as a microphone would deliver it."""
+
+    def __init__(self, recording: Playable, front_end: FrontEnd) -> None:
+        super().__init__(recording.name, recording.native_rate, recording.channels, front_end)
+        self.duration_s = recording.duration_s
+        self._recording = recording
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._play, name="bowstream-player", daemon=True)
+
+    def __enter__(self) -> Player:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _play(self) -> None:
+        try:
+            started, written = time.monotonic(), 0
+            for frames in self._recording.blocks(PLAYER_BLOCK_S):
+                written += len(frames)
+                due = started + written / self.native_rate
+                if self._stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                self._write(frames)
+        except Exception as error:  # handed to the main thread, which raises it
+            self._failure = error
+
+    def _ended(self) -> bool:
+        return not self._thread.is_alive()

@@ -1,0 +1,174 @@
+"""What a session says: JSON lines, plain lines, event rows and a recording's summary."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+
+from .events import Event
+from .frontend import Float32
+from .session import Gap, Record, Session
+from .tagger import Tags
+
+CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
+
+
+class Output(Protocol):
+    """Something that a session's records are written to."""
+
+    def write(self, record: Record) -> None:
+        """Take one record."""
+
+
+class Times:
+    """Turns a session's sample counts into seconds."""
+
+    def __init__(self, session: Session) -> None:
+        front_end = session.bundle.front_end
+        self.sample_rate = front_end.sample_rate
+        self.window = front_end.window_length
+
+    def seconds(self, position: int) -> float:
+        """Return a position in seconds, to the millisecond."""
+        return round(position / self.sample_rate, 3)
+
+
+def named(scores: Float32, session: Session) -> dict[str, float]:
+    """Return scores by tag, in the bundle's order."""
+    return {tag.name: round(float(score), 4) for tag, score in zip(session.bundle.tags, scores)}
+
+
+def event_fields(event: Event, times: Times) -> dict[str, Any]:
+    """Return an event's fields, in seconds; `offset_s` is None while it is open."""
+    return {
+        "onset_s": times.seconds(event.onset),
+        "offset_s": None if event.offset is None else times.seconds(event.offset),
+        "tag": event.tag,
+        "peak": round(event.peak, 4),
+        "mean": round(event.mean, 4),
+    }
+
+
+class JsonLines:
+    """One object a hop, event or gap.
+
+    Parameters
+    ----------
+    labels : fields that every object begins with, such as the file
+    """
+
+    def __init__(self, stream: TextIO, session: Session, labels: Mapping[str, Any] | None = None) -> None:
+        self._stream = stream
+        self._session = session
+        self._times = Times(session)
+        self._labels = dict(labels or {})
+
+    def write(self, record: Record) -> None:
+        """Write a hop, event or gap; pass over the rest."""
+        times = self._times
+        if isinstance(record, Tags):
+            self.put(
+                "hop",
+                start_s=times.seconds(record.end - times.window),
+                end_s=times.seconds(record.end),
+                scores=named(record.scores, self._session),
+                **self._health(),
+            )
+        elif isinstance(record, Event):
+            state = "on" if record.offset is None else "off"
+            self.put("event", state=state, **event_fields(record, times))
+        elif isinstance(record, Gap):
+            self.put("gap", start_s=times.seconds(record.start), length_s=times.seconds(record.length))
+
+    def put(self, kind: str, **fields: Any) -> None:
+        """Write one object and flush it, so that a reader at the other end of a pipe has it now."""
+        self._stream.write(json.dumps({"type": kind, **self._labels, **fields}) + "\n")
+        self._stream.flush()
+
+    def _health(self) -> dict[str, Any]:
+        """Health belongs to what is heard live; a file's scores are the same whenever they are worked out."""
+        if not self._session.source.live:
+            return {}
+        report = asdict(self._session.health.report())
+        return {"health": {name: round(value, 4) for name, value in report.items()}}
+
+
+class PlainLines:
+    """A line an event and gap, and one a hop that names the loudest tags: for logs and pipes."""
+
+    def __init__(self, stream: TextIO, session: Session, top: int = 3) -> None:
+        self._stream = stream
+        self._session = session
+        self._times = Times(session)
+        self._top = top
+
+    def write(self, record: Record) -> None:
+        """Write a hop, event or gap; pass over the rest."""
+        if isinstance(record, Tags):
+            level_dbfs = self._session.health.report().level_dbfs
+            tops = ", ".join(f"{name} {score:.2f}" for name, score in self._ranked(record.scores))
+            self._say(record.end, f"{level_dbfs:6.1f} dBFS   {tops}")
+        elif isinstance(record, Event) and record.offset is None:
+            self._say(record.onset, f">>> {record.tag} begins")
+        elif isinstance(record, Event) and record.offset is not None:
+            length_s = self._times.seconds(record.offset - record.onset)
+            self._say(record.offset, f"<<< {record.tag} ends after {length_s:.1f} s, peak {record.peak:.2f}")
+        elif isinstance(record, Gap):
+            self._say(record.start, f"!!! {self._times.seconds(record.length):.3f} s of sound lost")
+
+    def _ranked(self, scores: Float32) -> list[tuple[str, float]]:
+        return ranked(scores, [tag.name for tag in self._session.bundle.tags], self._top)
+
+    def _say(self, position: int, text: str) -> None:
+        self._stream.write(f"{self._times.seconds(position):10.1f} s  {text}\n")
+        self._stream.flush()
+
+
+def ranked(scores: Float32, names: Sequence[str], top: int) -> list[tuple[str, float]]:
+    """Return the highest scores with their names, highest first."""
+    order = np.argsort(-scores, kind="stable")[:top]
+    return [(names[index], float(scores[index])) for index in order]
+
+
+@dataclass
+class Summary:
+    """A recording's mean scores and its finished events; an `Output` that gathers."""
+
+    session: Session
+    windows: int = 0
+    events: list[Event] = field(default_factory=list)
+    _total: Float32 | None = None
+
+    def write(self, record: Record) -> None:
+        """Add a hop's scores or a finished event."""
+        if isinstance(record, Tags):
+            self._total = record.scores if self._total is None else self._total + record.scores
+            self.windows += 1
+        elif isinstance(record, Event) and record.offset is not None:
+            self.events.append(record)
+
+    @property
+    def scores(self) -> Float32:
+        """Mean over the windows, as the paper scores a clip (II): float32 [shape=(C,)]."""
+        total = self._total if self._total is not None else np.zeros(len(self.session.bundle.tags), np.float32)
+        return total / np.float32(max(self.windows, 1))
+
+
+class CsvEvents:
+    """A row a finished event, under a header; for spreadsheets."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
+        self._writer.writeheader()
+
+    def put(self, path: Path | str, summary: Summary) -> None:
+        """Write a recording's events."""
+        times = Times(summary.session)
+        for event in summary.events:
+            self._writer.writerow({"file": str(path), **event_fields(event, times)})

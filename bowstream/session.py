@@ -1,0 +1,102 @@
+"""The one loop: source → tagger → events. Live listening and replay are this, with different sources."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .bundle import Bundle
+from .events import HOLD_S, Event, EventTracker
+from .frontend import Float32
+from .health import Health
+from .sources import Heard, Source
+from .tagger import Tagger, Tags
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Samples that arrived, and their log-mel as the encoders see it; `Tags` and `Event`s follow.
+
+    samples : float32 [shape=(columns * 1600,)]
+    log_mel : float32 [shape=(columns * 10, 96)], 0 … 1 below the level's reference
+    """
+
+    samples: Float32
+    log_mel: Float32
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Samples that were lost, from `start` on."""
+
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing came for a while."""
+
+
+Record = Sound | Tags | Event | Gap | Idle
+
+
+class Session:
+    """One stream, from its first sample to its last.
+
+    Iterating yields what happens, in order: `Sound`, then the `Tags` and `Event`s that it completes; `Gap`
+    where samples were lost, after the events that it cut short; `Idle` while a live source is quiet. When the
+    stream ends, the last window is filled with silence and the open events are closed.
+
+    Parameters
+    ----------
+    source : opened
+    bundle : the model
+    hop_columns : columns between two scores
+    hold_s : how long an event outlasts its sound
+    """
+
+    def __init__(self, source: Source, bundle: Bundle, hop_columns: int = 10, hold_s: float = HOLD_S) -> None:
+        self.source = source
+        self.bundle = bundle
+        self.tagger = Tagger(bundle, hop_columns)
+        self.tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns, hold_s)
+        self.health = Health(bundle.front_end.sample_rate)
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ask the loop to end after what it is at; safe in a signal handler."""
+        self.stopping = True
+
+    def __iter__(self) -> Iterator[Record]:
+        for heard in self.source:
+            if self.stopping:
+                break
+            self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
+            if heard is None:
+                yield Idle()
+            else:
+                yield from self._hear(heard)
+        end = self.tagger.position
+        if not self.stopping:
+            for tags in self.tagger.flush():
+                yield tags
+                yield from self.tracker.push(tags)
+        yield from self.tracker.close(end)
+
+    def _hear(self, heard: Heard) -> Iterator[Record]:
+        self.health.heard(heard.samples, heard.lost)
+        if heard.lost:
+            yield from self.tracker.close(self.tagger.position)
+            yield Gap(self.tagger.position, heard.lost)
+            self.tagger.gap(heard.lost)
+        if not len(heard.samples):
+            return
+        started_s = time.perf_counter()
+        scored = self.tagger.push(heard.samples)
+        self.health.worked(time.perf_counter() - started_s, bool(scored))
+        yield Sound(heard.samples, self.tagger.newest_log_mel)
+        for tags in scored:
+            yield tags
+            yield from self.tracker.push(tags)

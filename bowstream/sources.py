@@ -1,0 +1,185 @@
+"""Where sound comes from: what every source yields, and recordings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import soundfile
+
+from .errors import AudioError
+from .frontend import Float32, FrontEnd
+from .intake import Intake
+
+# A second at a time is fastest for a file.
+FILE_COLUMNS = 10
+# Decoders may round a compressed file's length; less than this is not called truncated.
+LENGTH_TOLERANCE_S = 0.1
+# What a writer that cannot seek back leaves as the length of a RIFF chunk.
+UNKNOWN_LENGTH = 0xFFFF_FFFF
+# File name endings beside the formats' own names.
+SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {
+    ".aif",
+    ".aifc",
+    ".oga",
+    ".opus",
+    ".snd",
+}
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whole columns of sound, float32 [shape=(columns * 1600,)], and the number of samples lost just before them."""
+
+    samples: Float32
+    lost: int = 0
+
+
+class Source(Protocol):
+    """What a session listens to."""
+
+    name: str
+    duration_s: float | None
+    live: bool
+
+    @property
+    def clipped(self) -> int:
+        """Samples at full scale so far, all channels counted."""
+
+    @property
+    def overflows(self) -> int:
+        """Times that the sound system said it dropped something before we saw it."""
+
+    def __iter__(self) -> Iterator[Heard | None]:
+        """Yield what is heard; a live source yields None when it has waited a while for nothing."""
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """A headerless stream: rate in Hz, channels, and soundfile's name for the encoding."""
+
+    sample_rate: int = 16_000
+    channels: int = 1
+    subtype: str = "PCM_16"
+
+    @classmethod
+    def parse(cls, text: str) -> RawFormat:
+        """Read `RATE[:CHANNELS[:SUBTYPE]]`, as in `48000:2:PCM_16`; raise `ValueError` for anything else."""
+        rate, channels, subtype = (*text.split(":"), *("1", "PCM_16")[text.count(":") :])
+        if int(rate) < 1 or int(channels) < 1:
+            raise ValueError(text)
+        return cls(int(rate), int(channels), subtype)
+
+
+class AudioFile:
+    """A recording, or standard input: read in blocks, in constant memory, as fast as it is asked for.
+
+    Parameters
+    ----------
+    path : a file that soundfile reads; `-` for a WAV or raw stream on standard input
+    raw : the format of a headerless stream
+
+    Raises
+    ------
+    AudioError
+        On opening, if the file is missing, unreadable, empty or truncated; while iterating, if it cannot be
+        decoded further, ends early or is not finite.
+    """
+
+    live = False
+    overflows = 0
+
+    def __init__(self, path: Path | str, front_end: FrontEnd, raw: RawFormat | None = None) -> None:
+        is_stdin = str(path) == "-"
+        self.name = "standard input" if is_stdin else str(path)
+        self._file = self._open(0 if is_stdin else os.fspath(path), raw)
+        self.native_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        # A pipe's header may promise any length.
+        self.frames: int | None = self._file.frames if self._file.seekable() else None
+        self.duration_s = self.frames / self.native_rate if self.frames is not None else None
+        self._intake = Intake(self.name, self.native_rate, front_end, FILE_COLUMNS)
+        self._refuse_truncated()
+
+    def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
+        if isinstance(file, str) and not Path(file).is_file():
+            raise AudioError(f"{self.name}: no such file")
+        if isinstance(file, str) and not Path(file).stat().st_size:
+            raise AudioError(f"{self.name}: the file is empty (0 bytes)")
+        try:
+            if raw is None:
+                return soundfile.SoundFile(file)
+            return soundfile.SoundFile(
+                file,
+                samplerate=raw.sample_rate,
+                channels=raw.channels,
+                subtype=raw.subtype,
+                format="RAW",
+                endian="LITTLE",
+            )
+        except (soundfile.LibsndfileError, OSError) as error:
+            reason = getattr(error, "error_string", str(error)).rstrip(".")
+            raise AudioError(
+                f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise AudioError(f"{self.name}: no such raw format {raw}: {error}") from error
+
+    def _refuse_truncated(self) -> None:
+        """Raise if the header promises more than the file holds; libsndfile only notes it in its log."""
+        for promised, found in re.findall(r"^(?:data|SSND) *: (\d+) \(should be (\d+)\)", self._file.extra_info, re.M):
+            if int(found) < int(promised) != UNKNOWN_LENGTH and self.frames is not None:
+                self.close()
+                raise AudioError(
+                    f"{self.name}: truncated, {found} of {promised} bytes of audio are there; copy or record it again"
+                )
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def clipped(self) -> int:
+        """Samples at full scale so far, all channels counted."""
+        return self._intake.clipped
+
+    def blocks(self, block_s: float = 1.0) -> Iterator[Float32]:
+        """Yield the recording's own frames, float32 [shape=(n, channels)]."""
+        block_frames = max(1, round(self.native_rate * block_s))
+        heard = 0
+        while True:
+            try:
+                frames: Float32 = self._file.read(block_frames, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                where_s = heard / self.native_rate
+                raise AudioError(
+                    f"{self.name}: cannot be decoded after {where_s:.1f} s: {error.error_string}"
+                ) from error
+            if not len(frames):
+                break
+            heard += len(frames)
+            yield frames
+        if not heard:
+            raise AudioError(f"{self.name}: there is no audio in it (0 samples)")
+        if self.frames is not None and heard < self.frames - LENGTH_TOLERANCE_S * self.native_rate:
+            raise AudioError(
+                f"{self.name}: truncated, {heard / self.native_rate:.1f} s of {self.duration_s:.1f} s could be decoded"
+            )
+
+    def __iter__(self) -> Iterator[Heard]:
+        for frames in self.blocks():
+            yield from map(Heard, self._intake.push(frames))
+        yield from map(Heard, self._intake.finish())
