@@ -15,6 +15,8 @@ from .live import Live
 COMMON_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 22_050, 8_000)
 # A device that delivers nothing for so long is gone, whatever PortAudio says.
 GONE_AFTER_S = 3.0
+# When we have not looked for so long, we were held up ourselves and may not blame the device.
+HELD_UP_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Microphone(Live):
         super().__init__(self.device.name, rate, channels, front_end)
         self._stream: Any = None
         self._last_frames_s = 0.0
+        self._last_look_s = 0.0
 
     def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
         """Return the first rate and number of channels that the device takes."""
@@ -149,7 +152,7 @@ class Microphone(Live):
                 f"{self.name!r} cannot be opened: {error.args[0]}; another program may hold it, "
                 f"or you may not be in the group 'audio'"
             ) from error
-        self._last_frames_s = time.monotonic()
+        self._last_frames_s = self._last_look_s = time.monotonic()
         return self
 
     def __exit__(
@@ -164,7 +167,11 @@ class Microphone(Live):
         self._last_frames_s = time.monotonic()
 
     def _ended(self) -> bool:
-        silent_s = time.monotonic() - self._last_frames_s
+        now_s = time.monotonic()
+        if now_s - self._last_look_s > HELD_UP_AFTER_S:
+            self._last_frames_s = now_s
+        self._last_look_s = now_s
+        silent_s = now_s - self._last_frames_s
         if not self._stream.active or silent_s > GONE_AFTER_S:
             raise DeviceError(
                 f"{self.name!r} went away: it has delivered nothing for {silent_s:.1f} s; plug it in again"
