@@ -7,6 +7,9 @@ one installed. Both have the same `Interpreter`.
 from __future__ import annotations
 
 import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,24 @@ def load_runtime() -> tuple[str, Any]:
     raise BundleError("no TFLite runtime is installed: pip install ai-edge-litert (tflite-runtime on 32-bit Arm)")
 
 
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keep the runtime's own chatter, written by C++ past `sys.stderr`, off standard error."""
+    try:
+        before = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
+
+
 class Model:
     """One quantised network: float32 rows in, float32 rows out.
 
@@ -48,8 +69,9 @@ class Model:
     def __init__(self, content: bytes, name: str = "model") -> None:
         _, interpreter = load_runtime()
         try:
-            self._interpreter = interpreter(model_content=content, num_threads=1)
-            self._interpreter.allocate_tensors()
+            with silenced():
+                self._interpreter = interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{name} is no model that this TFLite runtime can run: {error}") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
