@@ -164,10 +164,8 @@ class AudioFile:
             try:
                 frames: Float32 = self._file.read(block_frames, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                where_s = heard / self.native_rate
-                raise AudioError(
-                    f"{self.name}: cannot be decoded after {where_s:.1f} s: {error.error_string}"
-                ) from error
+                where_s, reason = heard / self.native_rate, error.error_string.removeprefix("Error : ").rstrip(".")
+                raise AudioError(f"{self.name}: cannot be decoded after {where_s:.1f} s: {reason}") from error
             if not len(frames):
                 break
             heard += len(frames)
