@@ -55,6 +55,36 @@ def event_fields(event: Event, times: Times) -> dict[str, Any]:
     }
 
 
+class Objects:
+    """Records as objects of plain values: what JSON lines and the sinks say."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._times = Times(session)
+
+    def of(self, record: Record) -> dict[str, Any]:
+        """Return a hop's, event's or gap's object, `type` first; an empty one for the rest."""
+        times = self._times
+        if isinstance(record, Tags):
+            return {
+                "type": "hop",
+                "start_s": times.seconds(record.end - times.window),
+                "end_s": times.seconds(record.end),
+                "scores": named(record.scores, self._session),
+                # Health belongs to what is heard live; a file's scores are the same whenever they are worked out.
+                **({"health": self.health()} if self._session.source.live else {}),
+            }
+        if isinstance(record, Event):
+            return {"type": "event", "state": "on" if record.offset is None else "off", **event_fields(record, times)}
+        if isinstance(record, Gap):
+            return {"type": "gap", "start_s": times.seconds(record.start), "length_s": times.seconds(record.length)}
+        return {}
+
+    def health(self) -> dict[str, float]:
+        """Return the session's health."""
+        return {name: round(value, 4) for name, value in asdict(self._session.health.report()).items()}
+
+
 class JsonLines:
     """One object a hop, event or gap.
 
@@ -65,38 +95,18 @@ class JsonLines:
 
     def __init__(self, stream: TextIO, session: Session, labels: Mapping[str, Any] | None = None) -> None:
         self._stream = stream
-        self._session = session
-        self._times = Times(session)
+        self._objects = Objects(session)
         self._labels = dict(labels or {})
 
     def write(self, record: Record) -> None:
         """Write a hop, event or gap; pass over the rest."""
-        times = self._times
-        if isinstance(record, Tags):
-            self.put(
-                "hop",
-                start_s=times.seconds(record.end - times.window),
-                end_s=times.seconds(record.end),
-                scores=named(record.scores, self._session),
-                **self._health(),
-            )
-        elif isinstance(record, Event):
-            state = "on" if record.offset is None else "off"
-            self.put("event", state=state, **event_fields(record, times))
-        elif isinstance(record, Gap):
-            self.put("gap", start_s=times.seconds(record.start), length_s=times.seconds(record.length))
+        if fields := self._objects.of(record):
+            self.put(fields.pop("type"), **fields)
 
     def put(self, kind: str, **fields: Any) -> None:
         """Write one object and flush it, so that a reader at the other end of a pipe has it now."""
         self._stream.write(json.dumps({"type": kind, **self._labels, **fields}) + "\n")
         self._stream.flush()
-
-    def _health(self) -> dict[str, Any]:
-        """Health belongs to what is heard live; a file's scores are the same whenever they are worked out."""
-        if not self._session.source.live:
-            return {}
-        report = asdict(self._session.health.report())
-        return {"health": {name: round(value, 4) for name, value in report.items()}}
 
 
 class PlainLines:
