@@ -82,6 +82,12 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("bundle", nargs="?", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
     check.add_argument("--json", action="store_true", help="write one object")
     check.set_defaults(verb_module="inspection", verb_function="run_check")
+
+    bench = verbs.add_parser("bench", help="measure what the method costs on this machine")
+    bench.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
+    bench.add_argument("--against", metavar="FILE", help="a waveform tagger in TFLite, such as YAMNet, to compare with")
+    bench.add_argument("--json", action="store_true", help="write one object")
+    bench.set_defaults(verb_module="bench")
     return parser
 
 
