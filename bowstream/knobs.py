@@ -1,0 +1,39 @@
+"""Knobs: the fields of a frozen settings dataclass, each with what it does, its range and an example.
+
+The configuration file's tables, their checks and their printed form all follow from these fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What a settings field means.
+
+    help : what it does, with its unit, in a line or two
+    low, high : the range of a number, ends included
+    example : a value for the printed sample, where the default is none
+    of_tags : whether its strings are names of tags, as they are shown
+    """
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    example: Any = None
+    of_tags: bool = False
+
+
+def knob(
+    default: Any = MISSING,
+    *,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    example: Any = None,
+    of_tags: bool = False,
+) -> Any:
+    """Return a dataclass field with a `Knob`; without a default, its table has to give a value."""
+    return field(default=default, metadata={"knob": Knob(help, low, high, example, of_tags)})
