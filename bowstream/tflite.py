@@ -10,9 +10,11 @@ import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import BundleError
 from .frontend import Float32
@@ -55,6 +57,44 @@ def silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+@dataclass(frozen=True)
+class Quantisation:
+    """How a tensor's integers stand for numbers: `value = (integer - zero_point) * scale`."""
+
+    dtype: np.dtype[Any]
+    scale: np.float32
+    zero_point: np.float32
+    lowest: np.float32
+    highest: np.float32
+
+    @classmethod
+    def of(cls, detail: dict[str, Any]) -> Quantisation:
+        """Read it from the interpreter's description of a tensor."""
+        dtype = np.dtype(detail["dtype"])
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+        return cls(dtype, *map(np.float32, (*detail["quantization"], limits.min, limits.max)))
+
+    def quantise(self, values: Float32) -> NDArray[Any]:
+        """Return numbers as integers: scaled, rounded, clipped, cast; a float tensor's as they are."""
+        if self.dtype == np.float32:
+            return values
+        steps = values / self.scale
+        steps += self.zero_point
+        np.rint(steps, out=steps)
+        np.maximum(steps, self.lowest, out=steps)
+        np.minimum(steps, self.highest, out=steps)
+        return steps.astype(self.dtype)
+
+    def dequantise(self, integers: NDArray[Any]) -> Float32:
+        """Return integers as float32 numbers."""
+        if self.dtype == np.float32:
+            return integers
+        values = integers.astype(np.float32)
+        values -= self.zero_point
+        values *= self.scale
+        return values
+
+
 class Model:
     """One quantised network: float32 rows in, float32 rows out.
 
@@ -78,7 +118,9 @@ class Model:
         shapes = [tuple(detail["shape"]) for detail in (*inputs, *outputs)]
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
             raise BundleError(f"{name} has tensors {shapes}, wanted one (rows, features) input and one output")
-        self._input, self._output = inputs[0], outputs[0]
+        self._input, self._output = int(inputs[0]["index"]), int(outputs[0]["index"])
+        self._quantise = Quantisation.of(inputs[0]).quantise
+        self._dequantise = Quantisation.of(outputs[0]).dequantise
         self._rows = shapes[0][0]
         self.n_inputs, self.n_outputs = int(shapes[0][1]), int(shapes[1][1])
 
@@ -88,28 +130,9 @@ class Model:
         Another number of rows than last time costs a re-allocation: keep it steady in a stream.
         """
         if len(rows) != self._rows:
-            self._interpreter.resize_tensor_input(self._input["index"], (len(rows), self.n_inputs), strict=False)
+            self._interpreter.resize_tensor_input(self._input, (len(rows), self.n_inputs), strict=False)
             self._interpreter.allocate_tensors()
             self._rows = len(rows)
-        self._interpreter.set_tensor(self._input["index"], quantise(rows, self._input))
+        self._interpreter.set_tensor(self._input, self._quantise(rows))
         self._interpreter.invoke()
-        return dequantise(self._interpreter.get_tensor(self._output["index"]), self._output)
-
-
-def quantise(values: Float32, detail: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Return float values as a tensor's own type: scaled, rounded, clipped, cast (float tensors as they are)."""
-    if detail["dtype"] == np.float32:
-        return values
-    scale, zero_point = detail["quantization"]
-    limits = np.iinfo(detail["dtype"])
-    steps = np.rint(values * np.float32(1.0 / scale)) + np.float32(zero_point)
-    quantised: np.ndarray[Any, Any] = np.clip(steps, limits.min, limits.max).astype(detail["dtype"])
-    return quantised
-
-
-def dequantise(values: np.ndarray[Any, Any], detail: dict[str, Any]) -> Float32:
-    """Return a tensor's values as float32."""
-    if detail["dtype"] == np.float32:
-        return values
-    scale, zero_point = detail["quantization"]
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return self._dequantise(self._interpreter.get_tensor(self._output))
