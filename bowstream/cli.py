@@ -37,6 +37,13 @@ def hold(text: str) -> float:
     return seconds
 
 
+def jobs(text: str) -> int:
+    """Read a number of processes."""
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"wanted 1 … 256 processes, got {text}")
+    return int(text)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs; each names the function that carries it out."""
     parser = Parser(prog="bowstream", description="Listens to a microphone and names the sounds, live.")
@@ -69,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
     )
     replay.add_argument("--realtime", action="store_true", help="play at its own pace, with the dashboard")
+    replay.add_argument(
+        "--jobs", type=jobs, default=1, metavar="N", help="processes to share the recordings (default: 1)"
+    )
     results = replay.add_mutually_exclusive_group()
     results.add_argument("--json", action="store_true", help="write an object a hop, event and file")
     results.add_argument("--csv", action="store_true", help="write a row an event")

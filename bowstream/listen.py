@@ -11,7 +11,7 @@ from typing import Any
 
 from .bundle import Bundle
 from .live import Live, Player
-from .output import JsonLines, Output, PlainLines, Summary
+from .output import JsonLines, Output, PlainLines
 from .probe import load_bundle
 from .session import Session
 
@@ -35,21 +35,19 @@ def open_source(arguments: Namespace, bundle: Bundle) -> Live:
     return Microphone(arguments.device, bundle.front_end, arguments.rate)
 
 
-def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str, str] | None = None) -> Summary:
+def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str, str] | None = None) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
     `labels` are fields that every JSON object begins with.
     """
     with ExitStack() as stack:
         session = Session(stack.enter_context(source), bundle, arguments.hop, arguments.hold)
-        summary = Summary(session)
         stack.enter_context(stopped_by_signals(session))
         output = stack.enter_context(live_output(session, arguments.json, labels))
         for record in session:
-            summary.write(record)
             output.write(record)
-    print(closing_line(summary), file=sys.stderr)
-    return summary
+    print(closing_line(session), file=sys.stderr)
+    return session
 
 
 @contextmanager
@@ -82,10 +80,10 @@ def stopped_by_signals(session: Session) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def closing_line(summary: Summary) -> str:
+def closing_line(session: Session) -> str:
     """Return what was heard and what went wrong, in one line."""
-    report = summary.session.health.report()
-    heard = f"{report.heard_s:.1f} s heard, {summary.windows} hops, {len(summary.events)} events"
+    report = session.health.report()
+    heard = f"{report.heard_s:.1f} s heard, {session.windows} hops, {session.events} events"
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
     lost = f"{report.lost_s:.3f} s lost in {report.gaps} gaps, {report.overflows} overflows"
     return f"bowstream: {heard}; {speed}; {lost}; {report.clipped} samples clipped"

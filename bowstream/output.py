@@ -1,12 +1,10 @@
-"""What a session says: JSON lines, plain lines, event rows and a recording's summary."""
+"""What a session says as it goes: JSON lines, and plain lines."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
 import numpy as np
@@ -15,8 +13,6 @@ from .events import Event
 from .frontend import Float32
 from .session import Gap, Record, Session
 from .tagger import Tags
-
-CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
 
 
 class Output(Protocol):
@@ -144,41 +140,3 @@ def ranked(scores: Float32, names: Sequence[str], top: int) -> list[tuple[str, f
     """Return the highest scores with their names, highest first."""
     order = np.argsort(-scores, kind="stable")[:top]
     return [(names[index], float(scores[index])) for index in order]
-
-
-@dataclass
-class Summary:
-    """A recording's mean scores and its finished events; an `Output` that gathers."""
-
-    session: Session
-    windows: int = 0
-    events: list[Event] = field(default_factory=list)
-    _total: Float32 | None = None
-
-    def write(self, record: Record) -> None:
-        """Add a hop's scores or a finished event."""
-        if isinstance(record, Tags):
-            self._total = record.scores if self._total is None else self._total + record.scores
-            self.windows += 1
-        elif isinstance(record, Event) and record.offset is not None:
-            self.events.append(record)
-
-    @property
-    def scores(self) -> Float32:
-        """Mean over the windows, as the paper scores a clip (II): float32 [shape=(C,)]."""
-        total = self._total if self._total is not None else np.zeros(len(self.session.bundle.tags), np.float32)
-        return total / np.float32(max(self.windows, 1))
-
-
-class CsvEvents:
-    """A row a finished event, under a header; for spreadsheets."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
-        self._writer.writeheader()
-
-    def put(self, path: Path | str, summary: Summary) -> None:
-        """Write a recording's events."""
-        times = Times(summary.session)
-        for event in summary.events:
-            self._writer.writerow({"file": str(path), **event_fields(event, times)})

@@ -2,50 +2,73 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import sys
+import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
+from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from .bundle import Bundle
 from .errors import AudioError, UsageError
-from .listen import hear, stopped_by_signals
+from .listen import hear
 from .live import Player
-from .output import CsvEvents, JsonLines, Summary, named, ranked
+from .output import JsonLines
 from .probe import load_bundle
+from .progress import Bar
+from .report import Gathering, Report, Results
 from .session import Session, Sound
 from .sources import SUFFIXES, AudioFile, RawFormat
+
+cached_bundle = lru_cache(load_bundle)
 
 
 def run(arguments: Namespace) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
-    raw = parse_raw(arguments.raw)
-    bundle = load_bundle(arguments.bundle)
+    parse_raw(arguments.raw)
+    cached_bundle(arguments.bundle)  # a bad one is refused before any recording is heard
     paths = list(find_recordings(arguments.paths))
-    results = Results(bundle, arguments)
-    failed = 0
-    with Bar(len(paths), quiet=arguments.realtime) as bar:
-        for path in paths:
-            try:
-                with AudioFile(path, bundle.front_end, raw) as recording:
-                    done = results.play(recording) if arguments.realtime else results.replay(recording, bar)
-            except AudioError as error:
-                failed += 1
-                bar.print(f"bowstream: {error}")
-                continue
-            finally:
-                bar.next_file()
-            if not done:
+    errors = play_all(paths, arguments) if arguments.realtime else replay_all(paths, arguments)
+    if errors and len(paths) > 1:
+        print(f"bowstream: {errors} of {len(paths)} recordings could not be heard whole", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def replay_all(paths: Sequence[str], arguments: Namespace) -> int:
+    """Replay as fast as the machine goes; return how many failed. Interrupted, it says what it has so far."""
+    errors = 0
+    in_order = in_parallel if arguments.jobs > 1 and len(paths) > 1 else in_turn
+    with closing(Results(arguments.json, arguments.csv)) as results, Bar(len(paths)) as bar:
+        for report in in_order(paths, arguments, bar):
+            if report.error:
+                errors += 1
+                bar.print(f"bowstream: {report.error}")
+            else:
+                results.put(report)
+            bar.next_file()
+    return errors
+
+
+def play_all(paths: Sequence[str], arguments: Namespace) -> int:
+    """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
+    errors = 0
+    bundle = cached_bundle(arguments.bundle)
+    for path in paths:
+        try:
+            with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
+                session = hear(Player(recording, bundle.front_end), bundle, arguments, {"file": recording.name})
+        except AudioError as error:
+            errors += 1
+            print(f"bowstream: {error}", file=sys.stderr)
+        else:
+            if session.stopping:
                 break
-    results.close()
-    if failed and len(paths) > 1:
-        print(f"bowstream: {failed} of {len(paths)} recordings could not be heard whole", file=sys.stderr)
-    return 1 if failed else 0
+    return errors
 
 
 def parse_raw(text: str | None) -> RawFormat | None:
@@ -59,123 +82,58 @@ def parse_raw(text: str | None) -> RawFormat | None:
 def find_recordings(paths: Sequence[str]) -> Iterator[str]:
     """Yield files as they are named, and what soundfile could read in folders, sorted, however deep.
 
-    Raises
-    ------
-    AudioError
-        If a folder holds no recording.
+    A folder without a recording is yielded itself, for the complaint that it brings.
     """
     for path in paths:
         if not Path(path).is_dir():
             yield path
             continue
         inside = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise AudioError(f"{path}: there is no recording in this folder (looked for .wav, .flac, .ogg, .mp3 …)")
-        yield from inside
+        yield from inside or [path]
 
 
-class Results:
-    """Works recordings out one after another and says what was heard in each, in the format asked for."""
+def in_turn(paths: Sequence[str], arguments: Namespace, bar: Bar) -> Iterator[Report]:
+    """Hear recordings one after another in this process; JSON lines are written as they come."""
+    for path in paths:
+        yield hear_recording(path, arguments, sys.stdout, bar.advance)
 
-    def __init__(self, bundle: Bundle, arguments: Namespace) -> None:
-        self.bundle = bundle
-        self.arguments = arguments
-        self._csv = CsvEvents(sys.stdout) if arguments.csv else None
-        self._table = results_table()
 
-    def replay(self, recording: AudioFile, bar: Bar) -> bool:
-        """Hear a recording as fast as the machine goes; return False if it was interrupted."""
-        session = Session(recording, self.bundle, self.arguments.hop, self.arguments.hold)
-        summary = Summary(session)
-        lines = JsonLines(sys.stdout, session, {"file": recording.name}) if self.arguments.json else None
-        with stopped_by_signals(session):
+def in_parallel(paths: Sequence[str], arguments: Namespace, bar: Bar) -> Iterator[Report]:
+    """Hear recordings in several processes; the reports and their JSON lines come in the order of the paths."""
+    with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
+        files = [Path(folder, str(index)) for index in range(len(paths))]
+        # Ctrl+C is the main process's to answer.
+        ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), ignore) as pool:
+            for report, file in zip(pool.map(partial(spool_recording, arguments=arguments), paths, files), files):
+                with file.open(encoding="utf-8") as lines:
+                    shutil.copyfileobj(lines, sys.stdout)
+                file.unlink()
+                yield report
+
+
+def spool_recording(path: str, file: Path, arguments: Namespace) -> Report:
+    """Hear a recording in a process of its own, its JSON lines going to a file."""
+    with file.open("w", encoding="utf-8") as lines:
+        return hear_recording(path, arguments, lines)
+
+
+def hear_recording(
+    path: str, arguments: Namespace, lines: TextIO, advance: Callable[[float], None] = lambda share: None
+) -> Report:
+    """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
+    bundle = cached_bundle(arguments.bundle)
+    try:
+        with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
+            session = Session(recording, bundle, arguments.hop, arguments.hold)
+            gathering = Gathering(session)
+            json_lines = JsonLines(lines, session, {"file": recording.name}) if arguments.json else None
             for record in session:
-                summary.write(record)
-                if lines:
-                    lines.write(record)
-                if isinstance(record, Sound):
-                    bar.advance(len(record.samples) / self.bundle.front_end.sample_rate, recording.duration_s)
-        if session.stopping:
-            return False
-        self._say(recording, summary, lines)
-        return True
-
-    def play(self, recording: AudioFile) -> bool:
-        """Hear a recording at its own pace, through the path of a microphone; return False if it was interrupted."""
-        summary = hear(Player(recording, self.bundle.front_end), self.bundle, self.arguments, {"file": recording.name})
-        return not summary.session.stopping
-
-    def _say(self, recording: AudioFile, summary: Summary, lines: JsonLines | None) -> None:
-        if lines:
-            lines.put("file", windows=summary.windows, scores=named(summary.scores, summary.session))
-        elif self._csv:
-            self._csv.put(recording.name, summary)
-        else:
-            self._table.add_row(*row(recording, summary))
-
-    def close(self) -> None:
-        """Print the table, if that is the format."""
-        if self._table.row_count:
-            Console().print(self._table)
-
-
-def results_table() -> Table:
-    """Return the empty table of results."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("recording", overflow="fold")
-    table.add_column("length", justify="right")
-    table.add_column("loudest tags, mean score")
-    table.add_column("events")
-    return table
-
-
-def row(recording: AudioFile, summary: Summary) -> tuple[str, str, str, str]:
-    """Return a recording's row: name, length, three tags, events with their times."""
-    names = [tag.name for tag in summary.session.bundle.tags]
-    tops = ", ".join(f"{name} {score:.2f}" for name, score in ranked(summary.scores, names, 3))
-    rate = summary.session.bundle.front_end.sample_rate
-    events = [f"{event.tag} {event.onset / rate:.1f}–{(event.offset or 0) / rate:.1f} s" for event in summary.events]
-    heard_s = recording.duration_s or summary.session.health.report().heard_s
-    shown = ", ".join(events[:4]) + (f" and {len(events) - 4} more" if len(events) > 4 else "")
-    return recording.name, f"{heard_s:.1f} s", tops, shown or "–"
-
-
-class Bar:
-    """A progress bar on standard error; nothing where that is no terminal."""
-
-    def __init__(self, files: int, quiet: bool) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.1f} of {task.total:.0f} files"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task("replay", total=files)
-        self._done = 0
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def advance(self, heard_s: float, duration_s: float | None) -> None:
-        """Move by the heard part of a file."""
-        if duration_s:
-            self._progress.advance(self._task, heard_s / duration_s)
-
-    def next_file(self) -> None:
-        """Move to the end of the file."""
-        self._done += 1
-        self._progress.update(self._task, completed=self._done)
-
-    def print(self, line: str) -> None:
-        """Write a line above the bar."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+                gathering.write(record)
+                if json_lines:
+                    json_lines.write(record)
+                if isinstance(record, Sound) and recording.duration_s:
+                    advance(len(record.samples) / bundle.front_end.sample_rate / recording.duration_s)
+            return gathering.report(recording.name)
+    except AudioError as error:
+        return Report(path, error=str(error))

@@ -55,6 +55,8 @@ class Session:
     bundle : the model
     hop_columns : columns between two scores
     hold_s : how long an event outlasts its sound
+
+    `windows` and `events` count those so far, `stopping` says whether it was asked to end.
     """
 
     def __init__(self, source: Source, bundle: Bundle, hop_columns: int = 10, hold_s: float = HOLD_S) -> None:
@@ -63,6 +65,8 @@ class Session:
         self.tagger = Tagger(bundle, hop_columns)
         self.tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns, hold_s)
         self.health = Health(bundle.front_end.sample_rate)
+        self.windows = 0
+        self.events = 0
         self.stopping = False
 
     def stop(self) -> None:
@@ -81,8 +85,7 @@ class Session:
         end = self.tagger.position
         if not self.stopping:
             for tags in self.tagger.flush():
-                yield tags
-                yield from self.tracker.push(tags)
+                yield from self._score(tags)
         yield from self.tracker.close(end)
 
     def _hear(self, heard: Heard) -> Iterator[Record]:
@@ -98,5 +101,11 @@ class Session:
         self.health.worked(time.perf_counter() - started_s, bool(scored))
         yield Sound(heard.samples, self.tagger.newest_log_mel)
         for tags in scored:
-            yield tags
-            yield from self.tracker.push(tags)
+            yield from self._score(tags)
+
+    def _score(self, tags: Tags) -> Iterator[Record]:
+        self.windows += 1
+        yield tags
+        for event in self.tracker.push(tags):
+            self.events += event.offset is None
+            yield event

@@ -1,0 +1,109 @@
+"""What was heard in recordings, told when each is done: a table, rows for a spreadsheet, or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .events import Event
+from .output import Times, event_fields, named
+from .session import Record, Session
+from .tagger import Tags
+
+CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
+TOP_TAGS, TOP_EVENTS = 3, 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was heard in one recording, in plain values that can cross between processes.
+
+    heard_s : its length in seconds; windows : how many were scored
+    scores : mean over the windows by tag, as the paper scores a clip (II)
+    events : the finished ones, in seconds
+    error : why it could not be heard whole; None if it was
+    """
+
+    name: str
+    heard_s: float = 0.0
+    windows: int = 0
+    scores: dict[str, float] | None = None
+    events: Sequence[dict[str, Any]] = ()
+    error: str | None = None
+
+
+class Gathering:
+    """Gathers a recording's records into a `Report`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._times = Times(session)
+        self._total = np.zeros(len(session.bundle.tags), np.float32)
+        self._windows = 0
+        self._events: list[dict[str, Any]] = []
+
+    def write(self, record: Record) -> None:
+        """Add a window's scores or a finished event; pass over the rest."""
+        if isinstance(record, Tags):
+            self._total += record.scores
+            self._windows += 1
+        elif isinstance(record, Event) and record.offset is not None:
+            self._events.append(event_fields(record, self._times))
+
+    def report(self, name: str) -> Report:
+        """Return what has been gathered."""
+        mean = self._total / np.float32(max(self._windows, 1))
+        heard_s = self._session.source.duration_s or self._session.health.report().heard_s
+        return Report(name, heard_s, self._windows, named(mean, self._session), self._events)
+
+
+class Results:
+    """Says what was heard in each recording: JSON objects and CSV rows at once, a table at the end."""
+
+    def __init__(self, as_json: bool, as_csv: bool) -> None:
+        self._as_json = as_json
+        self._csv = csv.DictWriter(sys.stdout, CSV_FIELDS, lineterminator="\n") if as_csv else None
+        if self._csv:
+            self._csv.writeheader()
+        self._table = Table(box=None, pad_edge=False, header_style="bold")
+        self._table.add_column("recording", overflow="fold")
+        self._table.add_column("length", justify="right")
+        self._table.add_column("loudest tags, mean score")
+        self._table.add_column("events")
+
+    def put(self, report: Report) -> None:
+        """Take a recording's report."""
+        if self._as_json:
+            fields = {"type": "file", "file": report.name, "windows": report.windows, "scores": report.scores}
+            print(json.dumps(fields), flush=True)
+        elif self._csv:
+            self._csv.writerows({"file": report.name, **event} for event in report.events)
+        else:
+            self._table.add_row(report.name, f"{report.heard_s:.1f} s", top_tags(report), top_events(report))
+
+    def close(self) -> None:
+        """Print the table, if there is one."""
+        if self._table.row_count:
+            Console().print(self._table)
+
+
+def top_tags(report: Report) -> str:
+    """Return the tags with the highest mean scores."""
+    ranked = sorted((report.scores or {}).items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {score:.2f}" for name, score in ranked[:TOP_TAGS])
+
+
+def top_events(report: Report) -> str:
+    """Return the first events with their times."""
+    shown = [f"{event['tag']} {event['onset_s']:.1f}–{event['offset_s']:.1f} s" for event in report.events[:TOP_EVENTS]]
+    if len(report.events) > TOP_EVENTS:
+        shown.append(f"{len(report.events) - TOP_EVENTS} more")
+    return ", ".join(shown) or "–"
