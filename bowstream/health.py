@@ -33,6 +33,7 @@ class HealthReport:
     level_dbfs : RMS level of the newest sound
     latency_p50_ms, latency_p95_ms : from having a hop's last sample to having its scores
     real_time_factor : seconds of computing a second of sound
+    undelivered : things that sinks gave up delivering
     """
 
     heard_s: float
@@ -45,6 +46,7 @@ class HealthReport:
     latency_p50_ms: float
     latency_p95_ms: float
     real_time_factor: float
+    undelivered: int
 
 
 class Health:
@@ -58,6 +60,7 @@ class Health:
         """Begin a new session."""
         self.overflows = 0
         self.clipped = 0
+        self.undelivered = 0
         self._heard = 0
         self._lost = 0
         self._gaps = 0
@@ -81,6 +84,11 @@ class Health:
         if scored:
             self._latencies_s.append(busy_s)
 
+    @property
+    def newest_latency_s(self) -> float:
+        """Seconds from having the newest hop's last sample to having its scores; 0 before the first."""
+        return self._latencies_s[-1] if self._latencies_s else 0.0
+
     def report(self) -> HealthReport:
         """Return a snapshot."""
         p50, p95 = np.percentile(self._latencies_s, [50, 95]) * 1000.0 if self._latencies_s else (0.0, 0.0)
@@ -95,4 +103,5 @@ class Health:
             latency_p50_ms=float(p50),
             latency_p95_ms=float(p95),
             real_time_factor=self._busy_s / (self._heard / self.sample_rate) if self._heard else 0.0,
+            undelivered=self.undelivered,
         )

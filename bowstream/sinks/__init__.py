@@ -1,0 +1,89 @@
+"""Sinks: where a live session's events, scores and health are delivered, beside the screen.
+
+Each is a table `[sinks.NAME]` of the configuration, whose keys are the fields of its `Settings`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from ..session import Record, Session
+from . import clips, command, jsonl, mqtt, prometheus, webhook
+from .dated import Dated
+from .settings import SinkSettings
+from .worker import FLUSH_S, Sink, SinkReport
+
+SETTINGS: Mapping[str, type[SinkSettings]] = {
+    "jsonl": jsonl.Settings,
+    "clips": clips.Settings,
+    "command": command.Settings,
+    "webhook": webhook.Settings,
+    "mqtt": mqtt.Settings,
+    "prometheus": prometheus.Settings,
+}
+SINKS: Mapping[type[SinkSettings], Any] = {
+    jsonl.Settings: jsonl.JsonFile,
+    clips.Settings: clips.Clips,
+    command.Settings: command.Command,
+    webhook.Settings: webhook.Webhook,
+    mqtt.Settings: mqtt.Mqtt,
+    prometheus.Settings: prometheus.Prometheus,
+}
+
+
+class Sinks:
+    """All sinks of a session: an `Output` that hands each record to each of them, and never waits.
+
+    Leaving it gives them five seconds, together, for what is still to be delivered.
+    """
+
+    def __init__(self, session: Session, settings: Mapping[str, SinkSettings]) -> None:
+        self._session = session
+        self._dated = Dated(session)
+        self._sinks: list[Sink[Any]] = [SINKS[type(one)](one, self._dated) for one in settings.values()]
+        self._open: list[Sink[Any]] = []
+        self._troubles: dict[str, str] = {}
+
+    def __enter__(self) -> Sinks:
+        try:
+            for sink in self._sinks:
+                self._open.append(sink.__enter__())
+        except BaseException:
+            self._close(0.0)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(FLUSH_S)
+
+    def write(self, record: Record) -> None:
+        """Hand a record to every sink."""
+        self._dated.hear(record)
+        for sink in self._sinks:
+            sink.write(record)
+        self._session.health.undelivered = sum(report.lost for report in self.reports())
+
+    def reports(self) -> list[SinkReport]:
+        """Return how each sink is doing."""
+        return [sink.report() for sink in self._sinks]
+
+    def news(self) -> list[str]:
+        """Return a line for each sink that is in another trouble than when last asked, or over it."""
+        news = []
+        for report in self.reports():
+            if report.trouble != self._troubles.get(report.name, ""):
+                self._troubles[report.name] = report.trouble
+                news.append(str(report) if report.trouble else f"{report}; delivers again")
+        return news
+
+    def _close(self, flush_s: float) -> None:
+        deadline = time.monotonic() + flush_s
+        for sink in self._open:
+            sink.begin_close(deadline)
+        for sink in self._open:
+            sink.close()

@@ -1,0 +1,215 @@
+"""FLAC clips of events."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..events import Event
+from ..frontend import Float32
+from ..knobs import knob
+from ..session import Gap, Record, Sound
+from ..tagger import Tags
+from .dated import Dated, utc
+from .settings import SinkSettings, wanted
+from .worker import Sink
+
+# Names of ours: the time in UTC, the tag. Only such files are ever deleted.
+NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
+PART = re.compile(r"\..+\.flac\.part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SinkSettings):
+    """Which events are kept as sound, where and how long."""
+
+    folder: str = knob("clips", help="where the clips are put, as TIME_TAG.flac, the time in UTC")
+    only: tuple[str, ...] = knob((), help="tags that are recorded; all if empty", example=["dog"], of_tags=True)
+    never: tuple[str, ...] = knob(
+        (),
+        help="private tags: no clip is kept with a second in which one of them scores its off threshold or more",
+        example=["laughing"],
+        of_tags=True,
+    )
+    before_s: float = knob(2.0, help="seconds kept before an event", low=0.0, high=60.0)
+    after_s: float = knob(2.0, help="seconds kept after an event", low=0.0, high=60.0)
+    longest_s: float = knob(30.0, help="seconds at which a clip is cut off", low=1.0, high=600.0)
+    cap_mb: float = knob(1000.0, help="megabytes that the clips may take; the oldest are deleted", low=0.1, high=1e7)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(bool(self.folder), "folder wants a path, got none")
+        both = set(self.only) & set(self.never)
+        wanted(not both, f"only and never both name {', '.join(sorted(both))}")
+        wanted(
+            self.before_s < self.longest_s,
+            f"longest_s wants more than before_s ({self.before_s:g}), got {self.longest_s:g}",
+        )
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip to be written: its file's name, its sound and its event's object."""
+
+    name: str
+    samples: Float32
+    comment: str
+
+
+@dataclass
+class _Open:
+    """A clip in the making, from sample `start` up to `end`, as far as is known."""
+
+    event: Event
+    start: int
+    end: int
+
+
+class Clips(Sink[Clip]):
+    """Keeps the newest sound in memory, and cuts a clip from it once all of the clip has been scored.
+
+    A file appears whole or not at all: it is written under another name, and what a crash left of such a file is
+    deleted at the next start.
+    """
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("clips", capacity=max(2, round(240 / settings.longest_s)))
+        self._settings = settings
+        self._dated = dated
+        self._folder = Path(settings.folder).expanduser()
+        front_end, tags = dated.session.bundle.front_end, dated.session.bundle.tags
+        self._rate, self._window = front_end.sample_rate, front_end.window_length
+        self._never = [(index, tag.off) for index, tag in enumerate(tags) if tag.name in settings.never]
+        self._sounds: deque[tuple[int, Float32]] = deque()  # each with its first sample's position
+        self._private: deque[int] = deque()  # ends of windows in which a private tag was heard
+        self._open: list[_Open] = []
+        self._scored = 0
+
+    def __enter__(self) -> Clips:
+        if self._folder.is_dir():
+            for file in self._folder.iterdir():
+                if PART.fullmatch(file.name):
+                    file.unlink(missing_ok=True)
+        super().__enter__()
+        return self
+
+    def take(self, record: Record) -> Iterator[Clip]:
+        """Return the clips that are complete."""
+        if isinstance(record, Sound):
+            self._keep(record.samples)
+        elif isinstance(record, Event):
+            self._follow(record)
+        elif isinstance(record, Tags):
+            self._score(record)
+            yield from self._complete(self._scored)
+        elif isinstance(record, Gap):
+            yield from self.finish()
+            self._sounds.clear()
+
+    def finish(self) -> Iterator[Clip]:
+        """Return the clips in the making, as far as they have been scored: nothing more follows them."""
+        for clip in self._open:
+            clip.end = min(clip.end, self._scored)
+        yield from self._complete(self._scored)
+
+    def _keep(self, samples: Float32) -> None:
+        """Keep what a clip may still need: its own length, and two seconds until it is scored."""
+        end = self._dated.session.tagger.position
+        self._sounds.append((end - len(samples), samples))
+        oldest = end - round((self._settings.longest_s + 2.0) * self._rate)
+        while self._sounds[0][0] + len(self._sounds[0][1]) < oldest:
+            self._sounds.popleft()
+        while self._private and self._private[0] < oldest:
+            self._private.popleft()
+
+    def _follow(self, event: Event) -> None:
+        settings = self._settings
+        if event.tag in settings.never or (settings.only and event.tag not in settings.only):
+            return
+        if event.offset is None:
+            start = max(0, event.onset - round(settings.before_s * self._rate))
+            self._open.append(_Open(event, start, start + round(settings.longest_s * self._rate)))
+            return
+        for clip in self._open:
+            if (clip.event.tag, clip.event.onset) == (event.tag, event.onset):
+                clip.event = event
+                clip.end = min(clip.end, event.offset + round(settings.after_s * self._rate))
+
+    def _score(self, tags: Tags) -> None:
+        self._scored = tags.end
+        if any(tags.scores[index] >= off for index, off in self._never):
+            self._private.append(tags.end)
+
+    def _complete(self, scored: int) -> Iterator[Clip]:
+        """Return the clips that end here or earlier, without those that overlap a private window."""
+        done = [clip for clip in self._open if clip.end <= scored]
+        self._open = [clip for clip in self._open if clip.end > scored]
+        for clip in done:
+            private = any(clip.start < end and end - self._window < clip.end for end in self._private)
+            if not private and (cut := self._cut(clip)):
+                yield cut
+
+    def _cut(self, clip: _Open) -> Clip | None:
+        """Return a clip's sound as it was kept; None if none was."""
+        pieces = [
+            samples[max(0, clip.start - first) : max(0, clip.end - first)]
+            for first, samples in self._sounds
+            if first < clip.end and first + len(samples) > clip.start
+        ]
+        if not pieces:
+            return None
+        start = max(clip.start, self._sounds[0][0])
+        name = file_name(self._dated.clock.seconds(start), clip.event.tag)
+        return Clip(name, np.concatenate(pieces), json.dumps(self._dated.of(clip.event)))
+
+    def deliver(self, item: Clip) -> None:
+        """Write a clip, after making room for it."""
+        content = encoded(item, self._rate)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        make_room(self._folder, self._settings.cap_mb * 1e6 - len(content))
+        part = self._folder / f".{item.name}.part"
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._folder / item.name)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def encoded(clip: Clip, sample_rate: int) -> bytes:
+    """Return a clip as a FLAC file of 16 bits, with its event's object as the comment."""
+    stream = io.BytesIO()
+    with soundfile.SoundFile(stream, "w", sample_rate, 1, "PCM_16", format="FLAC") as file:
+        file.comment = clip.comment
+        file.write(clip.samples)
+    return stream.getvalue()
+
+
+def make_room(folder: Path, cap_bytes: float) -> None:
+    """Delete the oldest clips until the rest fit."""
+    clips = sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
+    sizes = [file.stat().st_size for file in clips]
+    excess = sum(sizes) - cap_bytes
+    for file, size in zip(clips, sizes):
+        if excess <= 0:
+            break
+        file.unlink(missing_ok=True)
+        excess -= size
+
+
+def file_name(seconds: float, tag: str) -> str:
+    """Return a clip's file name: sorts by time, and is safe on any file system."""
+    stamp = utc(seconds).replace("-", "").replace(":", "")
+    return f"{stamp}_{re.sub(r'[^A-Za-z0-9]+', '-', tag).strip('-') or 'tag'}.flac"

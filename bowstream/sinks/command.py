@@ -1,0 +1,75 @@
+"""A command an event."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..events import Event
+from ..knobs import knob
+from ..session import Record
+from .dated import Dated
+from .settings import Chosen, wanted
+from .worker import Refused, Sink
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Chosen):
+    """What to run, for which events."""
+
+    argv: tuple[str, ...] = knob(help="the program and its arguments; no shell", example=["notify-send", "a dog"])
+    timeout_s: float = knob(10.0, help="seconds until it is killed, with all that it started", low=0.1, high=3600)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(bool(self.argv), "argv wants a program and its arguments, got none")
+        program = os.path.expanduser(self.argv[0])
+        wanted(shutil.which(program) is not None, f"argv: there is no program {program!r} here")
+
+
+class Command(Sink[dict[str, Any]]):
+    """Runs a program with the event's object on its standard input and its fields as `BOWSTREAM_TAG` ….
+
+    One runs at a time. A program is not run twice for an event: what it has done already is not known.
+    """
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("command", capacity=100)
+        self._settings = settings
+        self._dated = dated
+
+    def take(self, record: Record) -> Iterator[dict[str, Any]]:
+        """Return the object of an event that is chosen."""
+        if isinstance(record, Event) and self._settings.chooses(record):
+            yield self._dated.of(record)
+
+    def deliver(self, item: dict[str, Any]) -> None:
+        """Run the program to its end."""
+        program, *arguments = self._settings.argv
+        named = {f"BOWSTREAM_{name.upper()}": str(value) for name, value in item.items() if value is not None}
+        try:
+            process = subprocess.Popen(
+                [os.path.expanduser(program), *arguments],
+                env={**os.environ, **named},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Refused(f"{program} cannot be run: {error.strerror}") from error
+        with process:
+            try:
+                _, complaint = process.communicate(json.dumps(item).encode(), self._settings.timeout_s)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise Refused(f"{program} was killed: not done after {self._settings.timeout_s:g} s") from error
+        if process.returncode:
+            last = complaint.decode(errors="replace").strip().rpartition("\n")[2][:200]
+            raise Refused(f"{program} failed with status {process.returncode}" + (f": {last}" if last else ""))

@@ -1,0 +1,85 @@
+"""JSON lines in a file that is rotated by size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..knobs import knob
+from ..session import Record
+from ..tagger import Tags
+from .dated import Dated
+from .settings import SinkSettings, wanted
+from .worker import Sink
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SinkSettings):
+    """Where, and how much."""
+
+    path: str = knob("bowstream.jsonl", help="the file; older ones lie beside it as .1 (the newest), .2 …")
+    hops: bool = knob(False, help="write every hop with all scores, too: about 100 MB a day at one a second")
+    rotate_mb: float = knob(10.0, help="megabytes at which the file is put aside", low=0.001, high=1e6)
+    keep: int = knob(5, help="files put aside before the oldest is deleted", low=0, high=1000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(bool(self.path), "path wants a file, got none")
+
+
+class JsonFile(Sink[bytes]):
+    """One object a line: the objects of `--json`, with the time.
+
+    The file is opened for each line, so it may be moved, deleted or on a disk that comes back. Lines are whole:
+    what a full disk took a part of is cut off again, and a line that a crash left behind is ended first.
+    """
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("jsonl")
+        self._settings = settings
+        self._path = Path(settings.path).expanduser()
+        self._dated = dated
+
+    def take(self, record: Record) -> Iterator[bytes]:
+        """Return an event's, gap's or hop's line."""
+        if isinstance(record, Tags) and not self._settings.hops:
+            return
+        if fields := self._dated.of(record):
+            yield json.dumps(fields).encode() + b"\n"
+
+    def deliver(self, item: bytes) -> None:
+        """Append a line."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists() and self._path.stat().st_size + len(item) > self._settings.rotate_mb * 1e6:
+            self._rotate()
+        with self._path.open("ab", buffering=0) as file:
+            length = file.tell()
+            line = item if ends_whole(self._path, length) else b"\n" + item
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(f"{self._path}: the disk is full")
+            except OSError:
+                if file.seekable() and self._path.is_file():
+                    os.ftruncate(file.fileno(), length)
+                raise
+
+    def _rotate(self) -> None:
+        """Put the file aside as number 1 and each older one a number further; the last is overwritten."""
+        numbered = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._settings.keep + 1))]
+        if len(numbered) == 1:
+            self._path.unlink()
+        for older, newer in zip(numbered[:0:-1], numbered[-2::-1]):
+            if newer.exists():
+                newer.replace(older)
+
+
+def ends_whole(path: Path, length: int) -> bool:
+    """Whether a file of this length is empty or ends with a line's end."""
+    if not length:
+        return True
+    with path.open("rb") as file:
+        file.seek(length - 1)
+        return file.read() == b"\n"

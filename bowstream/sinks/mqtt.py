@@ -1,0 +1,174 @@
+"""MQTT: events and health as JSON, with a last will, and Home Assistant finds it all by itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UsageError
+from ..events import Event
+from ..knobs import knob
+from ..session import Gap, Record
+from ..tagger import Tags
+from . import home_assistant
+from .dated import Dated
+from .settings import SinkSettings, wanted
+from .worker import Sink, Undelivered
+
+KEEPALIVE_S = 30
+ACKNOWLEDGE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SinkSettings):
+    """Which broker, and how things are called there."""
+
+    host: str = knob("localhost", help="the broker's name or address")
+    port: int = knob(1883, help="the broker's port; 8883 is usual with tls", low=1, high=65535)
+    username: str = knob("", help="who we are to the broker; empty if it does not ask")
+    password: str = knob("", help="and how we prove it")
+    tls: bool = knob(False, help="encrypt, and check the broker's certificate")
+    topic: str = knob("", help="root of the topics; bowstream/HOST if empty, HOST being this machine's name")
+    discovery: str = knob("homeassistant", help="Home Assistant's discovery prefix; empty for no discovery")
+    only: tuple[str, ...] = knob(
+        (),
+        help="tags with an entity of their own in Home Assistant; if empty, all have one, to be enabled there",
+        example=["dog"],
+        of_tags=True,
+    )
+    health_s: float = knob(30.0, help="seconds between two messages on health", low=1.0, high=86400.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(bool(self.host), "host wants the broker's name or address, got none")
+        wanted(not set(self.topic) & set("+#"), f"topic wants a root without + and #, got {self.topic!r}")
+
+    @property
+    def root(self) -> str:
+        """Root of the topics."""
+        return self.topic.strip("/") or f"bowstream/{socket.gethostname()}"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is published: below which topic, and whether the broker keeps it for whoever comes later."""
+
+    topic: str
+    payload: str
+    retain: bool = False
+
+
+def load_paho() -> Any:
+    """Import paho-mqtt.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module("paho.mqtt.client")
+    except ModuleNotFoundError as error:
+        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install 'bowstream[mqtt]'") from error
+
+
+class Mqtt(Sink[Message]):
+    """Publishes at least once (QoS 1), in order; paho keeps the connection, in a thread of its own.
+
+    Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
+    `health` (JSON; kept), `gap` (JSON).
+    """
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("mqtt")
+        self._settings = settings
+        self._dated = dated
+        self._tags = [tag.name for tag in dated.session.bundle.tags]
+        self._raised: set[str] = set()
+        self._next_health = 0
+        self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
+        self._client = self._new_client()
+        self._refusal = "no connection"
+
+    def _new_client(self) -> Any:
+        paho, settings = load_paho(), self._settings
+        name = home_assistant.slug(settings.root)
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name)
+        client.will_set(f"{settings.root}/status", "offline", qos=1, retain=True)
+        if settings.username:
+            client.username_pw_set(settings.username, settings.password or None)
+        if settings.tls:
+            client.tls_set()
+        client.reconnect_delay_set(1, 30)
+        client.on_connect = self._on_connect
+        return client
+
+    def __enter__(self) -> Mqtt:
+        self._client.connect_async(self._settings.host, self._settings.port, KEEPALIVE_S)
+        self._client.loop_start()
+        super().__enter__()
+        return self
+
+    def take(self, record: Record) -> Iterator[Message]:
+        """Return an event's or gap's messages, and from time to time one on health."""
+        if isinstance(record, Event):
+            raised = record.offset is None
+            (self._raised.add if raised else self._raised.discard)(record.tag)
+            fields = {**self._dated.of(record), "event_type": record.tag}
+            yield Message("event/on" if raised else "event/off", json.dumps(fields))
+            yield self._state(record.tag)
+        elif isinstance(record, Gap):
+            yield Message("gap", json.dumps(self._dated.of(record)))
+        elif isinstance(record, Tags) and record.end >= self._next_health:
+            rate = self._dated.session.bundle.front_end.sample_rate
+            self._next_health = record.end + round(self._settings.health_s * rate)
+            yield Message("health", json.dumps(self._dated.health()), retain=True)
+
+    def _state(self, tag: str) -> Message:
+        return Message(f"tag/{home_assistant.slug(tag)}", "ON" if tag in self._raised else "OFF", retain=True)
+
+    def deliver(self, item: Message) -> None:
+        """Publish a message and wait until the broker has acknowledged it."""
+        where = f"{self._settings.host}:{self._settings.port}"
+        if self._sent is None:
+            if not self._client.is_connected():
+                raise Undelivered(f"{where}: {self._refusal}")
+            self._sent = self._publish(item)
+        try:
+            self._sent.wait_for_publish(ACKNOWLEDGE_S)
+        except (ValueError, RuntimeError) as error:
+            self._sent = None
+            raise Undelivered(f"{where}: {error}") from error
+        if not self._sent.is_published():
+            raise Undelivered(f"{where}: no answer")
+        self._sent = None
+
+    def shut(self) -> None:
+        """Say goodbye, so that the will need not."""
+        if self._client.is_connected():
+            self._publish(Message("status", "offline", retain=True)).wait_for_publish(1.0)
+            self._client.disconnect()
+        self._client.loop_stop()
+
+    def _publish(self, message: Message) -> Any:
+        topic = f"{self._settings.root}/{message.topic}"
+        return self._client.publish(topic, message.payload, qos=1, retain=message.retain)
+
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        """Introduce ourselves; called by paho's thread, at each connection."""
+        if reason.is_failure:
+            self._refusal = f"refused: {reason}"
+            return
+        self._refusal = "connection lost"
+        settings = self._settings
+        if settings.discovery:
+            device = home_assistant.device(settings.root, self._tags, settings.only)
+            topic = f"{settings.discovery}/device/{home_assistant.slug(settings.root)}/config"
+            client.publish(topic, json.dumps(device), qos=1, retain=True)
+        for tag in self._tags:
+            self._publish(self._state(tag))
+        self._publish(Message("status", "online", retain=True))

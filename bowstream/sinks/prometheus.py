@@ -1,0 +1,117 @@
+"""Metrics for Prometheus, served over HTTP."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BowstreamError, UsageError
+from ..events import Event
+from ..knobs import knob
+from ..session import Record
+from ..tagger import Tags
+from .dated import Dated
+from .settings import SinkSettings
+from .worker import Sink
+
+LATENCIES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+# Field of the health report, metric, what it is; counters first.
+COUNTERS = (
+    ("heard_s", "heard_seconds", "Sound worked on"),
+    ("lost_s", "lost_seconds", "Sound lost before it was seen"),
+    ("gaps", "gaps", "Times that sound was lost"),
+    ("overflows", "overflows", "Times that the sound system said it lost some"),
+    ("clipped", "clipped_samples", "Samples at full scale"),
+    ("undelivered", "undelivered", "Things that sinks gave up delivering"),
+)
+GAUGES = (
+    ("level_dbfs", "level_dbfs", "RMS level of the newest sound"),
+    ("silent_s", "silent_seconds", "How long the present silence has lasted"),
+    ("real_time_factor", "real_time_factor", "Seconds of computing a second of sound"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SinkSettings):
+    """Where Prometheus finds us."""
+
+    port: int = knob(9464, help="port of http://ADDRESS:PORT/metrics", low=1, high=65535)
+    address: str = knob("0.0.0.0", help="address to listen on; 127.0.0.1 for this machine only")
+
+
+def load_client() -> Any:
+    """Import prometheus-client.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    try:
+        importlib.import_module("prometheus_client.core")
+        return importlib.import_module("prometheus_client")
+    except ModuleNotFoundError as error:
+        raise UsageError("[sinks.prometheus] needs prometheus-client: pip install 'bowstream[prometheus]'") from error
+
+
+class Prometheus(Sink[None]):
+    """Counts in memory and answers whoever asks; nothing waits in a queue."""
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("prometheus")
+        self._settings = settings
+        self._health = dated.session.health
+        self._report = self._health.report()
+        self._client = load_client()
+        self._registry = self._client.CollectorRegistry()
+        self._hops = self._client.Counter("bowstream_hops", "Windows scored", registry=self._registry)
+        self._events = self._client.Counter("bowstream_events", "Events begun", ["tag"], registry=self._registry)
+        self._latency = self._client.Histogram(
+            "bowstream_hop_latency_seconds",
+            "From having a hop's last sample to having its scores",
+            buckets=LATENCIES_S,
+            registry=self._registry,
+        )
+        self._registry.register(self)
+        self._server: Any = None
+
+    def __enter__(self) -> Prometheus:
+        settings = self._settings
+        try:
+            self._server, _ = self._client.start_http_server(settings.port, settings.address, self._registry)
+        except OSError as error:
+            raise BowstreamError(
+                f"[sinks.prometheus] cannot listen on {settings.address}:{settings.port}: {error.strerror}; "
+                f"choose another port"
+            ) from error
+        super().__enter__()
+        return self
+
+    def take(self, record: Record) -> tuple[()]:
+        """Count a hop or an event."""
+        if isinstance(record, Tags):
+            self._report = self._health.report()
+            self._hops.inc()
+            self._latency.observe(self._health.newest_latency_s)
+        elif isinstance(record, Event) and record.offset is None:
+            self._events.labels(record.tag).inc()
+        return ()
+
+    def deliver(self, item: None) -> None:
+        """Do nothing: metrics are fetched."""
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the health as metrics; called by the server's thread."""
+        core, report = self._client.core, self._report
+        for field, name, meaning in COUNTERS:
+            yield core.CounterMetricFamily(f"bowstream_{name}", meaning, value=getattr(report, field))
+        for field, name, meaning in GAUGES:
+            yield core.GaugeMetricFamily(f"bowstream_{name}", meaning, value=getattr(report, field))
+
+    def shut(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()

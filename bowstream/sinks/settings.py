@@ -1,0 +1,51 @@
+"""What the sinks' settings have in common: checks, and which events are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from ..errors import UsageError
+from ..events import Event
+from ..knobs import knob
+
+
+def wanted(holds: bool, message: str) -> None:
+    """Raise `UsageError` with a message such as `path wants a file, got none` unless it holds."""
+    if not holds:
+        raise UsageError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkSettings:
+    """A table of a sink; every number is held to its knob's range."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            meaning, value = field.metadata["knob"], getattr(self, field.name)
+            if meaning.low is not None and meaning.high is not None:
+                wanted(
+                    meaning.low <= value <= meaning.high,
+                    f"{field.name} wants {meaning.low:g} … {meaning.high:g}, got {value:g}",
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen(SinkSettings):
+    """Which events a sink gets."""
+
+    only: tuple[str, ...] = knob((), help="tags that it gets; all if empty", example=["dog"], of_tags=True)
+    states: tuple[str, ...] = knob(
+        ("on",), help='"on" for an event\'s beginning, "off" for its end, which has its length, peak and mean'
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(
+            bool(self.states) and set(self.states) <= {"on", "off"},
+            f'states wants "on", "off" or both, got {list(self.states)}',
+        )
+
+    def chooses(self, event: Event) -> bool:
+        """Whether the sink gets this event."""
+        state = "on" if event.offset is None else "off"
+        return state in self.states and (not self.only or event.tag in self.only)

@@ -1,0 +1,70 @@
+"""An HTTP request an event."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .. import __version__
+from ..events import Event
+from ..knobs import knob
+from ..session import Record
+from .dated import Dated
+from .settings import Chosen, wanted
+from .worker import Refused, Sink, Undelivered
+
+# Answers that ask to try again later; every other 4xx means that the request itself is wrong.
+TRY_AGAIN = (408, 425, 429)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Chosen):
+    """Where to send, for which events."""
+
+    url: str = knob(help="gets a POST with the event's object as JSON", example="http://127.0.0.1:8080/sounds")
+    authorization: str = knob("", help='value of the header of that name, as in "Bearer …"; none if empty')
+    timeout_s: float = knob(10.0, help="seconds to wait for an answer", low=0.1, high=600)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted(
+            self.url.startswith(("http://", "https://")),
+            f"url wants an address that begins with http:// or https://, got {self.url!r}",
+        )
+
+
+class Webhook(Sink[bytes]):
+    """Posts events, in order; what the server cannot take now waits."""
+
+    def __init__(self, settings: Settings, dated: Dated) -> None:
+        super().__init__("webhook")
+        self._settings = settings
+        self._dated = dated
+
+    def take(self, record: Record) -> Iterator[bytes]:
+        """Return the request's body for an event that is chosen."""
+        if isinstance(record, Event) and self._settings.chooses(record):
+            yield json.dumps(self._dated.of(record)).encode()
+
+    def deliver(self, item: bytes) -> None:
+        """Post a body."""
+        headers = {"Content-Type": "application/json", "User-Agent": f"bowstream/{__version__}"}
+        if self._settings.authorization:
+            headers["Authorization"] = self._settings.authorization
+        request = urllib.request.Request(self._settings.url, item, headers, method="POST")
+        try:
+            urllib.request.urlopen(request, timeout=self._settings.timeout_s).close()
+        except urllib.error.HTTPError as error:
+            problem = f"{request.host} answered {error.code} {error.reason}"
+            error.close()
+            if 400 <= error.code < 500 and error.code not in TRY_AGAIN:
+                raise Refused(problem) from error
+            raise Undelivered(problem) from error
+        except urllib.error.URLError as error:
+            raise Undelivered(f"{request.host}: {error.reason}") from error
+        except http.client.HTTPException as error:
+            raise Undelivered(f"{request.host} answered nonsense: {error!r}") from error

@@ -1,0 +1,186 @@
+"""A sink's worker: a bounded queue and one thread, so that a sink that is slow or down never delays the sound."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from ..session import Record
+
+Item = TypeVar("Item")
+
+# After a failure the next try waits so long, twice as long after each further one, up to the longest.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+# How long closing waits for what is still to be delivered.
+FLUSH_S = 5.0
+
+
+class Undelivered(Exception):
+    """An item could not be delivered now; it is kept and tried again."""
+
+
+class Refused(Exception):
+    """An item will never be delivered; it is lost, and counted."""
+
+
+@dataclass(frozen=True)
+class SinkReport:
+    """How a sink is doing.
+
+    delivered, lost, waiting : items delivered, given up, and in the queue
+    trouble : why it does not deliver at present; empty while it does
+    """
+
+    name: str
+    delivered: int
+    lost: int
+    waiting: int
+    trouble: str
+
+    def __str__(self) -> str:
+        counts = [f"{self.delivered} delivered"]
+        counts += [f"{self.lost} lost"] if self.lost else []
+        counts += [f"{self.waiting} waiting"] if self.waiting else []
+        return f"{self.name}: {', '.join(counts)}" + (f" ({self.trouble})" if self.trouble else "")
+
+
+class Sink(ABC, Generic[Item]):
+    """Delivers what a session says to somewhere else, from a thread of its own.
+
+    A subclass says in `take` which items a record makes, on the session's thread, and in `deliver` how one of
+    them is delivered, on the worker's. When the queue is full the oldest item is lost, and counted.
+
+    Parameters
+    ----------
+    name : for messages
+    capacity : items that may wait
+    """
+
+    first_wait_s = FIRST_WAIT_S
+    longest_wait_s = LONGEST_WAIT_S
+
+    def __init__(self, name: str, capacity: int = 1000) -> None:
+        self.name = name
+        self._capacity = capacity
+        self._queue: deque[Item] = deque()
+        self._changed = threading.Condition()
+        self._busy = False
+        self._delivered = self._lost = 0
+        self._trouble = ""
+        self._deadline: float | None = None  # monotonic; set when the sink closes
+        self._thread = threading.Thread(target=self._work, name=f"bowstream-{name}", daemon=True)
+
+    @abstractmethod
+    def take(self, record: Record) -> Iterable[Item]:
+        """Return the items that a record makes; called by the session's thread, so it only computes."""
+
+    @abstractmethod
+    def deliver(self, item: Item) -> None:
+        """Deliver an item, or raise `Undelivered`, `OSError` or `Refused`; called by the worker's thread."""
+
+    def finish(self) -> Iterable[Item]:
+        """Return the items still in the making when the session is over."""
+        return ()
+
+    def shut(self) -> None:
+        """Let go of what the sink holds; called by the worker's thread when it ends."""
+
+    def __enter__(self) -> Sink[Item]:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, record: Record) -> None:
+        """Put what a record makes in the queue; never waits."""
+        for item in self.take(record):
+            self.put(item)
+
+    def put(self, item: Item) -> None:
+        """Put an item in the queue; the oldest is lost if it is full."""
+        with self._changed:
+            if len(self._queue) >= self._capacity:
+                self._queue.popleft()
+                self._lost += 1
+            self._queue.append(item)
+            self._changed.notify()
+
+    def report(self) -> SinkReport:
+        """Return how the sink is doing."""
+        with self._changed:
+            waiting = len(self._queue) + self._busy
+            return SinkReport(self.name, self._delivered, self._lost, waiting, self._trouble)
+
+    def begin_close(self, deadline: float) -> None:
+        """Take the last items and ask the worker to end by a time of `time.monotonic`."""
+        for item in self.finish():
+            self.put(item)
+        with self._changed:
+            self._deadline = deadline
+            self._changed.notify()
+
+    def close(self, flush_s: float = FLUSH_S) -> None:
+        """Deliver what is waiting, for `flush_s` at most; the rest is lost, and counted."""
+        if self._deadline is None:
+            self.begin_close(time.monotonic() + flush_s)
+        assert self._deadline is not None
+        self._thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
+        with self._changed:  # a worker that hangs is left behind: it dies with the process
+            self._lost += len(self._queue)
+            self._queue.clear()
+
+    def _work(self) -> None:
+        while (item := self._next()) is not None:
+            delivered = self._persist(item)
+            with self._changed:
+                self._busy = False
+                self._delivered += delivered
+                self._lost += not delivered
+        self.shut()
+
+    def _next(self) -> Item | None:
+        """Wait for the next item; return None when the sink closes and nothing is left."""
+        with self._changed:
+            while not self._queue:
+                if self._deadline is not None:
+                    return None
+                self._changed.wait()
+            self._busy = True
+            return self._queue.popleft()
+
+    def _persist(self, item: Item) -> bool:
+        """Try until an item is delivered, refused, or the deadline is over; return whether it was delivered."""
+        wait_s = self.first_wait_s
+        while True:
+            try:
+                self.deliver(item)
+            except Refused as error:
+                self._trouble = str(error)
+                return False
+            except (Undelivered, OSError) as error:
+                self._trouble = str(error)
+            else:
+                self._trouble = ""
+                return True
+            if not self._pause(wait_s):
+                return False
+            wait_s = min(2.0 * wait_s, self.longest_wait_s)
+
+    def _pause(self, wait_s: float) -> bool:
+        """Wait before another try, less if the sink closes meanwhile; return False when there is no time for one."""
+        until = time.monotonic() + wait_s
+        with self._changed:
+            self._changed.wait_for(lambda: self._deadline is not None, wait_s)
+            if self._deadline is None:
+                return True
+            until = min(until, time.monotonic() + self.first_wait_s)
+            return until < self._deadline and not self._changed.wait_for(lambda: False, until - time.monotonic())
