@@ -50,10 +50,7 @@ class Settings(SinkSettings):
         wanted(bool(self.folder), "folder wants a path, got none")
         both = set(self.only) & set(self.never)
         wanted(not both, f"only and never both name {', '.join(sorted(both))}")
-        wanted(
-            self.before_s < self.longest_s,
-            f"longest_s wants more than before_s ({self.before_s:g}), got {self.longest_s:g}",
-        )
+        wanted(self.before_s < self.longest_s, f"longest_s wants more than before_s, got {self.longest_s:g}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..events import Event
@@ -29,8 +30,13 @@ class Settings(Chosen):
     def __post_init__(self) -> None:
         super().__post_init__()
         wanted(bool(self.argv), "argv wants a program and its arguments, got none")
-        program = os.path.expanduser(self.argv[0])
+        program = expanded(self.argv[0])
         wanted(shutil.which(program) is not None, f"argv: there is no program {program!r} here")
+
+
+def expanded(program: str) -> str:
+    """Return a program's name with `~` filled in."""
+    return str(Path(program).expanduser())
 
 
 class Command(Sink[dict[str, Any]]):
@@ -55,7 +61,7 @@ class Command(Sink[dict[str, Any]]):
         named = {f"BOWSTREAM_{name.upper()}": str(value) for name, value in item.items() if value is not None}
         try:
             process = subprocess.Popen(
-                [os.path.expanduser(program), *arguments],
+                [expanded(program), *arguments],
                 env={**os.environ, **named},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

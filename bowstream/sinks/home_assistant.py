@@ -15,11 +15,7 @@ from .. import __version__
 HEALTH: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("level_dbfs", "Level", {"unit_of_measurement": "dBFS", "state_class": "measurement"}),
     ("silent_s", "Silence", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "measurement"}),
-    (
-        "lost_s",
-        "Sound lost",
-        {"unit_of_measurement": "s", "device_class": "duration", "state_class": "total_increasing"},
-    ),
+    ("lost_s", "Lost", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "total_increasing"}),
     ("latency_p95_ms", "Latency", {"unit_of_measurement": "ms", "state_class": "measurement"}),
     ("real_time_factor", "Real-time factor", {"state_class": "measurement", "suggested_display_precision": 3}),
 )
@@ -71,13 +67,8 @@ def device(root: str, tags: Sequence[str], only: Sequence[str]) -> dict[str, Any
     for name, entity in entities.items():
         entity["unique_id"] = f"{node}_{name}"
     return {
-        "device": {
-            "identifiers": [node],
-            "name": root.rpartition("/")[2],
-            "model": "bowstream",
-            "sw_version": __version__,
-        },
+        "device": {"identifiers": [node], "name": root.rpartition("/")[2], "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},
-        "availability_topic": f"{root}/status",
+        "availability": [{"topic": f"{root}/status"}],
         "components": {**entities, **removed},
     }
