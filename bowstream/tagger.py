@@ -92,6 +92,19 @@ class Tagger:
         scores = self.bundle.scores(self.coder.counts(codes))
         return [Tags(end, *heard) for end, heard in zip(ends, zip(scores, codes))]
 
+    def explain(self, tags: Tags) -> dict[str, Float32]:
+        """Say how much each family's codes speak for each tag: the score, less the score without their counts.
+
+        Returns
+        -------
+        gains : float32 [shape=(C,)] a family, -1 … 1
+        """
+        counts = self.coder.counts(tags.codes[np.newaxis])
+        first = list(self.coder.offsets.values())
+        family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1
+        without = np.where(family == np.arange(len(first))[:, np.newaxis], 0, counts)
+        return dict(zip(self.coder.offsets, tags.scores - self.bundle.scores(without)))
+
     def flush(self) -> list[Tags]:
         """Hear as much silence as completes the window that has been begun, if any, and return its `Tags`."""
         if not self.coder.columns_since_window:

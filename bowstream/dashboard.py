@@ -1,0 +1,102 @@
+"""The dashboard: `render(view)` turns one frozen `View` into what rich can print. No clock, no audio, no thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+
+from .glyphs import ASCII, DIM, Line, fit
+from .panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
+from .view import View
+
+# From this width on there are two columns.
+SIDE_BY_SIDE = 110
+
+
+def render(view: View) -> Dashboard:
+    """Return the dashboard of a view; it takes the size and colours of the console it is printed on."""
+    return Dashboard(view)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A view, ready to be printed."""
+
+    view: View
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield lines of the console's width, as many as it is high at the most."""
+        width, height = options.max_width, options.height or options.max_height
+        colours = console.color_system in ("256", "truecolor") and not console.no_color
+        for number, line in enumerate(lay_out(self.view, width, height, colours)):
+            if number:
+                yield Segment.line()
+            if options.ascii_only:
+                line = [Segment(segment.text.translate(ASCII), segment.style) for segment in line]
+            yield from Segment.adjust_line_length(line, width)
+
+
+def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
+    """Return the lines of the whole dashboard; what does not fit is left out, the least needed first."""
+    head = [title(view, width), meter(view, width)][: max(0, height - 3)]
+    foot = [health(view, width)][: max(0, height - 1)]
+    if view.keys and height > 8:
+        foot.append([Segment(fit(KEYS, width), DIM)])
+    rows = height - len(head) - len(foot)
+    gap = int(rows >= 16)
+    rows -= 2 * gap
+    why = 5 if rows >= 26 else 1
+    scores = Pane(tags, 4, 1 + len(view.tags), 5)
+    reasons = Pane(families, why, why, 1)
+    sound = Pane(partial(spectrogram, colours=colours), 3, 25, 4)
+    events = Pane(timeline, 3, height, 3)
+    if width >= SIDE_BY_SIDE:
+        left = (width - 3) // 2
+        right = width - 3 - left
+        body = beside(
+            stack([scores, reasons], view, left, rows, gap), stack([sound, events], view, right, rows, gap), left
+        )
+    else:
+        body = stack([scores, reasons, sound, events], view, width, rows, gap)
+    blank: list[Line] = [[]] * gap
+    return [*head, *blank, *body, *([[]] * (rows - len(body))), *blank, *foot]
+
+
+@dataclass(frozen=True)
+class Pane:
+    """A part of the dashboard: what draws it, the rows it needs and can use, and its share of those to spare."""
+
+    draw: Callable[[View, int, int], list[Line]]
+    least: int
+    most: int
+    share: int
+
+
+def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) -> list[Line]:
+    """Return panes one below the other; those with the smallest shares go first when rows are few."""
+    shown = list(panes)
+    while len(shown) > 1 and sum(pane.least + gap for pane in shown) - gap > rows:
+        shown.remove(min(shown, key=lambda pane: pane.share))
+    heights = [min(pane.least, rows) for pane in shown]
+    for _ in range(rows - sum(heights) - gap * (len(shown) - 1)):
+        hungry = [index for index, pane in enumerate(shown) if heights[index] < pane.most]
+        if hungry:
+            heights[min(hungry, key=lambda index: heights[index] / shown[index].share)] += 1
+    lines: list[Line] = []
+    for pane, height in zip(shown, heights):
+        lines += [[]] * (gap if lines else 0)
+        drawn = pane.draw(view, width, height)[:height]
+        lines += drawn + [[]] * (height - len(drawn))
+    return lines
+
+
+def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    """Return two stacks side by side, the left one as wide as is said."""
+    nothing: Line = []
+    pairs = zip_longest(left, right, fillvalue=nothing)
+    return [[*Segment.adjust_line_length(first, width), Segment("   "), *second] for first, second in pairs]

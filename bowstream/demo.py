@@ -1,0 +1,217 @@
+"""A made-up scene for those without a microphone: forty seconds, synthesised here, the same in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frontend import Float32
+
+Wave = NDArray[np.floating[Any]]
+Recipe = Callable[[Wave, np.random.Generator], Wave]
+
+SEED = 2022
+HUSH_DBFS = -66.0
+FADE_S = 0.02
+REVERB_S = 0.3
+REVERB_SHARE = 0.25
+
+
+def strike(wave: Wave, t: Wave, start_s: float, hz: float, decay_s: float, share: float = 1.0) -> None:
+    """Add a sine that is struck and dies away by a factor of e in `decay_s`."""
+    first, last = np.searchsorted(t, (start_s, start_s + 8.0 * decay_s))
+    after = t[first:last] - start_s
+    wave[first:last] += share * np.exp(-after / decay_s) * np.sin(2 * np.pi * hz * after)
+
+
+def noise(t: Wave, rng: np.random.Generator, gain: Callable[[Wave], Wave]) -> Wave:
+    """Return noise of RMS 1 whose spectrum follows a gain over frequency."""
+    spectrum = np.fft.rfft(rng.standard_normal(len(t)))
+    hz = np.fft.rfftfreq(len(t), float(t[1] - t[0]))
+    coloured = np.fft.irfft(spectrum * gain(hz), len(t))
+    shaped: Wave = coloured / np.sqrt(np.mean(coloured**2))
+    return shaped
+
+
+def peak_at(hz: Wave, centre_hz: float, width_hz: float) -> Wave:
+    """Return the gain of a resonance."""
+    gain: Wave = 1.0 / np.sqrt(1.0 + ((hz - centre_hz) / (0.5 * width_hz)) ** 2)
+    return gain
+
+
+def harmonics(phase: Wave, gains: list[float]) -> Wave:
+    """Return a tone of so many harmonics; `phase` in turns."""
+    tone: Wave = np.sum([gain * np.sin(2 * np.pi * (k + 1) * phase) for k, gain in enumerate(gains)], axis=0)
+    return tone
+
+
+def knocks(t: Wave, rng: np.random.Generator) -> Wave:
+    """Knuckles on wood: low modes that die within 40 ms, under a click; three and three."""
+    wave = np.zeros_like(t)
+    for start_s in (0.1, 0.33, 0.55, 1.5, 1.72, 1.95):
+        for hz, share in ((150.0, 1.0), (310.0, 0.8), (560.0, 0.5), (1100.0, 0.2)):
+            strike(wave, t, start_s, hz * rng.uniform(0.97, 1.03), 0.02 + 4.0 / hz, share)
+        for hz in rng.uniform(1500.0, 8000.0, 20):
+            strike(wave, t, start_s, hz, 0.002, 0.1)
+    return wave
+
+
+def clock_tick(t: Wave, rng: np.random.Generator) -> Wave:
+    """An escapement: clicks four times a second, tick above tock, each a few modes of 5 ms."""
+    wave = np.zeros_like(t)
+    for number, start_s in enumerate(np.arange(0.1, t[-1], 0.25)):
+        for hz in (2300.0, 3700.0, 5200.0) if number % 2 else (1900.0, 3100.0, 4600.0):
+            strike(wave, t, start_s, hz, 0.006)
+            strike(wave, t, start_s + 0.03, 1.1 * hz, 0.004, 0.4)
+    return wave
+
+
+def rain(t: Wave, rng: np.random.Generator) -> Wave:
+    """Rain: a bright hiss of far drops, and near ones that ring for milliseconds, 60 a second."""
+    wave = 0.15 * noise(t, rng, lambda hz: 1.0 / (1.0 + (1200.0 / np.maximum(hz, 20.0)) ** 2))
+    for start_s in rng.uniform(0.0, t[-1], int(60 * t[-1])):
+        strike(wave, t, start_s, rng.uniform(1200.0, 7000.0), 0.003, rng.exponential(0.25))
+    return wave
+
+
+def siren(t: Wave, rng: np.random.Generator) -> Wave:
+    """A wailing horn: eight harmonics that sweep from 500 to 1300 Hz and back in 2.4 s."""
+    hz = 900.0 - 400.0 * np.cos(2 * np.pi * t / 2.4)
+    return harmonics(np.cumsum(hz) * t[1], [1.0, 0.6, 0.5, 0.3, 0.2, 0.15, 0.1, 0.1])
+
+
+def church_bells(t: Wave, rng: np.random.Generator) -> Wave:
+    """Two bells in turn: hum, prime, minor third, fifth, nominal and above, the higher the sooner gone."""
+    wave = np.zeros_like(t)
+    for number, start_s in enumerate(np.arange(0.05, t[-1], 0.9)):
+        for ratio, share in (
+            (0.5, 0.5),
+            (1, 0.7),
+            (1.19, 0.8),
+            (1.5, 0.4),
+            (2, 1),
+            (2.52, 0.4),
+            (3.0, 0.4),
+            (4.1, 0.3),
+        ):
+            for prime_hz in ((440.0, 441.3), (523.0, 524.7))[number % 2]:  # each partial is a pair that beats
+                strike(wave, t, start_s, ratio * prime_hz, 1.6 / ratio, share)
+    return wave
+
+
+def crickets(t: Wave, rng: np.random.Generator) -> Wave:
+    """Three crickets: each rubs a carrier near 4.5 kHz in chirps of pulses, 30 a second."""
+    wave = np.zeros_like(t)
+    for hz, chirps_hz, share in ((4500.0, 2.6, 1.0), (4720.0, 2.1, 0.5), (4310.0, 3.1, 0.4)):
+        turn = (t * chirps_hz + rng.uniform()) % 1.0
+        pulses = np.maximum(np.sin(2 * np.pi * 30.0 * t), 0.0) * (turn < 0.4)
+        wave += share * pulses * np.sin(2 * np.pi * hz * t)
+    return wave
+
+
+def clock_alarm(t: Wave, rng: np.random.Generator) -> Wave:
+    """An alarm clock: four beeps of 2 kHz and its odd harmonics, a rest, again."""
+    turn = t % 1.0
+    beeping = (turn < 0.5) & (turn % 0.125 < 0.0625)
+    return harmonics(2048.0 * t, [1.0, 0.0, 0.35, 0.0, 0.15]) * beeping
+
+
+def dog(t: Wave, rng: np.random.Generator) -> Wave:
+    """A dog: barks of 0.2 s, a rough voice that leaps to 650 Hz and falls, through a muzzle's resonances."""
+    wave = np.zeros_like(t)
+    partials_hz = np.arange(1, 13) * 520.0
+    gains = (
+        peak_at(partials_hz, 750.0, 700.0) + peak_at(partials_hz, 1600.0, 700.0) + peak_at(partials_hz, 2700.0, 700.0)
+    )
+    for start_s in (0.1, 0.5, 1.4, 1.8, 2.2):
+        first, last = np.searchsorted(t, (start_s, start_s + 0.2))
+        u = np.linspace(0.0, 1.0, last - first)
+        hz = rng.uniform(0.9, 1.1) * (320.0 + 330.0 * np.sin(np.pi * u**0.6))
+        voice = harmonics(np.cumsum(hz) * t[1], gains.tolist()) + 0.4 * rng.standard_normal(len(u)) * u * (1.0 - u)
+        wave[first:last] = np.sin(np.pi * u) ** 0.7 * voice
+    return wave
+
+
+def sea_waves(t: Wave, rng: np.random.Generator) -> Wave:
+    """Surf: a low roar that swells, breaks into foam and draws back, every 4 s."""
+    turn = t / 4.0 % 1.0
+    swell = np.where(turn < 0.4, (turn / 0.4) ** 2, np.exp(-(turn - 0.4) / 0.25))
+    roar = noise(t, rng, lambda hz: 1.0 / (1.0 + (hz / 400.0) ** 1.5))
+    foam = noise(t, rng, lambda hz: peak_at(hz, 2500.0, 5000.0))
+    return (0.3 + swell) * roar + 0.5 * swell**2 * foam
+
+
+def vacuum_cleaner(t: Wave, rng: np.random.Generator) -> Wave:
+    """A vacuum cleaner: mains hum, a whining motor and its blades, in rushing air."""
+    hum = harmonics(100.0 * t, [1.0, 0.7, 0.5, 0.4, 0.3, 0.2])
+    whine = harmonics(620.0 * (t + 0.0005 * np.sin(2 * np.pi * 3.0 * t)), [0.5, 0.3, 0.4, 0.2])
+    air = noise(t, rng, lambda hz: peak_at(hz, 900.0, 3500.0))
+    return 0.3 * hum + 0.5 * whine + air
+
+
+# Start and length in seconds, peak in dBFS, and the sound.
+SCENE: tuple[tuple[float, float, float, Recipe], ...] = (
+    (1.5, 2.6, -8.0, knocks),
+    (5.0, 4.0, -14.0, clock_tick),
+    (9.5, 4.0, -10.0, crickets),
+    (14.0, 4.5, -6.0, siren),
+    (19.0, 5.5, -8.0, church_bells),
+    (25.0, 3.0, -6.0, dog),
+    (28.5, 4.0, -9.0, clock_alarm),
+    (33.0, 5.0, -12.0, rain),
+    (38.5, 4.5, -9.0, sea_waves),
+    (43.5, 4.0, -9.0, vacuum_cleaner),
+)
+DURATION_S = 48.0
+
+
+class Scene:
+    """The scene, to be played.
+
+    Parameters
+    ----------
+    native_rate : in Hz; not the front end's, so that the sound is resampled as most microphones' is
+    """
+
+    name = "demo scene"
+    channels = 1
+    duration_s: float | None = DURATION_S
+
+    def __init__(self, native_rate: int = 44_100) -> None:
+        self.native_rate = native_rate
+        self.samples = synthesise(native_rate)
+
+    def blocks(self, block_s: float) -> Iterator[Float32]:
+        """Yield the scene in blocks, float32 [shape=(n, 1)]."""
+        block = max(1, round(block_s * self.native_rate))
+        for start in range(0, len(self.samples), block):
+            yield self.samples[start : start + block, np.newaxis]
+
+
+def synthesise(native_rate: int) -> Float32:
+    """Return the whole scene: the sounds in a small room, over its hush."""
+    rng = np.random.default_rng(SEED)
+    t = np.arange(round(DURATION_S * native_rate)) / native_rate
+    wave = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, rng, lambda hz: 1.0 / np.sqrt(np.maximum(hz, 50.0)))
+    for start_s, length_s, peak_dbfs, recipe in SCENE:
+        t = np.arange(round(length_s * native_rate)) / native_rate
+        sound = recipe(t, rng) * np.minimum(1.0, np.minimum(t, t[::-1]) / FADE_S)
+        heard = in_room(sound * 10.0 ** (peak_dbfs / 20.0) / np.abs(sound).max(), native_rate, rng)
+        first = round(start_s * native_rate)
+        wave[first : first + len(heard)] += heard
+    samples: Float32 = wave.astype(np.float32)
+    return samples
+
+
+def in_room(sound: Wave, native_rate: int, rng: np.random.Generator) -> Wave:
+    """Return a sound with the echo of a room: noise that dies away by 60 dB in `REVERB_S`."""
+    t = np.arange(round(REVERB_S * native_rate)) / native_rate
+    echo = rng.standard_normal(len(t)) * 10.0 ** (-3.0 * t / REVERB_S)
+    n_fft = len(sound) + len(echo)
+    heard = np.fft.irfft(np.fft.rfft(sound, n_fft) * np.fft.rfft(echo, n_fft), n_fft)
+    heard *= REVERB_SHARE / np.sqrt(np.sum(echo**2))
+    heard[: len(sound)] += sound
+    return heard
