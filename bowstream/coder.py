@@ -101,6 +101,8 @@ class Coder:
         codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
         """
         front_end = self.front_end
+        if not len(log_mel):
+            return np.empty((0, self.codes_per_window), np.intp)
         columns = log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels)
         history = np.concatenate([self._log_mel, log_mel])
         column_codes = np.concatenate([self._column_codes, self._codes_of_columns(columns)])
