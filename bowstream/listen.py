@@ -11,9 +11,11 @@ from typing import Any
 
 from .bundle import Bundle
 from .live import Live, Player
+from .notifier import Notifier
 from .output import JsonLines, Output, PlainLines
 from .probe import load_bundle
 from .session import Session
+from .sinks import Sinks
 
 
 def run(arguments: Namespace) -> int:
@@ -44,10 +46,21 @@ def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str
         session = Session(stack.enter_context(source), bundle, arguments.hop, arguments.hold)
         stack.enter_context(stopped_by_signals(session))
         output = stack.enter_context(live_output(session, arguments.json, labels))
+        sinks = stack.enter_context(Sinks(session, getattr(arguments, "sinks", {}), complain))
+        outputs = (output, sinks, stack.enter_context(Notifier()))
         for record in session:
-            output.write(record)
+            for each in outputs:
+                each.write(record)
     print(closing_line(session), file=sys.stderr)
+    for report in sinks.reports():
+        print(f"bowstream: {report}", file=sys.stderr)
     return session
+
+
+def complain(line: str) -> None:
+    """Say what goes wrong on standard error, but not across the dashboard, which counts it."""
+    if not (sys.stderr.isatty() and sys.stdout.isatty()):
+        print(f"bowstream: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Each is a table `[sinks.NAME]` of the configuration, whose keys are the fields o
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -38,10 +38,16 @@ class Sinks:
     """All sinks of a session: an `Output` that hands each record to each of them, and never waits.
 
     Leaving it gives them five seconds, together, for what is still to be delivered.
+
+    Parameters
+    ----------
+    settings : of each sink, by its name
+    say : takes a line when a sink gets into trouble, and when it is over it
     """
 
-    def __init__(self, session: Session, settings: Mapping[str, SinkSettings]) -> None:
+    def __init__(self, session: Session, settings: Mapping[str, SinkSettings], say: Callable[[str], None]) -> None:
         self._session = session
+        self._say = say
         self._dated = Dated(session)
         self._sinks: list[Sink[Any]] = [SINKS[type(one)](one, self._dated) for one in settings.values()]
         self._open: list[Sink[Any]] = []
@@ -66,20 +72,16 @@ class Sinks:
         self._dated.hear(record)
         for sink in self._sinks:
             sink.write(record)
-        self._session.health.undelivered = sum(report.lost for report in self.reports())
+        reports = self.reports()
+        self._session.health.undelivered = sum(report.lost for report in reports)
+        for report in reports:
+            if report.trouble != self._troubles.get(report.name, ""):
+                self._troubles[report.name] = report.trouble
+                self._say(str(report) if report.trouble else f"{report}; delivers again")
 
     def reports(self) -> list[SinkReport]:
         """Return how each sink is doing."""
         return [sink.report() for sink in self._sinks]
-
-    def news(self) -> list[str]:
-        """Return a line for each sink that is in another trouble than when last asked, or over it."""
-        news = []
-        for report in self.reports():
-            if report.trouble != self._troubles.get(report.name, ""):
-                self._troubles[report.name] = report.trouble
-                news.append(str(report) if report.trouble else f"{report}; delivers again")
-        return news
 
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s
