@@ -56,7 +56,9 @@ class EventTracker:
 
     def __init__(self, tags: Sequence[Tag], front_end: FrontEnd, hop_columns: int, hold_s: float = HOLD_S) -> None:
         self.tags = tags
+        # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
         self._on = np.array([tag.on for tag in tags], np.float32)
+        self._off = np.array([tag.off for tag in tags], np.float32)
         self._hop = hop_columns * front_end.column_length
         self._window = front_end.window_length
         self._hold = round(hold_s * front_end.sample_rate)
@@ -92,7 +94,7 @@ class EventTracker:
 
     def _update(self, index: int, scores: Float32, end: int) -> None:
         event, score = self._open[index], float(scores[index])
-        if score >= self.tags[index].off:
+        if scores[index] >= self._off[index]:
             event.peak = max(event.peak, score)
             event.total += score
             event.windows += 1
