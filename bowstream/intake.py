@@ -82,6 +82,8 @@ class Intake:
     def finish(self) -> list[Float32]:
         """Return the last chunks; the last of them is filled with silence up to a whole column."""
         chunks = self._take(self._resample(np.empty(0, np.float32), last=True))
+        if self._native_frames and not self._emitted and not len(self._pending):
+            self._pending = np.zeros(1, np.float32)  # a sound too short to be one sample at our rate is still a sound
         if len(self._pending):
             columns = -(-len(self._pending) // self.column_length)
             last = np.zeros(columns * self.column_length, np.float32)
