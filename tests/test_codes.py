@@ -1,5 +1,7 @@
 """Codebooks and the counts of codes in a window."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,7 +103,7 @@ def test_a_window_is_the_same_at_any_hop(hop, stub_encoders, front_end, log_mel)
 def test_stream_is_whole(hop, pieces, stub_encoders, front_end, log_mel):
     ends = np.minimum(np.cumsum([0, *pieces]), 40) * 10
     coder = Coder(stub_encoders, front_end, hop)
-    parts = [coder.push(log_mel[start:end]) for start, end in zip(ends, ends[1:])]
+    parts = [coder.push(log_mel[start:end]) for start, end in pairwise(ends)]
     whole = Coder(stub_encoders, front_end, hop)
     assert np.array_equal(np.concatenate([np.empty((0, 143), np.intp), *parts]), whole.push(log_mel[: ends[-1]]))
     assert coder.columns_until_window == whole.columns_until_window

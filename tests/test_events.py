@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bowstream.bundle import Tag
+from bowstream.events import Event, EventTracker
+from bowstream.frontend import FrontEnd
+from bowstream.tagger import Tags
+
+SECOND = 16_000
+DOG = Tag("dog", on=0.6, off=0.4)
+CAT = Tag("cat", on=0.5, off=0.5)
+
+
+def tracker(hop=10, hold_s=1.0, tags=(DOG,)):
+    return EventTracker(tags, FrontEnd(), hop, hold_s)
+
+
+def track(scores, hop=10, hold_s=1.0, tags=(DOG,), close=True):
+    """Return the events of rows of scores that come a hop apart, the first window ending at 1 s."""
+    events, machine, end = [], tracker(hop, hold_s, tags), 0
+    for index, row in enumerate(scores):
+        end = SECOND + index * hop * 1600
+        events += machine.push(Tags(end, np.atleast_1d(np.asarray(row, np.float32)), np.empty(0, np.intp)))
+    return events + (machine.close(end) if close else [])
+
+
+def finished(*args, **kwargs):
+    return [event for event in track(*args, **kwargs) if event.offset is not None]
+
+
+def test_onset_offset_peak_and_mean():
+    (event,) = finished([0.1, 0.7, 0.9, 0.5, 0.1, 0.1, 0.1])
+    assert (event.tag, event.onset, event.offset) == ("dog", 1 * SECOND, 4 * SECOND)
+    assert event.peak == pytest.approx(0.9)
+    assert event.mean == pytest.approx((0.7 + 0.9 + 0.5) / 3)
+
+
+def test_an_event_is_told_when_it_opens_and_when_it_closes():
+    opened, closed = track([0.1, 0.7, 0.9, 0.1, 0.1, 0.1])
+    assert (opened.tag, opened.onset, opened.offset) == ("dog", SECOND, None)
+    assert opened.peak == opened.mean == pytest.approx(0.7)
+    assert closed.onset == opened.onset
+    assert closed.offset == 3 * SECOND
+
+
+def test_between_the_thresholds_nothing_changes():
+    assert track([0.5, 0.59, 0.41, 0.5]) == []
+    assert len(track([0.6, 0.5, 0.41, 0.59, 0.5], close=False)) == 1
+
+
+@pytest.mark.parametrize(("score", "opens"), [(0.6, True), (np.nextafter(np.float32(0.6), np.float32(0)), False)])
+def test_the_on_threshold_itself_opens(score, opens):
+    assert bool(track([score])) is opens
+
+
+@pytest.mark.parametrize("on", [0.7, 0.3, 0.1, 0.9])
+def test_a_score_at_equal_thresholds_is_an_event(on):
+    """float32(0.7) is less than 0.7: both comparisons must be in float32."""
+    (event,) = finished([np.float32(on)], tags=(Tag("dog", on, on),))
+    assert event.peak == event.mean == float(np.float32(on))
+
+
+def test_lulls_shorter_than_the_hold_belong_to_the_event():
+    (event,) = finished([0.9, 0.1, 0.9, 0.1, 0.1, 0.1], hold_s=1.5)
+    assert (event.onset, event.offset) == (0, 3 * SECOND)
+    assert event.mean == pytest.approx(0.9)  # not of the lull
+
+
+def test_lulls_as_long_as_the_hold_end_it():
+    first, second = finished([0.9, 0.1, 0.1, 0.9, 0.1, 0.1], hold_s=1.0)
+    assert (first.onset, first.offset) == (0, SECOND)
+    assert (second.onset, second.offset) == (3 * SECOND, 4 * SECOND)
+
+
+def test_without_hold_the_first_low_window_ends_it():
+    opened, closed = track([0.9, 0.1], hold_s=0.0, close=False)
+    assert closed.offset == SECOND
+
+
+def test_hold_counts_from_the_last_lull():
+    """Each return above `off` begins the hold anew."""
+    events = track([0.9, 0.1, 0.45, 0.1, 0.45, 0.1, 0.45, 0.1], hold_s=1.0, close=False)
+    assert len(events) == 1
+
+
+def test_short_hops_sharpen_the_onset():
+    """At a hop of 0.1 s an event begins in the hop that raised it, not a second before."""
+    (event,) = finished([0.1] * 5 + [0.9] * 20 + [0.1] * 30, hop=1)
+    assert event.onset == SECOND + 5 * 1600 - 1600
+    assert event.offset == 25 * 1600  # beginning of the first window without it
+
+
+def test_an_event_is_never_shorter_than_a_hop():
+    (event,) = finished([0.1] * 5 + [0.9] + [0.1] * 30, hop=1)
+    assert event.offset - event.onset == 1600
+
+
+def test_tags_are_apart():
+    events = finished([[0.9, 0.1], [0.9, 0.9], [0.1, 0.9], [0.1, 0.1], [0.1, 0.1]], tags=(DOG, CAT))
+    assert [(event.tag, event.onset // SECOND, event.offset // SECOND) for event in events] == [
+        ("dog", 0, 2),
+        ("cat", 1, 3),
+    ]
+
+
+def test_the_end_closes_what_is_open():
+    machine = tracker()
+    machine.push(Tags(SECOND, np.array([0.9], np.float32), np.empty(0, np.intp)))
+    assert machine.open_events == [Event("dog", 0, None, pytest.approx(0.9), pytest.approx(0.9))]
+    assert machine.close(SECOND + 1600) == [Event("dog", 0, SECOND + 1600, pytest.approx(0.9), pytest.approx(0.9))]
+    assert machine.open_events == []
+    assert machine.close(SECOND + 1600) == []
+
+
+def test_a_close_within_a_lull_goes_back_to_its_beginning():
+    machine = tracker(hold_s=10.0)
+    for end, score in enumerate([0.9, 0.9, 0.1, 0.1], start=1):
+        machine.push(Tags(end * SECOND, np.array([score], np.float32), np.empty(0, np.intp)))
+    (event,) = machine.close(4 * SECOND)
+    assert event.offset == 2 * SECOND
+
+
+def test_an_event_opens_again_after_a_gap():
+    machine, row = tracker(), np.array([0.9], np.float32)
+    machine.push(Tags(SECOND, row, np.empty(0, np.intp)))
+    (before,) = machine.close(SECOND)
+    (after,) = machine.push(Tags(5 * SECOND, row, np.empty(0, np.intp)))
+    assert (before.offset, after.onset, after.offset) == (SECOND, 4 * SECOND, None)
+
+
+@given(
+    scores=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.3, 0.4, 0.5, 0.6, 0.9]), st.sampled_from([0.0, 0.45, 0.5, 0.55, 1.0])),
+        max_size=60,
+    ),
+    hop=st.integers(1, 10),
+    hold_s=st.sampled_from([0.0, 0.1, 0.35, 1.0, 3.0]),
+)
+def test_events_of_a_tag_take_turns_and_never_overlap(scores, hop, hold_s):
+    events = track(scores, hop, hold_s, (DOG, CAT))
+    end = SECOND + (len(scores) - 1) * hop * 1600
+    for tag in (DOG, CAT):
+        mine = [event for event in events if event.tag == tag.name]
+        assert [event.offset is None for event in mine] == [True, False] * (len(mine) // 2)
+        before = 0
+        for opened, closed in zip(mine[::2], mine[1::2]):
+            assert opened.onset == closed.onset
+            assert before <= closed.onset
+            assert closed.onset + hop * 1600 <= closed.offset <= end
+            assert np.float32(tag.on) <= closed.peak
+            assert np.float32(tag.off) - 1e-6 <= closed.mean <= closed.peak + 1e-6
+            before = closed.offset
+        raised = any(np.float32(row[(DOG, CAT).index(tag)]) >= np.float32(tag.on) for row in scores)
+        assert bool(mine) is raised

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
+from signals import blocks, noise, scene, stereo
+
+from bowstream.errors import AudioError
+from bowstream.frontend import FrontEnd
+from bowstream.intake import Intake, to_mono
+
+RATES = (16_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000)
+
+
+def hear(frames, rate, front_end, size, chunk_columns=1):
+    """Return all that comes out when frames go in in blocks of a size."""
+    intake = Intake("test", rate, front_end, chunk_columns)
+    chunks = [chunk for block in blocks(frames, size) for chunk in intake.push(block)]
+    return np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", RATES)
+def test_block_size_does_not_matter(rate, channels, front_end):
+    """Nor do the chunks that are handed on: bit for bit what one block, and the resampler at one go, give."""
+    sound = scene(1.73, rate)
+    frames = stereo(sound) if channels == 2 else sound[:, np.newaxis]
+    whole = hear(frames, rate, front_end, len(frames))
+    mono = to_mono(frames)
+    wanted = mono if rate == 16_000 else soxr.resample(mono, rate, 16_000, "HQ")
+    assert np.array_equal(whole[: len(wanted)], wanted)
+    assert not whole[len(wanted) :].any()
+    assert len(whole) == -(-len(wanted) // 1600) * 1600
+    for size in (17, 509, 1600, 16_000):
+        for chunk_columns in (1, 10):
+            assert np.array_equal(hear(frames, rate, front_end, size, chunk_columns), whole)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1599, 1600, 1601, 15_999, 16_000, 16_001])
+@pytest.mark.parametrize("chunk_columns", [1, 10])
+def test_seams(count, chunk_columns, front_end):
+    sound = noise(1.1)[:count]
+    intake = Intake("test", 16_000, front_end, chunk_columns)
+    chunks = intake.push(sound[:, np.newaxis])
+    assert [len(chunk) for chunk in chunks] == [1600 * chunk_columns] * (count // (1600 * chunk_columns))
+    heard = np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
+    assert len(heard) == -(-count // 1600) * 1600
+    assert np.array_equal(heard[:count], sound)
+    assert not heard[count:].any()
+    assert intake.finish() == []
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("count", [1, 2, 10, 100])
+def test_very_short_sounds_come_through(rate, count, front_end):
+    heard = hear(np.full((count, 1), 0.5, np.float32), rate, front_end, 17)
+    assert len(heard) == 1600
+    assert np.isfinite(heard).all()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_an_onset_stays_where_it_is(rate, front_end):
+    """The resampler's delay is made up for: a click at 0.5 s is at 0.5 s."""
+    click = np.zeros((rate, 1), np.float32)
+    click[rate // 2] = 1.0
+    assert np.abs(hear(click, rate, front_end, 509)).argmax() in (7_999, 8_000, 8_001)
+
+
+def test_stereo_is_the_mean():
+    frames = np.array([[1.0, 0.0], [0.5, -0.5], [-0.25, 0.75]], np.float32)
+    assert to_mono(frames).tolist() == [0.5, 0.0, 0.25]
+    assert to_mono(frames[:, :1]).tolist() == [1.0, 0.5, -0.25]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_what_is_not_finite_is_refused(value, rate, front_end):
+    frames = np.zeros((2000, 2), np.float32)
+    frames[1234, 1] = value
+    with pytest.raises(AudioError, match="thing: wanted finite samples, found NaN or infinity"):
+        Intake("thing", rate, front_end, 1).push(frames)
+
+
+def test_clipping_is_counted_in_every_channel(front_end):
+    intake = Intake("test", 48_000, front_end, 1)
+    frames = np.zeros((100, 2), np.float32)
+    frames[3, 0] = frames[4, 1] = 32767 / 32768
+    frames[5] = -1.0
+    frames[6] = 32766 / 32768
+    intake.push(frames)
+    intake.push(frames)
+    assert intake.clipped == 8
+
+
+@given(
+    rate=st.sampled_from(RATES),
+    steps=st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 100_000)), min_size=1, max_size=12),
+)
+def test_time_does_not_drift_over_gaps(rate, steps):
+    """After any number of gaps, what was handed on and what was lost add up to the native frames' time."""
+    front_end = FrontEnd()
+    intake, native, position = Intake("test", rate, front_end, 1), 0, 0
+    for heard, lost in steps:
+        chunks = intake.push(np.zeros((heard, 1), np.float32))
+        gap = intake.gap(lost)
+        native += heard + lost
+        assert gap >= 0
+        position += sum(map(len, chunks)) + gap
+        assert abs(position - native * 16_000 / rate) <= 0.5
+
+
+def test_after_a_gap_nothing_is_left_of_before(front_end):
+    intake, sound = Intake("test", 44_100, front_end, 1), scene(0.5, 44_100)[:, np.newaxis]
+    intake.push(np.ones((4_000, 1), np.float32))
+    intake.gap(1234)
+    after = [*intake.push(sound), *intake.finish()]
+    assert np.array_equal(np.concatenate(after), hear(sound, 44_100, front_end, 999))

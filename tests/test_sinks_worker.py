@@ -1,0 +1,182 @@
+import threading
+import time
+
+import pytest
+
+from bowstream.errors import UsageError
+from bowstream.sinks import SETTINGS, SINKS, Sinks
+from bowstream.sinks.dated import WallClock, utc
+from bowstream.sinks.worker import Refused, Sink, Undelivered
+from stage import RATE, Stage, until
+
+
+class Gate(Sink[int]):
+    """Delivers integers while it is open; a negative one is refused."""
+
+    first_wait_s, longest_wait_s = 0.01, 0.02
+
+    def __init__(self, capacity=3):
+        super().__init__("gate", capacity)
+        self.open = threading.Event()
+        self.got = []
+
+    def take(self, record):
+        yield record
+
+    def deliver(self, item):
+        if item < 0:
+            raise Refused("a negative number")
+        if not self.open.is_set():
+            raise Undelivered("the gate is shut")
+        self.got.append(item)
+
+    def counts(self):
+        report = self.report()
+        return report.delivered, report.lost, report.waiting
+
+
+def test_delivers_in_order_and_reports():
+    with Gate() as gate:
+        gate.open.set()
+        for number in range(3):
+            gate.write(number)
+        until(lambda: gate.got == [0, 1, 2])
+    assert gate.counts() == (3, 0, 0)
+    assert str(gate.report()) == "gate: 3 delivered"
+
+
+def test_an_outage_keeps_the_newest_and_counts_the_rest():
+    with Gate(capacity=3) as gate:
+        gate.write(0)
+        until(lambda: gate.report().trouble == "the gate is shut")
+        for number in range(1, 10):  # 0 is being tried: 7, 8 and 9 wait
+            gate.write(number)
+        assert gate.counts() == (0, 6, 4)
+        gate.open.set()
+        until(lambda: gate.got == [0, 7, 8, 9])
+        assert gate.report().trouble == ""
+    assert gate.counts() == (4, 6, 0)
+
+
+def test_what_is_refused_is_lost_and_the_next_is_delivered():
+    with Gate() as gate:
+        gate.open.set()
+        gate.write(-1)
+        gate.write(1)
+        until(lambda: gate.got == [1])
+    assert gate.counts() == (1, 1, 0)
+
+
+def test_closing_delivers_what_waits():
+    gate = Gate(capacity=100)
+    gate.open.set()
+    with gate:
+        for number in range(100):
+            gate.write(number)
+    assert gate.got == list(range(100))
+
+
+def test_closing_gives_up_at_its_deadline_and_counts():
+    gate = Gate()
+    gate.__enter__()
+    for number in range(3):
+        gate.write(number)
+    started = time.monotonic()
+    gate.close(flush_s=0.1)
+    assert time.monotonic() - started < 1.0
+    assert gate.counts() == (0, 3, 0)
+
+
+def test_writing_never_waits_for_a_sink_that_hangs():
+    class Stuck(Gate):
+        def deliver(self, item):
+            self.open.wait(20.0)
+
+    stuck = Stuck()
+    stuck.__enter__()
+    started = time.monotonic()
+    for number in range(1000):
+        stuck.write(number)
+    stuck.close(flush_s=0.05)
+    assert time.monotonic() - started < 1.0
+    report = stuck.report()
+    assert report.delivered == 0
+    assert report.lost + report.waiting == 1000
+    stuck.open.set()
+
+
+def test_a_bug_in_a_sink_is_counted_and_does_not_end_it():
+    class Buggy(Gate):
+        def deliver(self, item):
+            if item == 0:
+                raise ZeroDivisionError("oops")
+            super().deliver(item)
+
+    with Buggy() as buggy:
+        buggy.open.set()
+        buggy.write(0)
+        buggy.write(1)
+        until(lambda: buggy.got == [1])
+    assert buggy.counts() == (1, 1, 0)
+
+
+def test_sinks_count_losses_in_the_health_and_say_what_changes(tmp_path):
+    stage, said = Stage(), []
+    sinks = Sinks(stage, {"jsonl": SETTINGS["jsonl"](path=str(tmp_path / "a" / "events.jsonl"))}, said.append)
+    (sink,) = sinks._sinks
+    sink.first_wait_s = sink.longest_wait_s = 0.01
+    (tmp_path / "a").write_text("a file where a folder should be")
+    with sinks:
+        sinks.write(stage.begin("dog", 0.0))
+        until(lambda: sinks.reports()[0].trouble)
+        sinks.write(stage.scores())
+        assert len(said) == 1 and said[0].startswith("jsonl: 0 delivered, 1 waiting (")
+        (tmp_path / "a").unlink()
+        until(lambda: not sinks.reports()[0].trouble)
+        sinks.write(stage.scores())
+        assert said[1] == "jsonl: 1 delivered; delivers again"
+    assert stage.health.report().undelivered == 0
+
+
+def test_every_setting_has_a_sink():
+    assert set(SINKS) == set(SETTINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("jsonl", {"rotate_mb": 0}, "rotate_mb wants 0.001 … 1e+06, got 0"),
+        ("jsonl", {"path": ""}, "path wants a file"),
+        ("clips", {"before_s": 5.0, "longest_s": 5.0}, "longest_s wants more than before_s"),
+        ("clips", {"only": ("dog",), "never": ("dog",)}, "only and never both name dog"),
+        ("command", {"argv": ()}, "argv wants a program"),
+        ("command", {"argv": ("no-such-program-here",)}, "there is no program 'no-such-program-here'"),
+        ("command", {"argv": ("true",), "states": ("up",)}, "states wants"),
+        ("webhook", {"url": "ftp://x"}, "url wants an address"),
+        ("mqtt", {"host": ""}, "host wants"),
+        ("mqtt", {"topic": "a/#"}, "topic wants"),
+        ("prometheus", {"port": 0}, "port wants 1 … 65535, got 0"),
+    ],
+)
+def test_settings_refuse_nonsense(name, fields, message):
+    with pytest.raises(UsageError, match=message.replace("+", r"\+")):
+        SETTINGS[name](**fields)
+
+
+def test_wall_clock_takes_the_most_punctual_arrival_and_follows_steps():
+    now = 1000.0
+    clock = WallClock(RATE, lambda: now)
+    assert clock.seconds(RATE) == 1000.0
+    for second, late_s in ((1, 0.02), (2, 1.5), (3, 0.0), (4, 0.1)):
+        now = 1000.0 + second + late_s
+        clock.hear(second * RATE)
+    assert clock.seconds(0) == 1000.0
+    assert clock.seconds(2 * RATE + 160) == pytest.approx(1002.01)
+    for second in range(5, 700):  # NTP puts the clock an hour forward
+        now = 4600.0 + second
+        clock.hear(second * RATE)
+    assert clock.seconds(0) == 4600.0
+
+
+def test_utc():
+    assert utc(1_800_000_000.1236) == "2027-01-15T08:00:00.124Z" or utc(1_800_000_000.1236).endswith(".123Z")
