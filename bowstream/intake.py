@@ -89,6 +89,7 @@ class Intake:
             last = np.zeros(columns * self.column_length, np.float32)
             last[: len(self._pending)] = self._pending
             chunks.append(last)
+            self._emitted += len(last)
         self._forget()
         return chunks
 

@@ -75,7 +75,7 @@ def test_lulls_as_long_as_the_hold_end_it():
 
 
 def test_without_hold_the_first_low_window_ends_it():
-    opened, closed = track([0.9, 0.1], hold_s=0.0, close=False)
+    _, closed = track([0.9, 0.1], hold_s=0.0, close=False)
     assert closed.offset == SECOND
 
 
