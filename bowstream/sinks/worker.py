@@ -163,11 +163,11 @@ class Sink(ABC, Generic[Item]):
         while True:
             try:
                 self.deliver(item)
-            except Refused as error:
-                self._trouble = str(error)
-                return False
             except (Undelivered, OSError) as error:
                 self._trouble = str(error)
+            except Exception as error:  # refused, or a mistake of ours: another try would end the same
+                self._trouble = str(error) if isinstance(error, Refused) else repr(error)
+                return False
             else:
                 self._trouble = ""
                 return True

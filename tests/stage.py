@@ -1,0 +1,71 @@
+"""A session without sound: speaks the records that a test asks for, to sinks that deliver for real."""
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+
+from bowstream.bundle import Tag
+from bowstream.events import Event
+from bowstream.frontend import FrontEnd
+from bowstream.health import Health
+from bowstream.session import Gap, Sound
+from bowstream.sinks.dated import Dated
+from bowstream.tagger import Tags
+
+RATE = 16_000
+COLUMN = 1600
+START_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+
+
+class Stage:
+    """The part of a session that sinks look at; `now` is the wall clock, and sound is heard the moment it is made."""
+
+    def __init__(self, *names):
+        self.bundle = SimpleNamespace(
+            front_end=FrontEnd(), tags=tuple(Tag(name, 0.6, 0.4) for name in names or ("dog", "laughing", "rain"))
+        )
+        self.health = Health(RATE)
+        self.source = SimpleNamespace(live=True)
+        self.tagger = SimpleNamespace(position=0)
+        self.dated = Dated(self, lambda: START_S + self.tagger.position / RATE)
+
+    def sound(self, seconds):
+        """Records of a second each: ten columns of sound whose samples count up, then their scores."""
+        for _ in range(round(seconds)):
+            for _ in range(10):
+                first = self.tagger.position
+                ramp = np.arange(first, first + COLUMN) % 30_000
+                self.tagger.position += COLUMN
+                yield Sound((ramp / 32768).astype(np.float32), np.zeros((10, 96), np.float32))
+            yield self.scores()
+
+    def scores(self, **named):
+        scores = np.array([named.get(tag.name, 0.0) for tag in self.bundle.tags], np.float32)
+        return Tags(self.tagger.position, scores, np.zeros(143, np.int64))
+
+    def begin(self, tag, onset_s):
+        return Event(tag, round(onset_s * RATE), None, 0.8, 0.8)
+
+    def end(self, tag, onset_s, offset_s):
+        return Event(tag, round(onset_s * RATE), round(offset_s * RATE), 0.9, 0.7)
+
+    def gap(self, seconds):
+        start, self.tagger.position = self.tagger.position, self.tagger.position + round(seconds * RATE)
+        yield Gap(start, round(seconds * RATE))
+
+    def play(self, sink, *parts):
+        """Write records, and what `sound` and `gap` make, to a sink, as `Sinks` does."""
+        for part in parts:
+            for record in part if isinstance(part, Iterator) else [part]:
+                self.dated.hear(record)
+                sink.write(record)
+
+
+def until(condition, wait_s=10.0):
+    """Wait until a condition holds; fail when it does not for so long."""
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)

@@ -1,0 +1,276 @@
+"""The sinks that write files: JSON lines and clips."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from stage import RATE, Stage, until
+
+from bowstream.sinks import clips, jsonl
+from bowstream.sinks.clips import Clips, file_name
+from bowstream.sinks.jsonl import JsonFile
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def quick(sink):
+    sink.first_wait_s = sink.longest_wait_s = 0.01
+    return sink
+
+
+def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
+    path = tmp_path / "new" / "folder" / "events.jsonl"
+    with JsonFile(jsonl.Settings(path=str(path)), stage.dated) as sink:
+        stage.play(sink, stage.sound(2), stage.begin("dog", 1.5), stage.end("dog", 1.5, 2.0), stage.gap(0.25))
+    assert lines(path) == [
+        {
+            "time": "2027-01-15T08:00:01.500Z",
+            "type": "event",
+            "state": "on",
+            "onset_s": 1.5,
+            "offset_s": None,
+            "tag": "dog",
+            "peak": 0.8,
+            "mean": 0.8,
+        },
+        {
+            "time": "2027-01-15T08:00:02.000Z",
+            "type": "event",
+            "state": "off",
+            "onset_s": 1.5,
+            "offset_s": 2.0,
+            "tag": "dog",
+            "peak": 0.9,
+            "mean": 0.7,
+        },
+        {"time": "2027-01-15T08:00:02.000Z", "type": "gap", "start_s": 2.0, "length_s": 0.25},
+    ]
+
+
+def test_jsonl_writes_hops_when_asked(stage, tmp_path):
+    with JsonFile(jsonl.Settings(path=str(tmp_path / "all.jsonl"), hops=True), stage.dated) as sink:
+        stage.play(sink, stage.sound(3))
+    written = lines(tmp_path / "all.jsonl")
+    assert [line["end_s"] for line in written] == [1.0, 2.0, 3.0]
+    assert written[0]["scores"] == {"dog": 0.0, "laughing": 0.0, "rain": 0.0}
+    assert written[0]["health"]["lost_s"] == 0.0
+
+
+def test_jsonl_rotates_by_size_and_keeps_so_many(stage, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with JsonFile(jsonl.Settings(path=str(path), rotate_mb=0.001, keep=2), stage.dated) as sink:
+        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(100)))
+    files = [path, tmp_path / "events.jsonl.1", tmp_path / "events.jsonl.2"]
+    assert sorted(tmp_path.iterdir()) == files
+    assert all(file.stat().st_size <= 1000 for file in files)
+    onsets = [line["onset_s"] for file in reversed(files) for line in lines(file)]
+    assert onsets == [float(second) for second in range(100 - len(onsets), 100)]
+
+
+def test_jsonl_that_keeps_none(stage, tmp_path):
+    path = tmp_path / "events.jsonl"
+    with JsonFile(jsonl.Settings(path=str(path), rotate_mb=0.001, keep=0), stage.dated) as sink:
+        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(20)))
+    assert list(tmp_path.iterdir()) == [path]
+    assert lines(path)[-1]["onset_s"] == 19.0
+
+
+def test_jsonl_ends_a_line_that_a_crash_left_behind(stage, tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"type": "event", "onse')
+    with JsonFile(jsonl.Settings(path=str(path)), stage.dated) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+    torn, whole = path.read_text().splitlines()
+    assert torn == '{"type": "event", "onse'
+    assert json.loads(whole)["tag"] == "dog"
+
+
+def test_jsonl_on_a_full_disk_waits_and_says_so(stage):
+    with quick(JsonFile(jsonl.Settings(path="/dev/full"), stage.dated)) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: "No space left" in sink.report().trouble)
+        sink.close(flush_s=0.05)
+    assert sink.report().lost == 1
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 64 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting takes root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_jsonl_leaves_no_torn_line_on_a_full_disk_and_recovers(stage, tiny_disk):
+    path, ballast = tiny_disk / "events.jsonl", tiny_disk / "ballast"
+    ballast.write_bytes(bytes(56_000))
+    with quick(JsonFile(jsonl.Settings(path=str(path)), stage.dated)) as sink:
+        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(200)))
+        until(lambda: sink.report().trouble)
+        assert path.read_text().endswith("}\n")
+        ballast.unlink()
+        until(lambda: sink.report().delivered == 200)
+    assert [line["onset_s"] for line in lines(path)] == [float(second) for second in range(200)]
+
+
+# Clips
+
+
+def ramp(start, end):
+    """The samples that `Stage.sound` makes, as 16 bits."""
+    return (np.arange(start, end) % 30_000).astype(np.int16)
+
+
+def clip_settings(folder, **fields):
+    return clips.Settings(folder=str(folder), **{"before_s": 0.5, "after_s": 0.25, "longest_s": 5.0, **fields})
+
+
+def heard(stage, sink):
+    """Eight seconds with a dog from 3 to 4 s."""
+    stage.play(sink, stage.sound(4), stage.begin("dog", 3.0), stage.sound(2), stage.end("dog", 3.0, 4.0))
+    stage.play(sink, stage.sound(2))
+
+
+def test_clip_holds_exactly_what_was_heard_around_the_event(stage, tmp_path):
+    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+        heard(stage, sink)
+    (file,) = tmp_path.iterdir()
+    assert file.name == "20270115T080002.500Z_dog.flac"
+    samples, rate = soundfile.read(file, dtype="int16")
+    assert rate == RATE
+    assert samples.tolist() == ramp(round(2.5 * RATE), round(4.25 * RATE)).tolist()
+    with soundfile.SoundFile(file) as opened:
+        assert json.loads(opened.comment)["tag"] == "dog"
+
+
+def test_clip_of_an_endless_event_is_cut_off(stage, tmp_path):
+    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+        stage.play(sink, stage.sound(2), stage.begin("rain", 1.0), stage.sound(30))
+        until(lambda: sink.report().delivered == 1)
+    (file,) = tmp_path.iterdir()
+    assert len(soundfile.read(file)[0]) == 5 * RATE
+
+
+def test_clip_is_kept_when_the_session_ends_before_it(stage, tmp_path):
+    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+        stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0))
+    (file,) = tmp_path.iterdir()
+    assert len(soundfile.read(file)[0]) == round(1.5 * RATE)
+
+
+def test_clip_does_not_reach_across_a_gap(stage, tmp_path):
+    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+        stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0), stage.gap(0.1))
+        stage.play(sink, stage.sound(1), stage.begin("dog", 2.2), stage.end("dog", 2.2, 2.5), stage.sound(1))
+    first, second = sorted(tmp_path.iterdir())
+    assert soundfile.read(first, dtype="int16")[0].tolist() == ramp(round(0.5 * RATE), 2 * RATE).tolist()
+    assert soundfile.read(second, dtype="int16")[0].tolist() == ramp(round(2.1 * RATE), round(2.75 * RATE)).tolist()
+    assert second.name.startswith("20270115T080002.100Z")
+
+
+def test_only_some_tags_are_recorded(stage, tmp_path):
+    with Clips(clip_settings(tmp_path, only=("rain",)), stage.dated) as sink:
+        heard(stage, sink)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("laugh_s", [2.0, 3.0, 4.0, 5.0, 6.0])
+def test_clip_with_a_private_sound_in_it_is_not_kept(stage, tmp_path, laugh_s):
+    """The dog's clip is 2.5 to 4.25 s; a laugh scores its off threshold in the second that ends at `laugh_s`."""
+    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+        for second in range(1, 9):
+            stage.play(sink, islice(stage.sound(1), 10))
+            stage.play(sink, stage.scores(laughing=0.4 if second == laugh_s else 0.39))
+            if second == 4:
+                stage.play(sink, stage.begin("dog", 3.0))
+            if second == 6:
+                stage.play(sink, stage.end("dog", 3.0, 4.0))
+    kept = [file.name for file in tmp_path.iterdir()]
+    assert bool(kept) == (laugh_s in (2.0, 6.0))
+
+
+def test_a_private_event_is_never_recorded(stage, tmp_path):
+    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+        stage.play(sink, stage.sound(2), stage.begin("laughing", 1.0), stage.end("laughing", 1.0, 2.0))
+        stage.play(sink, stage.sound(3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_oldest_clips_make_room_and_nothing_else_is_touched(stage, tmp_path):
+    """The folder is held to its cap by deleting clips only, oldest first."""
+    other = tmp_path / "20200101_holiday.flac"
+    other.write_bytes(bytes(200_000))
+    rng = np.random.default_rng(0)
+    with Clips(clip_settings(tmp_path, cap_mb=0.1), stage.dated) as sink:
+        for number in range(10):  # noise does not compress: 32 kB each
+            noise = rng.standard_normal(RATE).astype(np.float32) * 0.1
+            sink.put(clips.Clip(file_name(1e9 + number, "dog"), noise, "{}"))
+        sink.close(flush_s=10.0)
+    assert sink.report().delivered == 10
+    kept = sorted(file.name for file in tmp_path.iterdir() if file != other)
+    assert kept == [file_name(1e9 + number, "dog") for number in range(10 - len(kept), 10)]
+    assert len(kept) >= 2 and sum((tmp_path / name).stat().st_size for name in kept) <= 100_000
+    assert other.exists()
+
+
+def test_memory_is_bounded(stage, tmp_path):
+    sink = Clips(clip_settings(tmp_path), stage.dated)
+    stage.play(sink, stage.sound(120))
+    kept = sum(len(samples) for _, samples in sink._sounds)
+    assert kept <= 7.2 * RATE
+
+
+def test_clips_on_a_full_disk_wait_and_leave_nothing_behind(stage, tiny_disk):
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(bytes(60_000))
+    folder = tiny_disk / "clips"
+    with quick(Clips(clip_settings(folder, cap_mb=10.0), stage.dated)) as sink:
+        noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+        sink.put(clips.Clip("20270115T080002.500Z_dog.flac", noise, "{}"))
+        until(lambda: "No space left" in sink.report().trouble)
+        ballast.unlink()
+        until(lambda: sink.report().delivered == 1)
+    assert [file.name for file in folder.iterdir()] == ["20270115T080002.500Z_dog.flac"]
+
+
+def test_what_a_crash_left_is_deleted_at_the_start(stage, tmp_path):
+    """A process that is killed while it writes leaves no clip that is not whole."""
+    script = f"""
+import os, pathlib, signal
+from bowstream.sinks import clips
+pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+import numpy as np
+from stage import Stage
+sink = clips.Clips(clips.Settings(folder={str(tmp_path)!r}), Stage().dated)
+sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.float32), "{{}}"))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    killed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    assert [file.name for file in tmp_path.iterdir()] == [".20270115T080002.500Z_dog.flac.part"]
+    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+        assert list(tmp_path.iterdir()) == []
+        heard(stage, sink)
+    assert [file.name for file in tmp_path.iterdir()] == ["20270115T080002.500Z_dog.flac"]
+
+
+def test_file_names_are_safe():
+    assert file_name(1_800_000_000.5, "clock tick/../ö") == "20270115T080000.500Z_clock-tick.flac"
+    assert file_name(1_800_000_000.0, "…").endswith("_tag.flac")
