@@ -1,0 +1,132 @@
+"""MQTT with a real broker, which is killed and started again."""
+
+import pytest
+from broker import Broker, Reader, needs_mosquitto
+from stage import Stage, until
+
+from bowstream.sinks import home_assistant, mqtt
+from bowstream.sinks.mqtt import Mqtt
+
+
+@pytest.fixture
+def stage():
+    return Stage("dog", "siren", "clock tick")
+
+
+def quick(sink):
+    sink.first_wait_s = sink.longest_wait_s = 0.02
+    return sink
+
+
+@pytest.fixture
+def broker(tmp_path):
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def reader(broker):
+    reader = Reader(broker.port)
+    yield reader
+    reader.close()
+
+
+def mqtt_settings(broker, **fields):
+    return mqtt.Settings(host="127.0.0.1", port=broker.port, topic="bowstream/kitchen", **fields)
+
+
+@needs_mosquitto
+def test_mqtt_says_what_it_hears(stage, broker, reader):
+    with Mqtt(mqtt_settings(broker, health_s=2.0), stage.dated) as sink:
+        stage.play(
+            sink, stage.sound(3), stage.begin("clock tick", 2.0), stage.end("clock tick", 2.0, 3.0), stage.gap(1)
+        )
+        until(lambda: reader.said("bowstream/kitchen/gap"))
+    until(lambda: reader.said("bowstream/kitchen/status") == ["online", "offline"])
+    (on,), (off,) = reader.objects("bowstream/kitchen/event/on"), reader.objects("bowstream/kitchen/event/off")
+    assert (on["event_type"], on["time"], on["peak"]) == ("clock tick", "2027-01-15T08:00:02.000Z", 0.8)
+    assert (off["offset_s"], off["mean"]) == (3.0, 0.7)
+    assert reader.said("bowstream/kitchen/tag/clock_tick")[-2:] == ["ON", "OFF"]
+    assert len(reader.objects("bowstream/kitchen/health")) == 2
+    assert reader.objects("bowstream/kitchen/gap") == [
+        {"time": "2027-01-15T08:00:03.000Z", "type": "gap", "start_s": 3.0, "length_s": 1.0}
+    ]
+    assert sink.report().lost == 0
+
+
+@needs_mosquitto
+def test_mqtt_is_found_by_home_assistant(stage, broker, reader):
+    with Mqtt(mqtt_settings(broker, only=("clock tick",)), stage.dated):
+        until(lambda: reader.said("bowstream/kitchen/status"))
+    (device,) = reader.objects("homeassistant/device/bowstream_kitchen/config")
+    entities = device["components"]
+    assert entities["heard"]["event_types"] == ["dog", "siren", "clock tick"]
+    assert entities["tag_clock_tick"]["state_topic"] == "bowstream/kitchen/tag/clock_tick"
+    assert entities["tag_clock_tick"]["enabled_by_default"] is True
+    assert entities["tag_dog"] == {"platform": "binary_sensor"}  # says: take it away
+    kept = [entity for entity in entities.values() if len(entity) > 1]
+    assert len({entity["unique_id"] for entity in kept}) == len(kept)
+    assert reader.said("bowstream/kitchen/tag/clock_tick") == ["OFF"]
+
+
+def test_home_assistant_health_sensors_read_fields_that_exist(stage):
+    report = stage.dated.health()
+    assert all(field in report for field, _, _ in home_assistant.HEALTH)
+    everything = home_assistant.device("bowstream/x", ["dog"], ())
+    assert everything["components"]["tag_dog"]["enabled_by_default"] is False
+
+
+@needs_mosquitto
+def test_mqtt_outage_loses_nothing_and_ends_with_the_true_state(stage, broker, reader):
+    with quick(Mqtt(mqtt_settings(broker), stage.dated)) as sink:
+        until(lambda: reader.said("bowstream/kitchen/status") == ["online"])
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().waiting == 0)
+        broker.stop()
+        stage.play(sink, stage.end("dog", 1.0, 2.0), stage.begin("siren", 3.0))
+        until(lambda: sink.report().trouble)
+        assert "connection lost" in sink.report().trouble
+        assert sink.report().waiting == 4
+        broker.start()
+        until(lambda: sink.report().waiting == 0, 30.0)
+        late = Reader(broker.port)
+        until(lambda: late.said("bowstream/kitchen/tag/siren") == ["ON"])
+        until(lambda: late.said("bowstream/kitchen/tag/dog") == ["OFF"])
+        until(lambda: late.said("bowstream/kitchen/status") == ["online"])
+        late.close()
+    assert sink.report().lost == 0
+
+
+@needs_mosquitto
+def test_mqtt_broker_that_comes_after_us(stage, tmp_path):
+    broker = Broker(tmp_path)
+    with quick(Mqtt(mqtt_settings(broker), stage.dated)) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().trouble == f"127.0.0.1:{broker.port}: no connection")
+        broker.start()
+        until(lambda: sink.report().delivered == 2, 30.0)
+    broker.stop()
+
+
+@needs_mosquitto
+def test_mqtt_last_will_when_we_are_killed(stage, broker, reader):
+    with Mqtt(mqtt_settings(broker), stage.dated) as sink:
+        until(lambda: reader.said("bowstream/kitchen/status") == ["online"])
+        sink._client.socket().shutdown(2)  # as when the power fails: no goodbye
+        until(lambda: "offline" in reader.said("bowstream/kitchen/status"))
+
+
+@needs_mosquitto
+def test_mqtt_wrong_password_is_told(stage, tmp_path):
+    broker = Broker(tmp_path, password="right")
+    broker.start()
+    with quick(Mqtt(mqtt_settings(broker, username="pi", password="wrong"), stage.dated)) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: "Not authorized" in sink.report().trouble)
+        sink.close(flush_s=0.1)
+    with Mqtt(mqtt_settings(broker, username="pi", password="right"), stage.dated) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().delivered == 2)
+    broker.stop()
