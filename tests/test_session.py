@@ -1,0 +1,192 @@
+"""The one loop: what it yields, and in which order, whatever the source does."""
+
+import numpy as np
+import pytest
+from signals import blocks, noise, scene
+
+from bowstream.errors import AudioError
+from bowstream.events import Event
+from bowstream.intake import Intake
+from bowstream.live import Live, Player
+from bowstream.session import Gap, Session, Sound
+from bowstream.sources import AudioFile, Heard
+from bowstream.tagger import Tags
+
+
+class Script:
+    """A source that yields what it is told."""
+
+    name, duration_s, live, clipped, overflows = "script", None, False, 3, 2
+
+    def __init__(self, *steps):
+        self.steps = steps
+
+    def __iter__(self):
+        yield from self.steps
+
+
+def told(session):
+    """Return a session's records in words."""
+    return [type(record).__name__ for record in session]
+
+
+def test_sound_comes_first_then_its_tags_and_events(bundle):
+    session = Session(Script(*map(Heard, blocks(scene(2.0), 8000))), bundle)
+    records = [record for record in session if not isinstance(record, Event)]
+    assert [type(record) for record in records] == [Sound, Sound, Tags, Sound, Sound, Tags]
+    assert records[0].samples.shape == (8000,)
+    assert records[0].log_mel.shape == (50, 96)
+    report = session.health.report()
+    assert (report.heard_s, report.clipped, report.overflows) == (2.0, 3, 2)
+    assert session.windows == 2
+
+
+def test_the_last_window_is_filled_with_silence(bundle):
+    records = list(Session(Script(Heard(scene(0.4)[:6400])), bundle))
+    assert [record.end for record in records if isinstance(record, Tags)] == [16_000]
+
+
+def test_nothing_heard_says_nothing(bundle):
+    assert list(Session(Script(), bundle)) == []
+
+
+def test_idle_is_passed_on(bundle):
+    assert told(Session(Script(None, None), bundle)) == ["Idle", "Idle"]
+
+
+@pytest.fixture
+def eager(bundle):
+    """The bundle with thresholds that any sound meets, so that there are events whatever the model thinks."""
+    from dataclasses import replace
+
+    return replace(bundle, tags=tuple(replace(tag, on=0.0, off=0.0) for tag in bundle.tags[:2]))
+
+
+def two_tags(bundle, monkeypatch):
+    monkeypatch.setattr(type(bundle), "scores", lambda self, counts: np.full((len(counts), 2), 0.5, np.float32))
+
+
+def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    sound = scene(1.0)
+    session = Session(Script(Heard(sound), Heard(np.empty(0, np.float32), 4000), Heard(sound)), eager)
+    records = list(session)
+    assert [type(record) for record in records] == [
+        *(Sound, Tags, Event, Event),
+        *(Event, Event, Gap),
+        *(Sound, Tags, Event, Event, Event, Event),
+    ]
+    assert [record.offset for record in records[4:6]] == [16_000, 16_000]
+    assert records[6] == Gap(16_000, 4000)
+    assert records[8].end == 36_000
+    assert records[9].onset == 20_000
+    assert session.health.report().gaps == 1
+    assert session.events == 4
+
+
+def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    session = Session(Script(*map(Heard, blocks(scene(5.0), 1600))), eager)
+    records = []
+    for record in session:
+        records.append(record)
+        if isinstance(record, Tags):
+            session.stop()
+    assert sum(isinstance(record, Tags) for record in records) == 1
+    assert [event.offset is None for event in records if isinstance(event, Event)] == [True, True, False, False]
+
+
+def test_the_end_of_the_sound_closes_events(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    events = [r for r in Session(Script(Heard(scene(1.3)[: 13 * 1600])), eager) if isinstance(r, Event)]
+    closed = [event for event in events if event.offset is not None]
+    assert [event.offset for event in closed] == [13 * 1600, 13 * 1600]
+
+
+class Fed(Live):
+    """A live source that a test fills by hand."""
+
+    def __init__(self, rate, front_end, steps):
+        super().__init__("fed", rate, 1, front_end)
+        self.steps = list(steps)
+
+    def _ended(self):
+        if self.steps and (step := self.steps.pop(0)) is not None:
+            self._write(step)
+        return not self.steps
+
+    def _wait(self):
+        return self._ring.available > 0
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_live_hears_what_a_file_hears(rate, bundle):
+    """Whatever the blocks, if nothing is lost."""
+    sound = scene(2.2, rate)[:, np.newaxis]
+    intake = Intake("file", rate, bundle.front_end, 10)
+    recorded = np.concatenate([*intake.push(sound), *intake.finish()])
+    for size in (509, 4800, rate):
+        heard = [h for h in Fed(rate, bundle.front_end, blocks(sound, size)) if h is not None]
+        assert np.array_equal(np.concatenate([h.samples for h in heard]), recorded)
+        assert not any(h.lost for h in heard)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_live_source_that_is_overrun_counts_what_it_lost(rate, front_end):
+    """6 s at once into a ring of 4 s: 2 s are lost, and time goes on behind the gap."""
+    sound = noise(6.0, rate=rate)[:, np.newaxis]
+    heard = [h for h in Fed(rate, front_end, [sound[: rate // 2], sound, sound[:rate], None]) if h is not None]
+    (gap,) = (h for h in heard if h.lost)
+    assert len(gap.samples) == 0
+    assert gap.lost == pytest.approx(2.0 * 16_000, abs=1600)
+    total = sum(len(h.samples) + h.lost for h in heard)
+    assert total == pytest.approx(7.5 * 16_000, abs=1600)
+
+
+def test_an_error_in_the_other_thread_is_raised_here(front_end):
+    source = Fed(16_000, front_end, [np.zeros((1600, 1), np.float32), np.zeros((160, 3), np.float32), None])
+    with pytest.raises(ValueError, match="broadcast"):
+        list(source)
+
+
+def test_quiet_is_told_as_idle(front_end, bundle):
+    source = Fed(16_000, front_end, [None, None, np.zeros((1600, 1), np.float32), None, None])
+    assert "Idle" in told(Session(source, bundle))
+
+
+def test_a_player_is_the_file_heard_live(tmp_path, bundle):
+    """The same samples through the ring in real time give the same tags and events."""
+    import soundfile
+
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, scene(1.25, 22_050), 22_050, "PCM_16")
+
+    def heard(source):
+        return [record for record in Session(source, bundle, 5) if isinstance(record, Tags | Event)]
+
+    with AudioFile(path, bundle.front_end) as recording:
+        replayed = heard(recording)
+    with AudioFile(path, bundle.front_end) as recording, Player(recording, bundle.front_end) as player:
+        played = heard(player)
+    assert len(played) == len(replayed) > 1
+    for one, other in zip(played, replayed):
+        if isinstance(one, Tags):
+            assert one.end == other.end
+            assert np.array_equal(one.scores, other.scores)
+        else:
+            assert one == other
+
+
+def test_a_player_hands_on_what_its_file_fails_with(tmp_path, front_end):
+    import soundfile
+
+    path = tmp_path / "nan.wav"
+    sound = noise(0.5)
+    sound[4000] = np.nan
+    soundfile.write(path, sound, 16_000, "FLOAT")
+    with (
+        AudioFile(path, front_end) as recording,
+        Player(recording, front_end) as player,
+        pytest.raises(AudioError, match=r"nan\.wav: wanted finite"),
+    ):
+        list(player)

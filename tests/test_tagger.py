@@ -1,0 +1,138 @@
+"""From samples to scores, with the bundle that is shipped."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signals import blocks, scene, stereo
+
+from bowstream import Tagger
+from bowstream.intake import Intake
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return scene(4.0)
+
+
+def same(one, other):
+    """Whether two lists of `Tags` are equal to the last bit."""
+    return [tags.end for tags in one] == [tags.end for tags in other] and all(
+        np.array_equal(a.scores, b.scores) and np.array_equal(a.codes, b.codes) for a, b in zip(one, other)
+    )
+
+
+def whole(bundle, sound, hop=10):
+    return Tagger(bundle, hop).push(sound[: len(sound) // 1600 * 1600])
+
+
+def test_scores_are_one_a_tag_between_0_and_1(bundle, sound):
+    tags = whole(bundle, sound)
+    assert [heard.end for heard in tags] == [16_000, 32_000, 48_000, 64_000]
+    for heard in tags:
+        assert heard.scores.shape == (len(bundle.tags),)
+        assert heard.scores.dtype == np.float32
+        assert (heard.scores >= 0).all()
+        assert (heard.scores <= 1).all()
+        assert heard.codes.shape == (143,)
+    assert not np.array_equal(tags[0].scores, tags[1].scores)
+
+
+def test_counts_sum_to_143(bundle, sound):
+    tagger = Tagger(bundle)
+    codes = np.stack([heard.codes for heard in tagger.push(sound)])
+    counts = tagger.coder.counts(codes)
+    assert counts.sum(axis=1).tolist() == [143] * 4
+    assert counts.shape[1] == bundle.head.n_inputs == sum(len(bundle.encoders[f].codebook) for f in bundle.encoders)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [16_000, 8_000, 44_100, 48_000])
+def test_block_size_does_not_matter(rate, channels, bundle):
+    """Scores are the same to the last bit in blocks of 17, 509, 1600 and 16000 frames, handed on in any chunks."""
+    sound = scene(2.35, rate)
+    frames = stereo(sound) if channels == 2 else sound[:, np.newaxis]
+    heard = {}
+    for size, chunk_columns in [(len(frames), 10), (17, 1), (509, 1), (509, 10), (1600, 1), (16_000, 10), (16_000, 1)]:
+        intake, tagger, tags = Intake("test", rate, bundle.front_end, chunk_columns), Tagger(bundle), []
+        for block in blocks(frames, size):
+            for chunk in intake.push(block):
+                tags += tagger.push(chunk)
+        for chunk in intake.finish():
+            tags += tagger.push(chunk)
+        heard[size, chunk_columns] = tags + tagger.flush()
+    first = heard[len(frames), 10]
+    assert [tags.end for tags in first] == [16_000, 32_000, 48_000]
+    for tags in heard.values():
+        assert same(tags, first)
+
+
+@settings(max_examples=15)
+@given(pieces=st.lists(st.integers(0, 13), max_size=12), hop=st.sampled_from([1, 3, 10]))
+def test_any_split_is_the_whole(pieces, hop, bundle):
+    sound = scene(0.1 * sum(pieces))
+    tagger, tags, start = Tagger(bundle, hop), [], 0
+    for columns in pieces:
+        tags += tagger.push(sound[start : start + 1600 * columns])
+        start += 1600 * columns
+    assert same(tags, whole(bundle, sound, hop))
+    assert tagger.position == start
+
+
+def test_a_short_hop_gives_the_same_windows(bundle, sound):
+    every = whole(bundle, sound, hop=1)
+    assert len(every) == 31
+    for hop in (2, 5, 10):
+        assert same(whole(bundle, sound, hop), every[::hop])
+
+
+def test_gain_of_6_db_hardly_matters(bundle):
+    """Level is relative: half as loud is the same sound, within the rounding of quiet frames."""
+    sound = scene(2.0)
+    for loud, quiet in zip(whole(bundle, sound), whole(bundle, sound * np.float32(0.5))):
+        assert (loud.codes != quiet.codes).sum() <= 30
+
+
+def test_flush_fills_the_last_window_with_silence(bundle, sound):
+    tagger = Tagger(bundle)
+    assert tagger.flush() == []
+    assert len(tagger.push(sound[: 13 * 1600])) == 1
+    (last,) = tagger.flush()
+    padded = np.concatenate([sound[: 13 * 1600], np.zeros(7 * 1600, np.float32)])
+    assert same([last], whole(bundle, padded)[1:])
+    assert tagger.flush() == []
+
+
+def test_flush_at_a_short_hop_ends_with_the_sound(bundle, sound):
+    """Ten columns make the first window; each later one, the next: nothing is left over."""
+    tagger = Tagger(bundle, 1)
+    assert len(tagger.push(sound[: 13 * 1600])) == 4
+    assert tagger.flush() == []
+
+
+def test_a_window_never_reaches_over_a_gap(bundle, sound):
+    tagger = Tagger(bundle)
+    before = tagger.push(sound[: 15 * 1600])
+    tagger.gap(12_345)
+    after = tagger.push(sound[15 * 1600 : 35 * 1600])
+    assert [tags.end for tags in before + after] == [16_000, 24_000 + 12_345 + 16_000, 24_000 + 12_345 + 32_000]
+    fresh = whole(bundle, sound[15 * 1600 : 35 * 1600])
+    assert all(np.array_equal(a.scores, b.scores) for a, b in zip(after, fresh))
+
+
+def test_no_samples_give_no_tags(bundle):
+    tagger = Tagger(bundle)
+    assert tagger.push(np.empty(0, np.float32)) == []
+    assert tagger.position == 0
+
+
+@pytest.mark.parametrize("hop", [1, 10])
+def test_the_first_score_comes_after_a_second(hop, bundle, sound):
+    tagger = Tagger(bundle, hop)
+    assert [len(tagger.push(column)) for column in blocks(sound, 1600)[:10]] == [0] * 9 + [1]
+
+
+def test_silence_and_full_scale_give_finite_scores(bundle):
+    for extreme in (np.zeros(32_000), np.ones(32_000), np.tile([1.0, -1.0], 16_000)):
+        for tags in Tagger(bundle).push(extreme.astype(np.float32)):
+            assert np.isfinite(tags.scores).all()
