@@ -1,0 +1,4 @@
+"""train: from a folder of recordings to a bundle, by the recipe of P. Verma, 2022.
+
+Start at `recipe.py`: the stages in their order. `python -m train --help` shows the commands.
+"""

@@ -1,0 +1,150 @@
+"""Autoencoders, one a family: three-layer MLP encoder and decoder (paper, III-A). Only the encoder is kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
+
+from .config import EncoderSettings
+from .data import Float32, Index
+from .features import Features
+from .progress import say, track
+from .store import artefact, digest
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+ENCODER = "encoder.keras"
+CHECKPOINT = "autoencoder.keras"
+
+
+def patches_of(features: Features, family: str, windows: Index) -> Float32:
+    """Return all patches of these windows, float32 [shape=(windows, patches, values)]."""
+    log_mel = features.log_mel[windows]
+    if family in ("fenv", "o"):
+        return {"fenv": cut_fenv, "o": cut_o}[family](log_mel)
+    columns = log_mel.reshape(-1, features.front_end.frames_per_column, features.front_end.n_mels)
+    patches = {"pat": cut_pat, "env": cut_env}[family](columns)
+    return patches.reshape(len(windows), -1, patches.shape[-1])
+
+
+def draw_patches(features: Features, family: str, windows: Index, count: int, rng: np.random.Generator) -> Float32:
+    """Return `count` patches drawn at random without repeats, all where there are fewer.
+
+    Returns
+    -------
+    patches : float32 [shape=(count, values)]
+    """
+    per_window = patches_per_window(features.front_end)[family]
+    # More windows than needed, so that neighbours in time do not crowd the draw; not so many as to fill memory.
+    wanted = min(len(windows), math.ceil(4 * count / per_window))
+    chosen = np.sort(rng.choice(windows, wanted, replace=False))
+    drawn = [
+        patches[
+            np.sort(rng.choice(len(patches), math.ceil(len(patches) * min(1.0, count / wanted / per_window)), False))
+        ]
+        for part in np.array_split(chosen, math.ceil(wanted / 1000))
+        for patches in [patches_of(features, family, part).reshape(-1, input_sizes(features.front_end)[family])]
+    ]
+    return np.concatenate(drawn)[:count]
+
+
+def autoencoder(size: int, settings: EncoderSettings) -> tuple[keras.Model, keras.Model]:
+    """Return an untrained autoencoder and the encoder inside it."""
+    import keras
+
+    def mlp(layers: list[int], name: str) -> keras.Model:
+        n_inputs, *hidden, n_outputs = layers
+        stack: list[keras.Layer] = [keras.layers.Input((n_inputs,))]
+        for width in hidden:
+            stack += [keras.layers.Dense(width, activation="relu"), keras.layers.Dropout(settings.encoder_dropout)]
+        return keras.Sequential([*stack, keras.layers.Dense(n_outputs)], name=name)
+
+    latent, width = max(1, size // settings.factor), settings.width
+    encoder = mlp([size, width, width, latent], "encoder")
+    decoder = mlp([latent, width, width, size], "decoder")
+    return keras.Sequential([encoder, decoder]), encoder
+
+
+def train_encoder(
+    root: Path, features: Features, fit: Index, family: str, settings: EncoderSettings, seed: int
+) -> Path:
+    """Return the artefact with one family's trained encoder, `encoder.keras`: raw patches in, latent vectors out."""
+    inputs = {
+        "features": features.key,
+        "fit": digest(fit.tolist()),
+        "family": family,
+        "settings": asdict(settings),
+        "seed": seed,
+    }
+
+    def make(path: Path) -> None:
+        rng = np.random.default_rng([seed, FAMILIES.index(family)])
+        pool = draw_patches(features, family, features.windows(fit), settings.pool_patches, rng)
+        fit_autoencoder(path, pool, family, settings, seed)
+
+    return artefact(root, f"encoder_{family}", inputs, make)
+
+
+def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSettings, seed: int) -> None:
+    """Train on a pool of patches, (N, values); save after each epoch and go on from there."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    mean, deviation = float(pool.mean()), float(pool.std()) or 1.0
+    patches = tf.constant((pool - mean) / deviation)
+    steps = math.ceil(settings.epoch_patches / settings.encoder_batch)
+    if (path / CHECKPOINT).exists():
+        model = keras.models.load_model(path / CHECKPOINT)
+        encoder = model.get_layer("encoder")
+    else:
+        model, encoder = autoencoder(pool.shape[1], settings)
+        schedule = keras.optimizers.schedules.CosineDecay(settings.encoder_rate, steps * settings.encoder_epochs)
+        model.compile(keras.optimizers.Adam(schedule), "mse")
+    done = int(model.optimizer.iterations) // steps
+    for epoch in track(range(done, settings.encoder_epochs), settings.encoder_epochs, f"encoder {family}", done):
+        order = np.random.default_rng([seed, epoch]).permutation(np.arange(settings.epoch_patches) % len(pool))
+        loss = model.fit(pairs(patches, order, settings.encoder_batch), verbose=0).history["loss"][0]
+        say(f"encoder {family}  epoch {epoch + 1}/{settings.encoder_epochs}  mse {loss:.4f}")
+        model.save(path / CHECKPOINT)
+    if settings.whiten == "yes":
+        whiten(encoder, patches)
+    take_raw(encoder, mean, deviation)
+    encoder.save(path / ENCODER)
+    (path / CHECKPOINT).unlink()
+
+
+def pairs(patches: tf.Tensor, order: Index, batch: int) -> tf.data.Dataset:
+    """Return batches of patches, each its own target, in this order."""
+    import tensorflow as tf
+
+    rows = tf.data.Dataset.from_tensor_slices(order).batch(batch).map(lambda index: tf.gather(patches, index))
+    return rows.map(lambda row: (row, row)).prefetch(2)
+
+
+def take_raw(model: keras.Model, mean: Float32 | float, deviation: Float32 | float) -> None:
+    """Fold the standardisation of a model's input into its first layer, so that it takes values as they are."""
+    first = model.layers[0]
+    kernel, bias = first.get_weights()
+    kernel /= np.broadcast_to(deviation, len(kernel))[:, np.newaxis]
+    first.set_weights([kernel, bias - np.broadcast_to(mean, len(kernel)) @ kernel])
+
+
+def whiten(encoder: keras.Model, patches: tf.Tensor) -> None:
+    """Fold a whitening of the latent vectors (PCA) into the last layer: mean 0, unit covariance."""
+    latents = encoder.predict(patches, batch_size=4096, verbose=0)
+    centre = latents.mean(axis=0)
+    variances, axes = np.linalg.eigh(np.cov(latents - centre, rowvar=False).reshape(len(centre), -1))
+    # Directions without variance carry no information; they are not blown up.
+    scale = axes / np.sqrt(variances + 1e-3 * variances.max())
+    last = encoder.layers[-1]
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel @ scale, (bias - centre) @ scale])

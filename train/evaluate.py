@@ -1,0 +1,119 @@
+"""Held-out recordings through `bowstream.Tagger`, and the scores that are published."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bowstream
+from bowstream.bundle import Bundle
+from bowstream.sources import AudioFile
+from bowstream.tagger import Tagger
+
+from .data import DataSet, Float32, Index, Split
+from .parallel import parallel
+from .progress import track
+from .store import artefact, digest, record
+
+SCORES = "scores.npz"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a bundle said of clips that it was not fitted on.
+
+    scores : float32 [shape=(windows, C)]
+    clip : int [shape=(windows,)], the clip that each window belongs to
+    """
+
+    scores: Float32
+    clip: Index
+
+    def of_clips(self) -> tuple[Float32, Index]:
+        """Return a clip's scores, the average over its windows (paper, IV), and which clip they are of."""
+        clips, place, windows = np.unique(self.clip, return_inverse=True, return_counts=True)
+        total = np.zeros((len(clips), self.scores.shape[1]))
+        np.add.at(total, place, self.scores)
+        return (total / windows[:, np.newaxis]).astype(np.float32), clips
+
+
+def together(parts: Sequence[Held]) -> Held:
+    """Return the held-out scores of several splits as one."""
+    return Held(np.concatenate([part.scores for part in parts]), np.concatenate([part.clip for part in parts]))
+
+
+def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_key: str) -> Held:
+    """Return what a bundle says of a split's held-out clips, each a stream of its own, worked out once on all cores."""
+    inputs = {
+        "parts": record(bundle)["inputs"],
+        "features": features_key,
+        "held": digest([data.clips[clip].name for clip in split.held]),
+    }
+
+    def make(path: Path) -> None:
+        work = functools.partial(scores_of, str(bundle))
+        heard = list(track(parallel(work, [data.clips[clip].path for clip in split.held]), len(split.held), split.name))
+        clip = np.repeat(split.held, [len(scores) for scores in heard])
+        np.savez(path / SCORES, scores=np.concatenate(heard), clip=clip)
+
+    with np.load(artefact(root, "held", inputs, make) / SCORES) as arrays:
+        return Held(arrays["scores"], arrays["clip"])
+
+
+@functools.lru_cache(1)
+def loaded(bundle: str) -> Bundle:
+    """Return a bundle; a process loads it once."""
+    return bowstream.load_bundle(bundle)
+
+
+def scores_of(bundle: str, path: Path) -> Float32:
+    """Return the scores of a recording's windows, float32 [shape=(windows, C)], as `bowstream replay` gives them."""
+    tagger = Tagger(loaded(bundle))
+    with AudioFile(path, tagger.front_end) as source:
+        tags = [tags for heard in source for tags in tagger.push(heard.samples)]
+    return np.stack([heard.scores for heard in [*tags, *tagger.flush()]])
+
+
+def average_precisions(scores: Float32, targets: Float32) -> Float32:
+    """Return each tag's average precision, (C,); NaN for a tag that does not occur."""
+    from sklearn.metrics import average_precision_score
+
+    return np.array(
+        [average_precision_score(truth, score) if truth.any() else np.nan for truth, score in zip(targets.T, scores.T)]
+    )
+
+
+def measure(held: Held, targets: Float32, single_label: bool) -> dict[str, float]:
+    """Return chunk mAP and clip mAP as the paper defines them, and accuracy over clips for single-label sets.
+
+    Parameters
+    ----------
+    targets : float32 [shape=(clips, C)], of all clips of the data set
+    """
+    clip_scores, clips = held.of_clips()
+    values = {
+        "clip_map": float(np.nanmean(average_precisions(clip_scores, targets[clips]))),
+        "chunk_map": float(np.nanmean(average_precisions(held.scores, targets[held.clip]))),
+    }
+    if single_label:
+        values["accuracy"] = float((clip_scores.argmax(axis=1) == targets[clips].argmax(axis=1)).mean())
+    return values
+
+
+def over_folds(values: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Return each measure's mean over folds with its 95 % confidence interval (Student's t)."""
+    from scipy.stats import t
+
+    summary: dict[str, dict[str, Any]] = {}
+    for name in values[0]:
+        folds = np.array([fold[name] for fold in values])
+        summary[name] = {"mean": round(float(folds.mean()), 4), "folds": [round(float(value), 4) for value in folds]}
+        if len(folds) > 1:
+            half = t.ppf(0.975, len(folds) - 1) * folds.std(ddof=1) / np.sqrt(len(folds))
+            summary[name]["interval_95"] = [round(float(folds.mean() + sign * half), 4) for sign in (-1, 1)]
+    return summary

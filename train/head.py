@@ -1,0 +1,123 @@
+"""The head: an MLP from a window's counts to its tags (paper, III-C and IV)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bowstream.bundle import COUNT_TRANSFORMS
+from bowstream.coder import Coder
+
+from .codebook import load_encoder
+from .config import HeadSettings
+from .data import DataSet, Float32, Index
+from .encoder import take_raw
+from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8
+from .features import Features
+from .progress import say, track
+from .store import artefact, digest
+
+if TYPE_CHECKING:
+    import keras
+
+# Codes that hardly ever occur are not blown up by standardisation.
+MINIMUM_DEVIATION = 0.01
+
+COUNTS = "counts.npy"
+HEAD = "head.keras"
+
+
+def count_codes(root: Path, features: Features, networks: Mapping[str, Path], codebooks: Mapping[str, Path]) -> Path:
+    """Return the artefact with the counts of all windows, int16 [shape=(windows, K)], as the device counts them."""
+    inputs = {"features": features.key, "codebooks": {family: path.name for family, path in codebooks.items()}}
+
+    def make(path: Path) -> None:
+        encoders = {family: load_encoder(networks[family], codebooks[family]) for family in networks}
+        coder = Coder(encoders, features.front_end, features.front_end.columns_per_window)
+        counts = np.zeros((len(features.log_mel), coder.n_counts), np.int16)
+        # A window a hop: no code looks further back, so one stream over all clips counts as one a clip does.
+        for row, window in zip(counts, track(features.log_mel, len(counts), "counts")):
+            row[:] = coder.counts(coder.push(window))[0]
+        np.save(path / COUNTS, counts)
+
+    return artefact(root, "counts", inputs, make)
+
+
+def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Model:
+    """Return an untrained head, standardised counts in and logits out, that starts from each tag's prior.
+
+    From a start at 1/2, Huber's loss on many rare tags drives every sigmoid into saturation within an
+    epoch, where it has no gradient left to come back with.
+    """
+    import keras
+
+    def hidden() -> list[keras.Layer]:
+        return [keras.layers.Dense(settings.head_width, "relu"), keras.layers.Dropout(settings.head_dropout)]
+
+    log_odds = keras.initializers.Constant(np.log(priors / (1.0 - priors)))
+    logits = keras.layers.Dense(len(priors), bias_initializer=log_odds)
+    return keras.Sequential([keras.layers.Input((n_counts,)), *hidden(), *hidden(), logits], name="head")
+
+
+def train_head(
+    root: Path, features: Features, data: DataSet, fit: Index, counts: Path, settings: HeadSettings, seed: int
+) -> Path:
+    """Return the artefact with the head: `head.keras` and `network.tflite`, transformed counts in and logits out."""
+    windows, targets = features.windows(fit), data.targets()
+    inputs = {
+        "counts": counts.name,
+        "fit": digest(fit.tolist()),
+        "targets": digest(targets.tolist()),
+        "settings": asdict(settings),
+        "seed": seed,
+    }
+
+    def make(path: Path) -> None:
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        rows = transformed(np.load(counts / COUNTS)[windows], settings.count_transform)
+        head = fit_head(rows, targets[features.clip_of_window()[windows]], settings, seed)
+        head.save(path / HEAD)
+        examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
+        (path / NETWORK).write_bytes(to_int8(head, examples))
+
+    return artefact(root, "head", inputs, make)
+
+
+def transformed(counts: np.ndarray, transform: str) -> Float32:
+    """Return what the head sees of counts, float32 of the same shape."""
+    return COUNT_TRANSFORMS[transform](counts.astype(np.float32))
+
+
+def fit_head(rows: Float32, targets: Float32, settings: HeadSettings, seed: int) -> keras.Model:
+    """Return a head trained on windows (N, K) and targets (N, C); a clip's tags are given to each of its windows."""
+    import keras
+    import tensorflow as tf
+
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + MINIMUM_DEVIATION
+    head = new_head(rows.shape[1], np.clip(targets.mean(axis=0), 1e-4, 1 - 1e-4), settings)
+    steps = math.ceil(len(rows) / settings.head_batch)
+    model = keras.Sequential([head, keras.layers.Activation("sigmoid")])
+    schedule = keras.optimizers.schedules.CosineDecay(settings.head_rate, steps * settings.head_epochs)
+    model.compile(keras.optimizers.Adam(schedule), "huber")
+    all_rows, all_targets = tf.constant(rows), tf.constant(targets)
+    for epoch in track(range(settings.head_epochs), settings.head_epochs, "head"):
+
+        def draw(step: tf.Tensor, index: tf.Tensor, epoch: int = epoch) -> tuple[tf.Tensor, tf.Tensor]:
+            counts = tf.gather(all_rows, index)
+            dice = tf.random.stateless_uniform(tf.shape(counts), [seed * 100_003 + epoch, tf.cast(step, tf.int32)])
+            masked = tf.where(dice < settings.mask, 0.0, counts)
+            return (masked - mean) / deviation, tf.gather(all_targets, index)
+
+        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(settings.head_batch).enumerate().map(draw).prefetch(4)
+        loss = model.fit(batches, verbose=0).history["loss"][0]
+        say(f"head  epoch {epoch + 1}/{settings.head_epochs}  huber {loss:.5f}")
+    take_raw(head, mean, deviation)
+    return head

@@ -1,0 +1,29 @@
+"""The same work on many files, on all cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# One BLAS thread a process: they would only wait for each other.
+THREADS = "OPENBLAS_NUM_THREADS"
+
+
+def parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield `work(item)` for each item in order. Processes are spawned: TensorFlow does not survive a fork."""
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = "1"
+    try:
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+            yield from pool.map(work, items, chunksize=8)
+    finally:
+        if before is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = before

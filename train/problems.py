@@ -1,0 +1,100 @@
+"""What is wrong with a data set, found before any training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bowstream.errors import AudioError
+from bowstream.frontend import FrontEnd
+from bowstream.sources import AudioFile
+
+from .data import TRAIN, Clip, DataError, DataSet
+from .progress import say, track
+
+
+def check(data: DataSet) -> dict[str, str]:
+    """Look at every file of a data set; say what is odd, raise if something is wrong.
+
+    Returns
+    -------
+    hashes : SHA-256 of each clip's file, by the clip's name
+
+    Raises
+    ------
+    DataError
+        With a line for each problem.
+    """
+    with ThreadPoolExecutor() as pool:
+        looked = list(track(pool.map(look_at, data.clips), len(data.clips), "checking files"))
+    problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
+    hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
+    twins = list(same_content(data, hashes))
+    if not data.published:
+        problems += twins
+    if problems:
+        raise DataError(problems)
+    for line in twins:
+        say(f"note: {line}")
+    return hashes
+
+
+def look_at(clip: Clip) -> tuple[str, str]:
+    """Return what is wrong with a clip's file ('' if nothing) and the SHA-256 of its content."""
+    try:
+        with AudioFile(clip.path, FrontEnd()) as source:
+            if source.frames == 0:
+                return f"{clip.path}: there is no audio in it (0 samples)", ""
+        return "", content_hash(clip.path)
+    except AudioError as error:
+        return str(error), ""
+    except OSError as error:
+        return f"{clip.path}: cannot be read: {error.strerror}", ""
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()
+
+
+def repeated(data: DataSet) -> Iterable[str]:
+    """Name clips that are listed more than once."""
+    names = Counter(clip.name for clip in data.clips)
+    return (f"{name}: listed {times} times" for name, times in names.items() if times > 1)
+
+
+def thin_tags(data: DataSet) -> Iterable[str]:
+    """Name tags that a split leaves without training clips, and folds that leave nothing to train or try on."""
+    folds = defaultdict(set)
+    for clip in data.clips:
+        for tag in clip.tags:
+            folds[tag].add(clip.fold)
+    if len({clip.fold for clip in data.clips}) < 2:
+        yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
+        return
+    for tag in data.tags:
+        if data.own_split and TRAIN not in folds[tag]:
+            yield f"tag {tag!r} has no clip in the training part"
+        elif not data.own_split and len(folds[tag]) < 2:
+            yield f"tag {tag!r} has clips in fewer than two folds: it cannot be both learned and tried; record more"
+
+
+def same_content(data: DataSet, hashes: dict[str, str]) -> Iterable[str]:
+    """Name files with the same content in different folds or with different tags."""
+    groups = defaultdict(list)
+    for clip in data.clips:
+        if clip.name in hashes:
+            groups[hashes[clip.name]].append(clip)
+    for clips in groups.values():
+        names = ", ".join(clip.name for clip in clips)
+        if len({clip.fold for clip in clips}) > 1:
+            yield f"the same recording in different folds flatters the scores: {names}"
+        if len({clip.tags for clip in clips}) > 1:
+            yield f"the same recording with different tags: {names}"

@@ -1,0 +1,34 @@
+"""Read this first: the stages from recordings to a bundle, in their order (paper, III and IV).
+
+features ─► autoencoders ─► export ─► codebooks ─► counts ─► head ─► bundle ─► held-out scores
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bowstream.patches import FAMILIES
+
+from .bundle import Parts
+from .codebook import fit_codebook
+from .config import Config
+from .data import DataSet, Split
+from .encoder import train_encoder
+from .export import export_encoder
+from .features import Features
+from .head import count_codes, train_head
+
+
+def fit(root: Path, features: Features, data: DataSet, split: Split, config: Config) -> Parts:
+    """Return the artefacts of a model fitted on a split's `fit` clips; those that exist are not made again."""
+    networks, codebooks = {}, {}
+    for family in FAMILIES:
+        encoder = train_encoder(root, features, split.fit, family, config.encoder, config.seed)
+        networks[family] = export_encoder(root, features, split.fit, family, encoder, config.seed)
+    for family in FAMILIES:
+        codebooks[family] = fit_codebook(
+            root, features, split.fit, family, networks[family], config.codebook, config.seed
+        )
+    counts = count_codes(root, features, networks, codebooks)
+    head = train_head(root, features, data, split.fit, counts, config.head, config.seed)
+    return Parts(networks, codebooks, head)
