@@ -10,30 +10,38 @@ from itertools import zip_longest
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
-from .glyphs import ASCII, DIM, Line, fit
+from .glyphs import ASCII, DIM, WARN, Line, fit
 from .panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
 from .view import View
 
 # From this width on there are two columns.
 SIDE_BY_SIDE = 110
 
+Layout = Callable[[View, int, int, bool], list[Line]]
+
 
 def render(view: View) -> Dashboard:
     """Return the dashboard of a view; it takes the size and colours of the console it is printed on."""
-    return Dashboard(view)
+    return Dashboard(view, lay_out)
+
+
+def render_timeline(view: View, height: int) -> Dashboard:
+    """Return the timeline alone."""
+    return Dashboard(view, lambda view, width, _, colours: timeline(view, width, height))
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A view, ready to be printed."""
+    """A view, ready to be printed, and how it is laid out."""
 
     view: View
+    lay_out: Layout
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield lines of the console's width, as many as it is high at the most."""
         width, height = options.max_width, options.height or options.max_height
         colours = console.color_system in ("256", "truecolor") and not console.no_color
-        for number, line in enumerate(lay_out(self.view, width, height, colours)):
+        for number, line in enumerate(self.lay_out(self.view, width, height, colours)):
             if number:
                 yield Segment.line()
             if options.ascii_only:
@@ -45,15 +53,15 @@ def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
     """Return the lines of the whole dashboard; what does not fit is left out, the least needed first."""
     head = [title(view, width), meter(view, width)][: max(0, height - 3)]
     foot = [health(view, width)][: max(0, height - 1)]
-    if view.keys and height > 8:
-        foot.append([Segment(fit(KEYS, width), DIM)])
+    if (view.notice or view.keys) and height > 8:
+        foot.append([Segment(fit(view.notice, width), WARN) if view.notice else Segment(fit(KEYS, width), DIM)])
     rows = height - len(head) - len(foot)
-    gap = int(rows >= 16)
-    rows -= 2 * gap
+    gap, margin = int(rows >= 14), int(rows >= 20)
+    rows -= 2 * margin
     why = 5 if rows >= 26 else 1
-    scores = Pane(tags, 4, 1 + len(view.tags), 5)
+    scores = Pane(tags, 4, 1 + len(view.tags), 6)
     reasons = Pane(families, why, why, 1)
-    sound = Pane(partial(spectrogram, colours=colours), 3, 25, 4)
+    sound = Pane(partial(spectrogram, colours=colours), 3, 49, 4)
     events = Pane(timeline, 3, height, 3)
     if width >= SIDE_BY_SIDE:
         left = (width - 3) // 2
@@ -63,7 +71,7 @@ def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
         )
     else:
         body = stack([scores, reasons, sound, events], view, width, rows, gap)
-    blank: list[Line] = [[]] * gap
+    blank: list[Line] = [[]] * margin
     return [*head, *blank, *body, *([[]] * (rows - len(body))), *blank, *foot]
 
 
@@ -76,20 +84,24 @@ class Pane:
     most: int
     share: int
 
+    def gap(self, gap: int) -> int:
+        """Blank rows above it; a single line belongs to what is above."""
+        return gap if self.least > 1 else 0
+
 
 def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) -> list[Line]:
     """Return panes one below the other; those with the smallest shares go first when rows are few."""
     shown = list(panes)
-    while len(shown) > 1 and sum(pane.least + gap for pane in shown) - gap > rows:
+    while len(shown) > 1 and sum(pane.least + pane.gap(gap) for pane in shown) - gap > rows:
         shown.remove(min(shown, key=lambda pane: pane.share))
     heights = [min(pane.least, rows) for pane in shown]
-    for _ in range(rows - sum(heights) - gap * (len(shown) - 1)):
+    for _ in range(rows + gap - sum(heights) - sum(pane.gap(gap) for pane in shown)):
         hungry = [index for index, pane in enumerate(shown) if heights[index] < pane.most]
         if hungry:
             heights[min(hungry, key=lambda index: heights[index] / shown[index].share)] += 1
     lines: list[Line] = []
     for pane, height in zip(shown, heights):
-        lines += [[]] * (gap if lines else 0)
+        lines += [[]] * (pane.gap(gap) if lines else 0)
         drawn = pane.draw(view, width, height)[:height]
         lines += drawn + [[]] * (height - len(drawn))
     return lines

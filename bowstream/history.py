@@ -43,7 +43,7 @@ class History:
         self._seconds: deque[Float32] = deque(maxlen=SECONDS)
         self._ranks = np.zeros(len(self.tags), np.float32)
         self._newest: Tags | None = None
-        self._happenings: deque[Happening] = deque(maxlen=HAPPENINGS)
+        self.happenings: deque[Happening] = deque(maxlen=HAPPENINGS)
         self._marks = 0
 
     def write(self, record: Record) -> None:
@@ -56,15 +56,15 @@ class History:
             self._note(record)
         elif isinstance(record, Gap):
             start_s, length_s = record.start / self._rate, record.length / self._rate
-            self._happenings.append(Happening("gap", "sound lost", self._clock(start_s), start_s, start_s + length_s))
+            self.happenings.append(Happening("gap", "sound lost", self._clock(start_s), start_s, start_s + length_s))
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
         self._marks += 1
         here_s = self._position_s
-        self._happenings.append(Happening("mark", f"mark {self._marks}", self._clock(here_s), here_s, here_s))
+        self.happenings.append(Happening("mark", f"mark {self._marks}", self._clock(here_s), here_s, here_s))
 
-    def view(self, top: int, keys: bool) -> View:
+    def view(self, top: int) -> View:
         """Return the present view, with so many tags."""
         session = self.session
         scores = self._newest.scores if self._newest else np.zeros(len(self.tags), np.float32)
@@ -87,9 +87,8 @@ class History:
             tags=self._rows(scores, top),
             leader=self.tags[leader].name if self._newest else "",
             families={family: float(gain[leader]) for family, gain in gains.items()},
-            happenings=list(self._happenings)[::-1],
+            happenings=tuple(self.happenings)[::-1],
             health=report,
-            keys=keys,
         )
 
     def _rows(self, scores: Float32, top: int) -> list[TagRow]:
@@ -129,11 +128,11 @@ class History:
         """Add an event that opened, or complete it when it closes."""
         start_s = event.onset / self._rate
         end_s = None if event.offset is None else event.offset / self._rate
-        for index, row in enumerate(self._happenings):
+        for index, row in enumerate(self.happenings):
             if row.kind == "event" and row.name == event.tag and row.end_s is None:
-                self._happenings[index] = replace(row, end_s=end_s, peak=event.peak)
+                self.happenings[index] = replace(row, end_s=end_s, peak=event.peak)
                 return
-        self._happenings.append(Happening("event", event.tag, self._clock(start_s), start_s, end_s, event.peak))
+        self.happenings.append(Happening("event", event.tag, self._clock(start_s), start_s, end_s, event.peak))
 
     @property
     def _position_s(self) -> float:

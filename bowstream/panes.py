@@ -53,7 +53,8 @@ def tags(view: View, width: int, height: int) -> list[Line]:
     room = max(0, width - 2 - name - 2 - 6 - note)
     past = min(60, int(room * 0.45))
     now = room - past
-    heading = fit("  tag", name + 3) + fit(f"last {past} s", past + 1) + fit("now, ┼ needed", now)
+    captions = ((f"last {past} s", past + 1), ("now, ┼ needed", now))
+    heading = fit("  tag", name + 3) + "".join(fit(text if len(text) <= room else "", room) for text, room in captions)
     rows = [tag_row(tag, name, past, now, note) for tag in view.tags[: height - 1]]
     return [[Segment(heading, DIM)], *rows]
 
@@ -85,8 +86,8 @@ def families(view: View, width: int, height: int) -> list[Line]:
             [Segment(f"  {family:5}"), Segment(fit(FAMILY_MEANINGS.get(family, ""), 28), DIM), *gain(value, room)]
             for family, value in view.families.items()
         ]
-    line = [Segment(fit(f"codes for {view.leader}", min(24, width // 3)), DIM)]
-    room = max(0, (width - width_of(line)) // max(len(view.families), 1) - 13)
+    line = [Segment(fit(f"codes for {view.leader}", 24) if width >= 76 else "codes", DIM)]
+    room = (width - width_of(line)) // max(len(view.families), 1) - 14
     for family, value in view.families.items():
         line += [Segment(f"  {family} "), *gain(value, room if room > 3 else 0)]
     return [line]
@@ -95,7 +96,8 @@ def families(view: View, width: int, height: int) -> list[Line]:
 def gain(value: float, width: int) -> Line:
     """Return a share of a score as a bar and a signed number."""
     style = GOOD if value > 0.005 else WARN if value < -0.005 else DIM
-    return [*bar(abs(value), width, style), Segment(f" {value:+.2f}".replace("-", "−"), style)]
+    signed = Segment(f"{value:+.2f}".replace("-", "−"), style)
+    return [*bar(abs(value), width, style), Segment(" "), signed] if width > 0 else [signed]
 
 
 def spectrogram(view: View, width: int, height: int, colours: bool) -> list[Line]:
@@ -161,6 +163,8 @@ def health(view: View, width: int) -> Line:
         (f"clipped {report.clipped}", report.clipped > 0),
         (f"silent {report.silent_s:.0f} s", report.silent_s > QUIET_S),
     ]
+    if report.undelivered:
+        items.append((f"undelivered {report.undelivered}", True))
     while len(items) > 1 and sum(len(text) + 3 for text, _ in items) - 3 > width:
         items.remove(next((item for item in reversed(items) if not item[1]), items[-1]))
     line: Line = []

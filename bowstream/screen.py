@@ -10,46 +10,54 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from types import FrameType, TracebackType
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
 
-from .dashboard import render
+from .dashboard import render, render_timeline
 from .history import History
 from .keys import Keys
 from .output import Output, PlainLines
 from .session import Record, Session
+from .terminal import Strays, Terminal
 from .view import View
 
 REDRAW_S = 0.25
-# A slow terminal is drawn to less often: drawing takes one part in so many of the time at the most.
+# On a slow machine drawing takes one part in so many of the time at the most.
 DRAW_SHARE = 10
+# Tags at first: as many as a terminal of 80 by 24 shows, and half the lines of a larger one.
 TOP = 10
 # Lower than this, the line that names the keys is shown only when asked for.
 ROOMY_LINES = 20
+NOTICE_S = 10.0
+# Lines of the timeline that stay on the terminal afterwards.
+LEFT_BEHIND = 12
 
 
 class Screen:
     """A session's dashboard on the terminal, an `Output`.
 
-    Leaves the terminal as it found it, whatever happens; gives it back while suspended (Ctrl+Z). On a
-    terminal that cannot place its cursor (TERM=dumb), entering returns plain lines instead.
+    Leaves the terminal as it found it, whatever happens, and gives it back while we are suspended (Ctrl+Z).
+    On a terminal that cannot place its cursor (TERM=dumb), entering returns plain lines instead.
     """
 
-    def __init__(self, session: Session, console: Console | None = None) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.console = console or Console(highlight=False)
         self.history = History(session)
         self.top = min(TOP, len(session.bundle.tags))
         self.frozen: View | None = None
         self._keys = Keys()
+        self._strays = Strays()
         self._help = False
+        self._notice, self._noticed_s = "", 0.0
         self._due_s = 0.0
         self._suspending = False
+        self._exits = ExitStack()
         self._commands: dict[str, Callable[[], None]] = {
             " ": self._freeze,
             "f": self._freeze,
-            "m": self._mark,
+            "m": self.history.mark,
             "+": lambda: self._show(+1),
             "=": lambda: self._show(+1),
             "-": lambda: self._show(-1),
@@ -58,29 +66,32 @@ class Screen:
         }
 
     def __enter__(self) -> Output:
-        if self.console.is_dumb_terminal:
-            self._exits = ExitStack()
+        if Console().is_dumb_terminal:
             return PlainLines(sys.stdout, self.session)
         self._open()
-        self._help = self._keys.active and self.console.height >= ROOMY_LINES
-        self._draw()
+        height = self._live.console.height
+        self._help = self._keys.active and height >= ROOMY_LINES
+        self._show(max(0, height // 2 - TOP))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exits.close()
+        if self.history.happenings:
+            Console().print(render_timeline(self._view(), LEFT_BEHIND))
 
     def _open(self) -> None:
         """Take the terminal."""
         with ExitStack() as stack:
             before = signal.signal(signal.SIGTSTP, self._on_suspend)
             stack.callback(signal.signal, signal.SIGTSTP, before)
+            stack.enter_context(self._strays)
             stack.enter_context(self._keys)
+            self._terminal = stack.enter_context(Terminal())
+            console = Console(file=cast(TextIO, self._terminal), highlight=False)
             self._live = stack.enter_context(
-                Live(
-                    console=self.console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
-                )
+                Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
             )
             self._exits = stack.pop_all()
 
@@ -95,28 +106,35 @@ class Screen:
         self._open()
 
     def write(self, record: Record) -> None:
-        """Take one record; redraw if it is time."""
+        """Take one record; obey the keys; redraw if it is time."""
         self.history.write(record)
         if self._suspending:
             self._suspend()
         for key in self._keys.pressed():
             if key in self._commands:
                 self._commands[key]()
-        if time.monotonic() >= self._due_s:
+        if time.monotonic() >= self._due_s and self._terminal.ready():
             self._draw()
 
     def _draw(self) -> None:
         started_s = time.monotonic()
-        view = self.frozen or self.history.view(self.top, self._help)
-        self._live.update(render(replace(view, keys=self._help)), refresh=True)
-        took_s = time.monotonic() - started_s
-        self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * took_s)
+        self._read_strays(started_s)
+        view = replace(self.frozen or self._view(), keys=self._help, notice=self._notice)
+        self._live.update(render(view), refresh=True)
+        self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
+
+    def _view(self) -> View:
+        return self.history.view(self.top)
+
+    def _read_strays(self, now_s: float) -> None:
+        """Show the newest line that somebody wrote to standard error, for a while."""
+        if self._strays.gather():
+            self._notice, self._noticed_s = self._strays.lines[-1], now_s
+        elif now_s - self._noticed_s > NOTICE_S:
+            self._notice = ""
 
     def _freeze(self) -> None:
-        self.frozen = None if self.frozen else replace(self.history.view(self.top, self._help), frozen=True)
-
-    def _mark(self) -> None:
-        self.history.mark()
+        self.frozen = None if self.frozen else replace(self._view(), frozen=True)
 
     def _show(self, more: int) -> None:
         self.top = min(max(self.top + more, 1), len(self.session.bundle.tags))

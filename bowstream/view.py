@@ -53,6 +53,7 @@ class View:
     tags : the tags to show, in their order
     leader, families : the leading tag, and how much each family's codes add to its score
     happenings : newest first
+    frozen : whether it stands still; keys : whether to name the keys; notice : a line to be shown for now
     """
 
     source: str
@@ -72,3 +73,4 @@ class View:
     health: HealthReport
     frozen: bool = False
     keys: bool = False
+    notice: str = ""
