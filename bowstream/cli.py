@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     listen.add_argument("--demo", action="store_true", help="hear a made-up scene instead of a microphone")
     listen.add_argument("--json", action="store_true", help="write an object a hop or event, nothing else")
+    listen.add_argument("--events", action="store_true", help="write events and gaps only, nothing a hop")
     listen.set_defaults(verb_module="listen")
 
     replay = verbs.add_parser("replay", parents=[common], help="name the sounds in recordings")
@@ -82,7 +83,22 @@ def build_parser() -> argparse.ArgumentParser:
     results = replay.add_mutually_exclusive_group()
     results.add_argument("--json", action="store_true", help="write an object a hop, event and file")
     results.add_argument("--csv", action="store_true", help="write a row an event")
-    replay.set_defaults(verb_module="replay")
+    replay.set_defaults(verb_module="replay", events=False)
+
+    install = verbs.add_parser("install-service", help="listen from boot on: write a systemd unit and start it")
+    scope = install.add_mutually_exclusive_group()
+    scope.add_argument("--user", action="store_true", help="a service of your own (default, unless you are root)")
+    scope.add_argument("--system", action="store_true", help="a service of the machine (default for root)")
+    install.add_argument("--print", action="store_true", help="print the unit and change nothing")
+    install.add_argument("--uninstall", action="store_true", help="stop the service and delete its unit")
+    install.add_argument("options", nargs="*", metavar="-- OPTION", help="options of 'listen', such as --device")
+    install.set_defaults(verb_module="service")
+
+    doctor = verbs.add_parser("doctor", help="find out what keeps this machine from listening, and what to do")
+    doctor.add_argument("--device", metavar="WHICH", help="microphone to try: its number or part of its name")
+    doctor.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
+    doctor.add_argument("--json", action="store_true", help="write an object a check")
+    doctor.set_defaults(verb_module="doctor")
 
     devices = verbs.add_parser("devices", help="list the microphones")
     devices.add_argument("--json", action="store_true", help="write an object a device")

@@ -12,7 +12,7 @@ from typing import Any
 from .bundle import Bundle
 from .live import Live, Player
 from .notifier import Notifier
-from .output import JsonLines, Output, PlainLines
+from .output import EventsOnly, JsonLines, Output, PlainLines
 from .probe import load_bundle
 from .session import Session
 from .sinks import Sinks
@@ -45,7 +45,7 @@ def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str
     with ExitStack() as stack:
         session = Session(stack.enter_context(source), bundle, arguments.hop, arguments.hold)
         stack.enter_context(stopped_by_signals(session))
-        output = stack.enter_context(live_output(session, arguments.json, labels))
+        output = stack.enter_context(live_output(session, arguments, labels))
         sinks = stack.enter_context(Sinks(session, getattr(arguments, "sinks", {}), complain))
         outputs = (output, sinks, stack.enter_context(Notifier()))
         for record in session:
@@ -58,23 +58,21 @@ def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str
 
 
 def complain(line: str) -> None:
-    """Say what goes wrong on standard error, but not across the dashboard, which counts it."""
-    if not (sys.stderr.isatty() and sys.stdout.isatty()):
-        print(f"bowstream: {line}", file=sys.stderr, flush=True)
+    """Say what goes wrong on standard error; the dashboard catches it and shows it."""
+    print(f"bowstream: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def live_output(session: Session, as_json: bool, labels: Mapping[str, str] | None) -> Iterator[Output]:
+def live_output(session: Session, arguments: Namespace, labels: Mapping[str, str] | None) -> Iterator[Output]:
     """Yield what a live session is shown on."""
-    if as_json:
-        yield JsonLines(sys.stdout, session, labels)
-    elif sys.stdout.isatty():
+    if not arguments.json and not arguments.events and sys.stdout.isatty():
         from .screen import Screen
 
         with Screen(session) as screen:
             yield screen
-    else:
-        yield PlainLines(sys.stdout, session)
+        return
+    lines = JsonLines(sys.stdout, session, labels) if arguments.json else PlainLines(sys.stdout, session)
+    yield EventsOnly(lines) if arguments.events else lines
 
 
 @contextmanager

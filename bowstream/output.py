@@ -136,6 +136,18 @@ class PlainLines:
         self._stream.flush()
 
 
+class EventsOnly:
+    """Hands on everything but the hops: for a log that is kept."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def write(self, record: Record) -> None:
+        """Write all but a hop."""
+        if not isinstance(record, Tags):
+            self._output.write(record)
+
+
 def ranked(scores: Float32, names: Sequence[str], top: int) -> list[tuple[str, float]]:
     """Return the highest scores with their names, highest first."""
     order = np.argsort(-scores, kind="stable")[:top]
