@@ -44,6 +44,10 @@ class Tag:
     on: float
     off: float
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.off <= self.on <= 1.0:
+            raise BundleError(f"tag {self.name!r} wants 0 <= off <= on <= 1, got on={self.on} and off={self.off}")
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -87,8 +91,8 @@ def default_path() -> Path:
 def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
     """Read and verify a bundle without running its probe; return it and the probe's arrays."""
     description = read_description(path)
-    contents = {name: verified(path, name, description["files"]) for name in FILES}
     try:
+        contents = {name: verified(path, name, dict(description["files"])) for name in FILES}
         bundle = Bundle(
             name=description["name"],
             path=path,
@@ -102,9 +106,10 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             biases=np.array([tag["bias"] for tag in description["tags"]], np.float32),
             description=description,
         )
-    except (KeyError, TypeError, ValueError) as error:
+        check_shapes(bundle)
+        check_origin(description)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise BundleError(f"{path / DESCRIPTION} lacks or misstates {error}: it is not a whole bundle") from error
-    check_shapes(bundle)
     return bundle, read_arrays(contents[PROBE], PROBE)
 
 
@@ -115,7 +120,7 @@ def read_description(path: Path) -> Mapping[str, Any]:
         description: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         raise BundleError(f"{path} is no bundle: there is no {DESCRIPTION} in it") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error
     found = description.get("format") if isinstance(description, dict) else None
     if found != FORMAT:
@@ -173,3 +178,12 @@ def check_shapes(bundle: Bundle) -> None:
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
     if bundle.count_transform not in COUNT_TRANSFORMS:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants the unknown count transform {bundle.count_transform!r}")
+    if not (np.isfinite(bundle.slopes).all() and np.isfinite(bundle.biases).all()):
+        raise BundleError(f"{bundle.path / DESCRIPTION} wants finite slopes and biases")
+
+
+def check_origin(description: Mapping[str, Any]) -> None:
+    """Raise `KeyError` or `TypeError` unless a bundle says where it comes from, its licence and how good it is."""
+    for field in ("created", "git_revision", "trained_on"):
+        str(description[field])
+    dict(description["licences"]), dict(description["metrics"])

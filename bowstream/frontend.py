@@ -49,6 +49,8 @@ class FrontEnd:
                 f"front end wants 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2}, "
                 f"got {self.fmin_hz} and {self.fmax_hz}"
             )
+        if not self.power_floor > 0.0:
+            raise BundleError(f"front end wants power_floor above 0, got {self.power_floor}")
 
     @property
     def column_length(self) -> int:

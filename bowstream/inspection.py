@@ -53,9 +53,9 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("bundle", f"{bundle.name} ({bundle.path})")
-    table.add_row("made", f"{description['created']} at revision {description['revision']}")
-    table.add_row("trained on", description["trained_on"]["name"])
-    for thing, licence in description["licence"].items():
+    table.add_row("made", f"{description['created']} at revision {description['git_revision']}")
+    table.add_row("trained on", description["trained_on"])
+    for thing, licence in description["licences"].items():
         table.add_row(f"licence of {thing}", licence)
     for name, value in description["metrics"].items():
         table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))

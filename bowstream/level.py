@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import BundleError
 from .frontend import Float32, FrontEnd
 
 
@@ -18,6 +19,10 @@ class LevelSettings:
     range_db: float = 60.0
     # Natural log of mel power, about -84 dBFS of white noise: below it is silence, not a faint sound.
     quietest: float = -16.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.range_db < math.inf and math.isfinite(self.quietest)):
+            raise BundleError(f"level wants a range above 0 dB and a finite quietest reference, got {self}")
 
 
 class Level:

@@ -74,5 +74,5 @@ def run_probe(bundle: Bundle, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
             codes=int((tags.codes != probe["codes"]).sum()),
             scores=float(np.abs(tags.scores - probe["scores"]).max()),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{bundle.path / PROBE} lacks or misstates {error}") from error
