@@ -22,7 +22,7 @@ from .coder import Encoder
 from .errors import BundleError
 from .frontend import Float32, FrontEnd
 from .level import LevelSettings
-from .patches import FAMILIES, input_sizes
+from .patches import FAMILIES, PATCH_BANDS, input_sizes
 from .tflite import Model
 
 FORMAT = "bowstream-bundle-1"
@@ -51,7 +51,11 @@ class Tag:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle. `description` is `bundle.json` as it was read."""
+    """A loaded bundle.
+
+    description : `bundle.json` as it was read
+    outputs : which of the head's outputs the tags are; None for all, in their order
+    """
 
     name: str
     path: Path
@@ -64,6 +68,7 @@ class Bundle:
     slopes: Float32
     biases: Float32
     description: Mapping[str, Any]
+    outputs: tuple[int, ...] | None = None
 
     def scores(self, counts: np.ndarray[Any, Any]) -> Float32:
         """Return the calibrated scores of counts, int [shape=(windows, K)] -> float32 [shape=(windows, C)], 0 … 1."""
@@ -72,7 +77,7 @@ class Bundle:
         rows = COUNT_TRANSFORMS[self.count_transform](counts.astype(np.float32))
         logits = np.concatenate([self.head(row[np.newaxis]) for row in rows])
         scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
-        return scores
+        return scores if self.outputs is None else scores[:, self.outputs]
 
 
 def digest(description: Mapping[str, Any]) -> str:
@@ -165,8 +170,11 @@ def check_shapes(bundle: Bundle) -> None:
     wanted, found = {}, {}
     for family, size in input_sizes(bundle.front_end).items():
         network, codebook = bundle.encoders[family].network, bundle.encoders[family].codebook
-        wanted[ENCODERS[family]] = (size, codebook.centroids.shape[1])
+        wanted[ENCODERS[family]] = (size, codebook.n_values)
         found[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
+        bands = bundle.front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+        if codebook.n_bands not in (1, bands):
+            raise BundleError(f"{CODEBOOKS} has {codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
     n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
     wanted[HEAD] = (n_counts, len(bundle.tags))
     found[HEAD] = (bundle.head.n_inputs, bundle.head.n_outputs)

@@ -27,6 +27,16 @@ def test_nearest_centroid_is_brute_forces(seed):
     assert np.array_equal(codes, distances.argmin(axis=-1))
 
 
+def test_a_codebook_a_band_offers_each_patch_only_its_bands_centroids():
+    rng = np.random.default_rng(1)
+    latents = rng.standard_normal((5, 12, 8)).astype(np.float32)
+    centroids = rng.standard_normal((12, 64, 8)).astype(np.float32)
+    distances = np.square(latents[:, :, None, :].astype(np.float64) - centroids).sum(axis=-1)  # (5, 12, 64)
+    codebook = Codebook(centroids)
+    assert len(codebook) == 12 * 64
+    assert (codebook.assign(latents) == distances.argmin(axis=-1) + np.arange(12) * 64).all()
+
+
 def test_a_centroids_code_is_its_own_index():
     centroids = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32) * 100
     assert Codebook(centroids).assign(centroids[np.newaxis])[0].tolist() == list(range(64))
