@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from .errors import BowstreamError, UsageError
@@ -133,6 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from importlib import import_module
 
+    # A file's name need not be text, and a terminal need not know a tag's letters: show what cannot be said.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     module = import_module(f".{arguments.verb_module}", __package__)
     run = getattr(module, getattr(arguments, "verb_function", "run"))
     try:

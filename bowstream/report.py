@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .events import Event
@@ -87,7 +88,7 @@ class Results:
         elif self._csv:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:
-            self._table.add_row(report.name, f"{report.heard_s:.1f} s", top_tags(report), top_events(report))
+            self._table.add_row(escape(report.name), f"{report.heard_s:.1f} s", top_tags(report), top_events(report))
 
     def close(self) -> None:
         """Print the table, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,15 +108,15 @@ class AudioFile:
         self._refuse_truncated()
 
     def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
-        if isinstance(file, str) and not Path(file).is_file():
-            raise AudioError(f"{self.name}: no such file")
-        if isinstance(file, str) and not Path(file).stat().st_size:
-            raise AudioError(f"{self.name}: the file is empty (0 bytes)")
+        if isinstance(file, str) and (problem := unreadable(Path(file))):
+            raise AudioError(f"{self.name}: {problem}")
+        # As bytes, since a name need not be text.
+        opened = os.fsencode(file) if isinstance(file, str) else file
         try:
             if raw is None:
-                return soundfile.SoundFile(file)
+                return soundfile.SoundFile(opened)
             return soundfile.SoundFile(
-                file,
+                opened,
                 samplerate=raw.sample_rate,
                 channels=raw.channels,
                 subtype=raw.subtype,
@@ -128,7 +129,8 @@ class AudioFile:
                 f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
             ) from error
         except (ValueError, TypeError) as error:
-            raise AudioError(f"{self.name}: no such raw format {raw}: {error}") from error
+            wanted = "its format is not known: say it with --raw" if raw is None else f"no such raw format {raw}: {error}"
+            raise AudioError(f"{self.name}: {wanted}") from error
 
     def _refuse_truncated(self) -> None:
         """Raise if the header promises more than the file holds; libsndfile only notes it in its log."""
@@ -181,3 +183,18 @@ class AudioFile:
         for frames in self.blocks():
             yield from map(Heard, self._intake.push(frames))
         yield from map(Heard, self._intake.finish())
+
+
+def unreadable(path: Path) -> str | None:
+    """Say why a file cannot be read, where libsndfile would only speak of a system error; None if it can be."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        return "there is no recording in this folder (looked for .wav, .flac, .ogg, .mp3 …)"
+    if stat.S_ISREG(status.st_mode) and not status.st_size:
+        return "the file is empty (0 bytes)"
+    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
