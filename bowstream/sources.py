@@ -129,8 +129,8 @@ class AudioFile:
                 f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
             ) from error
         except (ValueError, TypeError) as error:
-            wanted = "its format is not known: say it with --raw" if raw is None else f"no such raw format {raw}: {error}"
-            raise AudioError(f"{self.name}: {wanted}") from error
+            problem = f"no such raw format {raw}: {error}" if raw else "its format is not known: say it with --raw"
+            raise AudioError(f"{self.name}: {problem}") from error
 
     def _refuse_truncated(self) -> None:
         """Raise if the header promises more than the file holds; libsndfile only notes it in its log."""
