@@ -1,4 +1,6 @@
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from hypothesis import settings
 
 from bowstream import load_bundle
 from bowstream.bundle import default_path
+from bowstream.cli import main
 from bowstream.codebook import Codebook
 from bowstream.coder import Encoder
 from bowstream.frontend import FrontEnd
@@ -66,7 +69,34 @@ def stub_encoders(front_end):
 
 
 @pytest.fixture
-def command():
-    """How a subprocess starts bowstream: the command line, and an environment without a terminal's habits."""
+def replayed(capsys):
+    """Replay in this process: `replayed(*arguments)` returns the exit status, the JSON objects and standard error."""
+
+    def run(*arguments):
+        status = main(["replay", "--json", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, [json.loads(line) for line in out.splitlines()], err
+
+    return run
+
+
+def start(*arguments, **options):
+    """Start bowstream in a process of its own; see `subprocess.Popen`."""
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "FORCE_COLOR")}
-    return [sys.executable, "-m", "bowstream"], environment
+    environment.update(options.pop("environment", {}))
+    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, "-m", "bowstream", *map(str, arguments)], env=environment, **options)
+
+
+@pytest.fixture
+def bowstream():
+    """Run bowstream in a process of its own: `bowstream(*arguments, input=b"")` returns status, stdout, stderr."""
+
+    def run(*arguments, input=b"", **options):
+        process = start(*arguments, stdin=subprocess.PIPE, **options)
+        out, err = process.communicate(input, timeout=60)
+        assert b"Traceback" not in err, err.decode()
+        return process.returncode, out.decode(), err.decode()
+
+    return run
