@@ -55,7 +55,7 @@ class Settings(SinkSettings):
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to be written: its file's name, its sound and its event's object."""
+    """A clip to be written: its file's name, its sound and its event's object with the clip's start."""
 
     name: str
     samples: Float32
@@ -165,8 +165,10 @@ class Clips(Sink[Clip]):
         if not pieces:
             return None
         start = max(clip.start, self._sounds[0][0])
-        name = file_name(self._dated.clock.seconds(start), clip.event.tag)
-        return Clip(name, np.concatenate(pieces), json.dumps(self._dated.of(clip.event)))
+        start_unix_s = self._dated.clock.seconds(start)
+        times = {"start_s": start / self._rate, "start_unix_s": round(start_unix_s, 4)}
+        comment = json.dumps({**self._dated.of(clip.event), **times})
+        return Clip(file_name(start_unix_s, clip.event.tag), np.concatenate(pieces), comment)
 
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""

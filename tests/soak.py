@@ -1,0 +1,350 @@
+"""Listens for as long as asked to a virtual microphone, with sounds at known times, while things break.
+
+    python tests/soak.py --minutes 60
+
+Chirps are played every ten seconds. Meanwhile all processors are kept busy, the MQTT broker goes away and comes back,
+and the sound card goes away and comes back. Then a table tells what came of it; the exit status is 1 if memory grew,
+sound was lost uncounted, an event's time was wrong by more than 20 ms, or a sink lost something.
+
+Needs pulseaudio, libasound2-plugins, libportaudio2 and mosquitto (all Debian packages), and bowstream[mqtt,prometheus].
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import paho.mqtt.client as paho
+import soundfile
+from broker import Broker, free_port
+from rich.console import Console
+from rich.table import Table
+
+RATE = 16_000
+BLOCK = 160
+CHIRP_S, CHIRP_EVERY_S = 0.5, 10.0
+SAMPLE_EVERY_S = 5.0
+TIME_ERROR_S, MEMORY_MB_AN_HOUR = 0.020, 2.0
+
+PULSE = """\
+load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
+load-module module-null-sink sink_name=virt rate=16000 channels=1 format=s16le
+load-module module-pipe-source source_name=vmic file={folder}/mic.fifo rate=16000 channels=1 format=s16le
+set-default-source vmic
+"""
+ALSA = """\
+</usr/share/alsa/alsa.conf>
+pcm.mic {{ type pulse  device "vmic" }}
+pcm.!default {{ type pulse }}
+ctl.!default {{ type pulse }}
+"""
+CONFIG = """\
+device = "mic"
+reconnect = true
+hop_s = 0.1
+on = 0.2
+
+[sinks.jsonl]
+path = "{folder}/events.jsonl"
+rotate_mb = 1.0
+keep = 3
+
+[sinks.clips]
+folder = "{folder}/clips"
+before_s = 1.0
+after_s = 1.0
+longest_s = 5.0
+cap_mb = 500.0
+
+[sinks.mqtt]
+host = "127.0.0.1"
+port = {mqtt}
+topic = "bowstream/soak"
+
+[sinks.prometheus]
+address = "127.0.0.1"
+port = {prometheus}
+"""
+
+
+def chirp() -> np.ndarray:
+    """Half a second from 300 to 6000 Hz: it is found in a clip to the sample."""
+    t = np.arange(round(CHIRP_S * RATE)) / RATE
+    hz = 300.0 * 20.0 ** (t / CHIRP_S)
+    edges = np.minimum(1.0, np.minimum(t, CHIRP_S - t) / 0.01)
+    return 0.3 * np.sin(2.0 * np.pi * np.cumsum(hz) / RATE) * edges
+
+
+class Room:
+    """A sound card with nothing behind it, and a player that fills its microphone in real time.
+
+    `played` are the times at which chirps began that went into the microphone whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.played: list[float] = []
+        self._pulse: subprocess.Popen | None = None
+        self._stop = threading.Event()
+        self._player = threading.Thread(target=self._play, daemon=True)
+        (folder / "pulse.pa").write_text(PULSE.format(folder=folder))
+        (folder / "asound.conf").write_text(ALSA.format())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to find the sound card."""
+        places = {name: str(self.folder) for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH")}
+        native, alsa = f"unix:{self.folder}/native", str(self.folder / "asound.conf")
+        return {**os.environ, **places, "PULSE_SERVER": native, "ALSA_CONFIG_PATH": alsa}
+
+    def plug(self) -> None:
+        """Start the sound card."""
+        for name in ("native", "mic.fifo"):
+            (self.folder / name).unlink(missing_ok=True)
+        command = ["pulseaudio", "--daemonize=no", "-n", "-F", str(self.folder / "pulse.pa"), "--exit-idle-time=-1"]
+        command += ["--use-pid-file=no", f"--log-target=file:{self.folder}/pulse.log"]
+        self._pulse = subprocess.Popen(command, env=self.environment)
+        while not (self.folder / "native").exists() or not (self.folder / "mic.fifo").exists():
+            time.sleep(0.05)
+        if not self._player.is_alive():
+            self._player.start()
+
+    def unplug(self) -> None:
+        """End the sound card as a pulled plug does: at once."""
+        if self._pulse:
+            self._pulse.kill()
+            self._pulse.wait()
+            self._pulse = None
+
+    def close(self) -> None:
+        """Leave."""
+        self._stop.set()
+        self._player.join()
+        self.unplug()
+
+    def _play(self) -> None:
+        """Write 10 ms of sound every 10 ms: a chirp every ten seconds, a hush in between; lost when nobody listens."""
+        rng = np.random.default_rng(0)
+        sound, every = chirp(), round(CHIRP_EVERY_S * RATE)
+        started, written, whole, pipe = time.time(), 0, False, None
+        while not self._stop.wait(max(0.0, started + (written + BLOCK) / RATE - time.time())):
+            block = rng.standard_normal(BLOCK) * 1e-4
+            place = (written + every // 2) % every
+            if place < len(sound):
+                whole = whole if place else True
+                block = block + np.pad(sound[place : place + BLOCK], (0, max(0, BLOCK - len(sound) + place)))
+            pipe, went = self._write(pipe, (block * 32768.0).astype("<i2").tobytes())
+            whole = whole and went
+            if place < len(sound) <= place + BLOCK and whole:
+                self.played.append(started + (written - place) / RATE)
+            written += BLOCK
+
+    def _write(self, pipe: int | None, block: bytes) -> tuple[int | None, bool]:
+        try:
+            if pipe is None:
+                pipe = os.open(self.folder / "mic.fifo", os.O_WRONLY | os.O_NONBLOCK)
+            return pipe, os.write(pipe, block) == len(block)
+        except BlockingIOError:
+            return pipe, False
+        except OSError:
+            if pipe is not None:
+                os.close(pipe)
+            return None, False
+
+
+@dataclass
+class Listener:
+    """`bowstream listen`, and what it says."""
+
+    process: subprocess.Popen
+    hops: int = 0
+    events: list[dict] = field(default_factory=list)
+    gaps: list[dict] = field(default_factory=list)
+    health: dict = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    memory_mb: list[tuple[float, float]] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read what it writes, until it ends."""
+        for line in self.process.stdout:
+            fields = json.loads(line)
+            if fields["type"] == "hop":
+                self.hops += 1
+                self.health = fields["health"]
+            elif fields["type"] in ("event", "gap"):
+                (self.events if fields["type"] == "event" else self.gaps).append(fields)
+
+    def read_complaints(self) -> None:
+        """Read what it says on standard error, until it ends."""
+        for line in self.process.stderr:
+            self.complaints.append(line.rstrip())
+            print(f"  {time.strftime('%H:%M:%S')}  {line.rstrip()}", flush=True)
+
+    def sample(self) -> None:
+        """Note its memory and its open files."""
+        process = Path(f"/proc/{self.process.pid}")
+        resident = int(process.joinpath("statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        self.memory_mb.append((time.time(), resident))
+        self.files.append(len(list(process.joinpath("fd").iterdir())))
+
+
+def burn(seconds: float) -> None:
+    """Keep a processor busy."""
+    until = time.time() + seconds
+    while time.time() < until:
+        pass
+
+
+class Mail:
+    """Everything published about events; the broker keeps it for us while we are away."""
+
+    def __init__(self, port: int) -> None:
+        self.events: set[str] = set()
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="soak", clean_session=False)
+        self.client.on_connect = lambda client, *_: client.subscribe("bowstream/soak/event/on", 1)
+        self.client.on_message = lambda _, __, message: self.events.add(message.payload.decode())
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+
+def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: int) -> dict[str, int]:
+    """Break things, one after the other, until it is time; return how often."""
+    rng, counts = np.random.default_rng(seed), {"load": 0, "broker": 0, "device": 0}
+    due = time.time() + 30.0
+    while time.time() < until and listener.process.poll() is None:
+        time.sleep(min(SAMPLE_EVERY_S, max(0.1, until - time.time())))
+        listener.sample()
+        if time.time() < due or until - time.time() < 60.0:
+            continue
+        kind = ("load", "broker", "device")[sum(counts.values()) % 3]
+        counts[kind] += 1
+        seconds = float(rng.uniform(4.0, 15.0))
+        print(f"  {time.strftime('%H:%M:%S')}  {kind}: {seconds:.1f} s", flush=True)
+        if kind == "load":
+            burners = [multiprocessing.Process(target=burn, args=(seconds,)) for _ in range(2 * (os.cpu_count() or 1))]
+            for burner in burners:
+                burner.start()
+            for burner in burners:
+                burner.join()
+        elif kind == "broker":
+            broker.stop()
+            time.sleep(seconds)
+            broker.start()
+        else:
+            room.unplug()
+            time.sleep(seconds)
+            room.plug()
+        due = time.time() + float(rng.uniform(20.0, 60.0))
+    return counts
+
+
+def find_chirps(folder: Path, played: list[float]) -> list[tuple[float, float, float]]:
+    """Return for each chirp in a clip when it was played, and when it was heard: by the clock, in the stream."""
+    sound, found = chirp(), []
+    for file in sorted(folder.glob("*.flac")):
+        samples, _ = soundfile.read(file)
+        with soundfile.SoundFile(file) as opened:
+            start = json.loads(opened.comment)
+        if len(samples) < len(sound):
+            continue
+        match = np.abs(np.correlate(samples, sound, "valid"))
+        place = int(match.argmax())
+        if match[place] < 0.8 * np.dot(sound, sound):
+            continue
+        heard = start["start_unix_s"] + place / RATE
+        when = min(played, key=lambda moment: abs(moment - heard), default=0.0)
+        if abs(when - heard) < CHIRP_EVERY_S / 2:
+            found.append((when, heard, start["start_s"] + place / RATE))
+    return sorted({round(one[0], 4): one for one in found}.values())
+
+
+def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, counts: dict, minutes: float):
+    """Yield the lines of the report: what, figure, whether it is as it should be (None: only told)."""
+    health = listener.health
+    yield "listened", f"{minutes:.1f} min, {listener.hops} hops, {len(listener.events)} events", None
+    yield "disturbed by", ", ".join(f"{count} × {kind}" for kind, count in counts.items()), None
+    yield "sound lost, counted", f"{health['lost_s']:.3f} s in {health['gaps']} gaps", None
+    yield "hop latency", f"{health['latency_p50_ms']:.1f} ms, 95 %: {health['latency_p95_ms']:.1f}", None
+    yield "chirps found", f"{len(found)} of {len(played)}", len(found) >= 0.8 * len(played)
+    if len(found) >= 2:
+        when, heard, stream = np.array(found).T
+        delay = np.median(heard - when)
+        error = np.abs(heard - when - delay).max()
+        yield "event time, by the clock", f"wrong by {error * 1000:.1f} ms at most", error <= TIME_ERROR_S
+        yield "constant delay of the sound card", f"{delay * 1000:.1f} ms", None
+        drift = (stream - stream[0]) - (when - when[0])
+        uncounted = np.abs(drift).max()
+        yield "sound lost, uncounted", f"{uncounted * 1000:.1f} ms at most", uncounted <= TIME_ERROR_S
+    times, memory = np.array(listener.memory_mb).T
+    settled = times >= times[0] + min(120.0, 0.3 * (times[-1] - times[0]))
+    growth = np.polyfit(times[settled], memory[settled], 1)[0] * 3600.0
+    grown = memory[settled].max() - memory[settled][: max(1, settled.sum() // 10)].max()
+    yield "memory", f"{memory[settled][0]:.1f} … {memory.max():.1f} MB, {growth:+.2f} MB/h", grown < MEMORY_MB_AN_HOUR
+    yield "open files", f"{listener.files[0]} … {max(listener.files)}, {listener.files[-1]} at the end", None
+    on = sum(event["state"] == "on" for event in listener.events)
+    yield "events that arrived by MQTT", f"{len(mail.events)} of {on}", len(mail.events) == on
+    for line in listener.complaints[-5:]:
+        yield "said at the end", line, None
+    yield "exit status", str(listener.process.returncode), listener.process.returncode == 0
+
+
+def main() -> int:
+    """Soak; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0, help="of how long each disturbance takes")
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+        broker = Broker(folder)
+        stack.callback(broker.stop)
+        broker.start()
+        mail = Mail(broker.port)
+        stack.callback(mail.client.loop_stop)
+        room = Room(folder)
+        stack.callback(room.close)
+        room.plug()
+        config = folder / "bowstream.toml"
+        config.write_text(CONFIG.format(folder=folder, mqtt=broker.port, prometheus=free_port()))
+        command = [sys.executable, "-m", "bowstream", "listen", "--json", "--config", str(config)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        listener = Listener(subprocess.Popen(command, env=room.environment, **pipes))
+        stack.callback(listener.process.kill)
+        readers = [threading.Thread(target=read) for read in (listener.read, listener.read_complaints)]
+        for reader in readers:
+            reader.start()
+        started = time.time()
+        counts = disturb(room, broker, listener, started + arguments.minutes * 60.0, arguments.seed)
+        minutes = (time.time() - started) / 60.0
+        if listener.process.poll() is None:
+            listener.process.send_signal(signal.SIGTERM)
+        listener.process.wait(30)
+        for reader in readers:
+            reader.join()
+        time.sleep(2.0)
+        played = [moment for moment in room.played if started + 5.0 < moment < started + minutes * 60.0 - 15.0]
+        found = find_chirps(folder / "clips", played)
+        lines = list(verdicts(listener, found, played, mail, counts, minutes))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for what, figure, holds in lines:
+        table.add_row(what, figure, "" if holds is None else "[green]holds[/]" if holds else "[red]FAILS[/]")
+    Console().print(table)
+    return int(any(holds is False for _, _, holds in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
