@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -74,7 +75,7 @@ def play_all(paths: Sequence[str], arguments: Namespace) -> int:
 def parse_raw(text: str | None) -> RawFormat | None:
     """Read `--raw`; raise `UsageError` if it is no format."""
     try:
-        return RawFormat.parse(text) if text else None
+        return None if text is None else RawFormat.parse(text)
     except ValueError as error:
         raise UsageError(f"--raw wants RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, got {text!r}") from error
 
@@ -85,7 +86,7 @@ def find_recordings(paths: Sequence[str]) -> Iterator[str]:
     A folder without a recording is yielded itself, for the complaint that it brings.
     """
     for path in paths:
-        if not Path(path).is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
             yield path
             continue
         inside = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import soundfile
 
+from .chatter import silenced
 from .errors import AudioError
 from .frontend import Float32, FrontEnd
 from .intake import Intake
@@ -21,8 +22,12 @@ from .intake import Intake
 FILE_COLUMNS = 10
 # Decoders may round a compressed file's length; less than this is not called truncated.
 LENGTH_TOLERANCE_S = 0.1
-# What a writer that cannot seek back leaves as the length of a RIFF chunk.
-UNKNOWN_LENGTH = 0xFFFF_FFFF
+# What writers that cannot seek back leave as a length: ffmpeg, arecord, GStreamer, sox.
+UNKNOWN_LENGTHS = (0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF, 0x7FFF_F000)
+# libsndfile's log on a file that is shorter than its header says, the bytes promised and found; and on an Ogg
+# stream that stops before its last page.
+SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
+UNENDED = re.compile(r"^Ogg ?: Last page lacks an end-of-stream bit", re.M)
 # File name endings beside the formats' own names.
 SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {
     ".aif",
@@ -76,6 +81,16 @@ class RawFormat:
             raise ValueError(text)
         return cls(int(rate), int(channels), subtype)
 
+    def arguments(self) -> dict[str, Any]:
+        """Return it as soundfile's arguments."""
+        return {
+            "samplerate": self.sample_rate,
+            "channels": self.channels,
+            "subtype": self.subtype,
+            "format": "RAW",
+            "endian": "LITTLE",
+        }
+
 
 class AudioFile:
     """A recording, or standard input: read in blocks, in constant memory, as fast as it is asked for.
@@ -113,16 +128,8 @@ class AudioFile:
         # As bytes, since a name need not be text.
         opened = os.fsencode(file) if isinstance(file, str) else file
         try:
-            if raw is None:
-                return soundfile.SoundFile(opened)
-            return soundfile.SoundFile(
-                opened,
-                samplerate=raw.sample_rate,
-                channels=raw.channels,
-                subtype=raw.subtype,
-                format="RAW",
-                endian="LITTLE",
-            )
+            with silenced():  # mpg123 talks
+                return soundfile.SoundFile(opened, **(raw.arguments() if raw else {}))
         except (soundfile.LibsndfileError, OSError) as error:
             reason = getattr(error, "error_string", str(error)).rstrip(".")
             raise AudioError(
@@ -133,13 +140,15 @@ class AudioFile:
             raise AudioError(f"{self.name}: {problem}") from error
 
     def _refuse_truncated(self) -> None:
-        """Raise if the header promises more than the file holds; libsndfile only notes it in its log."""
-        for promised, found in re.findall(r"^(?:data|SSND) *: (\d+) \(should be (\d+)\)", self._file.extra_info, re.M):
-            if int(found) < int(promised) != UNKNOWN_LENGTH and self.frames is not None:
-                self.close()
-                raise AudioError(
-                    f"{self.name}: truncated, {found} of {promised} bytes of audio are there; copy or record it again"
-                )
+        """Raise if the file is shorter than it says; libsndfile only notes it in its log."""
+        if self.frames is None:
+            return
+        log = self._file.extra_info
+        problems = [f"{found} of {said} bytes are there" for said, found in SHORTER.findall(log) if short(said, found)]
+        problems += ["its end is missing"] * bool(UNENDED.search(log))
+        if problems:
+            self.close()
+            raise AudioError(f"{self.name}: truncated, {problems[0]}; copy or record it again")
 
     def __enter__(self) -> AudioFile:
         return self
@@ -183,6 +192,11 @@ class AudioFile:
         for frames in self.blocks():
             yield from map(Heard, self._intake.push(frames))
         yield from map(Heard, self._intake.finish())
+
+
+def short(said: str, found: str) -> bool:
+    """Whether a file that says it has so many bytes has fewer; a pipe's header says a number that is none."""
+    return int(found) < int(said) and int(said) not in UNKNOWN_LENGTHS
 
 
 def unreadable(path: Path) -> str | None:

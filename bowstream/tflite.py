@@ -7,15 +7,13 @@ one installed. Both have the same `Interpreter`.
 from __future__ import annotations
 
 import importlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .chatter import silenced
 from .errors import BundleError
 from .frontend import Float32
 
@@ -37,24 +35,6 @@ def load_runtime() -> tuple[str, Any]:
             if error.name is None or not error.name.startswith(name):
                 raise
     raise BundleError("no TFLite runtime is installed: pip install ai-edge-litert (tflite-runtime on 32-bit Arm)")
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Keep the runtime's own chatter, written by C++ past `sys.stderr`, off standard error."""
-    try:
-        before = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nowhere)
 
 
 @dataclass(frozen=True)
