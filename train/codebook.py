@@ -31,6 +31,7 @@ def fit_codebook(
 
     def make(path: Path) -> None:
         from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits
 
         rng = np.random.default_rng(seed)
         patches = draw_patches(features, family, features.windows(fit), settings.kmeans_latents, rng)
@@ -41,7 +42,10 @@ def fit_codebook(
             )
         model = load_network(network)
         latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
-        kmeans = KMeans(settings.codes, n_init=1, max_iter=settings.kmeans_rounds, random_state=seed).fit(latents)
+        kmeans = KMeans(settings.codes, n_init=1, max_iter=settings.kmeans_rounds, random_state=seed)
+        # One thread takes seconds; several that wait for each other on a busy machine take minutes.
+        with threadpool_limits(1):
+            kmeans.fit(latents)
         say(f"codebook {family}  {settings.codes} codes  {kmeans.n_iter_} rounds  inertia {kmeans.inertia_:.4g}")
         np.save(path / CENTROIDS, kmeans.cluster_centers_.astype(np.float32))
 

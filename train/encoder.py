@@ -13,8 +13,8 @@ from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input
 
 from .config import EncoderSettings
 from .data import Float32, Index
+from .epochs import adam, train_epochs
 from .features import Features
-from .progress import say, track
 from .store import artefact, digest
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 ENCODER = "encoder.keras"
-CHECKPOINT = "autoencoder.keras"
 
 
 def patches_of(features: Features, family: str, windows: Index) -> Float32:
@@ -56,8 +55,8 @@ def draw_patches(features: Features, family: str, windows: Index, count: int, rn
     return np.concatenate(drawn)[:count]
 
 
-def autoencoder(size: int, settings: EncoderSettings) -> tuple[keras.Model, keras.Model]:
-    """Return an untrained autoencoder and the encoder inside it."""
+def autoencoder(size: int, settings: EncoderSettings) -> keras.Model:
+    """Return an untrained autoencoder; its first layer is the encoder."""
     import keras
 
     def mlp(layers: list[int], name: str) -> keras.Model:
@@ -68,9 +67,9 @@ def autoencoder(size: int, settings: EncoderSettings) -> tuple[keras.Model, kera
         return keras.Sequential([*stack, keras.layers.Dense(n_outputs)], name=name)
 
     latent, width = max(1, size // settings.factor), settings.width
-    encoder = mlp([size, width, width, latent], "encoder")
-    decoder = mlp([latent, width, width, size], "decoder")
-    return keras.Sequential([encoder, decoder]), encoder
+    return keras.Sequential(
+        [mlp([size, width, width, latent], "encoder"), mlp([latent, width, width, size], "decoder")]
+    )
 
 
 def train_encoder(
@@ -88,38 +87,34 @@ def train_encoder(
     def make(path: Path) -> None:
         rng = np.random.default_rng([seed, FAMILIES.index(family)])
         pool = draw_patches(features, family, features.windows(fit), settings.pool_patches, rng)
-        fit_autoencoder(path, pool, family, settings, seed)
+        fit_autoencoder(path, pool, family, settings, seed).save(path / ENCODER)
 
     return artefact(root, f"encoder_{family}", inputs, make)
 
 
-def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSettings, seed: int) -> None:
-    """Train on a pool of patches, (N, values); save after each epoch and go on from there."""
-    import keras
+def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSettings, seed: int) -> keras.Model:
+    """Return an encoder trained on a pool of patches, (N, values)."""
     import tensorflow as tf
 
-    keras.utils.set_random_seed(seed)
     mean, deviation = float(pool.mean()), float(pool.std()) or 1.0
     patches = tf.constant((pool - mean) / deviation)
     steps = math.ceil(settings.epoch_patches / settings.encoder_batch)
-    if (path / CHECKPOINT).exists():
-        model = keras.models.load_model(path / CHECKPOINT)
-        encoder = model.get_layer("encoder")
-    else:
-        model, encoder = autoencoder(pool.shape[1], settings)
-        schedule = keras.optimizers.schedules.CosineDecay(settings.encoder_rate, steps * settings.encoder_epochs)
-        model.compile(keras.optimizers.Adam(schedule), "mse")
-    done = int(model.optimizer.iterations) // steps
-    for epoch in track(range(done, settings.encoder_epochs), settings.encoder_epochs, f"encoder {family}", done):
+
+    def new_model() -> keras.Model:
+        model = autoencoder(pool.shape[1], settings)
+        model.compile(adam(settings.encoder_rate, steps * settings.encoder_epochs), "mse")
+        return model
+
+    def data_of_epoch(epoch: int) -> tf.data.Dataset:
         order = np.random.default_rng([seed, epoch]).permutation(np.arange(settings.epoch_patches) % len(pool))
-        loss = model.fit(pairs(patches, order, settings.encoder_batch), verbose=0).history["loss"][0]
-        say(f"encoder {family}  epoch {epoch + 1}/{settings.encoder_epochs}  mse {loss:.4f}")
-        model.save(path / CHECKPOINT)
+        return pairs(patches, order, settings.encoder_batch)
+
+    model = train_epochs(path, f"encoder {family}", new_model, data_of_epoch, settings.encoder_epochs, seed)
+    encoder = model.get_layer("encoder")
     if settings.whiten == "yes":
         whiten(encoder, patches)
     take_raw(encoder, mean, deviation)
-    encoder.save(path / ENCODER)
-    (path / CHECKPOINT).unlink()
+    return encoder
 
 
 def pairs(patches: tf.Tensor, order: Index, batch: int) -> tf.data.Dataset:
@@ -130,12 +125,11 @@ def pairs(patches: tf.Tensor, order: Index, batch: int) -> tf.data.Dataset:
     return rows.map(lambda row: (row, row)).prefetch(2)
 
 
-def take_raw(model: keras.Model, mean: Float32 | float, deviation: Float32 | float) -> None:
+def take_raw(model: keras.Model, mean: float, deviation: float) -> None:
     """Fold the standardisation of a model's input into its first layer, so that it takes values as they are."""
     first = model.layers[0]
     kernel, bias = first.get_weights()
-    kernel /= np.broadcast_to(deviation, len(kernel))[:, np.newaxis]
-    first.set_weights([kernel, bias - np.broadcast_to(mean, len(kernel)) @ kernel])
+    first.set_weights([kernel / deviation, bias - mean / deviation * kernel.sum(axis=0)])
 
 
 def whiten(encoder: keras.Model, patches: tf.Tensor) -> None:

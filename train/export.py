@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +42,23 @@ def to_int8(model: keras.Model, examples: Float32) -> bytes:
     converter.representative_dataset = lambda: ([rows] for rows in np.array_split(examples, len(examples) // BATCH + 1))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    with contextlib.redirect_stdout(io.StringIO()):  # Keras prints where it keeps a temporary copy
+    with quiet():
         content: bytes = converter.convert()
     return content
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what the converter prints from C++ and Keras from Python; what goes wrong is raised all the same."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.dup2(nothing.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def export_encoder(root: Path, features: Features, fit: Index, family: str, encoder: Path, seed: int) -> Path:

@@ -16,17 +16,14 @@ from bowstream.coder import Coder
 from .codebook import load_encoder
 from .config import HeadSettings
 from .data import DataSet, Float32, Index
-from .encoder import take_raw
+from .epochs import adam, train_epochs
 from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8
 from .features import Features
-from .progress import say, track
+from .progress import track
 from .store import artefact, digest
 
 if TYPE_CHECKING:
     import keras
-
-# Codes that hardly ever occur are not blown up by standardisation.
-MINIMUM_DEVIATION = 0.01
 
 COUNTS = "counts.npy"
 HEAD = "head.keras"
@@ -49,7 +46,7 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
 
 
 def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Model:
-    """Return an untrained head, standardised counts in and logits out, that starts from each tag's prior.
+    """Return an untrained head, transformed counts in and logits out, that starts from each tag's prior.
 
     From a start at 1/2, Huber's loss on many rare tags drives every sigmoid into saturation within an
     epoch, where it has no gradient left to come back with.
@@ -78,11 +75,9 @@ def train_head(
     }
 
     def make(path: Path) -> None:
-        import keras
-
-        keras.utils.set_random_seed(seed)
         rows = transformed(np.load(counts / COUNTS)[windows], settings.count_transform)
-        head = fit_head(rows, targets[features.clip_of_window()[windows]], settings, seed)
+        of_windows = targets[features.clip_of_window()[windows]]
+        head = fit_head(path, rows, of_windows, settings, seed)
         head.save(path / HEAD)
         examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
         (path / NETWORK).write_bytes(to_int8(head, examples))
@@ -95,29 +90,28 @@ def transformed(counts: np.ndarray, transform: str) -> Float32:
     return COUNT_TRANSFORMS[transform](counts.astype(np.float32))
 
 
-def fit_head(rows: Float32, targets: Float32, settings: HeadSettings, seed: int) -> keras.Model:
+def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings, seed: int) -> keras.Model:
     """Return a head trained on windows (N, K) and targets (N, C); a clip's tags are given to each of its windows."""
     import keras
     import tensorflow as tf
 
-    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + MINIMUM_DEVIATION
-    head = new_head(rows.shape[1], np.clip(targets.mean(axis=0), 1e-4, 1 - 1e-4), settings)
     steps = math.ceil(len(rows) / settings.head_batch)
-    model = keras.Sequential([head, keras.layers.Activation("sigmoid")])
-    schedule = keras.optimizers.schedules.CosineDecay(settings.head_rate, steps * settings.head_epochs)
-    model.compile(keras.optimizers.Adam(schedule), "huber")
     all_rows, all_targets = tf.constant(rows), tf.constant(targets)
-    for epoch in track(range(settings.head_epochs), settings.head_epochs, "head"):
 
-        def draw(step: tf.Tensor, index: tf.Tensor, epoch: int = epoch) -> tuple[tf.Tensor, tf.Tensor]:
+    def new_model() -> keras.Model:
+        head = new_head(rows.shape[1], np.clip(targets.mean(axis=0), 1e-4, 1 - 1e-4), settings)
+        model = keras.Sequential([head, keras.layers.Activation("sigmoid")])
+        model.compile(adam(settings.head_rate, steps * settings.head_epochs), "huber")
+        return model
+
+    def data_of_epoch(epoch: int) -> tf.data.Dataset:
+        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+
+        def masked(step: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             counts = tf.gather(all_rows, index)
             dice = tf.random.stateless_uniform(tf.shape(counts), [seed * 100_003 + epoch, tf.cast(step, tf.int32)])
-            masked = tf.where(dice < settings.mask, 0.0, counts)
-            return (masked - mean) / deviation, tf.gather(all_targets, index)
+            return tf.where(dice < settings.mask, 0.0, counts), tf.gather(all_targets, index)
 
-        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(settings.head_batch).enumerate().map(draw).prefetch(4)
-        loss = model.fit(batches, verbose=0).history["loss"][0]
-        say(f"head  epoch {epoch + 1}/{settings.head_epochs}  huber {loss:.5f}")
-    take_raw(head, mean, deviation)
-    return head
+        return tf.data.Dataset.from_tensor_slices(order).batch(settings.head_batch).enumerate().map(masked).prefetch(4)
+
+    return train_epochs(path, "head", new_model, data_of_epoch, settings.head_epochs, seed).get_layer("head")

@@ -1,0 +1,56 @@
+"""The training loop: a line and a checkpoint an epoch, and on from the last one after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .progress import say, track
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+CHECKPOINT = "checkpoint.keras"
+
+
+def train_epochs(
+    path: Path,
+    title: str,
+    new_model: Callable[[], keras.Model],
+    data_of_epoch: Callable[[int], tf.data.Dataset],
+    epochs: int,
+    seed: int,
+) -> keras.Model:
+    """Return a model trained for so many epochs.
+
+    Parameters
+    ----------
+    path : folder of the checkpoint, which is removed at the end
+    new_model : returns an untrained, compiled model
+    data_of_epoch : returns the batches of an epoch, which depend on nothing but its number
+    """
+    import keras
+
+    checkpoint = path / CHECKPOINT
+    keras.utils.set_random_seed(seed)
+    model = keras.models.load_model(checkpoint) if checkpoint.exists() else new_model()
+    steps = int(data_of_epoch(0).cardinality())
+    done = int(model.optimizer.iterations) // steps
+    for epoch in track(range(done, epochs), epochs, title, done):
+        loss = model.fit(data_of_epoch(epoch), verbose=0).history["loss"][0]
+        say(f"{title}  epoch {epoch + 1}/{epochs}  {model.loss} {loss:.5f}")
+        # Written beside and renamed, so that an interruption never leaves half of one.
+        partial = checkpoint.with_name("partial.keras")
+        model.save(partial)
+        partial.replace(checkpoint)
+    checkpoint.unlink()
+    return model
+
+
+def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
+    """Return Adam with a rate that falls to 0 over so many steps as a cosine."""
+    import keras
+
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
