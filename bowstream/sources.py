@@ -123,7 +123,7 @@ class AudioFile:
         self._refuse_truncated()
 
     def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
-        if isinstance(file, str) and (problem := unreadable(Path(file))):
+        if problem := unreadable(file):
             raise AudioError(f"{self.name}: {problem}")
         # As bytes, since a name need not be text.
         opened = os.fsencode(file) if isinstance(file, str) else file
@@ -199,10 +199,10 @@ def short(said: str, found: str) -> bool:
     return int(found) < int(said) and int(said) not in UNKNOWN_LENGTHS
 
 
-def unreadable(path: Path) -> str | None:
+def unreadable(file: int | str) -> str | None:
     """Say why a file cannot be read, where libsndfile would only speak of a system error; None if it can be."""
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116, takes a descriptor too
     except FileNotFoundError:
         return "no such file"
     except OSError as error:
@@ -211,4 +211,4 @@ def unreadable(path: Path) -> str | None:
         return "there is no recording in this folder (looked for .wav, .flac, .ogg, .mp3 …)"
     if stat.S_ISREG(status.st_mode) and not status.st_size:
         return "the file is empty (0 bytes)"
-    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+    return "cannot be read: Permission denied" if isinstance(file, str) and not os.access(file, os.R_OK) else None
