@@ -49,30 +49,53 @@ class Dashboard:
             yield from Segment.adjust_line_length(line, width)
 
 
+def usual_tags(width: int, height: int) -> int:
+    """Return how many tags suit a terminal."""
+    rows = Rows.of(height, 2, 2)
+    wanted = rows.body - rows.why - rows.gap - 1 if width >= SIDE_BY_SIDE else rows.body * 2 // 5
+    return max(3, wanted)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a height is used: the body's rows, blank ones between its panes and around it, and those of the reasons."""
+
+    body: int
+    gap: int
+    margin: int
+    why: int
+
+    @classmethod
+    def of(cls, height: int, head: int, foot: int) -> Rows:
+        """Return the rows that are left between a head and a foot."""
+        rows = height - head - foot
+        margin = int(rows >= 20)
+        body = rows - 2 * margin
+        return cls(body, int(rows >= 14), margin, 5 if body >= 26 else 1)
+
+
 def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
     """Return the lines of the whole dashboard; what does not fit is left out, the least needed first."""
     head = [title(view, width), meter(view, width)][: max(0, height - 3)]
     foot = [health(view, width)][: max(0, height - 1)]
     if (view.notice or view.keys) and height > 8:
         foot.append([Segment(fit(view.notice, width), WARN) if view.notice else Segment(fit(KEYS, width), DIM)])
-    rows = height - len(head) - len(foot)
-    gap, margin = int(rows >= 14), int(rows >= 20)
-    rows -= 2 * margin
-    why = 5 if rows >= 26 else 1
-    scores = Pane(tags, 4, 1 + len(view.tags), 6)
-    reasons = Pane(families, why, why, 1)
+    rows = Rows.of(height, len(head), len(foot))
+    scores = Pane(tags, 1 + len(view.tags), 1 + len(view.tags), 6)
+    reasons = Pane(families, rows.why, rows.why, 1)
     sound = Pane(partial(spectrogram, colours=colours), 3, 49, 4)
     events = Pane(timeline, 3, height, 3)
     if width >= SIDE_BY_SIDE:
         left = (width - 3) // 2
-        right = width - 3 - left
         body = beside(
-            stack([scores, reasons], view, left, rows, gap), stack([sound, events], view, right, rows, gap), left
+            stack([scores, reasons], view, left, rows.body, rows.gap),
+            stack([sound, events], view, width - 3 - left, rows.body, rows.gap),
+            left,
         )
     else:
-        body = stack([scores, reasons, sound, events], view, width, rows, gap)
-    blank: list[Line] = [[]] * margin
-    return [*head, *blank, *body, *([[]] * (rows - len(body))), *blank, *foot]
+        body = stack([scores, reasons, sound, events], view, width, rows.body, rows.gap)
+    blank: list[Line] = [[]] * rows.margin
+    return [*head, *blank, *body, *([[]] * (rows.body - len(body))), *blank, *foot]
 
 
 @dataclass(frozen=True)
@@ -90,9 +113,11 @@ class Pane:
 
 
 def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) -> list[Line]:
-    """Return panes one below the other; those with the smallest shares go first when rows are few."""
+    """Return panes one below the other; when rows are few, gaps go first, then the panes with the smallest shares."""
     shown = list(panes)
-    while len(shown) > 1 and sum(pane.least + pane.gap(gap) for pane in shown) - gap > rows:
+    if sum(pane.least + pane.gap(gap) for pane in shown) - gap > rows:
+        gap = 0
+    while len(shown) > 1 and sum(pane.least for pane in shown) > rows:
         shown.remove(min(shown, key=lambda pane: pane.share))
     heights = [min(pane.least, rows) for pane in shown]
     for _ in range(rows + gap - sum(heights) - sum(pane.gap(gap) for pane in shown)):

@@ -15,7 +15,7 @@ from typing import TextIO, cast
 from rich.console import Console
 from rich.live import Live
 
-from .dashboard import render, render_timeline
+from .dashboard import render, render_timeline, usual_tags
 from .history import History
 from .keys import Keys
 from .output import Output, PlainLines
@@ -26,8 +26,6 @@ from .view import View
 REDRAW_S = 0.25
 # On a slow machine drawing takes one part in so many of the time at the most.
 DRAW_SHARE = 10
-# Tags at first: as many as a terminal of 80 by 24 shows, and half the lines of a larger one.
-TOP = 10
 # Lower than this, the line that names the keys is shown only when asked for.
 ROOMY_LINES = 20
 NOTICE_S = 10.0
@@ -45,7 +43,7 @@ class Screen:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.history = History(session)
-        self.top = min(TOP, len(session.bundle.tags))
+        self.top: int | None = None
         self.frozen: View | None = None
         self._keys = Keys()
         self._strays = Strays()
@@ -69,9 +67,7 @@ class Screen:
         if Console().is_dumb_terminal:
             return PlainLines(sys.stdout, self.session)
         self._open()
-        height = self._live.console.height
-        self._help = self._keys.active and height >= ROOMY_LINES
-        self._show(max(0, height // 2 - TOP))
+        self._help = self._keys.active and self._live.console.height >= ROOMY_LINES
         return self
 
     def __exit__(
@@ -124,7 +120,12 @@ class Screen:
         self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
 
     def _view(self) -> View:
-        return self.history.view(self.top)
+        return self.history.view(self._tags)
+
+    @property
+    def _tags(self) -> int:
+        """How many tags to show: as many as were asked for, or as suit the terminal."""
+        return self.top or usual_tags(*self._live.console.size)
 
     def _read_strays(self, now_s: float) -> None:
         """Show the newest line that somebody wrote to standard error, for a while."""
@@ -137,7 +138,7 @@ class Screen:
         self.frozen = None if self.frozen else replace(self._view(), frozen=True)
 
     def _show(self, more: int) -> None:
-        self.top = min(max(self.top + more, 1), len(self.session.bundle.tags))
+        self.top = min(max(self._tags + more, 1), len(self.session.bundle.tags))
 
     def _toggle_help(self) -> None:
         self._help = not self._help

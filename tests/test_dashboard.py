@@ -1,0 +1,208 @@
+"""The dashboard's text, read as a person would read it, at many sizes and on poor terminals."""
+
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.color import Color
+from rich.console import Console
+
+from bowstream.dashboard import render, render_timeline, usual_tags
+from bowstream.glyphs import RAMP, heat_map
+from bowstream.health import Health
+from bowstream.view import Happening, TagRow, View
+
+NAMES = ("siren", "church bells", "dog", "crickets", "rain", "wind", "hen", "cow", "cat", "frog")
+SIZES = ((60, 16), (80, 24), (72, 20), (100, 30), (120, 34), (200, 60), (400, 120))
+
+
+def hiss(first, last, columns=600):
+    """Steady noise in some bands, as log-mel of 0 … 1."""
+    picture = np.zeros((columns, 96), np.float32)
+    picture[:, first:last] = 1.0
+    return picture
+
+
+@pytest.fixture
+def view():
+    scores = (0.87, 0.42, 0.35, 0.2, 0.1, 0.05, 0.04, 0.03, 0.02, 0.01)
+    tags = [TagRow(name, 0.6, 0.4, score, (0.1, 0.5, score)) for name, score in zip(NAMES, scores)]
+    tags[0] = replace(tags[0], raised_s=3.2)
+    tags[2] = replace(tags[2], raised_s=9.0)
+    return View(
+        source="USB microphone",
+        clock="12:41:10",
+        position_s=88.0,
+        duration_s=None,
+        hop_s=1.0,
+        level_dbfs=-23.4,
+        peak_dbfs=-12.1,
+        clipping=False,
+        picture=hiss(16, 64),
+        span_hz=(0.0, 8000.0),
+        tags=tuple(tags),
+        leader="siren",
+        families={"pat": 0.31, "fenv": 0.15, "env": 0.4, "o": -0.02},
+        happenings=(
+            Happening("event", "siren", "12:41:06", 84.8, None, 0.87),
+            Happening("mark", "mark 1", "12:41:02", 80.0, 80.0),
+            Happening("gap", "sound lost", "12:40:55", 73.0, 73.5),
+            Happening("event", "dog", "12:40:42", 60.0, 63.0, 0.71),
+        ),
+        health=replace(Health(16_000).report(), latency_p50_ms=3.1, latency_p95_ms=4.2, real_time_factor=0.031),
+        keys=True,
+    )
+
+
+def printed(renderable, width, height, color_system=None, encoding="utf-8", **options):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(
+        file=stream, width=width, height=height, color_system=color_system, force_terminal=True, _environ={}, **options
+    )
+    console.print(renderable)
+    stream.flush()
+    return stream.buffer.getvalue().decode(encoding)
+
+
+def lines(view, width, height, tags=None, **options):
+    view = replace(view, tags=view.tags[: tags or usual_tags(width, height)])
+    return printed(render(view), width, height, **options).removesuffix("\n").split("\n")
+
+
+def line_with(text, found):
+    """The first of these lines that has a text: tags come before events."""
+    return next(line for line in found if text in line)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_part_is_there_at_every_supported_size(view, size):
+    found = lines(view, *size)
+    assert len(found) == size[1] and {len(line) for line in found} == {size[0]}
+    text = "\n".join(found)
+    assert re.search(r"^bowstream  USB microphone.*12:41:10   88 s", found[0])
+    assert re.search(r"level ━+.*-23.4 dBFS  peak  -12.1", found[1])
+    assert re.search(r"● siren .*▁▅▇ ━+┿━+.* 0\.87 .*3\.2 s", text)
+    assert re.search(r"○ church bells.*━╸?─+┼─+ 0\.42 of 0\.60", text)
+    assert re.search(r"codes .*siren|codes  pat", text) and "+0.31" in text and "−0.02" in text
+    assert " 4000" in text and " 1000" in text and "█" * 20 in text
+    assert re.search(r"12:41:06 ● siren +3\.2 s +0\.87 .*━", text)
+    assert re.search(r"12:41:02 ◆ mark 1 .*◆─", text)
+    assert "hop 3.1 ms, 95 % 4.2" in text and "load 3.1%" in text and "lost 0.0 s" in text
+    assert "m mark" in found[-1] and "q quit" in found[-1]
+
+
+def test_near_misses_say_what_they_lack(view):
+    found = lines(view, 80, 24)
+    assert line_with("church bells", found).rstrip().endswith("0.42 of 0.60 needed")
+    assert line_with("crickets", found).rstrip().endswith(" 0.20")  # too far off to be called near
+    fading = line_with("0.35", found)
+    assert fading.startswith("● dog") and fading.rstrip().endswith("fading")
+
+
+def test_the_tick_stands_at_the_threshold(view):
+    found = lines(view, 100, 30)
+    line = line_with("● siren", found)
+    rail = line[line.index("━") : line.rindex("─") + 1]
+    assert rail.index("┿") == int(0.6 * len(rail))
+    assert abs(rail.count("━") + 1 - 0.87 * len(rail)) <= 1
+    below = line_with("○ church bells", found)
+    assert below.index("┼") == line.index("┿")
+
+
+def test_wide_terminals_have_two_columns_and_explain_the_families(view):
+    found = lines(view, 120, 40)
+    assert "sound, last" in line_with("now, ┼ needed", found)
+    assert "+0.15" in line_with("a band through the second", found)
+    assert re.search(r"sound lost +0\.5 s", "\n".join(found))
+
+
+@pytest.mark.parametrize("width", (1, 2, 7, 20, 33, 40, 59))
+@pytest.mark.parametrize("height", (1, 2, 3, 5, 9, 15))
+def test_small_terminals_keep_what_fits(view, width, height):
+    for shown in (view, replace(view, tags=(), happenings=(), families={}, leader="", picture=view.picture[:0])):
+        found = lines(shown, width, height)
+        assert len(found) == height and {len(line) for line in found} == {width}
+
+
+def test_tags_that_are_asked_for_come_before_all_else(view):
+    text = "\n".join(lines(view, 80, 24, tags=10))
+    assert "frog" in text and "codes for" in text and "events" in text
+    text = "\n".join(lines(view, 80, 18, tags=10))
+    assert "frog" in text and "4000" in text and "events" not in text
+    assert "frog" not in "\n".join(lines(view, 80, 12, tags=10))
+
+
+def test_tags_stay_longest(view):
+    assert "siren" in "\n".join(lines(view, 40, 5))
+    assert "hop 3.1" in lines(view, 40, 3)[-1]
+    assert "siren" in lines(view, 40, 8)[3] and "events" not in "\n".join(lines(view, 40, 8))
+
+
+def test_colours_and_their_absence(view):
+    assert "48;5;228" in printed(render(view), 80, 24, color_system="256")
+    view = replace(view, tags=view.tags[:5])
+    for options in ({"color_system": "256", "no_color": True}, {"color_system": "standard"}, {}):
+        plain = printed(render(view), 80, 24, **options)
+        assert "█" * 20 in plain and "8;5;" not in plain
+
+
+def test_a_terminal_without_unicode_gets_ascii(view):
+    found = printed(render(replace(view, frozen=True)), 80, 24, encoding="ascii")
+    assert "?" not in found.replace("? keys", "") and re.search(r"\* siren +\S+ =+\+=+", found)
+
+
+def test_the_ramp_grows_lighter_step_by_step():
+    def luminance(number):
+        red, green, blue = Color.from_ansi(number).get_truecolor()
+        linear = np.array([red, green, blue]) / 255.0
+        return np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    assert all(np.diff([luminance(number) for number in RAMP]) > 0)
+
+
+@pytest.mark.parametrize("colours", (True, False))
+def test_the_picture_shows_low_sounds_low_and_new_ones_right(colours):
+    picture = np.zeros((10, 96), np.float32)
+    picture[-1, :24] = 1.0
+    rows = heat_map(picture, 12, 4, colours)
+    cells = [[(char, segment.style) for segment in row for char in segment.text] for row in rows]
+    assert [len(row) for row in cells] == [12] * 4
+    assert [row[0] for row in cells] == [(" ", None)] * 4  # two columns have not been heard yet
+    assert cells[3][11] != cells[3][10] == cells[0][11]
+
+
+def test_troubles_are_said_and_stay_when_width_is_short(view):
+    troubled = replace(
+        view,
+        clipping=True,
+        health=replace(view.health, lost_s=1.25, overflows=3, clipped=17, silent_s=40.0, undelivered=2),
+    )
+    for width in (60, 120):
+        text = "\n".join(lines(troubled, width, 24))
+        assert "CLIPPING" in text
+        for trouble in ("lost 1.2 s", "overflows 3", "clipped 17", "silent 40 s"):
+            assert trouble in text
+    assert "undelivered 2" in lines(troubled, 120, 24)[-2]
+    assert "undelivered" not in "\n".join(lines(view, 200, 60))
+
+
+def test_states_are_said(view):
+    assert " FROZEN " in lines(replace(view, frozen=True), 80, 24)[0]
+    assert "FROZEN" not in lines(view, 80, 24)[0]
+    assert "3 of 48 s" in lines(replace(view, position_s=3.0, duration_s=48.0), 80, 24)[0]
+    assert lines(replace(view, notice="ALSA underrun"), 80, 24)[-1].rstrip() == "ALSA underrun"
+    assert "q quit" not in "\n".join(lines(replace(view, keys=False), 80, 24))
+    assert "none yet" in "\n".join(lines(replace(view, happenings=()), 80, 24))
+
+
+def test_wide_characters_keep_the_columns(view):
+    tags = (replace(view.tags[0], name="サイレン"), *view.tags[1:5])
+    text = printed(render(replace(view, tags=tags)), 80, 24).split("\n")
+    assert line_with("サイレン", text).index("┿") + 4 == line_with("○ church bells", text).index("┼")
+
+
+def test_the_timeline_can_be_printed_alone(view):
+    found = printed(render_timeline(view, 3), 80, 24).removesuffix("\n").split("\n")
+    assert len(found) == 3 and "siren" in found[1] and "mark 1" in found[2]
