@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 
 @contextmanager
@@ -23,3 +23,10 @@ def silenced() -> Iterator[None]:
         os.dup2(before, 2)
         os.close(before)
         os.close(nowhere)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Leave standard error to Python for as long as this lasts: threads of C libraries write to it when they like."""
+    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as ours, redirect_stderr(ours), silenced():
+        yield

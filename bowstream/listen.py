@@ -6,10 +6,11 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from .bundle import Bundle
+from .chatter import muted
 from .live import Live, Player
 from .notifier import Notifier
 from .output import EventsOnly, JsonLines, Output, PlainLines
@@ -22,7 +23,9 @@ def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
     bundle = load_bundle(arguments.bundle)
     source = open_source(arguments, bundle)
-    hear(source, bundle, arguments)
+    # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
+    with nullcontext() if arguments.demo or sys.stdout.isatty() else muted():
+        hear(source, bundle, arguments)
     return 0
 
 
