@@ -69,12 +69,12 @@ def stub_encoders(front_end):
 
 
 @pytest.fixture
-def replayed(capsys):
+def replayed(capfd):
     """Replay in this process: `replayed(*arguments)` returns the exit status, the JSON objects and standard error."""
 
     def run(*arguments):
         status = main(["replay", "--json", *map(str, arguments)])
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert "Traceback" not in err
         return status, [json.loads(line) for line in out.splitlines()], err
 

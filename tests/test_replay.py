@@ -211,11 +211,11 @@ def test_a_raw_file(encoding, dtype, tmp_path, replayed):
     assert without_name(objects) == without_name(wanted)
 
 
-def test_csv(tmp_path, capsys, replayed):
+def test_csv(tmp_path, capfd, replayed):
     path = write(tmp_path / 'a "quoted", name.wav', scene(3.0))
     _, objects, _ = replayed(path)
     assert main(["replay", "--csv", str(path), str(path)]) == 0
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     rows = list(csv.DictReader(io.StringIO(out)))
     finished = [event for event in of_kind(objects, "event") if event["state"] == "off"]
     assert out.splitlines()[0] == "file,onset_s,offset_s,tag,peak,mean"
