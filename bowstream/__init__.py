@@ -5,10 +5,15 @@
 ...     print(tags.end / 16_000, tags.scores.max())
 """
 
-from .bundle import Bundle
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .errors import AudioError, BowstreamError, BundleError, DeviceError, UsageError
-from .probe import load_bundle
-from .tagger import Tagger, Tags
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .probe import load_bundle
+    from .tagger import Tagger, Tags
 
 __version__ = "0.1.0"
 
@@ -23,3 +28,13 @@ __all__ = [
     "UsageError",
     "load_bundle",
 ]
+
+# Imported when asked for: the command line says how many threads NumPy may have before NumPy is imported, and its
+# help needs none of it.
+_HOMES = {"Bundle": "bundle", "load_bundle": "probe", "Tagger": "tagger", "Tags": "tagger"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

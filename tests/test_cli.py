@@ -1,0 +1,124 @@
+"""The command line as a whole: help, exit statuses, what is imported, and how it ends."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import start
+from signals import RATE, noise, scene
+
+import bowstream as package
+from bowstream.cli import build_parser, main
+
+VERBS = ("listen", "replay", "devices", "check", "bench")
+
+
+def test_help_lists_each_verb(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    for verb in VERBS:
+        assert f"\n    {verb} " in out
+
+
+def every_verb():
+    """Each verb with its parser."""
+    (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
+    return verbs.choices.items()
+
+
+@pytest.mark.parametrize("verb", [verb for verb, _ in every_verb()])
+def test_each_verb_and_option_has_help(verb, capsys):
+    parser = dict(every_verb())[verb]
+    assert all(action.help for action in parser._actions)
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    out = capsys.readouterr().out
+    for action in parser._actions:
+        for option in action.option_strings:
+            assert option in out
+
+
+def test_without_a_verb_there_is_help_and_status_2(capsys):
+    assert main([]) == 2
+    assert "listen" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"bowstream {package.__version__}, ")
+    assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in out
+
+
+def test_what_is_exported_is_sorted_and_there():
+    assert package.__all__ == sorted(package.__all__)
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+def imported(code):
+    """Return the modules that are there after running code in a fresh interpreter."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+HEAVY = {"tensorflow", "keras", "librosa", "sklearn", "scipy", "matplotlib", "train"}
+
+
+def test_the_package_imports_nothing_heavy():
+    assert not imported("import bowstream") & (HEAVY | {"sounddevice", "rich", "soundfile", "soxr"})
+
+
+def test_help_imports_nothing_that_plays_or_draws():
+    code = "import contextlib\nfrom bowstream.cli import main\nwith contextlib.suppress(SystemExit): main(['--help'])"
+    assert not imported(code) & {"rich", "sounddevice", "soundfile", "soxr"}
+
+
+def test_numpy_is_imported_after_its_threads_are_set():
+    """One thread, then: a second gains nothing on products this small, and stalls on a busy machine."""
+    assert "numpy" not in imported("import bowstream.cli")
+    lines = [
+        "import os",
+        "os.environ.pop('OPENBLAS_NUM_THREADS', None)",
+        "from bowstream.cli import main",
+        "main(['check', '--json'])",
+        "assert len(os.listdir('/proc/self/task')) == 1",
+    ]
+    imported("\n".join(lines))
+
+
+def test_replay_imports_no_sound_card(tmp_path):
+    soundfile.write(tmp_path / "noise.wav", noise(0.3, rate=44_100), 44_100)
+    code = f"from bowstream.cli import main\nassert main(['replay', '--json', {str(tmp_path / 'noise.wav')!r}]) == 0"
+    assert not imported(code) & (HEAVY | {"sounddevice"})
+
+
+def test_a_reader_that_leaves_is_no_traceback(tmp_path):
+    """As in `bowstream replay --json … | head -1`."""
+    soundfile.write(tmp_path / "scene.wav", np.tile(scene(5.0), 60), RATE)
+    process = start("replay", "--json", "--hop", "0.1", tmp_path / "scene.wav")
+    assert json.loads(process.stdout.readline())["type"] == "hop"
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(timeout=60) == 1
+    assert err == ""
+
+
+def test_ctrl_c_ends_a_replay_with_what_it_has(tmp_path):
+    import signal
+
+    soundfile.write(tmp_path / "long.wav", np.zeros(8_000 * 3600, np.int16), 8_000)
+    process = start("replay", "--json", tmp_path / "long.wav")
+    assert json.loads(process.stdout.readline())["type"] == "hop"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert b"Traceback" not in err
+    assert process.returncode in (0, 130)
+    for line in out.decode().splitlines():
+        json.loads(line)
