@@ -16,6 +16,7 @@ from .view import View
 
 # From this width on there are two columns.
 SIDE_BY_SIDE = 110
+USUAL_TAGS = 14
 
 Layout = Callable[[View, int, int, bool], list[Line]]
 
@@ -53,7 +54,7 @@ def usual_tags(width: int, height: int) -> int:
     """Return how many tags suit a terminal."""
     rows = Rows.of(height, 2, 2)
     wanted = rows.body - rows.why - rows.gap - 1 if width >= SIDE_BY_SIDE else rows.body * 2 // 5
-    return max(3, wanted)
+    return min(max(wanted, 3), USUAL_TAGS)
 
 
 @dataclass(frozen=True)

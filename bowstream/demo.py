@@ -14,10 +14,15 @@ Wave = NDArray[np.floating[Any]]
 Recipe = Callable[[Wave, np.random.Generator], Wave]
 
 SEED = 2022
-HUSH_DBFS = -66.0
+HUSH_DBFS = -56.0
 FADE_S = 0.02
 REVERB_S = 0.3
 REVERB_SHARE = 0.25
+
+
+def pink(hz: Wave) -> Wave:
+    """Return the gain of noise with as much power in each octave."""
+    return 1.0 / np.sqrt(np.maximum(hz, 50.0))
 
 
 def strike(wave: Wave, t: Wave, start_s: float, hz: float, decay_s: float, share: float = 1.0) -> None:
@@ -25,6 +30,12 @@ def strike(wave: Wave, t: Wave, start_s: float, hz: float, decay_s: float, share
     first, last = np.searchsorted(t, (start_s, start_s + 8.0 * decay_s))
     after = t[first:last] - start_s
     wave[first:last] += share * np.exp(-after / decay_s) * np.sin(2 * np.pi * hz * after)
+
+
+def burst(wave: Wave, t: Wave, start_s: float, hiss: Wave, decay_s: float, share: float) -> None:
+    """Add a burst of noise that dies away likewise."""
+    first, last = np.searchsorted(t, (start_s, start_s + 8.0 * decay_s))
+    wave[first:last] += share * np.exp(-(t[first:last] - start_s) / decay_s) * hiss[first:last]
 
 
 def noise(t: Wave, rng: np.random.Generator, gain: Callable[[Wave], Wave]) -> Wave:
@@ -49,62 +60,59 @@ def harmonics(phase: Wave, gains: list[float]) -> Wave:
 
 
 def knocks(t: Wave, rng: np.random.Generator) -> Wave:
-    """Knuckles on wood: low modes that die within 40 ms, under a click; three and three."""
+    """Knuckles on wood: a dull burst that is gone in 10 ms and low modes that ring for 50; five and five."""
     wave = np.zeros_like(t)
-    for start_s in (0.1, 0.33, 0.55, 1.5, 1.72, 1.95):
-        for hz, share in ((150.0, 1.0), (310.0, 0.8), (560.0, 0.5), (1100.0, 0.2)):
-            strike(wave, t, start_s, hz * rng.uniform(0.97, 1.03), 0.02 + 4.0 / hz, share)
-        for hz in rng.uniform(1500.0, 8000.0, 20):
-            strike(wave, t, start_s, hz, 0.002, 0.1)
+    thud = noise(t, rng, lambda hz: 1.0 / (1.0 + (hz / 1000.0) ** 2))
+    for start_s in (0.1, 0.28, 0.46, 0.64, 0.82, 1.5, 1.68, 1.86, 2.04, 2.22):
+        for hz, share in ((110.0, 1.0), (190.0, 1.0), (330.0, 0.8), (560.0, 0.5), (900.0, 0.3), (1400.0, 0.15)):
+            strike(wave, t, start_s, hz * rng.uniform(0.97, 1.03), 0.015 + 4.0 / hz, share)
+        burst(wave, t, start_s, thud, 0.01, 0.6)
     return wave
 
 
 def clock_tick(t: Wave, rng: np.random.Generator) -> Wave:
-    """An escapement: clicks four times a second, tick above tock, each a few modes of 5 ms."""
+    """An escapement: two clicks a second, tick above tock; a burst of 2 ms that makes the case ring for 15."""
     wave = np.zeros_like(t)
-    for number, start_s in enumerate(np.arange(0.1, t[-1], 0.25)):
-        for hz in (2300.0, 3700.0, 5200.0) if number % 2 else (1900.0, 3100.0, 4600.0):
-            strike(wave, t, start_s, hz, 0.006)
-            strike(wave, t, start_s + 0.03, 1.1 * hz, 0.004, 0.4)
+    click = noise(t, rng, lambda hz: 1.0 * (hz > 300.0))
+    for number, start_s in enumerate(np.arange(0.1, t[-1], 0.5)):
+        for hz in (700.0, 1400.0, 2300.0, 3700.0, 5200.0) if number % 2 else (600.0, 1200.0, 1900.0, 3100.0, 4600.0):
+            strike(wave, t, start_s, hz, 0.015, 0.5)
+        burst(wave, t, start_s, click, 0.002, 0.8)
     return wave
 
 
 def rain(t: Wave, rng: np.random.Generator) -> Wave:
-    """Rain: a bright hiss of far drops, and near ones that ring for milliseconds, 60 a second."""
-    wave = 0.15 * noise(t, rng, lambda hz: 1.0 / (1.0 + (1200.0 / np.maximum(hz, 20.0)) ** 2))
-    for start_s in rng.uniform(0.0, t[-1], int(60 * t[-1])):
-        strike(wave, t, start_s, rng.uniform(1200.0, 7000.0), 0.003, rng.exponential(0.25))
+    """Rain: a hiss of far drops, and near ones that ring for milliseconds, 80 a second."""
+    wave = 0.15 * noise(t, rng, lambda hz: (hz > 150.0) / (1.0 + (hz / 6000.0) ** 2))
+    for start_s in rng.uniform(0.0, t[-1], int(80 * t[-1])):
+        strike(wave, t, start_s, rng.uniform(800.0, 7000.0), 0.003, rng.exponential(0.15))
     return wave
 
 
 def siren(t: Wave, rng: np.random.Generator) -> Wave:
-    """A wailing horn: eight harmonics that sweep from 500 to 1300 Hz and back in 2.4 s."""
-    hz = 900.0 - 400.0 * np.cos(2 * np.pi * t / 2.4)
-    return harmonics(np.cumsum(hz) * t[1], [1.0, 0.6, 0.5, 0.3, 0.2, 0.15, 0.1, 0.1])
+    """A wailing horn: a tone and a few harmonics that sweep from 600 to 1400 Hz and back in 3 s."""
+    hz = 1000.0 - 400.0 * np.cos(2 * np.pi * t / 3.0)
+    return harmonics(np.cumsum(hz) * t[1], [1.0, 0.3, 0.25, 0.08, 0.05]) + 0.02 * noise(t, rng, pink)
 
 
 def church_bells(t: Wave, rng: np.random.Generator) -> Wave:
-    """Two bells in turn: hum, prime, minor third, fifth, nominal and above, the higher the sooner gone."""
+    """Two bells in turn: hum, prime, minor third, fifth, nominal and more, in beating pairs, the higher gone sooner."""
     wave = np.zeros_like(t)
-    for number, start_s in enumerate(np.arange(0.05, t[-1], 0.9)):
-        for ratio, share in (
-            (0.5, 0.5),
-            (1, 0.7),
-            (1.19, 0.8),
-            (1.5, 0.4),
-            (2, 1),
-            (2.52, 0.4),
-            (3.0, 0.4),
-            (4.1, 0.3),
-        ):
-            for prime_hz in ((440.0, 441.3), (523.0, 524.7))[number % 2]:  # each partial is a pair that beats
-                strike(wave, t, start_s, ratio * prime_hz, 1.6 / ratio, share)
+    ratios = (0.5, 1.0, 1.19, 1.5, 2.0, 2.52, 3.01, 4.1, 5.4, 6.8)
+    shares = (0.6, 0.8, 0.9, 0.5, 1.0, 0.5, 0.6, 0.5, 0.4, 0.3)
+    clapper = noise(t, rng, lambda hz: peak_at(hz, 3000.0, 4000.0))
+    for number, start_s in enumerate(np.arange(0.05, t[-1], 1.1)):
+        for ratio, share in zip(ratios, shares):
+            for prime_hz in ((330.0, 331.1), (392.0, 393.4))[number % 2]:
+                strike(wave, t, start_s, ratio * prime_hz, 1.4 / ratio, share)
+        burst(wave, t, start_s, clapper, 0.04, 0.4)
     return wave
 
 
 def crickets(t: Wave, rng: np.random.Generator) -> Wave:
-    """Three crickets: each rubs a carrier near 4.5 kHz in chirps of pulses, 30 a second."""
-    wave = np.zeros_like(t)
+    """Crickets: each rubs a carrier near 4.5 kHz in chirps of pulses, 30 a second; far ones trill in the night air."""
+    wave = 0.3 * noise(t, rng, lambda hz: 1.0 / (1.0 + (hz / 120.0) ** 2))
+    wave += 0.2 * noise(t, rng, lambda hz: peak_at(hz, 6000.0, 2500.0)) * (0.6 + 0.4 * np.sin(2 * np.pi * 17.0 * t))
     for hz, chirps_hz, share in ((4500.0, 2.6, 1.0), (4720.0, 2.1, 0.5), (4310.0, 3.1, 0.4)):
         turn = (t * chirps_hz + rng.uniform()) % 1.0
         pulses = np.maximum(np.sin(2 * np.pi * 30.0 * t), 0.0) * (turn < 0.4)
@@ -113,25 +121,22 @@ def crickets(t: Wave, rng: np.random.Generator) -> Wave:
 
 
 def clock_alarm(t: Wave, rng: np.random.Generator) -> Wave:
-    """An alarm clock: four beeps of 2 kHz and its odd harmonics, a rest, again."""
-    turn = t % 1.0
-    beeping = (turn < 0.5) & (turn % 0.125 < 0.0625)
-    return harmonics(2048.0 * t, [1.0, 0.0, 0.35, 0.0, 0.15]) * beeping
+    """An alarm clock: two beeps a second, the shrill overtones of 980 Hz without their fundamental."""
+    beeping = np.clip(40.0 * np.sin(2 * np.pi * 2.0 * t), 0.0, 1.0)
+    wave: Wave = harmonics(980.0 * t, [0.0, 1.0, 0.6, 0.7, 0.5, 0.5, 0.4]) * beeping
+    return wave
 
 
 def dog(t: Wave, rng: np.random.Generator) -> Wave:
-    """A dog: barks of 0.2 s, a rough voice that leaps to 650 Hz and falls, through a muzzle's resonances."""
+    """A dog: barks of 0.14 s, a hoarse voice that leaps to 650 Hz and falls, through a muzzle's resonances."""
     wave = np.zeros_like(t)
-    partials_hz = np.arange(1, 13) * 520.0
-    gains = (
-        peak_at(partials_hz, 750.0, 700.0) + peak_at(partials_hz, 1600.0, 700.0) + peak_at(partials_hz, 2700.0, 700.0)
-    )
-    for start_s in (0.1, 0.5, 1.4, 1.8, 2.2):
-        first, last = np.searchsorted(t, (start_s, start_s + 0.2))
+    breath = noise(t, rng, lambda hz: peak_at(hz, 800.0, 300.0) ** 2 + 0.7 * peak_at(hz, 1700.0, 500.0) ** 2)
+    for start_s in (0.1, 0.42, 1.2, 1.52, 1.84):
+        first, last = np.searchsorted(t, (start_s, start_s + 0.14))
         u = np.linspace(0.0, 1.0, last - first)
-        hz = rng.uniform(0.9, 1.1) * (320.0 + 330.0 * np.sin(np.pi * u**0.6))
-        voice = harmonics(np.cumsum(hz) * t[1], gains.tolist()) + 0.4 * rng.standard_normal(len(u)) * u * (1.0 - u)
-        wave[first:last] = np.sin(np.pi * u) ** 0.7 * voice
+        hz = rng.uniform(0.9, 1.1) * (400.0 + 250.0 * np.sin(np.pi * u**0.6))
+        voice = harmonics(np.cumsum(hz) * t[1], [0.8, 1.0, 0.7, 0.35, 0.25, 0.12, 0.06])
+        wave[first:last] = np.sin(np.pi * u**0.6) * (voice + breath[first:last])
     return wave
 
 
@@ -140,16 +145,19 @@ def sea_waves(t: Wave, rng: np.random.Generator) -> Wave:
     turn = t / 4.0 % 1.0
     swell = np.where(turn < 0.4, (turn / 0.4) ** 2, np.exp(-(turn - 0.4) / 0.25))
     roar = noise(t, rng, lambda hz: 1.0 / (1.0 + (hz / 400.0) ** 1.5))
-    foam = noise(t, rng, lambda hz: peak_at(hz, 2500.0, 5000.0))
-    return (0.3 + swell) * roar + 0.5 * swell**2 * foam
+    foam = noise(t, rng, lambda hz: peak_at(hz, 1500.0, 3000.0))
+    wave: Wave = (0.2 + 0.5 * swell) * roar + swell**1.5 * foam
+    return wave
 
 
 def vacuum_cleaner(t: Wave, rng: np.random.Generator) -> Wave:
-    """A vacuum cleaner: mains hum, a whining motor and its blades, in rushing air."""
-    hum = harmonics(100.0 * t, [1.0, 0.7, 0.5, 0.4, 0.3, 0.2])
-    whine = harmonics(620.0 * (t + 0.0005 * np.sin(2 * np.pi * 3.0 * t)), [0.5, 0.3, 0.4, 0.2])
-    air = noise(t, rng, lambda hz: peak_at(hz, 900.0, 3500.0))
-    return 0.3 * hum + 0.5 * whine + air
+    """A vacuum cleaner: mains hum, a motor's whine and its blades far above, in rushing air."""
+    hum = harmonics(100.0 * t, [0.5, 0.5, 1.0, 0.4, 0.3, 0.5])
+    whine = harmonics(620.0 * (t + 0.0003 * np.sin(2 * np.pi * 3.0 * t)), [1.0, 0.5, 0.3, 0.2])
+    blades = np.sin(2 * np.pi * 5200.0 * t + 0.3 * np.sin(2 * np.pi * 5.0 * t))
+    air = noise(t, rng, lambda hz: (hz > 100.0) / (1.0 + hz / 2000.0))
+    wave: Wave = 0.3 * hum + 0.8 * whine + 0.4 * blades + 0.8 * air
+    return wave
 
 
 # Start and length in seconds, peak in dBFS, and the sound.
@@ -193,11 +201,12 @@ class Scene:
 
 def synthesise(native_rate: int) -> Float32:
     """Return the whole scene: the sounds in a small room, over its hush."""
-    rng = np.random.default_rng(SEED)
     t = np.arange(round(DURATION_S * native_rate)) / native_rate
-    wave = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, rng, lambda hz: 1.0 / np.sqrt(np.maximum(hz, 50.0)))
+    rng = np.random.default_rng(SEED)
+    wave = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, rng, pink)
     for start_s, length_s, peak_dbfs, recipe in SCENE:
         t = np.arange(round(length_s * native_rate)) / native_rate
+        rng = np.random.default_rng((SEED, round(start_s * 10)))  # of its own: one sound's recipe changes no other
         sound = recipe(t, rng) * np.minimum(1.0, np.minimum(t, t[::-1]) / FADE_S)
         heard = in_room(sound * 10.0 ** (peak_dbfs / 20.0) / np.abs(sound).max(), native_rate, rng)
         first = round(start_s * native_rate)
