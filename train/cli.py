@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from bowstream.errors import BowstreamError, UsageError
 
 from . import config
 from .data import DataSet
+from .experiments import EXPERIMENTS, parse_axis
 from .layouts import LAYOUTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = parser().parse_args(argv)
-    warnings.filterwarnings("ignore", module=r"keras|tensorflow")
     try:
         return int(arguments.command(arguments) or 0)
     except ModuleNotFoundError as error:
@@ -45,7 +45,23 @@ def parser() -> argparse.ArgumentParser:
     add_data(run)
     run.add_argument("--out", type=Path, required=True, help="folder of the bundle, models/NAME say")
     config.add_flags(run)
+    run.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
     run.set_defaults(command=run_command)
+
+    sweep = commands.add_parser("sweep", help="the paper's experiments, or any combination of knobs: a CSV and a plot")
+    add_data(sweep)
+    wanted = sweep.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--experiment", choices=EXPERIMENTS, help="one of the paper's")
+    wanted.add_argument("--axis", action="append", metavar="KNOB=VALUE,VALUE…", help="a knob and its values; repeat it")
+    sweep.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
+    sweep.add_argument("--out", type=Path, required=True, help="folder of sweep.csv and sweep.png")
+    config.add_flags(sweep)
+    sweep.set_defaults(command=sweep_command)
+
+    check = commands.add_parser("check", help="compare Keras, TFLite and the device's path, code by code")
+    add_data(check)
+    config.add_flags(check)
+    check.set_defaults(command=check_command)
 
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
     add_data(data)
@@ -71,7 +87,35 @@ def run_command(arguments: argparse.Namespace) -> None:
     data = data_set(arguments)
     from .run import run
 
-    run(arguments.runs, data, arguments.out, settings)
+    page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
+    run(arguments.runs, data, arguments.out, page, settings)
+
+
+def sweep_command(arguments: argparse.Namespace) -> None:
+    """`sweep`."""
+    settings = config.from_flags(vars(arguments))
+    axes = EXPERIMENTS[arguments.experiment] if arguments.experiment else dict(map(parse_axis, arguments.axis))
+    data = data_set(arguments)
+    from .sweep import sweep
+
+    print(sweep(arguments.runs, data, arguments.out, settings, axes, arguments.folds))
+
+
+def check_command(arguments: argparse.Namespace) -> None:
+    """`check`."""
+    settings = config.from_flags(vars(arguments))
+    data = data_set(arguments)
+    from .compare import compare
+    from .features import features
+    from .problems import check
+    from .quiet import start_tensorflow
+    from .run import try_split
+
+    start_tensorflow()
+    sound = features(arguments.runs, data, check(data), settings.features)
+    trial = try_split(arguments.runs, sound, data, data.splits()[0], settings)
+    found = compare(sound, data, trial.split.held, trial.parts, trial.bundle)
+    print(json.dumps(found, indent=1))
 
 
 def data_command(arguments: argparse.Namespace) -> None:

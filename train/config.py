@@ -78,7 +78,7 @@ class HeadSettings(Checked):
     mask: float = knob(
         0.35, "probability that an input count is set to 0; paper 0.1 … 0.5, best 0.35", low=0.0, high=0.95
     )
-    head_epochs: int = knob(60, "passes over the training windows", low=1)
+    head_epochs: int = knob(60, "passes over the training windows, each of 8000 windows at least", low=1)
     head_batch: int = knob(128, "windows a step", low=1)
     head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
     count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt")

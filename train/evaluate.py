@@ -18,7 +18,7 @@ from bowstream.tagger import Tagger
 from .data import DataSet, Float32, Index, Split
 from .parallel import parallel
 from .progress import track
-from .store import artefact, digest, record
+from .store import artefact, digest
 
 SCORES = "scores.npz"
 
@@ -29,10 +29,12 @@ class Held:
 
     scores : float32 [shape=(windows, C)]
     clip : int [shape=(windows,)], the clip that each window belongs to
+    path : the artefact that holds them, if one does
     """
 
     scores: Float32
     clip: Index
+    path: Path | None = None
 
     def of_clips(self) -> tuple[Float32, Index]:
         """Return a clip's scores, the average over its windows (paper, IV), and which clip they are of."""
@@ -50,7 +52,7 @@ def together(parts: Sequence[Held]) -> Held:
 def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_key: str) -> Held:
     """Return what a bundle says of a split's held-out clips, each a stream of its own, worked out once on all cores."""
     inputs = {
-        "parts": record(bundle)["inputs"],
+        "bundle": bundle.name,
         "features": features_key,
         "held": digest([data.clips[clip].name for clip in split.held]),
     }
@@ -61,8 +63,9 @@ def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_ke
         clip = np.repeat(split.held, [len(scores) for scores in heard])
         np.savez(path / SCORES, scores=np.concatenate(heard), clip=clip)
 
-    with np.load(artefact(root, "held", inputs, make) / SCORES) as arrays:
-        return Held(arrays["scores"], arrays["clip"])
+    path = artefact(root, "held", inputs, make)
+    with np.load(path / SCORES) as arrays:
+        return Held(arrays["scores"], arrays["clip"], path)
 
 
 @functools.lru_cache(1)

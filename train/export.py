@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import warnings
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,7 @@ from bowstream.tflite import Model
 from .data import Float32, Index
 from .encoder import ENCODER, draw_patches
 from .features import Features
+from .quiet import quiet
 from .store import artefact
 
 if TYPE_CHECKING:
@@ -47,30 +45,16 @@ def to_int8(model: keras.Model, examples: Float32) -> bytes:
     return content
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence what the converter prints from C++ and Keras from Python; what goes wrong is raised all the same."""
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            os.dup2(nothing.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def export_encoder(root: Path, features: Features, fit: Index, family: str, encoder: Path, seed: int) -> Path:
-    """Return the artefact with one family's encoder as `network.tflite`."""
+    """Return the artefact with one family's encoder as `network.tflite`, and its parent `encoder.keras` beside it."""
 
     def make(path: Path) -> None:
         import keras
 
         rng = np.random.default_rng(seed)
         examples = draw_patches(features, family, features.windows(fit), REPRESENTATIVE_ROWS, rng)
-        content = to_int8(keras.models.load_model(encoder / ENCODER), examples)
-        (path / NETWORK).write_bytes(content)
+        (path / NETWORK).write_bytes(to_int8(keras.models.load_model(encoder / ENCODER), examples))
+        shutil.copyfile(encoder / ENCODER, path / ENCODER)
 
     return artefact(
         root, f"export_{family}", {"encoder": encoder.name, "rows": REPRESENTATIVE_ROWS, "seed": seed}, make

@@ -25,6 +25,9 @@ from .store import artefact, digest
 if TYPE_CHECKING:
     import keras
 
+# A small set is passed over several times in what is called an epoch, so that it gets as many steps.
+EPOCH_WINDOWS = 8000
+
 COUNTS = "counts.npy"
 HEAD = "head.keras"
 
@@ -95,7 +98,8 @@ def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings
     import keras
     import tensorflow as tf
 
-    steps = math.ceil(len(rows) / settings.head_batch)
+    drawn = max(len(rows), EPOCH_WINDOWS)
+    steps = math.ceil(drawn / settings.head_batch)
     all_rows, all_targets = tf.constant(rows), tf.constant(targets)
 
     def new_model() -> keras.Model:
@@ -105,7 +109,7 @@ def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
-        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+        order = np.random.default_rng([seed, epoch]).permutation(np.arange(drawn) % len(rows))
 
         def masked(step: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             counts = tf.gather(all_rows, index)

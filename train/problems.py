@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bowstream.errors import AudioError
@@ -13,6 +12,7 @@ from bowstream.frontend import FrontEnd
 from bowstream.sources import AudioFile
 
 from .data import TRAIN, Clip, DataError, DataSet
+from .parallel import parallel
 from .progress import say, track
 
 
@@ -28,8 +28,7 @@ def check(data: DataSet) -> dict[str, str]:
     DataError
         With a line for each problem.
     """
-    with ThreadPoolExecutor() as pool:
-        looked = list(track(pool.map(look_at, data.clips), len(data.clips), "checking files"))
+    looked = list(track(parallel(look_at, data.clips), len(data.clips), "checking files"))
     problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
     hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
     twins = list(same_content(data, hashes))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .bundle import Parts, TagSettings, write_bundle
-from .calibrate import calibrate
+from .calibrate import apply, calibrate
+from .codes import look
+from .compare import compare
 from .config import Config
 from .data import DataSet, Split
 from .evaluate import Held, average_precisions, hear_held, measure, over_folds, together
 from .features import Features, features
 from .problems import check
 from .progress import say
+from .quiet import start_tensorflow
 from .recipe import fit
-from .store import artefact
+from .report import confusion, reliability, write_report
+from .store import artefact, git_revision, lineage, now, record
 
 METRICS = "metrics.json"
 
@@ -51,34 +55,70 @@ def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: 
     return Trial(split, parts, bundle, held)
 
 
-def run(root: Path, data: DataSet, out: Path, config: Config) -> dict[str, Any]:
-    """Train, try on held-out clips, calibrate, write the bundle to `out`; return the metrics."""
+def run(root: Path, data: DataSet, out: Path, page: Path, config: Config) -> dict[str, Any]:
+    """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics."""
+    start_tensorflow()
     sound = features(root, data, check(data), config.features)
     trials = [try_split(root, sound, data, split, config) for split in data.splits()]
     calibration = trials
     if data.own_split:
         calibration = [try_split(root, sound, data, split, config) for split in data.calibration_splits()]
-    held = together([trial.held for trial in calibration])
-    tags = calibrate(held.scores, data.targets()[held.clip])
-    metrics = summary(data, trials)
+    tags = calibrated([trial.held for trial in calibration], data)
+    first = trials[0]
+    metrics = {
+        "protocol": "held-out clips through bowstream.Tagger, " + ", ".join(trial.split.name for trial in trials),
+        **over_folds([measure(trial.held, data.targets(), data.single_label) for trial in trials]),
+        "clip_ap_by_tag": by_tag(data, together([trial.held for trial in trials])),
+        "precision": compare(sound, data, first.split.held, first.parts, first.bundle),
+        "stages": stages(root, first),
+    }
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
-    parts = fit(root, sound, data, data.final(), config)
+    final = data.final()
+    parts = fit(root, sound, data, final, config)
     write_bundle(out, out.name, parts, sound, data, config, tags, metrics)
-    (root / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    say(f"{out}: written")
+    say(f"{out}: the bundle")
+    metrics |= {"created": now(), "git_revision": git_revision(), "training": asdict(config)}
+    windows = sound.windows(final.fit)
+    of_windows = data.targets()[sound.clip_of_window()[windows]]
+    codes = look(sound, parts.networks, parts.codebooks, windows, of_windows, data.tags, config.seed)
+    written = write_report(page, f"{data.name}: {out.name}", metrics, figures(data, trials, calibration), codes)
+    (page / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    say(f"{written}: the report, with {METRICS} beside it")
     return metrics
 
 
-def summary(data: DataSet, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Return the measures of held-out clips over folds, and each tag's average precision over clips."""
-    targets = data.targets()
-    held = together([trial.held for trial in trials])
+def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagSettings]:
+    """Return calibration and thresholds from held-out scores."""
+    held = together(parts)
+    return calibrate(held.scores, data.targets()[held.clip])
+
+
+def by_tag(data: DataSet, held: Held) -> dict[str, float | None]:
+    """Return each tag's average precision over held-out clips; None where it does not occur."""
     clip_scores, clips = held.of_clips()
-    precisions = average_precisions(clip_scores, targets[clips])
+    precisions = average_precisions(clip_scores, data.targets()[clips])
+    return {tag: None if np.isnan(value) else round(float(value), 4) for tag, value in zip(data.tags, precisions)}
+
+
+def figures(data: DataSet, trials: Sequence[Trial], calibration: Sequence[Trial]) -> dict[str, Any]:
+    """Return what the report draws: confusion over clips, and reliability over windows before and after calibration."""
+    targets, held = data.targets(), together([trial.held for trial in trials])
+    clip_scores, clips = held.of_clips()
+    scores = []
+    for trial in trials:
+        others = [other.held for other in calibration if other is not trial]
+        scores.append(apply(trial.held.scores, calibrated(others, data)))
     return {
-        "protocol": "held-out clips through bowstream.Tagger, " + ", ".join(trial.split.name for trial in trials),
-        **over_folds([measure(trial.held, targets, data.single_label) for trial in trials]),
-        "clip_ap_by_tag": {
-            tag: None if np.isnan(value) else round(float(value), 4) for tag, value in zip(data.tags, precisions)
+        "tags": data.tags,
+        "confusion": confusion(clip_scores, targets[clips]) if data.single_label else None,
+        "reliability": {
+            "as trained": reliability(held.scores, targets[held.clip]),
+            "calibrated": reliability(np.concatenate(scores), targets[held.clip]),
         },
     }
+
+
+def stages(root: Path, trial: Trial) -> dict[str, dict[str, Any]]:
+    """Return what each stage of a split took: seconds, and the most memory that the process had held by its end."""
+    records = [record(path) for path in lineage(root, trial.held.path)]
+    return {stage["stage"]: {key: stage[key] for key in ("seconds", "peak_memory_mb")} for stage in records}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import resource
 import subprocess
 import time
@@ -66,6 +67,21 @@ def record(path: Path) -> dict[str, Any]:
     """Return an artefact's `stage.json`."""
     content: dict[str, Any] = json.loads((path / RECORD).read_text("utf-8"))
     return content
+
+
+def lineage(root: Path, path: Path) -> list[Path]:
+    """Return all artefacts that went into one, in the order in which they were made, and itself."""
+    found: list[Path] = []
+
+    def visit(path: Path) -> None:
+        for name in re.findall(r'"([0-9a-f]{16})"', json.dumps(record(path)["inputs"])):
+            for parent in root.glob(f"*/{name}"):
+                if parent not in found:
+                    visit(parent)
+        found.append(path)
+
+    visit(path)
+    return found
 
 
 def now() -> str:

@@ -1,0 +1,129 @@
+"""What the codes have learned: how each looks, sounds, and which tags it speaks for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from bowstream.frontend import FrontEnd, mel_filterbank
+from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS
+
+from .codebook import load_encoder
+from .data import Float32, Index
+from .encoder import patches_of
+from .features import Features
+
+# Windows that are looked at, codes shown of each family, tags named beside a code.
+WINDOWS = 1000
+SHOWN = 12
+NAMED = 3
+# A code heard less often than this share of its family says little.
+RARE = 1e-3
+# Column patches are repeated so that the ear can follow.
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code: the mean of its patches, its share of all, its most telling tags and how much likelier it makes each."""
+
+    family: str
+    index: int
+    share: float
+    patch: Float32  # (frames, bands)
+    tags: tuple[tuple[str, float], ...]
+    sound: bytes  # WAV
+
+
+def look(
+    sound: Features,
+    networks: Mapping[str, Path],
+    codebooks: Mapping[str, Path],
+    windows: Index,
+    targets: Float32,
+    tags: tuple[str, ...],
+    seed: int,
+) -> list[Code]:
+    """Return the most telling codes of each family.
+
+    Parameters
+    ----------
+    windows : the windows to look at; at most `WINDOWS` of them are drawn
+    targets : float32 [shape=(len(windows), C)]
+    """
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(windows))[:WINDOWS])
+    priors = targets[drawn].mean(axis=0) + 1e-9
+    found = []
+    for family in FAMILIES:
+        encoder = load_encoder(networks[family], codebooks[family])
+        patches = patches_of(sound, family, windows[drawn])  # (W, P, values)
+        codes = np.concatenate([encoder.codes(part) for part in np.array_split(patches, len(patches) // 10 + 1)])
+        counts = np.stack([np.bincount(row, minlength=len(encoder.codebook)) for row in codes])  # (W, D)
+        shares = counts.sum(axis=0) / counts.sum()
+        # How much likelier each tag is where the code is, with ten windows' worth of doubt.
+        lifts = (counts.T @ targets[drawn] + 10 * priors) / (counts.sum(axis=0)[:, np.newaxis] + 10) / priors  # (D, C)
+        telling = np.argsort(-np.where(shares >= RARE, lifts.max(axis=1), 0.0))[:SHOWN]
+        for index in telling:
+            here = codes == index
+            if not here.any():
+                continue
+            patch = as_picture(patches[here].mean(axis=0), family, sound.front_end)
+            band = int(np.bincount(np.nonzero(here)[1] % bands_of(family, sound.front_end)).argmax())
+            best = np.argsort(-lifts[index])[:NAMED]
+            named = tuple((tags[tag], float(lifts[index, tag])) for tag in best)
+            heard = as_wav(patch, family, band, sound)
+            found.append(Code(family, int(index), float(shares[index]), patch, named, heard))
+    return found
+
+
+def bands_of(family: str, front_end: FrontEnd) -> int:
+    """Return how many places in frequency a family's patches have."""
+    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+
+
+def as_picture(patch: Float32, family: str, front_end: FrontEnd) -> Float32:
+    """Return a flat patch as (frames, bands)."""
+    frames = {
+        "pat": front_end.frames_per_column,
+        "env": front_end.frames_per_column,
+        "fenv": front_end.frames_per_window,
+        "o": O_FRAMES,
+    }
+    return patch.reshape(frames[family], -1)
+
+
+def as_wav(patch: Float32, family: str, band: int, sound: Features) -> bytes:
+    """Return noise shaped as a patch, alone in its place of the spectrum, as a WAV."""
+    front_end = sound.front_end
+    if family == "o":
+        patch = patch.repeat(front_end.frames_per_window // O_FRAMES, 0).repeat(front_end.n_mels // PATCH_BANDS, 1)
+    power = np.exp(patch)
+    if sound.level:
+        power = 10.0 ** ((patch - 1.0) * sound.level.range_db / 10.0) * (patch > 0)
+    if family in ("pat", "env"):
+        power = np.tile(power, (REPEATS, 1))
+    spectrum = np.zeros((len(power), front_end.n_mels))
+    spectrum[:, band * PATCH_BANDS : band * PATCH_BANDS + power.shape[1]] = power
+    samples = shaped_noise(spectrum, front_end)
+    file = io.BytesIO()
+    soundfile.write(file, 0.5 * samples / (np.abs(samples).max() + 1e-9), front_end.sample_rate, "PCM_16", format="WAV")
+    return file.getvalue()
+
+
+def shaped_noise(mel_power: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Return noise with this mel power, (frames, mels), by overlapping windows of filtered noise."""
+    filters = mel_filterbank(front_end)
+    gains = np.sqrt(mel_power @ (filters / (filters.sum(axis=1, keepdims=True) + 1e-12)).T)  # (frames, bins)
+    rng = np.random.default_rng(0)
+    samples = np.zeros(len(gains) * front_end.hop_length + front_end.n_fft)
+    window = np.hanning(front_end.win_length)
+    for frame, gain in enumerate(gains):
+        noise = np.fft.rfft(window * rng.standard_normal(front_end.win_length), front_end.n_fft)
+        start = frame * front_end.hop_length
+        samples[start : start + front_end.n_fft] += np.fft.irfft(noise * gain)
+    return samples[: len(gains) * front_end.hop_length]
