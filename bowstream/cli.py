@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from io import TextIOWrapper
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from .errors import BowstreamError, UsageError
+from .knobs import Knob, number
+from .settings import Settings
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -20,22 +24,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'\n")
-
-
-def hop(text: str) -> int:
-    """Read a hop in seconds and return it in columns of 0.1 s."""
-    columns = float(text) * 10.0
-    if not 0.999 < columns < 10.001 or abs(columns - round(columns)) > 1e-6:
-        raise argparse.ArgumentTypeError(f"wanted 0.1, 0.2, … 1.0 seconds, got {text}")
-    return round(columns)
-
-
-def hold(text: str) -> float:
-    """Read a hold time in seconds."""
-    seconds = float(text)
-    if not 0.0 <= seconds <= 3600.0:
-        raise argparse.ArgumentTypeError(f"wanted 0 … 3600 seconds, got {text}")
-    return seconds
 
 
 def jobs(text: str) -> int:
@@ -52,21 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
 
     common = Parser(add_help=False)
-    common.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
-    common.add_argument(
-        "--hop", type=hop, default=10, metavar="SECONDS", help="time between two scores, 0.1 … 1.0 (default: 1.0)"
-    )
-    common.add_argument(
-        "--hold", type=hold, default=1.0, metavar="SECONDS", help="how long an event outlasts its sound (default: 1.0)"
-    )
+    common.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
+    add_setting(common, "--bundle", "bundle", Path, metavar="FOLDER")
+    add_setting(common, "--hop", "hop_s", float, metavar="SECONDS")
+    add_setting(common, "--hold", "hold_s", float, metavar="SECONDS")
 
     listen = verbs.add_parser("listen", parents=[common], help="name the sounds that a microphone hears, live")
-    listen.add_argument(
-        "--device", metavar="WHICH", help="input: its number or part of its name (default: the system's)"
-    )
-    listen.add_argument(
-        "--rate", type=int, metavar="HZ", help="ask the device for this rate (default: 16000, or its own)"
-    )
+    add_setting(listen, "--device", "device", metavar="WHICH")
+    add_setting(listen, "--rate", "sample_rate", int, metavar="HZ")
+    add_setting(listen, "--wait", "reconnect", action="store_const", const=True)
     listen.add_argument("--demo", action="store_true", help="hear a made-up scene instead of a microphone")
     listen.add_argument("--json", action="store_true", help="write an object a hop or event, nothing else")
     listen.add_argument("--events", action="store_true", help="write events and gaps only, nothing a hop")
@@ -96,10 +78,15 @@ def build_parser() -> argparse.ArgumentParser:
     install.set_defaults(verb_module="service")
 
     doctor = verbs.add_parser("doctor", help="find out what keeps this machine from listening, and what to do")
-    doctor.add_argument("--device", metavar="WHICH", help="microphone to try: its number or part of its name")
-    doctor.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
+    doctor.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
+    add_setting(doctor, "--bundle", "bundle", Path, metavar="FOLDER")
+    add_setting(doctor, "--device", "device", metavar="WHICH")
     doctor.add_argument("--json", action="store_true", help="write an object a check")
     doctor.set_defaults(verb_module="doctor")
+
+    config = verbs.add_parser("config", help="print the configuration in force, or a complete sample")
+    config.add_argument("config", nargs="?", metavar="FILE", help="configuration (default: where listen looks for it)")
+    config.set_defaults(verb_module="configtext")
 
     devices = verbs.add_parser("devices", help="list the microphones")
     devices.add_argument("--json", action="store_true", help="write an object a device")
@@ -116,6 +103,26 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="write one object")
     bench.set_defaults(verb_module="bench")
     return parser
+
+
+def add_setting(
+    parser: argparse.ArgumentParser, flag: str, name: str, kind: Callable[[str], Any] = str, **options: Any
+) -> None:
+    """Add a flag that overrides a setting of the configuration, and takes its meaning, range and default from it."""
+    field = next(field for field in fields(Settings) if field.name == name)
+    meaning: Knob = field.metadata["knob"]
+    span = "" if meaning.low is None else f", {number(meaning.low)} … {number(meaning.high)}"
+    default = f" (default: {number(field.default)})" if isinstance(field.default, float) else ""
+
+    def value(text: str) -> Any:
+        try:
+            return getattr(Settings(**{name: kind(text)}), name)
+        except (UsageError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    if "action" not in options:
+        options["type"] = value
+    parser.add_argument(flag, dest=name, help=f"{meaning.help}{span}{default}", **options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .bundle import Bundle, default_path, read
-from .microphone import list_devices
+from .devices import list_devices
 from .probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE, ProbeResult, run_probe
 
 
@@ -23,12 +23,14 @@ def run_devices(arguments: Namespace) -> int:
             print(json.dumps(asdict(device)))
     elif devices:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("", "number", "name", "sound system", "channels", "native rate"):
+        for heading in ("", "number", "name", "sound system", "channels", "native rate", "identities"):
             table.add_column(heading)
         for device in devices:
             mark = "→" if device.is_default else ""
             rate = f"{device.native_rate} Hz"
-            table.add_row(mark, str(device.index), device.name, device.host_api, str(device.channels), rate)
+            table.add_row(
+                mark, str(device.index), device.name, device.host_api, str(device.channels), rate, "\n".join(device.ids)
+            )
         Console().print(table)
     else:
         print("no microphone found: plug one in; on Raspberry Pi OS, check it with 'arecord -l'")

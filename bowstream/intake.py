@@ -6,6 +6,7 @@ heard live.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,16 @@ class Intake:
         import soxr
 
         return soxr.ResampleStream(self.native_rate, self.sample_rate, 1, dtype="float32", quality="HQ")
+
+    @property
+    def missing(self) -> int:
+        """Native frames that it takes, at the least, to complete the next chunk."""
+        return math.ceil((self.chunk_length - len(self._pending)) * self.native_rate / self.sample_rate)
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of the sound taken in that have not been handed on yet."""
+        return self._native_frames / self.native_rate - self._emitted / self.sample_rate
 
     def push(self, frames: Float32) -> list[Float32]:
         """Return the chunks that these frames complete, each float32 [shape=(chunk_length,)].

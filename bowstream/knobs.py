@@ -5,8 +5,10 @@ The configuration file's tables, their checks and their printed form all follow 
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
+
+from .errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,18 @@ def knob(
 ) -> Any:
     """Return a dataclass field with a `Knob`; without a default, its table has to give a value."""
     return field(default=default, metadata={"knob": Knob(help, low, high, example, of_tags)})
+
+
+def check_ranges(settings: Any) -> None:
+    """Raise `UsageError`, which begins with the field's name, if a number is out of its knob's range."""
+    for one in fields(settings):
+        meaning, value = one.metadata.get("knob"), getattr(settings, one.name)
+        if meaning is None or meaning.low is None or value is None:
+            continue
+        if not meaning.low <= value <= meaning.high:
+            raise UsageError(f"{one.name} wants {number(meaning.low)} … {number(meaning.high)}, found {number(value)}")
+
+
+def number(value: float | None) -> str:
+    """Return a number as short as it can be written."""
+    return "" if value is None else f"{value:.12g}"

@@ -11,51 +11,68 @@ from typing import Any
 
 from .bundle import Bundle
 from .chatter import muted
+from .config import Config, load
+from .frontend import FrontEnd
 from .live import Live, Player
+from .microphone import Microphone
 from .notifier import Notifier
 from .output import EventsOnly, JsonLines, Output, PlainLines
 from .probe import load_bundle
+from .reconnect import PatientMicrophone
 from .session import Session
+from .settings import Settings
 from .sinks import Sinks
+from .sources import Notice
 
 
 def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
-    bundle = load_bundle(arguments.bundle)
-    source = open_source(arguments, bundle)
+    config = load(arguments)
+    bundle = config.personalise(load_bundle(config.settings.bundle))
+    source = open_source(arguments.demo, config.settings, bundle.front_end)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if arguments.demo or sys.stdout.isatty() else muted():
-        hear(source, bundle, arguments)
+        hear(source, bundle, config, arguments, sinks=config.settings.sinks)
     return 0
 
 
-def open_source(arguments: Namespace, bundle: Bundle) -> Live:
+def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> Live | PatientMicrophone:
     """Return the microphone that is asked for, or the demo scene."""
-    if arguments.demo:
+    if demo:
         from .demo import Scene
 
-        return Player(Scene(bundle.front_end.sample_rate), bundle.front_end)
-    from .microphone import Microphone
+        return Player(Scene(front_end.sample_rate), front_end)
+    if settings.reconnect:
+        return PatientMicrophone(settings.device, front_end, settings.sample_rate)
+    return Microphone(settings.device, front_end, settings.sample_rate)
 
-    return Microphone(arguments.device, bundle.front_end, arguments.rate)
 
-
-def hear(source: Live, bundle: Bundle, arguments: Namespace, labels: Mapping[str, str] | None = None) -> Session:
+def hear(
+    source: Live | PatientMicrophone,
+    bundle: Bundle,
+    config: Config,
+    arguments: Namespace,
+    labels: Mapping[str, str] | None = None,
+    sinks: Mapping[str, Any] | None = None,
+) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
-    `labels` are fields that every JSON object begins with.
+    `labels` are fields that every JSON object begins with, `sinks` the settings of those to deliver to.
     """
     with ExitStack() as stack:
-        session = Session(stack.enter_context(source), bundle, arguments.hop, arguments.hold)
+        stack.enter_context(source)
+        session = config.session(source, bundle)
         stack.enter_context(stopped_by_signals(session))
         output = stack.enter_context(live_output(session, arguments, labels))
-        sinks = stack.enter_context(Sinks(session, getattr(arguments, "sinks", {}), complain))
-        outputs = (output, sinks, stack.enter_context(Notifier()))
+        delivered = stack.enter_context(Sinks(session, sinks or {}, complain))
+        outputs = (output, delivered, stack.enter_context(Notifier()))
         for record in session:
             for each in outputs:
                 each.write(record)
+            if isinstance(record, Notice):
+                complain(record.text)
     print(closing_line(session), file=sys.stderr)
-    for report in sinks.reports():
+    for report in delivered.reports():
         print(f"bowstream: {report}", file=sys.stderr)
     return session
 

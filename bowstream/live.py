@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol
@@ -17,6 +18,10 @@ from .sources import Heard
 
 # Sound older than this when we get to it is stale: it is dropped, and counted.
 RING_S = 4.0
+# What is kept of it then: few long gaps leave whole windows between them, many short ones would leave none.
+KEPT_S = 3.0
+# Blocks whose arrival is remembered: more than the ring holds, unless they are shorter than 2 ms.
+ARRIVALS = 2048
 LONGEST_WAIT_S = 0.25
 SHORTEST_WAIT_S = 0.005
 PLAYER_BLOCK_S = 0.01
@@ -38,9 +43,11 @@ class Live:
         self.channels = channels
         self.overflows = 0
         self._ring = RingBuffer(round(RING_S * native_rate), channels)
+        self._kept = round(KEPT_S * native_rate)
         self._intake = Intake(name, native_rate, front_end, chunk_columns=1)
-        self._column_s = front_end.column_s
         self._failure: Exception | None = None
+        # When what was written came in: (frames written until then, monotonic time).
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
 
     @property
     def clipped(self) -> int:
@@ -51,6 +58,7 @@ class Live:
         """Copy frames into the ring; called from the other thread, which must not see an exception."""
         try:
             self._ring.write(frames)
+            self._arrivals.append((self._ring.written, time.monotonic()))
         except Exception as error:  # handed to the main thread, which raises it
             self._failure = error
 
@@ -71,23 +79,31 @@ class Live:
     def __iter__(self) -> Iterator[Heard | None]:
         while True:
             ended = self._ended()  # asked first, so that nothing written before the end is missed
-            lost, frames = self._ring.read()
+            # No more than the next column, so that what follows can still be dropped should it grow stale.
+            lost, frames = self._ring.read(self._intake.missing, self._kept)
             if self._failure:
                 raise self._failure
             if lost:
                 yield Heard(np.empty(0, np.float32), self._intake.gap(lost))
-            yield from map(Heard, self._intake.push(frames))
-            if ended:
+            arrived_s = self._arrived_s()
+            for samples in self._intake.push(frames):
+                yield Heard(samples, arrived_s=arrived_s)
+            if ended and not self._ring.available:
                 yield from map(Heard, self._intake.finish())
                 return
             if not self._wait():
                 yield None
 
+    def _arrived_s(self) -> float | None:
+        """Return when the newest frame that was read came in, by the monotonic clock."""
+        while self._arrivals and self._arrivals[0][0] < self._ring.read_until:
+            self._arrivals.popleft()
+        return self._arrivals[0][1] if self._arrivals else None
+
     def _wait(self) -> bool:
-        """Sleep until a column should be there, `LONGEST_WAIT_S` at most; return whether anything came."""
+        """Sleep until a column should be complete, `LONGEST_WAIT_S` at most; return whether anything came."""
         deadline = time.monotonic() + LONGEST_WAIT_S
-        wanted = self._column_s * self.native_rate
-        while (missing := wanted - self._ring.available) > 0 and time.monotonic() < deadline:
+        while (missing := self._intake.missing - self._ring.available) > 0 and time.monotonic() < deadline:
             time.sleep(min(max(missing / self.native_rate, SHORTEST_WAIT_S), LONGEST_WAIT_S))
             if self._ended():
                 break

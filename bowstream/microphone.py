@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from .chatter import silenced
+from .devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
 from .errors import DeviceError
 from .frontend import Float32, FrontEnd
 from .live import Live
@@ -17,93 +20,25 @@ COMMON_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 22_050, 8_000)
 GONE_AFTER_S = 3.0
 # When we have not looked for so long, we were held up ourselves and may not blame the device.
 HELD_UP_AFTER_S = 1.0
-
-
-@dataclass(frozen=True)
-class Device:
-    """An input that PortAudio offers."""
-
-    index: int
-    name: str
-    host_api: str
-    channels: int
-    native_rate: int
-    is_default: bool
-
-
-def load_sounddevice() -> Any:
-    """Import `sounddevice`, which needs PortAudio at import.
-
-    Raises
-    ------
-    DeviceError
-        If it or PortAudio is missing.
-    """
-    try:
-        import sounddevice
-    except OSError as error:
-        raise DeviceError(
-            f"PortAudio is missing ({error}): run 'sudo apt install libportaudio2', then try again"
-        ) from error
-    return sounddevice
-
-
-def list_devices() -> list[Device]:
-    """Return the inputs that PortAudio offers now; empty where there is none."""
-    sounddevice = load_sounddevice()
-    try:
-        default = sounddevice.default.device[0]
-        apis = sounddevice.query_hostapis()
-        return [
-            Device(
-                index=index,
-                name=info["name"],
-                host_api=apis[info["hostapi"]]["name"],
-                channels=info["max_input_channels"],
-                native_rate=round(info["default_samplerate"]),
-                is_default=index == default,
-            )
-            for index, info in enumerate(sounddevice.query_devices())
-            if info["max_input_channels"] > 0
-        ]
-    except sounddevice.PortAudioError as error:
-        raise DeviceError(f"PortAudio cannot list the devices: {error.args[0]}") from error
-
-
-def find_device(wanted: str | None, devices: list[Device]) -> Device:
-    """Return the input with this number, or whose name contains this fragment; the default one for None.
-
-    Raises
-    ------
-    DeviceError
-        If there is none, or more than one.
-    """
-    if not devices:
-        raise DeviceError("no microphone found: plug one in, then look with 'bowstream devices'")
-    offered = ", ".join(f"{device.index} {device.name!r}" for device in devices)
-    if wanted is None:
-        return next((device for device in devices if device.is_default), devices[0])
-    if wanted.isdecimal():
-        matches = [device for device in devices if device.index == int(wanted)]
-    else:
-        matches = [device for device in devices if device.name == wanted]
-        matches = matches or [device for device in devices if wanted.casefold() in device.name.casefold()]
-    if len(matches) != 1:
-        found = ", ".join(f"{device.index} {device.name!r}" for device in matches)
-        problem = f"{wanted!r} fits {found}" if matches else f"no input fits {wanted!r}"
-        raise DeviceError(f"{problem}: choose one of {offered}")
-    return matches[0]
+# A device that hangs also hangs whoever closes it; we wait no longer than this.
+CLOSED_AFTER_S = 2.0
+# How fast the estimate of when the stream began may move, in seconds a second: faster than any two clocks drift
+# apart, too slow to follow a block that is late.
+CREEP = 5e-4
+# What is missing without PortAudio saying so counts as lost from here on; less may be its clock's jitter.
+UNFLAGGED_LOSS_S = 0.25
 
 
 class Microphone(Live):
     """A PortAudio input, opened at a rate it takes, with as few channels as it takes.
 
     The front end's own rate is asked for first, since then nothing needs resampling; a device that refuses
-    it is opened at its native rate.
+    it is opened at its native rate. What PortAudio drops is measured by the time at which the sound was captured
+    and counts as lost.
 
     Parameters
     ----------
-    wanted : number or fragment of the name; None for the system's default
+    wanted : identity, number or fragment of the name; None for the system's default
     sample_rate : the rate to ask the device for, in Hz; None for the order above
 
     Raises
@@ -119,8 +54,11 @@ class Microphone(Live):
         rate, channels = self._accepted(rates)
         super().__init__(self.device.name, rate, channels, front_end)
         self._stream: Any = None
+        self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0
         self._last_look_s = 0.0
+        self._began_s: float | None = None
+        self._next_captured_s = 0.0
 
     def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
         """Return the first rate and number of channels that the device takes."""
@@ -128,43 +66,87 @@ class Microphone(Live):
         for rate in dict.fromkeys(rates):
             for channels in sorted({1, min(2, self.device.channels), self.device.channels}):
                 try:
-                    self._sounddevice.check_input_settings(self.device.index, channels, "float32", samplerate=rate)
+                    with silenced():
+                        self._sounddevice.check_input_settings(self.device.index, channels, "float32", samplerate=rate)
                 except self._sounddevice.PortAudioError as error:
-                    reason = str(error.args[0])
+                    reason = explain(error)
+                    if reason in (BUSY, FORBIDDEN):
+                        raise DeviceError(f"{self.device.name!r} cannot be opened: {reason}") from error
                 else:
                     return rate, channels
         tried = ", ".join(str(rate) for rate in dict.fromkeys(rates))
-        raise DeviceError(f"{self.device.name!r} refuses to record at {tried} Hz: {reason}")
+        native = f"; leave the rate out, or ask for its own, {self.device.native_rate} Hz" if len(rates) == 1 else ""
+        raise DeviceError(f"{self.device.name!r} refuses to record at {tried} Hz: {reason}{native}")
+
+    @property
+    def began_s(self) -> float | None:
+        """When the stream's first frame was heard, by the monotonic clock; None until it delivers.
+
+        Blocks come late, never early, so it is what the most punctual of them say.
+        """
+        return self._began_s
+
+    @property
+    def handed_on_s(self) -> float | None:
+        """When the last sound that was handed on was heard, by the monotonic clock; None until it delivers."""
+        if self._began_s is None:
+            return None
+        return self._began_s + self._ring.passed / self.native_rate - self._intake.behind_s
 
     def __enter__(self) -> Microphone:
         try:
-            self._stream = self._sounddevice.InputStream(
-                samplerate=self.native_rate,
-                device=self.device.index,
-                channels=self.channels,
-                dtype="float32",
-                latency="high",
-                callback=self._callback,
-            )
-            self._stream.start()
+            with silenced():
+                self._stream = self._sounddevice.InputStream(
+                    samplerate=self.native_rate,
+                    device=self.device.index,
+                    channels=self.channels,
+                    dtype="float32",
+                    latency="high",
+                    callback=self._callback,
+                )
+                self._stream.start()
         except self._sounddevice.PortAudioError as error:
-            raise DeviceError(
-                f"{self.name!r} cannot be opened: {error.args[0]}; another program may hold it, "
-                f"or you may not be in the group 'audio'"
-            ) from error
+            self.__exit__(None, None, None)
+            raise DeviceError(f"{self.name!r} cannot be opened: {explain(error)}") from error
         self._last_frames_s = self._last_look_s = time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close(ignore_errors=True)
+        if self._stream is None or self._closing:
+            return
+        self._closing = threading.Thread(target=self._stream.close, name="bowstream-close", daemon=True)
+        self._closing.start()
+        self._closing.join(CLOSED_AFTER_S)
+        if not self.closed:
+            # Neither can PortAudio be shut down when we leave.
+            atexit.unregister(self._sounddevice._exit_handler)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the device has let go of us."""
+        return self._closing is None or not self._closing.is_alive()
 
     def _callback(self, frames: Float32, count: int, when: Any, status: Any) -> None:
-        if status.input_overflow:
-            self.overflows += 1
+        now_s, length_s = time.monotonic(), count / self.native_rate
+        age_s = when.currentTime - when.inputBufferAdcTime if when.inputBufferAdcTime > 0 else length_s
+        self.overflows += bool(status.input_overflow)
+        self._count_dropped(now_s, now_s - age_s, length_s, bool(status.input_overflow))
         self._write(frames)
-        self._last_frames_s = time.monotonic()
+        self._last_frames_s = now_s
+
+    def _count_dropped(self, now_s: float, captured_s: float, length_s: float, flagged: bool) -> None:
+        """Mark what is missing before a block, where its arrival and its time of capture agree that something is."""
+        began_s = now_s - length_s - self._ring.elapsed / self.native_rate
+        if self._began_s is None:
+            self._began_s, self._next_captured_s = began_s, captured_s
+        dropped_s = min(began_s - self._began_s, captured_s - self._next_captured_s)
+        if dropped_s > (0.0 if flagged else UNFLAGGED_LOSS_S):
+            self._ring.skip(round(dropped_s * self.native_rate))
+        else:
+            self._began_s = min(began_s, self._began_s + CREEP * length_s)
+        self._next_captured_s = captured_s + length_s
 
     def _ended(self) -> bool:
         now_s = time.monotonic()

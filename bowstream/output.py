@@ -12,6 +12,7 @@ import numpy as np
 from .events import Event
 from .frontend import Float32
 from .session import Gap, Record, Session
+from .sources import Notice
 from .tagger import Tags
 
 
@@ -59,7 +60,7 @@ class Objects:
         self._times = Times(session)
 
     def of(self, record: Record) -> dict[str, Any]:
-        """Return a hop's, event's or gap's object, `type` first; an empty one for the rest."""
+        """Return a hop's, event's, gap's or notice's object, `type` first; an empty one for the rest."""
         times = self._times
         if isinstance(record, Tags):
             return {
@@ -74,15 +75,23 @@ class Objects:
             return {"type": "event", "state": "on" if record.offset is None else "off", **event_fields(record, times)}
         if isinstance(record, Gap):
             return {"type": "gap", "start_s": times.seconds(record.start), "length_s": times.seconds(record.length)}
+        if isinstance(record, Notice):
+            position = self._session.tagger.position
+            return {"type": "notice", "at_s": times.seconds(position), "kind": record.kind, "text": record.text}
         return {}
 
-    def health(self) -> dict[str, float]:
-        """Return the session's health."""
-        return {name: round(value, 4) for name, value in asdict(self._session.health.report()).items()}
+    def health(self) -> dict[str, float | str]:
+        """Return the session's health, as far as it is known."""
+        report = asdict(self._session.health.report())
+        return {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in report.items()
+            if value is not None
+        }
 
 
 class JsonLines:
-    """One object a hop, event or gap.
+    """One object a hop, event, gap or notice.
 
     Parameters
     ----------
@@ -95,11 +104,11 @@ class JsonLines:
         self._labels = dict(labels or {})
 
     def write(self, record: Record) -> None:
-        """Write a hop, event or gap; pass over the rest."""
+        """Write a hop, event, gap or notice; pass over the rest."""
         if fields := self._objects.of(record):
             self.put(fields.pop("type"), **fields)
 
-    def put(self, kind: str, **fields: Any) -> None:
+    def put(self, kind: str, /, **fields: Any) -> None:
         """Write one object and flush it, so that a reader at the other end of a pipe has it now."""
         self._stream.write(json.dumps({"type": kind, **self._labels, **fields}) + "\n")
         self._stream.flush()

@@ -16,6 +16,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TextIO
 
+from .bundle import Bundle
+from .config import Config, load
 from .errors import AudioError, UsageError
 from .listen import hear
 from .live import Player
@@ -23,7 +25,7 @@ from .output import JsonLines
 from .probe import load_bundle
 from .progress import Bar
 from .report import Gathering, Report, Results
-from .session import Session, Sound
+from .session import Sound
 from .sources import SUFFIXES, AudioFile, RawFormat
 
 cached_bundle = lru_cache(load_bundle)
@@ -32,7 +34,8 @@ cached_bundle = lru_cache(load_bundle)
 def run(arguments: Namespace) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
     parse_raw(arguments.raw)
-    cached_bundle(arguments.bundle)  # a bad one is refused before any recording is heard
+    arguments.config = load(arguments)
+    open_bundle(arguments.config)  # a bad one is refused before any recording is heard
     paths = list(find_recordings(arguments.paths))
     errors = play_all(paths, arguments) if arguments.realtime else replay_all(paths, arguments)
     if errors and len(paths) > 1:
@@ -58,11 +61,13 @@ def replay_all(paths: Sequence[str], arguments: Namespace) -> int:
 def play_all(paths: Sequence[str], arguments: Namespace) -> int:
     """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
     errors = 0
-    bundle = cached_bundle(arguments.bundle)
+    bundle = open_bundle(arguments.config)
     for path in paths:
         try:
             with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
-                session = hear(Player(recording, bundle.front_end), bundle, arguments, {"file": recording.name})
+                session = hear(
+                    Player(recording, bundle.front_end), bundle, arguments.config, arguments, {"file": recording.name}
+                )
         except AudioError as error:
             errors += 1
             print(f"bowstream: {error}", file=sys.stderr)
@@ -70,6 +75,11 @@ def play_all(paths: Sequence[str], arguments: Namespace) -> int:
             if session.stopping:
                 break
     return errors
+
+
+def open_bundle(config: Config) -> Bundle:
+    """Return the bundle as it is configured; it is loaded once."""
+    return config.personalise(cached_bundle(config.settings.bundle))
 
 
 def parse_raw(text: str | None) -> RawFormat | None:
@@ -123,10 +133,10 @@ def hear_recording(
     path: str, arguments: Namespace, lines: TextIO, advance: Callable[[float], None] = lambda share: None
 ) -> Report:
     """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
-    bundle = cached_bundle(arguments.bundle)
+    bundle = open_bundle(arguments.config)
     try:
         with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
-            session = Session(recording, bundle, arguments.hop, arguments.hold)
+            session = arguments.config.session(recording, bundle)
             gathering = Gathering(session)
             json_lines = JsonLines(lines, session, {"file": recording.name}) if arguments.json else None
             for record in session:

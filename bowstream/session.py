@@ -10,8 +10,9 @@ from .bundle import Bundle
 from .events import HOLD_S, Event, EventTracker
 from .frontend import Float32
 from .health import Health
-from .sources import Heard, Source
+from .sources import Heard, Notice, Source
 from .tagger import Tagger, Tags
+from .watch import SILENCE_S, Watch
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,16 @@ class Idle:
     """Nothing came for a while."""
 
 
-Record = Sound | Tags | Event | Gap | Idle
+Record = Sound | Tags | Event | Gap | Notice | Idle
 
 
 class Session:
     """One stream, from its first sample to its last.
 
     Iterating yields what happens, in order: `Sound`, then the `Tags` and `Event`s that it completes; `Gap`
-    where samples were lost, after the events that it cut short; `Idle` while a live source is quiet. When the
-    stream ends, the last window is filled with silence and the open events are closed.
+    where samples were lost, after the events that it cut short; `Notice` where something is wrong, or right
+    again; `Idle` while a live source is quiet. When the stream ends, the last window is filled with silence and
+    the open events are closed.
 
     Parameters
     ----------
@@ -55,16 +57,27 @@ class Session:
     bundle : the model
     hop_columns : columns between two scores
     hold_s : how long an event outlasts its sound
+    confirm_hops : scores in a row that it takes to raise a tag
+    silence_s : silence after which a live session warns
 
     `windows` and `events` count those so far, `stopping` says whether it was asked to end.
     """
 
-    def __init__(self, source: Source, bundle: Bundle, hop_columns: int = 10, hold_s: float = HOLD_S) -> None:
+    def __init__(
+        self,
+        source: Source,
+        bundle: Bundle,
+        hop_columns: int = 10,
+        hold_s: float = HOLD_S,
+        confirm_hops: int = 1,
+        silence_s: float = SILENCE_S,
+    ) -> None:
         self.source = source
         self.bundle = bundle
         self.tagger = Tagger(bundle, hop_columns)
-        self.tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns, hold_s)
+        self.tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns, hold_s, confirm_hops)
         self.health = Health(bundle.front_end.sample_rate)
+        self.watch = Watch(silence_s)
         self.windows = 0
         self.events = 0
         self.stopping = False
@@ -80,6 +93,8 @@ class Session:
             self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
             if heard is None:
                 yield Idle()
+            elif isinstance(heard, Notice):
+                yield from self._notice(heard)
             else:
                 yield from self._hear(heard)
         end = self.tagger.position
@@ -96,12 +111,24 @@ class Session:
             self.tagger.gap(heard.lost)
         if not len(heard.samples):
             return
-        started_s = time.perf_counter()
+        started_s = time.monotonic()
         scored = self.tagger.push(heard.samples)
-        self.health.worked(time.perf_counter() - started_s, bool(scored))
+        ready_s = time.monotonic()
+        if scored:
+            self.health.scored(ready_s - (heard.arrived_s or started_s))
+        self.health.worked(ready_s - started_s)
         yield Sound(heard.samples, self.tagger.newest_log_mel)
         for tags in scored:
             yield from self._score(tags)
+            if self.source.live:
+                yield from self.watch.look(self.health.report())
+
+    def _notice(self, notice: Notice) -> Iterator[Record]:
+        """Pass on what the source says; nothing can be said to go on while it is away."""
+        if notice.kind == "away":
+            yield from self.tracker.close(self.tagger.position)
+        self.health.reconnects += notice.kind == "back"
+        yield notice
 
     def _score(self, tags: Tags) -> Iterator[Record]:
         self.windows += 1

@@ -51,7 +51,8 @@ def events(stateful):
 
 def health(stateful):
     stateful.heard(np.zeros(1600, np.float32), 10)
-    stateful.worked(0.001, True)
+    stateful.worked(0.001)
+    stateful.scored(0.001)
     stateful.clipped += 1
     report = stateful.report()
     return np.array([report.heard_s, report.lost_s, report.gaps, report.clipped, report.silent_s])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..events import Event
-from ..knobs import knob
+from ..knobs import check_ranges, knob
 
 
 def wanted(holds: bool, message: str) -> None:
@@ -20,13 +20,7 @@ class SinkSettings:
     """A table of a sink; every number is held to its knob's range."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            meaning, value = field.metadata["knob"], getattr(self, field.name)
-            if meaning.low is not None and meaning.high is not None:
-                wanted(
-                    meaning.low <= value <= meaning.high,
-                    f"{field.name} wants {meaning.low:g} … {meaning.high:g}, got {value:g}",
-                )
+        check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +36,7 @@ class Chosen(SinkSettings):
         super().__post_init__()
         wanted(
             bool(self.states) and set(self.states) <= {"on", "off"},
-            f'states wants "on", "off" or both, got {list(self.states)}',
+            f'states wants "on", "off" or both, found {list(self.states)}',
         )
 
     def chooses(self, event: Event) -> bool:

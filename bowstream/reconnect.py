@@ -1,0 +1,171 @@
+"""A microphone that one may unplug: it is waited for, opened again, and what was missed is a gap.
+
+`python -m bowstream.reconnect WANTED RATE` opens that microphone and closes it again; it prints why if it cannot.
+PortAudio sees new devices only when it is started anew, which takes a tenth of a second, leaks 13 kB and may hang, so
+whoever waits for months lets another process look.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from types import TracebackType
+
+import numpy as np
+
+from .devices import load_sounddevice, refresh
+from .errors import DeviceError
+from .frontend import FrontEnd
+from .live import LONGEST_WAIT_S
+from .microphone import Microphone
+from .sources import Heard, Notice
+
+# How long after a vain look for the microphone the next one follows, and how long one may take.
+LOOK_EVERY_S = 3.0
+LOOK_TAKES_S = 30.0
+# The same reason is given again after so long.
+REPEAT_S = 600.0
+
+
+class PatientMicrophone:
+    """A `Microphone` that is waited for when it is absent, busy or unplugged.
+
+    Each time it comes back it is opened anew, so its rate and channels may have changed. The stream's time goes on
+    meanwhile: the first sound follows a gap as long as the microphone was away, by the monotonic clock. Waiting
+    from the start is such a gap, too.
+
+    Parameters are `Microphone`'s.
+
+    Raises
+    ------
+    DeviceError
+        If PortAudio is missing, for which it would be vain to wait.
+    """
+
+    live = True
+    duration_s: float | None = None
+
+    def __init__(self, wanted: str | None, front_end: FrontEnd, sample_rate: int | None = None) -> None:
+        load_sounddevice()
+        self.name = wanted or "the microphone"
+        self._wanted = wanted
+        self._front_end = front_end
+        self._sample_rate = sample_rate
+        self._microphone: Microphone | None = None
+        self._clipped = 0  # by streams that have ended
+        self._overflows = 0
+        self._said = ""
+        self._said_s = 0.0
+
+    @property
+    def clipped(self) -> int:
+        """Samples at full scale so far, all channels counted."""
+        return self._clipped + (self._microphone.clipped if self._microphone else 0)
+
+    @property
+    def overflows(self) -> int:
+        """Times that PortAudio said it dropped something."""
+        return self._overflows + (self._microphone.overflows if self._microphone else 0)
+
+    def __enter__(self) -> PatientMicrophone:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._microphone:
+            self._microphone.__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[Heard | Notice | None]:
+        until_s, waited = time.monotonic(), False
+        while True:
+            try:
+                yield from self._listen(until_s, waited)
+            except DeviceError as error:
+                reason, waited = str(error), True
+            if self._microphone:
+                until_s = self._microphone.handed_on_s or until_s
+            yield from self._await(reason)
+
+    def _listen(self, until_s: float, waited: bool) -> Iterator[Heard | Notice | None]:
+        """Open the microphone and yield what it hears, after the gap since `until_s` if it was waited for."""
+        with Microphone(self._wanted, self._front_end, self._sample_rate) as microphone:
+            self._take(microphone)
+            for heard in microphone:
+                if waited and microphone.began_s is not None:
+                    waited = False
+                    away_s = microphone.began_s - until_s
+                    self._said = ""
+                    yield Notice("back", f"{self.name!r} is there again, after {away_s:.1f} s")
+                    yield Heard(np.empty(0, np.float32), round(max(0.0, away_s) * self._front_end.sample_rate))
+                yield heard
+
+    def _take(self, microphone: Microphone) -> None:
+        """Make this the present stream, and keep the counts of the one before."""
+        self._clipped, self._overflows = self.clipped, self.overflows
+        self._microphone, self.name = microphone, microphone.name
+
+    def _await(self, reason: str) -> Iterator[Notice | None]:
+        """Return when the microphone can be opened; until then yield, and say why not when that changes."""
+        while True:
+            yield from self._say(reason)
+            yield from pause(LOOK_EVERY_S)
+            if self._microphone and not self._microphone.closed:
+                reason = f"{self.name!r} hangs and cannot be closed: unplug it, or restart its sound server"
+                continue
+            reason = yield from self._look()
+            if not reason:
+                refresh()
+                return
+
+    def _say(self, reason: str) -> Iterator[Notice]:
+        now_s = time.monotonic()
+        if reason != self._said or now_s - self._said_s > REPEAT_S:
+            self._said, self._said_s = reason, now_s
+            yield Notice("away", f"{reason}; waiting for it")
+
+    def _look(self) -> Generator[None, None, str]:
+        """Let another process try to open the microphone; return why it cannot, empty if it can."""
+        command = [sys.executable, "-m", "bowstream.reconnect", self._wanted or "", str(self._sample_rate or "")]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                started_s = time.monotonic()
+                while process.poll() is None:
+                    if time.monotonic() - started_s > LOOK_TAKES_S:
+                        return f"the sound system has not answered for {LOOK_TAKES_S:.0f} s"
+                    yield from pause(LONGEST_WAIT_S)
+                said = process.stdout.read() if process.stdout else ""
+                return "" if process.returncode == 0 else said.strip() or "the sound system crashes"
+            finally:
+                process.kill()
+
+
+def pause(seconds: float) -> Iterator[None]:
+    """Let this time pass, yielding often."""
+    until_s = time.monotonic() + seconds
+    while (left_s := until_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, LONGEST_WAIT_S))
+        yield None
+
+
+def look(wanted: str, sample_rate: str) -> int:
+    """Open and close a microphone; print why if that fails."""
+    try:
+        with Microphone(wanted or None, FrontEnd(), int(sample_rate) if sample_rate else None):
+            return 0
+    except DeviceError as error:
+        print(error, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(look(*sys.argv[1:]))
