@@ -87,6 +87,12 @@ def chirp() -> np.ndarray:
     return 0.3 * np.sin(2.0 * np.pi * np.cumsum(hz) / RATE) * edges
 
 
+def unhurried(task: int) -> None:
+    """Let nothing else delay a task, where we may: load does not slow a real sound card down."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, task, -20)
+
+
 class Room:
     """A sound card with nothing behind it, and a player that fills its microphone in real time.
 
@@ -116,6 +122,7 @@ class Room:
         command = ["pulseaudio", "--daemonize=no", "-n", "-F", str(self.folder / "pulse.pa"), "--exit-idle-time=-1"]
         command += ["--use-pid-file=no", f"--log-target=file:{self.folder}/pulse.log"]
         self._pulse = subprocess.Popen(command, env=self.environment)
+        unhurried(self._pulse.pid)
         while not (self.folder / "native").exists() or not (self.folder / "mic.fifo").exists():
             time.sleep(0.05)
         if not self._player.is_alive():
@@ -136,6 +143,7 @@ class Room:
 
     def _play(self) -> None:
         """Write 10 ms of sound every 10 ms: a chirp every ten seconds, a hush in between; lost when nobody listens."""
+        unhurried(threading.get_native_id())
         rng = np.random.default_rng(0)
         sound, every = chirp(), round(CHIRP_EVERY_S * RATE)
         started, written, whole, pipe = time.time(), 0, False, None
@@ -261,7 +269,9 @@ def find_chirps(folder: Path, played: list[float]) -> list[tuple[float, float, f
             start = json.loads(opened.comment)
         if len(samples) < len(sound):
             continue
-        match = np.abs(np.correlate(samples, sound, "valid"))
+        length = len(samples) + len(sound)
+        spectrum = np.fft.rfft(samples, length) * np.conj(np.fft.rfft(sound, length))
+        match = np.abs(np.fft.irfft(spectrum, length)[: len(samples) - len(sound) + 1])
         place = int(match.argmax())
         if match[place] < 0.8 * np.dot(sound, sound):
             continue
@@ -277,6 +287,8 @@ def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, c
     health = listener.health
     yield "listened", f"{minutes:.1f} min, {listener.hops} hops, {len(listener.events)} events", None
     yield "disturbed by", ", ".join(f"{count} × {kind}" for kind, count in counts.items()), None
+    for gap in listener.gaps:
+        yield "gap", f"{gap['length_s']:.3f} s at {gap['start_s']:.1f} s", None
     yield "sound lost, counted", f"{health['lost_s']:.3f} s in {health['gaps']} gaps", None
     yield "hop latency", f"{health['latency_p50_ms']:.1f} ms, 95 %: {health['latency_p95_ms']:.1f}", None
     yield "chirps found", f"{len(found)} of {len(played)}", len(found) >= 0.8 * len(played)
@@ -288,6 +300,10 @@ def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, c
         yield "constant delay of the sound card", f"{delay * 1000:.1f} ms", None
         drift = (stream - stream[0]) - (when - when[0])
         uncounted = np.abs(drift).max()
+        steps = [
+            f"{step * 1000:+.1f} ms at {at:.0f} s" for step, at in zip(np.diff(drift), stream[1:]) if abs(step) > 0.005
+        ]
+        yield "steps in the stream's time", ", ".join(steps) or "none", None
         yield "sound lost, uncounted", f"{uncounted * 1000:.1f} ms at most", uncounted <= TIME_ERROR_S
     times, memory = np.array(listener.memory_mb).T
     settled = times >= times[0] + min(120.0, 0.3 * (times[-1] - times[0]))
@@ -343,7 +359,7 @@ def main() -> int:
     for what, figure, holds in lines:
         table.add_row(what, figure, "" if holds is None else "[green]holds[/]" if holds else "[red]FAILS[/]")
     Console().print(table)
-    return int(any(holds is False for _, _, holds in lines))
+    return int(any(holds is not None and not holds for _, _, holds in lines))
 
 
 if __name__ == "__main__":
