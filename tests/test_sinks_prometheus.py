@@ -42,7 +42,8 @@ def test_prometheus_metrics(stage):
     port = free_port()
     with Prometheus(prometheus.Settings(port=port, address="127.0.0.1"), stage.dated) as sink:
         stage.health.heard(next(stage.sound(1)).samples, lost=800)
-        stage.health.worked(0.004, scored=True)
+        stage.health.worked(0.004)
+        stage.health.scored(0.004)
         stage.health.undelivered = 3
         stage.play(sink, stage.sound(2), stage.begin("clock tick", 1.0), stage.end("clock tick", 1.0, 2.0))
         metrics = scrape(port)

@@ -145,7 +145,7 @@ def test_every_setting_has_a_sink():
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
     [
-        ("jsonl", {"rotate_mb": 0}, "rotate_mb wants 0.001 … 1e+06, got 0"),
+        ("jsonl", {"rotate_mb": 0}, "rotate_mb wants 0.001 … 1000000, found 0"),
         ("jsonl", {"path": ""}, "path wants a file"),
         ("clips", {"before_s": 5.0, "longest_s": 5.0}, "longest_s wants more than before_s"),
         ("clips", {"only": ("dog",), "never": ("dog",)}, "only and never both name dog"),
@@ -155,7 +155,7 @@ def test_every_setting_has_a_sink():
         ("webhook", {"url": "ftp://x"}, "url wants an address"),
         ("mqtt", {"host": ""}, "host wants"),
         ("mqtt", {"topic": "a/#"}, "topic wants"),
-        ("prometheus", {"port": 0}, "port wants 1 … 65535, got 0"),
+        ("prometheus", {"port": 0}, "port wants 1 … 65535, found 0"),
     ],
 )
 def test_settings_refuse_nonsense(name, fields, message):

@@ -47,10 +47,10 @@ class Settings(SinkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wanted(bool(self.folder), "folder wants a path, got none")
+        wanted(bool(self.folder), "folder wants a path, found none")
         both = set(self.only) & set(self.never)
         wanted(not both, f"only and never both name {', '.join(sorted(both))}")
-        wanted(self.before_s < self.longest_s, f"longest_s wants more than before_s, got {self.longest_s:g}")
+        wanted(self.before_s < self.longest_s, f"longest_s wants more than before_s, found {self.longest_s:g}")
 
 
 @dataclass(frozen=True)

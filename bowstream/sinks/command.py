@@ -29,7 +29,7 @@ class Settings(Chosen):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wanted(bool(self.argv), "argv wants a program and its arguments, got none")
+        wanted(bool(self.argv), "argv wants a program and its arguments, found none")
         program = expanded(self.argv[0])
         wanted(shutil.which(program) is not None, f"argv: there is no program {program!r} here")
 

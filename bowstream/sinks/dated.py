@@ -53,7 +53,7 @@ def utc(seconds: float) -> str:
 class Dated:
     """Records as the objects that `--json` writes, with the `time` in UTC: what the sinks say.
 
-    The time is a hop's end, an event's onset or offset, a gap's start.
+    The time is a hop's end, an event's onset or offset, a gap's start, the present for a notice.
     """
 
     def __init__(self, session: Session, now: Callable[[], float] = time.time) -> None:
@@ -67,20 +67,19 @@ class Dated:
             self.clock.hear(self.session.tagger.position)
 
     def of(self, record: Record) -> dict[str, Any]:
-        """Return a hop's, event's or gap's object; an empty one for the rest."""
+        """Return the object of a record that has one; an empty one for the rest."""
         fields = self._objects.of(record)
-        return {"time": utc(self.clock.seconds(moment(record))), **fields} if fields else {}
+        return {"time": utc(self.clock.seconds(self._moment(record))), **fields} if fields else {}
 
     def health(self) -> dict[str, Any]:
         """Return the session's health, with the time."""
         now = self.clock.seconds(self.session.tagger.position)
         return {"time": utc(now), **self._objects.health()}
 
-
-def moment(record: Record) -> int:
-    """Return the sample at which a record happened; 0 for one that has no moment."""
-    if isinstance(record, Tags):
-        return record.end
-    if isinstance(record, Event):
-        return record.onset if record.offset is None else record.offset
-    return record.start if isinstance(record, Gap) else 0
+    def _moment(self, record: Record) -> int:
+        """Return the sample at which a record happened; the newest one if it has none of its own."""
+        if isinstance(record, Tags):
+            return record.end
+        if isinstance(record, Event):
+            return record.onset if record.offset is None else record.offset
+        return record.start if isinstance(record, Gap) else self.session.tagger.position

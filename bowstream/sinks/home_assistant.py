@@ -6,7 +6,7 @@ Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payloa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from .. import __version__
@@ -17,6 +17,7 @@ HEALTH: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("silent_s", "Silence", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "measurement"}),
     ("lost_s", "Lost", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "total_increasing"}),
     ("latency_p95_ms", "Latency", {"unit_of_measurement": "ms", "state_class": "measurement"}),
+    ("temperature_c", "Processor", {"unit_of_measurement": "°C", "device_class": "temperature"}),
     ("real_time_factor", "Real-time factor", {"state_class": "measurement", "suggested_display_precision": 3}),
 )
 
@@ -26,7 +27,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "x"
 
 
-def device(root: str, tags: Sequence[str], only: Sequence[str]) -> dict[str, Any]:
+def device(root: str, tags: Sequence[str], only: Sequence[str], known: Container[str]) -> dict[str, Any]:
     """Return the discovery message: an event entity for all tags, a binary sensor a tag, and health.
 
     The tags of `only` have a binary sensor each, and those of other tags are taken away if there were any; if it is
@@ -35,6 +36,7 @@ def device(root: str, tags: Sequence[str], only: Sequence[str]) -> dict[str, Any
     Parameters
     ----------
     root : of the topics
+    known : fields of health that this machine tells
     """
     node = slug(root)
     entities: dict[str, dict[str, Any]] = {
@@ -44,7 +46,16 @@ def device(root: str, tags: Sequence[str], only: Sequence[str]) -> dict[str, Any
             "icon": "mdi:ear-hearing",
             "event_types": list(tags),
             "state_topic": f"{root}/event/on",
-        }
+        },
+        "microphone": {
+            "platform": "binary_sensor",
+            "name": "Microphone",
+            "device_class": "connectivity",
+            "entity_category": "diagnostic",
+            "state_topic": f"{root}/microphone",
+            "payload_on": "there",
+            "payload_off": "away",
+        },
     }
     removed = {f"tag_{slug(tag)}": {"platform": "binary_sensor"} for tag in tags if only and tag not in only}
     for tag in only or tags:
@@ -56,6 +67,8 @@ def device(root: str, tags: Sequence[str], only: Sequence[str]) -> dict[str, Any
             "enabled_by_default": bool(only),
         }
     for field, name, traits in HEALTH:
+        if field not in known:
+            continue
         entities[field] = {
             "platform": "sensor",
             "name": name,

@@ -27,7 +27,7 @@ class Settings(SinkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wanted(bool(self.path), "path wants a file, got none")
+        wanted(bool(self.path), "path wants a file, found none")
 
 
 class JsonFile(Sink[bytes]):

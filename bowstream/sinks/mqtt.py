@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..events import Event
 from ..knobs import knob
 from ..session import Gap, Record
+from ..sources import Notice
 from ..tagger import Tags
 from . import home_assistant
 from .dated import Dated
@@ -44,8 +45,8 @@ class Settings(SinkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wanted(bool(self.host), "host wants the broker's name or address, got none")
-        wanted(not set(self.topic) & set("+#"), f"topic wants a root without + and #, got {self.topic!r}")
+        wanted(bool(self.host), "host wants the broker's name or address, found none")
+        wanted(not set(self.topic) & set("+#"), f"topic wants a root without + and #, found {self.topic!r}")
 
     @property
     def root(self) -> str:
@@ -80,7 +81,7 @@ class Mqtt(Sink[Message]):
     """Publishes at least once (QoS 1), in order; paho keeps the connection, in a thread of its own.
 
     Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
-    `health` (JSON; kept), `gap` (JSON).
+    `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept).
     """
 
     def __init__(self, settings: Settings, dated: Dated) -> None:
@@ -91,6 +92,9 @@ class Mqtt(Sink[Message]):
         self._raised: set[str] = set()
         self._next_health = 0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
+        root, known = settings.root, dated.health()
+        self._discovery = json.dumps(home_assistant.device(root, self._tags, settings.only, known))
+        self._away = False
         self._client = self._new_client()
         self._refusal = "no connection"
 
@@ -123,6 +127,11 @@ class Mqtt(Sink[Message]):
             yield self._state(record.tag)
         elif isinstance(record, Gap):
             yield Message("gap", json.dumps(self._dated.of(record)))
+        elif isinstance(record, Notice):
+            yield Message("notice", json.dumps(self._dated.of(record)))
+            if record.kind in ("away", "back"):
+                self._away = record.kind == "away"
+                yield self._microphone()
         elif isinstance(record, Tags) and record.end >= self._next_health:
             rate = self._dated.session.bundle.front_end.sample_rate
             self._next_health = record.end + round(self._settings.health_s * rate)
@@ -130,6 +139,9 @@ class Mqtt(Sink[Message]):
 
     def _state(self, tag: str) -> Message:
         return Message(f"tag/{home_assistant.slug(tag)}", "ON" if tag in self._raised else "OFF", retain=True)
+
+    def _microphone(self) -> Message:
+        return Message("microphone", "away" if self._away else "there", retain=True)
 
     def deliver(self, item: Message) -> None:
         """Publish a message and wait until the broker has acknowledged it."""
@@ -166,9 +178,9 @@ class Mqtt(Sink[Message]):
         self._refusal = "connection lost"
         settings = self._settings
         if settings.discovery:
-            device = home_assistant.device(settings.root, self._tags, settings.only)
             topic = f"{settings.discovery}/device/{home_assistant.slug(settings.root)}/config"
-            client.publish(topic, json.dumps(device), qos=1, retain=True)
+            client.publish(topic, self._discovery, qos=1, retain=True)
         for tag in self._tags:
             self._publish(self._state(tag))
+        self._publish(self._microphone())
         self._publish(Message("status", "online", retain=True))

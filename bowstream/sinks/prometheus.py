@@ -25,11 +25,13 @@ COUNTERS = (
     ("gaps", "gaps", "Times that sound was lost"),
     ("overflows", "overflows", "Times that the sound system said it lost some"),
     ("clipped", "clipped_samples", "Samples at full scale"),
+    ("reconnects", "reconnects", "Times that the microphone came back"),
     ("undelivered", "undelivered", "Things that sinks gave up delivering"),
 )
 GAUGES = (
     ("level_dbfs", "level_dbfs", "RMS level of the newest sound"),
     ("silent_s", "silent_seconds", "How long the present silence has lasted"),
+    ("temperature_c", "temperature_celsius", "Temperature of the processor"),
     ("real_time_factor", "real_time_factor", "Seconds of computing a second of sound"),
 )
 
@@ -104,12 +106,15 @@ class Prometheus(Sink[None]):
         """Do nothing: metrics are fetched."""
 
     def collect(self) -> Iterator[Any]:
-        """Yield the health as metrics; called by the server's thread."""
+        """Yield the health as metrics; called by the server's thread. An answer is what this sink delivers."""
+        with self._changed:
+            self._delivered += 1
         core, report = self._client.core, self._report
         for field, name, meaning in COUNTERS:
             yield core.CounterMetricFamily(f"bowstream_{name}", meaning, value=getattr(report, field))
         for field, name, meaning in GAUGES:
-            yield core.GaugeMetricFamily(f"bowstream_{name}", meaning, value=getattr(report, field))
+            if (value := getattr(report, field)) is not None:
+                yield core.GaugeMetricFamily(f"bowstream_{name}", meaning, value=value)
 
     def shut(self) -> None:
         """Close the port."""

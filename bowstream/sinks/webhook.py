@@ -33,7 +33,7 @@ class Settings(Chosen):
         super().__post_init__()
         wanted(
             self.url.startswith(("http://", "https://")),
-            f"url wants an address that begins with http:// or https://, got {self.url!r}",
+            f"url wants an address that begins with http:// or https://, found {self.url!r}",
         )
 
 

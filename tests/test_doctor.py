@@ -1,0 +1,136 @@
+"""The doctor: each check on a machine that is well, and on one that is not."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bowstream import doctor
+from bowstream.cli import main
+from bowstream.doctor import Finding, check_disk, check_microphone, check_permission, check_processor
+from bowstream.errors import DeviceError
+from bowstream.settings import Settings
+from bowstream.sources import Heard
+from bowstream.thermal import Thermal
+
+
+def only(findings):
+    (finding,) = findings
+    return finding
+
+
+class Pretended:
+    """A microphone that delivers these samples, a column at a time, and then nothing."""
+
+    name, native_rate, overflows, clipped = "pretended", 48_000, 0, 0
+
+    def __init__(self, samples, clipped=0, overflows=0):
+        self._samples, self.clipped, self.overflows = samples, clipped, overflows
+
+    def __call__(self, *_):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __iter__(self):
+        yield from (Heard(column) for column in self._samples.reshape(-1, 1600))
+        while True:
+            yield None
+
+
+def sound(level):
+    return (np.random.default_rng(0).standard_normal(16_000) * level).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("microphone", "state", "found", "advice"),
+    [
+        (Pretended(sound(0.01)), "ok", "pretended: 1.0 s at 48000 Hz, -40 dBFS", ""),
+        (Pretended(sound(0.0)), "fail", "every sample is 0", "unmute"),
+        (Pretended(sound(1e-6)), "warn", "as good as silent", "up"),
+        (Pretended(sound(0.5), clipped=700), "warn", "700 samples at full scale", "down"),
+        (Pretended(sound(0.01), overflows=2), "warn", "2 overflows", "busy"),
+        (Pretended(np.zeros(0, np.float32)), "fail", "delivers nothing", "unplug"),
+    ],
+)
+def test_a_second_of_sound(monkeypatch, microphone, state, found, advice):
+    monkeypatch.setattr(doctor, "Microphone", microphone)
+    monkeypatch.setattr(doctor, "PATIENCE_S", 0.05)
+    finding = only(check_microphone(Settings()))
+    assert finding.state == state
+    assert found in finding.found and advice in finding.advice
+
+
+def test_heat_and_throttling():
+    assert only(check_processor(Thermal())) == Finding("ok", "processor", "no sensor")
+    assert only(check_processor(Thermal(51.2, ()))) == Finding("ok", "processor", "51 °C")
+    assert only(check_processor(Thermal(85.0, ()))).state == "warn"
+    weak = only(check_processor(Thermal(50.0, ("the supply voltage is too low",))))
+    assert (weak.state, weak.found) == ("warn", "50 °C; the supply voltage is too low")
+
+
+@pytest.mark.parametrize(("free_mb", "state"), [(1000, "ok"), (499, "warn"), (49, "fail")])
+def test_disk(monkeypatch, tmp_path, free_mb, state):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mb * 1e6))
+    finding = only(check_disk(tmp_path))
+    assert finding.state == state
+    assert bool(finding.advice) == (state != "ok")
+
+
+def test_permission(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "SOUND_NODES", tmp_path)
+    assert list(check_permission()) == []
+    (tmp_path / "pcmC0D0c").touch()
+    assert only(check_permission()).state == "ok"
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    finding = only(check_permission())
+    assert finding.state == "fail" and "usermod -aG audio" in finding.advice
+
+
+@pytest.fixture
+def deaf(monkeypatch):
+    """A machine without PortAudio."""
+
+    def missing(*_):
+        raise DeviceError("PortAudio is missing: run 'sudo apt install libportaudio2'")
+
+    for name in ("load_sounddevice", "list_devices", "Microphone"):
+        monkeypatch.setattr(doctor, name, missing)
+
+
+def test_a_machine_without_portaudio_gets_its_other_findings_too(deaf, capsys):
+    assert main(["doctor", "--json"]) == 1
+    findings = {line["check"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert findings["PortAudio"] == {
+        "state": "fail",
+        "check": "PortAudio",
+        "found": "PortAudio is missing",
+        "advice": "run 'sudo apt install libportaudio2'",
+    }
+    assert [findings[name]["state"] for name in ("Python", "runtime", "bundle", "config")] == ["ok"] * 4
+    assert all(finding["advice"] for finding in findings.values() if finding["state"] != "ok")
+
+
+def test_a_bad_configuration_is_a_finding(deaf, tmp_path, capsys):
+    file = tmp_path / "bowstream.toml"
+    file.write_text("hop_s = 7\n")
+    assert main(["doctor", "--config", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "bowstream.toml:1" in out and "hop_s wants" in out
+    assert "probe passed" in out
+
+
+def test_well(monkeypatch, capsys):
+    monkeypatch.setattr(
+        doctor, "load_sounddevice", lambda: SimpleNamespace(get_portaudio_version=lambda: (1, "V19, x"))
+    )
+    monkeypatch.setattr(doctor, "list_devices", lambda: [SimpleNamespace(index=3, name="USB")])
+    monkeypatch.setattr(doctor, "Microphone", Pretended(sound(0.01)))
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "3 USB" in out and "fail" not in out
