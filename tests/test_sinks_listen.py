@@ -1,0 +1,67 @@
+"""Sinks as a user has them: configured, behind `listen`, killed and started again."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from stage import until
+
+CONFIG = """\
+hop_s = 0.1
+
+[sinks.jsonl]
+path = "{folder}/all.jsonl"
+hops = true
+
+[sinks.clips]
+folder = "{folder}/clips"
+never = ["laughing"]
+"""
+
+
+@pytest.fixture
+def listen(tmp_path):
+    """Start `bowstream listen` on the demo scene, with the configuration above."""
+    config = tmp_path / "bowstream.toml"
+    config.write_text(CONFIG.format(folder=tmp_path))
+    command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--events", "--config", str(config)]
+    processes = []
+
+    def start():
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_killed_and_started_again_it_goes_on(listen, tmp_path):
+    file = tmp_path / "all.jsonl"
+
+    def lines():
+        return file.read_text().splitlines() if file.exists() else []
+
+    first = listen()
+    until(lambda: len(lines()) >= 5, 30.0)
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+    with file.open("a") as torn:
+        torn.write('{"time": "2026-')  # as if it had been killed while writing
+    before = len(lines())
+    second = listen()
+    until(lambda: len(lines()) >= before + 5, 30.0)
+    second.send_signal(signal.SIGTERM)
+    _, said = second.communicate(timeout=20)
+    assert second.returncode == 0
+    objects = [json.loads(line) for number, line in enumerate(lines(), 1) if number != before]
+    hops = [one for one in objects if one["type"] == "hop"]
+    assert [one["end_s"] for one in hops[-3:]] == sorted(one["end_s"] for one in hops[-3:])
+    assert all(one["time"].endswith("Z") for one in objects)
+    delivered = len(objects) - (before - 1)
+    assert f"bowstream: jsonl: {delivered} delivered\n" in said
+    assert "bowstream: clips:" in said
