@@ -1,0 +1,154 @@
+"""The learned codebook: what the graph does in training is what bowstream does on a device."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bowstream.codebook import Codebook
+from bowstream.coder import Coder
+from bowstream.frontend import FrontEnd
+from bowstream.level import Level, LevelSettings
+from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
+
+tf = pytest.importorskip("tensorflow")
+
+from train import augment, joint, learned  # noqa: E402
+from train.codebook import load_encoder  # noqa: E402
+from train.config import Config  # noqa: E402
+from train.data import Clip, DataSet, Split  # noqa: E402
+from train.export import NETWORK  # noqa: E402
+from train.features import Features  # noqa: E402
+from train.pool import Pool  # noqa: E402
+
+TINY = learned.LearnedSettings(
+    learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=60, batch=16, learned_head=32, refit_windows=4
+)
+PLAIN = dataclasses.replace(TINY, mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    clips = tuple(Clip(f"{n}.wav", None, (("low", "high")[n % 2],), str(n % 5)) for n in range(20))
+    return DataSet("two bands", clips, ("high", "low"), single_label=True, published=False, licence="none")
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """Twenty clips of two or three seconds: noise with a loud band, low or high."""
+    rng = np.random.default_rng(1)
+    windows = np.array([2 + n % 2 for n in range(20)])
+    log_mel = rng.normal(-8.0, 1.0, (windows.sum(), 100, 96)).astype(np.float32)
+    first = np.concatenate([[0], np.cumsum(windows)])
+    for clip in range(20):
+        log_mel[first[clip] : first[clip + 1], :, 8 + 60 * (clip % 2) :][:, :, :10] += 6.0
+        log_mel[first[clip]] -= 3.0  # the level changes along the clip
+    return Features("test", FrontEnd(), LevelSettings(), log_mel, first)
+
+
+@pytest.fixture(scope="module")
+def pool(sound, data):
+    return Pool(sound, data, np.arange(20), [np.full((5, 100, 96), -23.0, np.float32)], 30.0)
+
+
+def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
+    drawn = pool.draw(np.random.default_rng(0), 64)
+    drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10  # whole columns
+    scaled, _ = pool.augmented(tf.constant(drawn), PLAIN, sound)
+    for (_, begin, first, end), window in zip(drawn, scaled.numpy()):
+        stream = Level(sound.level, sound.front_end).push(pool.frames.numpy()[first:end])
+        np.testing.assert_allclose(window.reshape(100, 96), stream[begin - first :][:100], atol=1e-6)
+
+
+def test_patches_are_those_of_the_device(front_end):
+    windows = np.random.default_rng(2).random((3, 100, 96), np.float32)
+    columns = windows.reshape(30, 10, 96)
+    found = {name: patches.numpy() for name, patches in joint.cut(windows.reshape(3, 10, 10, 96), front_end).items()}
+    assert np.array_equal(found["pat"].transpose(0, 2, 1, 3).reshape(30, 12, 80), cut_pat(columns))
+    assert np.array_equal(found["env"].reshape(30, 1, 960), cut_env(columns))
+    assert np.array_equal(found["fenv"][:, :, 0], cut_fenv(windows))
+    np.testing.assert_allclose(found["o"][:, 0], cut_o(windows), atol=1e-6)
+
+
+def test_counts_are_those_of_the_codebook():
+    rng = np.random.default_rng(3)
+    latents, centroids = rng.normal(size=(4, 12, 10, 5)), rng.normal(size=(12, 7, 5))
+    hard, _ = joint.count_nearest(tf.constant(latents, tf.float32), tf.constant(centroids, tf.float32))
+    codebook = Codebook(centroids.astype(np.float32))
+    codes = codebook.assign(latents.astype(np.float32).reshape(4, 120, 5))
+    assert np.array_equal(hard.numpy().reshape(4, -1), [np.bincount(window, minlength=84) for window in codes])
+
+
+def test_the_gradient_is_that_of_soft_codes():
+    rng = np.random.default_rng(4)
+    latents, centroids = (tf.constant(rng.normal(size=shape), tf.float32) for shape in ((2, 3, 4, 8), (3, 6, 8)))
+    weights = tf.constant(rng.normal(size=(2, 3, 6)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([latents, centroids])
+        hard, _ = joint.count_nearest(latents, centroids)
+        through = tf.reduce_sum(hard * weights)
+        distance = tf.reduce_sum(tf.square(latents[:, :, :, tf.newaxis] - centroids[:, tf.newaxis]), axis=-1)
+        soft = tf.reduce_sum(tf.reduce_sum(tf.nn.softmax(-0.5 * distance), axis=2) * weights)
+    for found, wanted in zip(tape.gradient(through, [latents, centroids]), tape.gradient(soft, [latents, centroids])):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_root_has_a_finite_gradient_at_nothing():
+    counts = tf.constant([0.0, 4.0])
+    with tf.GradientTape() as tape:
+        tape.watch(counts)
+        root = joint.square_root(counts)
+    assert root.numpy().tolist() == [0.0, 2.0]
+    assert np.isfinite(tape.gradient(root, counts)).all()
+
+
+def test_mixing_adds_powers_and_shares_targets():
+    tf.keras.utils.set_random_seed(5)
+    log_mel = tf.random.normal((6, 100, 96))
+    mixed, peaks, targets = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 1.0, -16.0)
+    np.testing.assert_allclose(targets.numpy().sum(axis=1), 1.0, atol=1e-6)
+    assert mixed.shape == log_mel.shape and peaks.shape == (6, 9)
+    unmixed, _, same = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 0.0, -16.0)
+    np.testing.assert_allclose(unmixed, log_mel, atol=1e-3)
+    assert np.array_equal(same, np.eye(6))
+
+
+def test_masks_cover_no_more_than_asked():
+    masked = augment.mask(tf.ones((50, 10, 10, 96)), 12, 8).numpy().reshape(50, 100, 96)
+    assert ((masked == 0).all(axis=2).sum(axis=1) <= 12).all()
+    assert ((masked == 0).all(axis=1).sum(axis=1) <= 8).all()
+    assert (masked == 0).any()
+
+
+def test_the_hardened_encoder_gives_the_normed_latents(pool, sound, front_end):
+    model = joint.Joint(TINY, 3, front_end)
+    scaled, _ = pool.augmented(tf.constant(pool.draw(np.random.default_rng(6), 32)), PLAIN, sound)
+    for _ in range(200):
+        model.latents(scaled, training=True)  # moves the norms
+    latents = model.latents(scaled, training=False)
+    for family, patches in joint.cut(scaled, front_end).items():
+        rows = tf.reshape(patches, (-1, input_sizes(front_end)[family]))
+        plain = learned.hardened(model, family)(rows).numpy()
+        # bfloat16 in training has 8 bits.
+        np.testing.assert_allclose(plain, latents[family].numpy().reshape(plain.shape), atol=0.15)
+
+
+def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
+    split = Split("fold 0", data.in_folds("1", "2", "3", "4"), data.in_folds("0"))
+    parts = learned.fit(tmp_path, sound, data, split, Config(), TINY, [])
+    assert len(set(parts.names())) == 5
+    coder = Coder(
+        {family: load_encoder(parts.networks[family], parts.codebooks[family]) for family in FAMILIES}, front_end, 10
+    )
+    from bowstream.tflite import Model
+
+    head = Model((parts.head / NETWORK).read_bytes())
+    assert head.n_inputs == coder.n_counts == 8 * (12 + 12 + 1 + 1)
+    for clip in split.held:
+        levelled = Level(sound.level, front_end).push(sound.of_clip(clip).reshape(-1, 96))
+        logits = head(np.sqrt(coder.counts(coder.push(levelled)).astype(np.float32))).mean(axis=0)
+        assert data.tags[int(logits.argmax())] == data.clips[clip].tags[0]
+        coder.reset()
+    before = sorted(tmp_path.rglob("*"))
+    assert learned.fit(tmp_path, sound, data, split, Config(), TINY, []) == parts
+    assert sorted(tmp_path.rglob("*")) == before
