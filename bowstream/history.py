@@ -12,6 +12,7 @@ from .events import Event
 from .frontend import Float32
 from .health import FLOOR_DBFS
 from .session import Gap, Record, Session, Sound
+from .sources import Notice
 from .tagger import Tags
 from .view import Happening, TagRow, View
 
@@ -57,12 +58,17 @@ class History:
         elif isinstance(record, Gap):
             start_s, length_s = record.start / self._rate, record.length / self._rate
             self.happenings.append(Happening("gap", "sound lost", self._clock(start_s), start_s, start_s + length_s))
+        elif isinstance(record, Notice):
+            self._add("notice", record.kind)
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
         self._marks += 1
+        self._add("mark", f"mark {self._marks}")
+
+    def _add(self, kind: str, name: str) -> None:
         here_s = self._position_s
-        self.happenings.append(Happening("mark", f"mark {self._marks}", self._clock(here_s), here_s, here_s))
+        self.happenings.append(Happening(kind, name, self._clock(here_s), here_s, here_s))
 
     def view(self, top: int) -> View:
         """Return the present view, with so many tags."""
@@ -93,13 +99,14 @@ class History:
 
     def _rows(self, scores: Float32, top: int) -> list[TagRow]:
         """Return the rows of the highest-ranking tags."""
-        onsets = {event.tag: event.onset for event in self.session.tracker.open_events}
+        tracker = self.session.tracker
+        lasted_s = {event.tag: self._position_s - event.onset / self._rate for event in tracker.open_events}
+        held = {name: (hops, tracker.confirm_hops) for name, hops in tracker.rising.items()}
         past = np.array(self._seconds, np.float32).reshape(-1, len(self.tags))
         rows = []
         for index in np.argsort(-self._ranks, kind="stable")[:top].tolist():
-            tag = self.tags[index]
-            raised_s = self._position_s - onsets[tag.name] / self._rate if tag.name in onsets else None
-            rows.append(TagRow(tag.name, tag.on, tag.off, float(scores[index]), past[:, index].tolist(), raised_s))
+            tag, score, history = self.tags[index], float(scores[index]), past[:, index].tolist()
+            rows.append(TagRow(tag.name, tag.on, tag.off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
         return rows
 
     def _see(self, sound: Sound) -> None:

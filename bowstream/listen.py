@@ -41,7 +41,7 @@ def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> Live | P
     if demo:
         from .demo import Scene
 
-        return Player(Scene(front_end.sample_rate), front_end)
+        return Player(Scene(), front_end)
     if settings.reconnect:
         return PatientMicrophone(settings.device, front_end, settings.sample_rate)
     return Microphone(settings.device, front_end, settings.sample_rate)

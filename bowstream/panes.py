@@ -60,21 +60,31 @@ def tags(view: View, width: int, height: int) -> list[Line]:
 
 
 def tag_row(tag: TagRow, name: int, past: int, now: int, note: int) -> Line:
-    """Return one tag: `● siren  ▁▂▅▇  ━━━┿━──  0.87 for 3 s`."""
-    near = tag.raised_s is None and tag.score >= NEAR * tag.on
-    style = GOOD if tag.raised_s is not None else WARN if near else PLAIN
-    if tag.raised_s is not None:
-        reason = ("for " if note > 7 else "") + length(tag.raised_s) if tag.score >= tag.off else "fading"
-    else:
-        reason = (f"of {tag.on:.2f} needed" if note > 7 else f"of {tag.on:.2f}") if near else ""
-    marker = "● " if tag.raised_s is not None else "○ " if near else "  "
+    """Return one tag: `● siren  ▁▂▅▇  ━━━┿━──  0.87 for 3.2 s`."""
+    is_raised = tag.raised_s is not None
+    is_near = not is_raised and tag.score >= NEAR * tag.on
+    style = GOOD if is_raised else WARN if is_near else PLAIN
+    marker = "● " if is_raised else "○ " if is_near else "  "
     return [
         Segment(marker + fit(tag.name, name) + " ", style),
         *sparkline(tag.history, past, tag.on, GOOD),
         Segment(" "),
         *bar(tag.score, now, style, tag.on),
-        Segment(f" {tag.score:.2f} {fit(reason, note)}", style),
+        Segment(f" {tag.score:.2f} {fit(reason(tag, note), note)}", style),
     ]
+
+
+def reason(tag: TagRow, width: int) -> str:
+    """Return why a tag is raised, or nearly is and yet is not; empty for the others."""
+    is_roomy = width >= 14
+    if tag.raised_s is not None:
+        lasted = ("for " if is_roomy else "") + length(tag.raised_s)
+        return lasted if tag.score >= tag.off else "fading"
+    if tag.held:
+        return ("held: " if is_roomy else "") + "{} of {}".format(*tag.held)
+    if tag.score >= NEAR * tag.on:
+        return f"of {tag.on:.2f}" + (" needed" if is_roomy else "")
+    return ""
 
 
 def families(view: View, width: int, height: int) -> list[Line]:
@@ -129,9 +139,9 @@ def happening_row(row: Happening, now_s: float, name: int, room: int) -> Line:
     """Return one happening: `12:41:07 ● siren   3.2 s  0.87 ───━━━`."""
     is_open = row.kind == "event" and row.end_s is None
     end_s = now_s if is_open else row.start_s if row.end_s is None else row.end_s
-    style = {"mark": BOLD, "gap": BAD}.get(row.kind, GOOD if is_open else PLAIN)
-    marker = {"mark": "◆", "gap": "!"}.get(row.kind, "●" if is_open else " ")
-    lasted = "" if row.kind == "mark" else length(end_s - row.start_s)
+    style = {"mark": BOLD, "gap": BAD, "notice": WARN}.get(row.kind, GOOD if is_open else PLAIN)
+    marker = {"mark": "◆", "gap": "!", "notice": "!"}.get(row.kind, "●" if is_open else " ")
+    lasted = "" if row.kind in ("mark", "notice") else length(end_s - row.start_s)
     peak = f"{row.peak:.2f}" if row.kind == "event" else ""
     glyph = "◆" if row.kind == "mark" else "━"
     return [
@@ -165,6 +175,10 @@ def health(view: View, width: int) -> Line:
     ]
     if report.undelivered:
         items.append((f"undelivered {report.undelivered}", True))
+    if report.reconnects:
+        items.append((f"reconnects {report.reconnects}", True))
+    if report.temperature_c is not None:
+        items.append((f"{report.temperature_c:.0f} °C", bool(report.throttled)))
     while len(items) > 1 and sum(len(text) + 3 for text, _ in items) - 3 > width:
         items.remove(next((item for item in reversed(items) if not item[1]), items[-1]))
     line: Line = []

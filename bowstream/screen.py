@@ -20,6 +20,7 @@ from .history import History
 from .keys import Keys
 from .output import Output, PlainLines
 from .session import Record, Session
+from .sources import Notice
 from .terminal import Strays, Terminal
 from .view import View
 
@@ -104,6 +105,8 @@ class Screen:
     def write(self, record: Record) -> None:
         """Take one record; obey the keys; redraw if it is time."""
         self.history.write(record)
+        if isinstance(record, Notice):
+            self._notice, self._noticed_s = record.text, time.monotonic()
         if self._suspending:
             self._suspend()
         for key in self._keys.pressed():

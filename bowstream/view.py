@@ -14,6 +14,7 @@ class TagRow:
     """A tag: its thresholds, its present score, and a score a second, oldest first.
 
     raised_s : how long its event has lasted; None while there is none
+    held : hops in a row that have reached `on`, and how many it takes; None unless it is held back
     """
 
     name: str
@@ -22,13 +23,14 @@ class TagRow:
     score: float
     history: Sequence[float]
     raised_s: float | None = None
+    held: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Happening:
-    """An event, a mark or a gap on the timeline.
+    """An event, a mark, a gap or a warning on the timeline.
 
-    kind : "event", "mark" or "gap"
+    kind : "event", "mark", "gap" or "notice"
     clock : wall-clock time at which it began, as it is to be shown
     end_s : None while an event is open
     """

@@ -49,6 +49,7 @@ def view():
             Happening("event", "siren", "12:41:06", 84.8, None, 0.87),
             Happening("mark", "mark 1", "12:41:02", 80.0, 80.0),
             Happening("gap", "sound lost", "12:40:55", 73.0, 73.5),
+            Happening("notice", "silent", "12:40:50", 68.0, 68.0),
             Happening("event", "dog", "12:40:42", 60.0, 63.0, 0.71),
         ),
         health=replace(Health(16_000).report(), latency_p50_ms=3.1, latency_p95_ms=4.2, real_time_factor=0.031),
@@ -97,6 +98,9 @@ def test_near_misses_say_what_they_lack(view):
     found = lines(view, 80, 24)
     assert line_with("church bells", found).rstrip().endswith("0.42 of 0.60 needed")
     assert line_with("crickets", found).rstrip().endswith(" 0.20")  # too far off to be called near
+    held = replace(view, tags=(view.tags[0], replace(view.tags[1], score=0.7, held=(1, 2)), *view.tags[2:]))
+    assert line_with("○ church bells", lines(held, 80, 24)).rstrip().endswith("0.70 held: 1 of 2")
+    assert line_with("○ church bells", lines(held, 60, 16)).rstrip().endswith("0.70 1 of 2")
     fading = line_with("0.35", found)
     assert fading.startswith("● dog") and fading.rstrip().endswith("fading")
 
@@ -115,7 +119,8 @@ def test_wide_terminals_have_two_columns_and_explain_the_families(view):
     found = lines(view, 120, 40)
     assert "sound, last" in line_with("now, ┼ needed", found)
     assert "+0.15" in line_with("a band through the second", found)
-    assert re.search(r"sound lost +0\.5 s", "\n".join(found))
+    text = "\n".join(found)
+    assert re.search(r"! sound lost +0\.5 s", text) and re.search(r"12:40:50 ! silent ", text)
 
 
 @pytest.mark.parametrize("width", (1, 2, 7, 20, 33, 40, 59))
@@ -148,6 +153,29 @@ def test_colours_and_their_absence(view):
         assert "█" * 20 in plain and "8;5;" not in plain
 
 
+def test_what_matters_stands_out_in_colour(view):
+    good, warn, bad = "\x1b[1;32m", "\x1b[33m", "\x1b[1;31m"
+    view = replace(view, tags=view.tags[:5])
+    text = printed(render(view), 80, 24, color_system="256")
+    assert f"{good}● siren" in text and f"{good}▇" in text and f"{warn}○ church bells" in text
+    assert (
+        f"{good}+0.31" in text
+        and f"{warn}−0.02" in text
+        and f"{bad}! sound lost" in printed(render_timeline(view, 9), 80, 24, color_system="256")
+    )
+    assert f"{bad}━━" not in text and f"{warn}lost" not in text
+    troubled = replace(view, clipping=True, health=replace(view.health, lost_s=2.0))
+    text = printed(render(troubled), 80, 24, color_system="256")
+    assert f"{bad}━━" in text and f"{warn}lost 2.0 s" in text
+
+
+def test_the_meter_marks_the_peak(view):
+    line = lines(view, 80, 24)[1]
+    rail = line[6 : line.rindex("─") + 1]
+    assert abs(rail.index("┼") / len(rail) - (1 - 12.1 / 72)) < 0.03
+    assert abs(rail.count("━") / len(rail) - (1 - 23.4 / 72)) < 0.03
+
+
 def test_a_terminal_without_unicode_gets_ascii(view):
     found = printed(render(replace(view, frozen=True)), 80, 24, encoding="ascii")
     assert "?" not in found.replace("? keys", "") and re.search(r"\* siren +\S+ =+\+=+", found)
@@ -171,20 +199,30 @@ def test_the_picture_shows_low_sounds_low_and_new_ones_right(colours):
     assert [len(row) for row in cells] == [12] * 4
     assert [row[0] for row in cells] == [(" ", None)] * 4  # two columns have not been heard yet
     assert cells[3][11] != cells[3][10] == cells[0][11]
+    assert heat_map(picture, 1, 4, colours) == [[row[0], row[-1]] for row in heat_map(picture[-1:], 1, 4, colours)]
 
 
 def test_troubles_are_said_and_stay_when_width_is_short(view):
     troubled = replace(
         view,
         clipping=True,
-        health=replace(view.health, lost_s=1.25, overflows=3, clipped=17, silent_s=40.0, undelivered=2),
+        health=replace(
+            view.health,
+            lost_s=1.25,
+            overflows=3,
+            clipped=17,
+            silent_s=40.0,
+            undelivered=2,
+            reconnects=4,
+            temperature_c=81.4,
+        ),
     )
     for width in (60, 120):
         text = "\n".join(lines(troubled, width, 24))
         assert "CLIPPING" in text
         for trouble in ("lost 1.2 s", "overflows 3", "clipped 17", "silent 40 s"):
             assert trouble in text
-    assert "undelivered 2" in lines(troubled, 120, 24)[-2]
+    assert "undelivered 2 · reconnects 4 · 81 °C" in lines(troubled, 140, 24)[-2]
     assert "undelivered" not in "\n".join(lines(view, 200, 60))
 
 
@@ -193,6 +231,7 @@ def test_states_are_said(view):
     assert "FROZEN" not in lines(view, 80, 24)[0]
     assert "3 of 48 s" in lines(replace(view, position_s=3.0, duration_s=48.0), 80, 24)[0]
     assert lines(replace(view, notice="ALSA underrun"), 80, 24)[-1].rstrip() == "ALSA underrun"
+    assert lines(replace(view, notice="ALSA underrun", keys=False), 80, 24)[-1].rstrip() == "ALSA underrun"
     assert "q quit" not in "\n".join(lines(replace(view, keys=False), 80, 24))
     assert "none yet" in "\n".join(lines(replace(view, happenings=()), 80, 24))
 

@@ -20,6 +20,7 @@ from bowstream.events import Event
 from bowstream.history import HAPPENINGS, SECONDS, History
 from bowstream.level import LevelSettings
 from bowstream.session import Gap, Session, Sound
+from bowstream.sources import Notice
 from bowstream.tagger import Tagger, Tags
 from bowstream.terminal import Terminal
 
@@ -228,6 +229,22 @@ def test_events_open_and_close_on_the_timeline(small):
     assert re.fullmatch(r"\d\d:\d\d:\d\d", oldest.clock)
     history.write(Event("low", 16_000, 48_000, 0.9, 0.8))
     assert [(row.end_s, row.peak) for row in history.view(1).happenings if row.kind == "event"] == [(3.0, 0.9)]
+
+
+def test_a_tag_that_is_held_back_says_for_how_long(small):
+    session = Session(Nothing(), small, 10, confirm_hops=3)
+    history = History(session)
+    for second in (1, 2):
+        history.write(scored(second, 0.9, 0, 0))
+        session.tracker.push(scored(second, 0.9, 0, 0))
+    assert history.view(1).tags[0].held == (2, 3) and history.view(1).tags[0].raised_s is None
+    session.tracker.push(scored(3, 0.9, 0, 0))
+    assert history.view(1).tags[0].held is None and history.view(1).tags[0].raised_s is not None
+
+
+def test_notices_are_on_the_timeline(small):
+    (notice,) = history_of(small, 10, [Notice("away", "gone; waiting for it")]).view(1).happenings
+    assert (notice.kind, notice.name) == ("notice", "away")
 
 
 def test_meter_holds_peaks_and_says_when_there_was_clipping(small):
