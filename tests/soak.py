@@ -45,14 +45,10 @@ on = 0.2
 [sinks.jsonl]
 path = "{folder}/events.jsonl"
 rotate_mb = 1.0
-keep = 3
 
 [sinks.clips]
 folder = "{folder}/clips"
-before_s = 1.0
-after_s = 1.0
 longest_s = 5.0
-cap_mb = 500.0
 
 [sinks.mqtt]
 host = "127.0.0.1"
@@ -195,7 +191,7 @@ def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, c
         ]
         yield "steps in the stream's time", ", ".join(steps) or "none", None
         yield "sound lost, uncounted", f"{uncounted * 1000:.1f} ms at most", uncounted <= TIME_ERROR_S
-    times, memory = np.array(listener.memory_mb).T
+    times, memory = np.array(listener.memory_mb).T  # judged once everything has been used
     settled = times >= times[0] + min(120.0, 0.3 * (times[-1] - times[0]))
     growth = np.polyfit(times[settled], memory[settled], 1)[0] * 3600.0
     grown = memory[settled].max() - memory[settled][: max(1, settled.sum() // 10)].max()
