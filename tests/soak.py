@@ -33,8 +33,7 @@ from rich.console import Console
 from rich.table import Table
 from room import CHIRP_EVERY_S, RATE, Room, chirp
 
-SAMPLE_EVERY_S = 5.0
-TIME_ERROR_S, MEMORY_MB_AN_HOUR = 0.020, 2.0
+SAMPLE_EVERY_S, TIME_ERROR_S, GROWTH_MB = 5.0, 0.020, 2.0
 
 CONFIG = """\
 device = "mic"
@@ -195,7 +194,7 @@ def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, c
     settled = times >= times[0] + min(120.0, 0.3 * (times[-1] - times[0]))
     growth = np.polyfit(times[settled], memory[settled], 1)[0] * 3600.0
     grown = memory[settled].max() - memory[settled][: max(1, settled.sum() // 10)].max()
-    yield "memory", f"{memory[settled][0]:.1f} … {memory.max():.1f} MB, {growth:+.2f} MB/h", grown < MEMORY_MB_AN_HOUR
+    yield "memory", f"{memory[settled][0]:.1f} … {memory.max():.1f} MB, {growth:+.2f} MB/h", grown < GROWTH_MB
     yield "open files", f"{listener.files[0]} … {max(listener.files)}, {listener.files[-1]} at the end", None
     on = sum(event["state"] == "on" for event in listener.events)
     yield "events that arrived by MQTT", f"{len(mail.events)} of {on}", len(mail.events) == on
