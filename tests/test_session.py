@@ -84,6 +84,16 @@ def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
     assert session.events == 4
 
 
+def test_no_window_reaches_over_a_gap(bundle):
+    """Half a second before it is given up; the scores after it are those of a stream that begins there."""
+    sound = scene(1.5)
+    session = Session(Script(Heard(sound[:8000]), Heard(np.empty(0, np.float32), 4000), Heard(sound[8000:])), bundle)
+    (after,) = (record for record in session if isinstance(record, Tags))
+    assert after.end == 8000 + 4000 + 16_000
+    (fresh,) = (record for record in Session(Script(Heard(sound[8000:])), bundle) if isinstance(record, Tags))
+    assert np.array_equal(after.scores, fresh.scores)
+
+
 def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
     two_tags(eager, monkeypatch)
     session = Session(Script(*map(Heard, blocks(scene(5.0), 1600))), eager)
