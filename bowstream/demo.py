@@ -165,7 +165,7 @@ SCENE: tuple[tuple[float, float, float, Recipe], ...] = (
     (1.5, 2.6, -8.0, knocks),
     (5.0, 4.0, -14.0, clock_tick),
     (9.5, 4.0, -10.0, crickets),
-    (14.0, 4.5, -6.0, siren),
+    (14.0, 4.5, -9.0, siren),
     (19.0, 5.5, -8.0, church_bells),
     (25.0, 3.0, -6.0, dog),
     (28.5, 4.0, -9.0, clock_alarm),

@@ -23,8 +23,8 @@ BAD = Style(color="red", bold=True)
 
 STEPS = "▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"
-# Colours of the 256-colour cube along matplotlib's "inferno", each lighter than the one before (CIE L* 0 … 98).
-RAMP = (16, 233, 17, 53, 89, 125, 161, 167, 203, 208, 214, 220, 228)
+# Colours of the 256-colour cube after "inferno" of matplotlib, each lighter than the one before (CIE L* 0 … 98).
+RAMP = (16, 233, 17, 53, 89, 125, 161, 197, 202, 208, 214, 220, 228)
 HALF_BLOCKS = [[Style(color=f"color({top})", bgcolor=f"color({low})") for low in RAMP] for top in RAMP]
 # What a terminal without Unicode shows instead.
 ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╸┿┼●○◆·…–−×", "_.-:=+*#.:%=--++*o+..--x")

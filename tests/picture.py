@@ -15,8 +15,8 @@ from bowstream.history import History
 from bowstream.live import Player
 from bowstream.session import Session
 
-COLUMNS, LINES = 120, 32
-SECONDS = 46.0
+COLUMNS, LINES = 120, 28
+SECONDS = 17.0
 
 
 def view_of_demo(seconds):
