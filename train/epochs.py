@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .progress import say, track
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def train_epochs(
     steps = int(data_of_epoch(0).cardinality())
     done = int(model.optimizer.iterations) // steps
     for epoch in track(range(done, epochs), epochs, title, done):
+        reseed(model, np.random.default_rng([seed, epoch]))
         loss = model.fit(data_of_epoch(epoch), verbose=0).history["loss"][0]
         say(f"{title}  epoch {epoch + 1}/{epochs}  {model.loss} {loss:.5f}")
         # Written beside and renamed, so that an interruption never leaves half of one.
@@ -47,6 +50,15 @@ def train_epochs(
         partial.replace(checkpoint)
     checkpoint.unlink()
     return model
+
+
+def reseed(model: keras.Model, rng: np.random.Generator) -> None:
+    """Set the state of each dropout, which no checkpoint holds, so that an epoch depends on its number alone."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            reseed(layer, rng)
+        elif hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign(rng.integers(1 << 31, size=2))
 
 
 def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Fewer are done before processes have started.
+FEW = 32
 # One BLAS thread a process: they would only wait for each other.
 THREADS = "OPENBLAS_NUM_THREADS"
 
 
-def parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Yield `work(item)` for each item in order. Processes are spawned: TensorFlow does not survive a fork."""
+    if len(items) < FEW:
+        yield from map(work, items)
+        return
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     try:

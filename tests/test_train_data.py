@@ -1,0 +1,234 @@
+"""Data sets: the official layouts, made up small, and what is wrong with broken ones."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from train.cli import main
+from train.data import DataError
+from train.layouts import esc50, folder, fsd50k, table, urbansound8k
+from train.problems import check
+
+
+def write_sound(path, seed, seconds=0.3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(seed).uniform(-0.3, 0.3, int(16_000 * seconds))
+    soundfile.write(path, samples, 16_000)
+
+
+def write_rows(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows] if header else rows)
+
+
+@pytest.fixture
+def esc50_root(tmp_path):
+    rows = []
+    for fold in range(1, 6):
+        for target, category in enumerate(("dog", "crying_baby")):
+            name = f"{fold}-{100 + fold}-A-{target}.wav"
+            write_sound(tmp_path / "audio" / name, len(rows))
+            rows.append((name, fold, target, category, "False", 100 + fold, "A"))
+    write_rows(
+        tmp_path / "meta" / "esc50.csv", ("filename", "fold", "target", "category", "esc10", "src_file", "take"), rows
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def fsd50k_root(tmp_path):
+    truth = tmp_path / "FSD50K.ground_truth"
+    write_rows(truth / "vocabulary.csv", None, [(0, "Bark", "/m/05tny_"), (1, "Acoustic_guitar", "/m/042v_gx")])
+    dev = [(1, "Bark", "/m/05tny_", "train"), (2, "Acoustic_guitar", "/m/042v_gx", "train"), (3, "Bark", "x", "val")]
+    write_rows(truth / "dev.csv", ("fname", "labels", "mids", "split"), dev)
+    write_rows(truth / "eval.csv", ("fname", "labels", "mids"), [(9, "Bark,Acoustic_guitar", "/m/05tny_,/m/042v_gx")])
+    for part, name in (("dev", 1), ("dev", 2), ("dev", 3), ("eval", 9)):
+        write_sound(tmp_path / f"FSD50K.{part}_audio" / f"{name}.wav", name)
+    return tmp_path
+
+
+@pytest.fixture
+def urbansound8k_root(tmp_path):
+    rows = []
+    for fold in range(1, 11):
+        for class_id, name in enumerate(("air_conditioner", "car_horn")):
+            file = f"{1000 + 10 * fold + class_id}-{class_id}-0-0.wav"
+            write_sound(tmp_path / "audio" / f"fold{fold}" / file, len(rows))
+            rows.append((file, 1000 + 10 * fold + class_id, 0.0, 0.3, 1, fold, class_id, name))
+    header = ("slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class")
+    write_rows(tmp_path / "metadata" / "UrbanSound8K.csv", header, rows)
+    return tmp_path
+
+
+@pytest.fixture
+def folder_root(tmp_path):
+    root = tmp_path / "mine"
+    for kind, tag in enumerate(("door_bell", "kettle")):
+        for number in range(5):
+            write_sound(root / tag / f"{number}.wav", 10 * kind + number)
+    return root
+
+
+def test_esc50_folds(esc50_root):
+    data = esc50(esc50_root)
+    check(data)
+    assert data.tags == ("crying baby", "dog") and data.single_label
+    assert [split.name for split in data.splits()] == [f"fold {fold}" for fold in range(1, 6)]
+    for split in data.splits():
+        assert len(split.fit) == 8 and len(split.held) == 2
+        assert not {data.clips[clip].fold for clip in split.fit} & {data.clips[clip].fold for clip in split.held}
+    assert len(data.final().fit) == 10
+
+
+def test_esc50_may_have_its_table_beside_the_audio(esc50_root):
+    (esc50_root / "meta" / "esc50.csv").rename(esc50_root / "esc50.csv")
+    assert len(esc50(esc50_root).clips) == 10
+
+
+def test_fsd50k_keeps_its_own_split_and_several_labels(fsd50k_root):
+    data = fsd50k(fsd50k_root)
+    check(data)
+    assert data.tags == ("Acoustic guitar", "Bark") and not data.single_label
+    (split,) = data.splits()
+    assert [data.clips[clip].name for clip in split.fit] == ["dev/1", "dev/2"]
+    assert [data.clips[clip].name for clip in split.held] == ["eval/9"]
+    (calibration,) = data.calibration_splits()
+    assert [data.clips[clip].name for clip in calibration.held] == ["dev/3"]
+    assert data.final().fit.tolist() == split.fit.tolist()
+    assert data.targets()[split.held].tolist() == [[1.0, 1.0]]
+
+
+def test_urbansound8k_has_ten_folds_in_order(urbansound8k_root):
+    data = urbansound8k(urbansound8k_root)
+    check(data)
+    assert data.tags == ("air conditioner", "car horn")
+    assert [split.name for split in data.splits()] == [f"fold {fold:02}" for fold in range(1, 11)]
+
+
+def test_folder_deals_each_tag_evenly_whatever_else_is_there(folder_root):
+    data = folder(folder_root)
+    check(data)
+    assert data.tags == ("door bell", "kettle")
+    for split in data.splits():
+        assert sorted(data.clips[clip].tags for clip in split.held) == [("door bell",), ("kettle",)]
+    folds = {clip.name: clip.fold for clip in data.clips}
+    for number in range(5):
+        write_sound(folder_root / "rain" / f"{number}.wav", 50 + number)
+    assert folds.items() <= {clip.name: clip.fold for clip in folder(folder_root).clips}.items()
+
+
+def test_csv_keeps_groups_together_and_takes_several_tags(tmp_path):
+    rows = []
+    for number in range(20):
+        write_sound(tmp_path / f"{number}.wav", number)
+        rows.append((f"{number}.wav", "rain;wind" if number % 2 else "rain", f"tape {number // 4}"))
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "group"), rows)
+    data = table(tmp_path / "labels.csv")
+    check(data)
+    assert data.tags == ("rain", "wind") and not data.single_label
+    folds = {clip.name: clip.fold for clip in data.clips}
+    for number in range(20):
+        assert folds[f"{number}.wav"] == folds[f"{number // 4 * 4}.wav"]
+
+
+def test_csv_may_bring_its_own_split(tmp_path):
+    rows = [(f"{fold}{tag}.wav", tag, fold) for fold in ("train", "val", "eval") for tag in ("a", "b")]
+    for number, (name, _, _) in enumerate(rows):
+        write_sound(tmp_path / name, number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    data = table(tmp_path / "labels.csv")
+    check(data)
+    assert data.own_split and len(data.final().fit) == 2
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+ESC50_DAMAGE = {
+    "no table": (lambda root: (root / "meta" / "esc50.csv").unlink(), "no meta/esc50.csv"),
+    "column gone": (lambda root: edit(root / "meta" / "esc50.csv", "category", "kind"), "category not found"),
+    "rows gone": (lambda root: (root / "meta" / "esc50.csv").write_text("filename,fold,target,category\n"), "no rows"),
+    "fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,7"), "fold '7'"),
+    "label": (lambda root: edit(root / "meta" / "esc50.csv", "wav,2,0,dog", "wav,2,0,crying_baby"), "target"),
+    "file gone": (lambda root: (root / "audio" / "1-101-A-0.wav").unlink(), "no such file"),
+    "file empty": (lambda root: (root / "audio" / "1-101-A-0.wav").write_bytes(b""), "empty"),
+    "no sound": (lambda root: (root / "audio" / "1-101-A-0.wav").write_text("hello, this is text"), "found none"),
+    "no samples": (lambda root: write_sound(root / "audio" / "1-101-A-0.wav", 0, seconds=0), "0 samples"),
+    "truncated": (
+        lambda root: (root / "audio" / "1-101-A-0.wav").write_bytes(
+            (root / "audio" / "1-101-A-0.wav").read_bytes()[:2000]
+        ),
+        "truncated",
+    ),
+    "listed twice": (
+        lambda root: edit(root / "meta" / "esc50.csv", "5-105-A-0.wav,5", "1-101-A-0.wav,5"),
+        "listed 2 times",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", ESC50_DAMAGE)
+def test_what_is_wrong_with_esc50_is_said_before_training(esc50_root, damage, capsys):
+    break_it, said = ESC50_DAMAGE[damage]
+    break_it(esc50_root)
+    assert main(["data", "--data", "esc50", "--root", str(esc50_root)]) == 1
+    printed = capsys.readouterr()
+    assert said in printed.err and "Traceback" not in printed.err and not printed.out
+
+
+def test_all_problems_are_listed_together(esc50_root, capsys):
+    for name in ("1-101-A-0.wav", "2-102-A-1.wav"):
+        (esc50_root / "audio" / name).unlink()
+    assert main(["data", "--data", "esc50", "--root", str(esc50_root)]) == 1
+    said = capsys.readouterr().err
+    assert "2 problems" in said and "1-101-A-0.wav" in said and "2-102-A-1.wav" in said
+
+
+def test_a_label_outside_the_vocabulary(fsd50k_root):
+    edit(fsd50k_root / "FSD50K.ground_truth" / "dev.csv", "Bark", "Meow")
+    with pytest.raises(DataError, match="'Meow', not in vocabulary"):
+        fsd50k(fsd50k_root)
+
+
+def test_a_recording_cut_across_folds(urbansound8k_root):
+    edit(urbansound8k_root / "metadata" / "UrbanSound8K.csv", ",1020,", ",1010,")
+    with pytest.raises(DataError, match="1010 has slices in folds"):
+        urbansound8k(urbansound8k_root)
+
+
+def test_the_same_recording_under_two_tags(folder_root):
+    (folder_root / "kettle" / "copy.wav").write_bytes((folder_root / "door_bell" / "0.wav").read_bytes())
+    with pytest.raises(DataError, match="same recording with different tags"):
+        check(folder(folder_root))
+
+
+def test_a_tag_with_one_recording(folder_root):
+    write_sound(folder_root / "rain" / "only.wav", 99)
+    with pytest.raises(DataError, match="'rain' has clips in fewer than two folds"):
+        check(folder(folder_root))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "loose", "hollow"])
+def test_a_folder_that_is_no_data_set(tmp_path, name):
+    if name != "nowhere":
+        (tmp_path / name).mkdir()
+    if name == "loose":
+        write_sound(tmp_path / name / "a.wav", 1)
+    if name == "hollow":
+        (tmp_path / name / "rain").mkdir()
+    with pytest.raises(DataError):
+        folder(tmp_path / name)
+
+
+def test_settings_out_of_range_are_said_in_one_line(folder_root, tmp_path, capsys):
+    out = ["--root", str(folder_root), "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    assert main(["run", "--data", "folder", *out, "--mask", "1.5"]) == 2
+    assert "--mask must be 0.0 … 0.95, got 1.5" in capsys.readouterr().err
+    assert main(["sweep", "--data", "folder", *out, "--axis", "codez=3"]) == 2
+    assert "the knobs are" in capsys.readouterr().err
