@@ -39,11 +39,12 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
     def make(path: Path) -> None:
         encoders = {family: load_encoder(networks[family], codebooks[family]) for family in networks}
         coder = Coder(encoders, features.front_end, features.front_end.columns_per_window)
-        counts = np.zeros((len(features.log_mel), coder.n_counts), np.int16)
+        shape = (len(features.log_mel), coder.n_counts)
+        counts = np.lib.format.open_memmap(path / COUNTS, "w+", np.int16, shape)
         # A window a hop: no code looks further back, so one stream over all clips counts as one a clip does.
         for row, window in zip(counts, track(features.log_mel, len(counts), "counts")):
             row[:] = coder.counts(coder.push(window))[0]
-        np.save(path / COUNTS, counts)
+        counts.flush()
 
     return artefact(root, "counts", inputs, make)
 
@@ -78,7 +79,7 @@ def train_head(
     }
 
     def make(path: Path) -> None:
-        rows = transformed(np.load(counts / COUNTS)[windows], settings.count_transform)
+        rows = transformed(np.load(counts / COUNTS, mmap_mode="r")[windows], settings.count_transform)
         of_windows = targets[features.clip_of_window()[windows]]
         head = fit_head(path, rows, of_windows, settings, seed)
         head.save(path / HEAD)

@@ -1,8 +1,9 @@
 """Artefacts: each stage's output in a folder named after all that went into it.
 
-A folder is made once. It is called `….partial` until the stage has ended, so an interrupted stage
-finds what it had finished, and a finished one is never run again. Settings that two runs share
-give the same name, so a sweep or the five folds share whatever they have in common.
+A folder is called `….partial` until its stage has ended, so an interrupted stage finds what it had
+finished, and a finished one is not run again. Settings that two runs share give the same name, so a
+sweep or the five folds share whatever they have in common. To run a stage again, delete its folder:
+whatever was made from it before is made anew too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import re
 import resource
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -45,7 +47,9 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     inputs = {"bowstream": bowstream.__version__, **inputs}
     path = root / stage / digest(inputs)[:16]
     if path.is_dir():
-        return path
+        if not outdated(root, path):
+            return path
+        shutil.rmtree(path)
     partial = path.with_suffix(".partial")
     partial.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -69,24 +73,28 @@ def record(path: Path) -> dict[str, Any]:
     return content
 
 
+def parents(root: Path, path: Path) -> list[Path]:
+    """Return the artefacts that an artefact was made from."""
+    names = re.findall(r'"([0-9a-f]{16})"', json.dumps(record(path)["inputs"]))
+    return [parent for name in names for parent in root.glob(f"*/{name}")]
+
+
+def outdated(root: Path, path: Path) -> bool:
+    """Whether something that an artefact was made from has been made anew since."""
+    return any(record(parent)["created"] > record(path)["created"] for parent in parents(root, path))
+
+
 def lineage(root: Path, path: Path) -> list[Path]:
     """Return all artefacts that went into one, in the order in which they were made, and itself."""
     found: list[Path] = []
-
-    def visit(path: Path) -> None:
-        for name in re.findall(r'"([0-9a-f]{16})"', json.dumps(record(path)["inputs"])):
-            for parent in root.glob(f"*/{name}"):
-                if parent not in found:
-                    visit(parent)
-        found.append(path)
-
-    visit(path)
-    return found
+    for parent in parents(root, path):
+        found += [older for older in lineage(root, parent) if older not in found]
+    return [*found, path]
 
 
 def now() -> str:
-    """Return the time, UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    """Return the time, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def git_revision() -> str:
