@@ -79,6 +79,7 @@ class Document:
             If a key is unknown or missing, or a value is of another type or out of range.
         """
         title = f"[{'.'.join(path)}] " if path else ""
+        what = f"{title}has no setting" if path else "there is no setting"
         if not isinstance(values, Mapping):
             self.refuse(path, f"{title}wants a table, found {found(values)}")
         known: dict[str, Field[Any]] = {field.name: field for field in fields(kind) if field.name not in skip}  # type: ignore[arg-type]
@@ -88,7 +89,10 @@ class Document:
             if key in skip:
                 continue
             if key not in known:
-                self.refuse((*path, key), f"{title}has no {key!r}{suggestion(key, known)}")
+                self.refuse(
+                    (*path, key),
+                    f"{title or 'there is '}{'has ' if title else ''}no setting {key!r}{suggestion(key, known)}",
+                )
             given[key] = self._value((*path, key), hints[key], value)
         for key, field in known.items():
             if key not in given and field.default is MISSING and field.default_factory is MISSING:
@@ -100,7 +104,8 @@ class Document:
         try:
             return build()
         except UsageError as error:
-            self.refuse((*path, str(error).split()[0]) if self._has(path, str(error).split()[0]) else path, str(error))
+            key = str(error).split()[0].rstrip(":")
+            self.refuse((*path, key) if self._has(path, key) else path, str(error))
 
     def _has(self, path: tuple[str, ...], key: str) -> bool:
         values: Any = self.values

@@ -60,8 +60,13 @@ class SoundCard:
         (self.folder / "asound.conf").write_text(ASOUND)
         script = self.folder / "test.pa"
         script.write_text(PULSE.format(folder=self.folder, sink=SINK, rate=RATE))
-        command = ["pulseaudio", "--daemonize=no", "-n", "-F", script, "--exit-idle-time=-1", "--use-pid-file=no"]
         self._log = (self.folder / "pulse.log").open("wb")
+        return self.plug()
+
+    def plug(self):
+        """Make the card be there, also after `unplug`."""
+        script = self.folder / "test.pa"
+        command = ["pulseaudio", "--daemonize=no", "-n", "-F", script, "--exit-idle-time=-1", "--use-pid-file=no"]
         self._server = self._start(*command, stdout=self._log, stderr=self._log)
         for _ in range(200):
             if self._start("pactl", "info", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait() == 0:

@@ -1,0 +1,350 @@
+"""The configuration file: errors that name the line, a printed form that reads back, and no knob without effect."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from signals import RATE, scene
+
+from bowstream.cli import build_parser, main
+from bowstream.config import Config, default_files, load, read
+from bowstream.configtext import as_toml
+from bowstream.errors import UsageError
+from bowstream.listen import open_source
+from bowstream.output import Objects
+from bowstream.settings import Settings, TagSettings
+from bowstream.sinks import SETTINGS
+from bowstream.sources import Heard
+from bowstream.tagger import Tagger
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a configuration and return its path."""
+
+    def write(text):
+        path = tmp_path / "bowstream.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def no_file_of_our_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("hop = 0.5", 1, "there is no setting 'hop'; did you mean 'hop_s'?"),
+        ("\n# words\nhop_s = 0.25", 3, "hop_s wants 0.1, 0.2, … 1.0, found 0.25"),
+        ("hop_s = '1'", 1, "hop_s wants a number, found '1'"),
+        ("hop_s = true", 1, "hop_s wants a number, found true"),
+        ("hold_s = 1e9", 1, "hold_s wants 0 … 3600, found 1000000000"),
+        ("hold_s = nan", 1, "hold_s wants a number, found nan"),
+        ("device = 3", 1, "device wants a string, found 3"),
+        ("confirm_hops = 1.5", 1, "confirm_hops wants a whole number, found 1.5"),
+        ("confirm_hops = 0", 1, "confirm_hops wants 1 … 100, found 0"),
+        ("reconnect = 1", 1, "reconnect wants true or false, found 1"),
+        ("on = 0.2\noff = 0.5", 2, "off wants at most on, which is 0.2, found 0.5"),
+        ("x = [1,\n2\n", 2, "this is no TOML: "),
+        ('device = "x\n', 1, "this is no TOML: "),
+        ("hop_s = 1.0\nhop_s = 0.5", 2, "this is no TOML: "),
+        ("tags = 3", 1, "tags wants tables [tags.NAME]"),
+        ("[tags]\ndog = 3", 2, "[tags.dog] wants a table, found 3"),
+        ("[[sinks.jsonl]]", 1, "[sinks.jsonl] wants a table, found a list"),
+        ("[tags.dog]\non = 0.2\noff = 0.5", 3, "off wants at most on, which is 0.2, found 0.5"),
+        ("[tags.dog]\nalias = ' '", 2, "alias wants a name, found none"),
+        ("[tags.dog]\n\nmute = true", 3, "[tags.dog] has no setting 'mute'; did you mean 'muted'?"),
+        ("[tags]\ndog.on = 2", 2, "on wants 0 … 1, found 2"),
+        ('[tags]\n\n"dog" = { alias = "Rex",  on = "x" }', 3, "on wants a number, found 'x'"),
+        ("[tags.'dog']\nalias = 'Rex'\non = [\n1,\n2,\n]", 3, "on wants a number, found a list"),
+        ('device = """\n[tags.dog]\non = 1\n"""\n[tags.dog]\non = "x"', 6, "on wants a number"),
+        ("[sinks.jsnl]", 1, "there is no sink 'jsnl'; did you mean 'jsonl'?"),
+        ("hop_s = 0.5\n[sinks.command]\nstates = ['on']", 2, "[sinks.command] wants argv: "),
+        ("[sinks.command]\nargv = 'ls'", 2, "argv wants a list of strings, found 'ls'"),
+        ("[sinks.jsonl]\npath = 'x'\nkeep = -1", 3, "keep wants 0 … 1000, found -1"),
+        ("[sinks.webhook]\ntimeout_s = 3\nurl = 'x'", 3, "url wants an address"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_line(text, line, message, written, capsys):
+    path = written(text)
+    assert main(["config", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (said,) = err.splitlines()
+    assert said.startswith(f"bowstream: {path}:{line}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("[tags.dgo]\nmuted = true", 1, "bundle 'default' has no tag 'dgo'; did you mean 'dog'?"),
+        ("[tags.cow]\non = 0.5\n\n[tags.dog]\nalias = 'cat'", 5, "alias 'cat' is the name of another tag, too"),
+        ("[tags.cow]\nalias = 'x'\n[tags.dog]\nalias = 'x'", 2, "alias 'x' is the name of another tag, too"),
+        ("[tags.dog]\nmuted = true\n[sinks.clips]\nnever = ['cat', 'dog']", 4, "never names 'dog', which is no tag"),
+        ("[tags.dog]\nalias = 'Rex'\n[sinks.jsonl]\n[sinks.mqtt]\nonly = ['dog']", 5, "only names 'dog'"),
+        ("on = 0.4\n[tags.dog]\noff = 0.5", 3, "off wants at most on, which is 0.4 for dog, found 0.5"),
+    ],
+)
+def test_tags_are_checked_against_the_bundle(text, line, message, written, bundle):
+    path = written(text)
+    with pytest.raises(UsageError) as error:
+        read(path).personalise(bundle)
+    assert str(error.value).startswith(f"{path}:{line}: {message}")
+
+
+def test_all_tags_muted_is_refused(bundle):
+    muted = {tag.name: TagSettings(muted=True) for tag in bundle.tags}
+    with pytest.raises(UsageError, match="nothing is left"):
+        Config(Settings(tags=muted)).personalise(bundle)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", "folder"], ids=["missing", "no UTF-8", "folder"])
+def test_a_file_that_cannot_be_read(content, tmp_path, capsys):
+    path = tmp_path / "x.toml"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    assert main(["replay", "--config", str(path), "x.wav"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"bowstream: {path}: the configuration cannot be read: ")
+
+
+FULL = """
+device = "usb-port:1-1.2"
+sample_rate = 48000
+reconnect = true
+bundle = "models"
+hop_s = 0.3
+hold_s = 2
+confirm_hops = 3
+on = 0.7
+off = 0.4
+silence_s = 30.5
+[tags."clock alarm"]
+alias = 'a "quoted" nöise \\n'
+[tags.dog]
+on = 0.9
+off = 0.1
+[tags.cat]
+muted = true
+[sinks.jsonl]
+path = "/tmp/x.jsonl"
+rotate_mb = 2
+[sinks.command]
+argv = ["true", "a b"]
+states = ["on", "off"]
+"""
+
+
+def test_what_is_printed_reads_back_the_same(written):
+    settings = read(written(FULL)).settings
+    assert settings.sample_rate == 48_000
+    assert settings.tags["cat"] == TagSettings(muted=True)
+    assert read(written(as_toml(settings))).settings == settings
+
+
+def test_the_sample_is_the_defaults_and_names_every_knob(written, capsys):
+    assert main(["config"]) == 0
+    sample = capsys.readouterr().out
+    assert read(written(sample)).settings == Settings()
+    for kind in (Settings, TagSettings, *SETTINGS.values()):
+        for field in fields(kind):
+            if knob := field.metadata.get("knob"):
+                assert f"{field.name} = " in sample
+                assert knob.help in sample
+
+
+def test_every_line_of_the_sample_can_be_switched_on(written, capsys):
+    """All but the explanations uncommented, it is still a configuration."""
+    main(["config"])
+    lines = [line.removeprefix("# ") for line in capsys.readouterr().out.splitlines()]
+    known = {field.name for kind in (Settings, TagSettings, *SETTINGS.values()) for field in fields(kind)}
+    switched_on = [line for line in lines if line.startswith("[") or line.split(" = ")[0] in known]
+    settings = read(written("\n".join(switched_on).replace("notify-send", "true"))).settings
+    assert set(settings.sinks) == set(SETTINGS)
+    assert settings.device is not None
+
+
+def test_paths_are_the_files_neighbours(written, tmp_path):
+    assert read(written("bundle = 'models/mine'")).settings.bundle == tmp_path / "models/mine"
+    assert read(written("bundle = '/else/where'")).settings.bundle == Path("/else/where")
+
+
+# Which file, and flags over it
+
+
+def arguments(*words):
+    return build_parser().parse_args(words)
+
+
+def test_flags_override_the_file(written, capsys):
+    path = str(written("hop_s = 0.5\nhold_s = 3\ndevice = 'x'\nsample_rate = 8000\nbundle = 'b'\n"))
+    flags = ["--hop", "0.2", "--hold", "0", "--device", "y", "--rate", "44100", "--bundle", "c", "--wait"]
+    settings = load(arguments("listen", "--config", path, *flags)).settings
+    overridden = Settings(hop_s=0.2, hold_s=0.0, device="y", sample_rate=44_100, bundle=Path("c"), reconnect=True)
+    assert settings == overridden
+    assert load(arguments("listen", "--config", path)).settings.hop_s == 0.5
+    assert capsys.readouterr().err == f"bowstream: configured by {path}\n" * 2
+
+
+def test_default_places(monkeypatch, tmp_path, capsys):
+    """The user's own before the system's; without either, nothing is said."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert list(default_files()) == [tmp_path / "bowstream/bowstream.toml", Path("/etc/bowstream/bowstream.toml")]
+    monkeypatch.setattr("bowstream.config.SYSTEM_FILE", tmp_path / "etc.toml")
+    assert load(arguments("listen")).settings == Settings()
+    assert capsys.readouterr().err == ""
+    (tmp_path / "etc.toml").write_text("hop_s = 0.2")
+    assert load(arguments("listen")).settings.hop_s == 0.2
+    (tmp_path / "bowstream").mkdir()
+    (tmp_path / "bowstream/bowstream.toml").write_text("hop_s = 0.4")
+    assert load(arguments("listen")).settings.hop_s == 0.4
+    assert "configured by" in capsys.readouterr().err
+
+
+# No knob without effect
+
+
+def with_scores(bundle, monkeypatch, *names):
+    """Let these tags rise, sink for a moment and fall; the others are silent."""
+    high = np.array([tag.name in names for tag in bundle.tags])
+    scores = iter([0.55, 0.65, 0.55, 0.45, 0.65, 0.1, 0.1, *[0.0] * 100])
+
+    def scripted(self, counts):
+        rows = np.array([high * next(scores) for _ in counts], np.float32).reshape(-1, len(high))
+        return rows if self.outputs is None else rows[:, self.outputs]
+
+    monkeypatch.setattr(type(bundle), "scores", scripted)
+    return replace(bundle, tags=tuple(replace(tag, on=0.6, off=0.5) for tag in bundle.tags))
+
+
+class Blocks:
+    """A source of columns: sound, then silence."""
+
+    name, duration_s, live, clipped, overflows = "blocks", None, True, 0, 0
+
+    def __init__(self, *samples):
+        self.samples = samples
+
+    def __iter__(self):
+        for samples in self.samples:
+            yield from (Heard(column) for column in samples.reshape(-1, 1600))
+
+
+def outcome(settings, bundle):
+    """Return all that a session says with these settings, as JSON would, but its health."""
+    config = Config(settings)
+    session = config.session(Blocks(scene(3.0)[:48_000], np.zeros(16_000 * 4, np.float32)), config.personalise(bundle))
+    objects = [Objects(session).of(record) for record in session]
+    for each in objects:
+        each.pop("health", None)
+    return [each for each in objects if each]
+
+
+CHANGES = {
+    "hop_s": 0.5,
+    "hold_s": 0.0,
+    "confirm_hops": 2,
+    "on": 0.55,
+    "off": 0.6,
+    "silence_s": 2.0,
+    "tags": {"dog": TagSettings(muted=True)},
+}
+# What these change is who is listened to, before there is a session.
+BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks"}
+
+
+def test_every_setting_has_a_witness():
+    assert {field.name for field in fields(Settings)} == set(CHANGES) | BEFORE
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_changes_what_is_said(name, bundle, monkeypatch):
+    bundle = with_scores(bundle, monkeypatch, "dog")
+    before = outcome(Settings(), bundle)
+    after = outcome(replace(Settings(), **{name: CHANGES[name]}), with_scores(bundle, monkeypatch, "dog"))
+    assert after != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"on": 0.7}, {"on": 0.65, "off": 0.6}, {"alias": "Rex"}, {"muted": True}],
+    ids=lambda c: next(reversed(c)),
+)
+def test_every_setting_of_a_tag_changes_what_is_said(change, bundle, monkeypatch):
+    bundle = with_scores(bundle, monkeypatch, "dog")
+    settings = Settings(hold_s=0.0)
+    before = outcome(settings, bundle)
+    after = outcome(replace(settings, tags={"dog": TagSettings(**change)}), with_scores(bundle, monkeypatch, "dog"))
+    assert after != before
+
+
+@pytest.mark.parametrize(("change", "gone"), [({"alias": "Rex"}, "dog"), ({"muted": True}, "dog")])
+def test_a_muted_or_renamed_tag_is_nowhere_in_the_output(change, gone, written, tmp_path, capsys):
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, scene(3.0), RATE, "PCM_16")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in change.items()]
+    config = str(written("\n".join(["on = 0.0", "off = 0.0", f"[tags.{gone}]", *lines])))
+    for form in ("--json", "--csv", None):
+        assert main(["replay", *([form] if form else []), "--config", config, str(path)]) == 0
+        out = capsys.readouterr().out
+        assert "cat" in out or form is None
+        assert gone not in out
+        assert ("Rex" in out) == ("alias" in change) or form is None
+
+
+def test_scores_of_the_others_stay_the_same(bundle):
+    quieter = Config(Settings(tags={bundle.tags[0].name: TagSettings(muted=True)})).personalise(bundle)
+    sound = scene(2.0)[:32_000]
+    for all_tags, fewer in zip(Tagger(bundle).push(sound), Tagger(quieter).push(sound)):
+        assert np.array_equal(all_tags.scores[1:], fewer.scores)
+
+
+def test_the_bundle_of_the_file_is_the_one_that_is_loaded(written, capsys):
+    assert main(["replay", "--config", str(written("bundle = 'elsewhere'")), "x.wav"]) == 1
+    assert "elsewhere is no bundle" in capsys.readouterr().err
+
+
+def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
+    asked = []
+
+    class Asked:
+        def __init__(self, *which):
+            asked.append((type(self).__name__, which[0], which[2]))
+
+    class AskedPatiently(Asked):
+        pass
+
+    monkeypatch.setattr("bowstream.listen.Microphone", Asked)
+    monkeypatch.setattr("bowstream.listen.PatientMicrophone", AskedPatiently)
+    for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
+        open_source(False, Settings(**change), bundle.front_end)
+    assert asked == [
+        ("Asked", None, None),
+        ("Asked", "card:x", None),
+        ("Asked", None, 8000),
+        ("AskedPatiently", None, None),
+    ]
+
+
+def test_a_sink_with_a_table_is_delivered_to(written, tmp_path):
+    file = tmp_path / "events.jsonl"
+    config = written(f"on = 0.0\noff = 0.0\n[sinks.jsonl]\npath = '{file}'")
+    command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--json", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
+        listening.stdout.readline()
+        listening.stdout.readline()
+        listening.terminate()
+        _, err = listening.communicate(timeout=30)
+    assert b"jsonl: " in err
+    assert json.loads(file.read_text().splitlines()[0])["type"] == "event"
