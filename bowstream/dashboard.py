@@ -42,12 +42,11 @@ class Dashboard:
         """Yield lines of the console's width, as many as it is high at the most."""
         width, height = options.max_width, options.height or options.max_height
         colours = console.color_system in ("256", "truecolor") and not console.no_color
-        for number, line in enumerate(self.lay_out(self.view, width, height, colours)):
-            if number:
-                yield Segment.line()
+        for line in self.lay_out(self.view, width, height, colours):
             if options.ascii_only:
                 line = [Segment(segment.text.translate(ASCII), segment.style) for segment in line]
             yield from Segment.adjust_line_length(line, width)
+            yield Segment.line()
 
 
 def usual_tags(width: int, height: int) -> int:

@@ -5,6 +5,7 @@ python tests/picture.py .github/dashboard.svg [SECONDS]
 
 import io
 import sys
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -15,7 +16,7 @@ from bowstream.history import History
 from bowstream.live import Player
 from bowstream.session import Session
 
-COLUMNS, LINES = 120, 28
+COLUMNS, LINES = 120, 32
 SECONDS = 17.0
 
 
@@ -29,7 +30,7 @@ def view_of_demo(seconds):
             history.write(record)
             if session.tagger.position >= seconds * bundle.front_end.sample_rate:
                 break
-        return history.view(usual_tags(COLUMNS, LINES))
+        return replace(history.view(usual_tags(COLUMNS, LINES)), keys=True)
 
 
 def main(path, seconds=SECONDS):

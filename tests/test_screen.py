@@ -55,7 +55,7 @@ def test_keys(listening):
     assert listening.end() == 0
     assert listening.is_as_before
     after = listening.raw[listening.raw.index(LEAVE) :]
-    assert SHOW_CURSOR in listening.raw and "◆ mark 1" in after and "s heard" in after
+    assert SHOW_CURSOR in listening.raw and "◆ mark 1" in after and "\nbowstream: " in after
 
 
 def test_plus_and_minus_change_the_number_of_tags(listening):
