@@ -89,10 +89,7 @@ class Document:
             if key in skip:
                 continue
             if key not in known:
-                self.refuse(
-                    (*path, key),
-                    f"{title or 'there is '}{'has ' if title else ''}no setting {key!r}{suggestion(key, known)}",
-                )
+                self.refuse((*path, key), f"{what} {key!r}{suggestion(key, known)}")
             given[key] = self._value((*path, key), hints[key], value)
         for key, field in known.items():
             if key not in given and field.default is MISSING and field.default_factory is MISSING:

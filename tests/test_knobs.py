@@ -1,0 +1,177 @@
+"""No knob without effect: each is turned, and something that comes out is different."""
+
+import inspect
+import json
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import soundfile
+from signals import RATE, scene
+
+from bowstream import sinks
+from bowstream.cli import main
+from bowstream.config import Config
+from bowstream.listen import open_source
+from bowstream.output import Objects
+from bowstream.settings import Settings, TagSettings
+from bowstream.sinks import SETTINGS
+from bowstream.sources import Heard
+from bowstream.tagger import Tagger
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a configuration and return its path."""
+
+    def write(text):
+        path = tmp_path / "bowstream.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def with_scores(bundle, monkeypatch, *names):
+    """Let these tags rise, sink for a moment and fall; the others are silent."""
+    high = np.array([tag.name in names for tag in bundle.tags])
+    scores = iter([0.55, 0.65, 0.55, 0.45, 0.65, 0.1, 0.1, *[0.0] * 100])
+
+    def scripted(self, counts):
+        rows = np.array([high * next(scores) for _ in counts], np.float32).reshape(-1, len(high))
+        return rows if self.outputs is None else rows[:, self.outputs]
+
+    monkeypatch.setattr(type(bundle), "scores", scripted)
+    return replace(bundle, tags=tuple(replace(tag, on=0.6, off=0.5) for tag in bundle.tags))
+
+
+class Blocks:
+    """A source of columns: sound, then silence."""
+
+    name, duration_s, live, clipped, overflows = "blocks", None, True, 0, 0
+
+    def __init__(self, *samples):
+        self.samples = samples
+
+    def __iter__(self):
+        for samples in self.samples:
+            yield from (Heard(column) for column in samples.reshape(-1, 1600))
+
+
+def outcome(settings, bundle):
+    """Return all that a session says with these settings, as JSON would, but its health."""
+    config = Config(settings)
+    session = config.session(Blocks(scene(3.0)[:48_000], np.zeros(16_000 * 4, np.float32)), config.personalise(bundle))
+    objects = [Objects(session).of(record) for record in session]
+    for each in objects:
+        each.pop("health", None)
+    return [each for each in objects if each]
+
+
+CHANGES = {
+    "hop_s": 0.5,
+    "hold_s": 0.0,
+    "confirm_hops": 2,
+    "on": 0.55,
+    "off": 0.6,
+    "silence_s": 2.0,
+    "tags": {"dog": TagSettings(muted=True)},
+}
+# What these change is who is listened to, before there is a session.
+BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks"}
+
+
+def test_every_setting_has_a_witness():
+    assert {field.name for field in fields(Settings)} == set(CHANGES) | BEFORE
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_setting_changes_what_is_said(name, bundle, monkeypatch):
+    bundle = with_scores(bundle, monkeypatch, "dog")
+    before = outcome(Settings(), bundle)
+    after = outcome(replace(Settings(), **{name: CHANGES[name]}), with_scores(bundle, monkeypatch, "dog"))
+    assert after != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"on": 0.7}, {"on": 0.65, "off": 0.6}, {"alias": "Rex"}, {"muted": True}],
+    ids=lambda c: next(reversed(c)),
+)
+def test_every_setting_of_a_tag_changes_what_is_said(change, bundle, monkeypatch):
+    bundle = with_scores(bundle, monkeypatch, "dog")
+    settings = Settings(hold_s=0.0)
+    before = outcome(settings, bundle)
+    after = outcome(replace(settings, tags={"dog": TagSettings(**change)}), with_scores(bundle, monkeypatch, "dog"))
+    assert after != before
+
+
+@pytest.mark.parametrize(("change", "gone"), [({"alias": "Rex"}, "dog"), ({"muted": True}, "dog")])
+def test_a_muted_or_renamed_tag_is_nowhere_in_the_output(change, gone, written, tmp_path, capsys):
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, scene(3.0), RATE, "PCM_16")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in change.items()]
+    config = str(written("\n".join(["on = 0.0", "off = 0.0", f"[tags.{gone}]", *lines])))
+    for form in ("--json", "--csv", None):
+        assert main(["replay", *([form] if form else []), "--config", config, str(path)]) == 0
+        out = capsys.readouterr().out
+        assert "cat" in out or form is None
+        assert gone not in out
+        assert ("Rex" in out) == ("alias" in change) or form is None
+
+
+def test_scores_of_the_others_stay_the_same(bundle):
+    quieter = Config(Settings(tags={bundle.tags[0].name: TagSettings(muted=True)})).personalise(bundle)
+    sound = scene(2.0)[:32_000]
+    for all_tags, fewer in zip(Tagger(bundle).push(sound), Tagger(quieter).push(sound)):
+        assert np.array_equal(all_tags.scores[1:], fewer.scores)
+
+
+def test_the_bundle_of_the_file_is_the_one_that_is_loaded(written, capsys):
+    assert main(["replay", "--config", str(written("bundle = 'elsewhere'")), "x.wav"]) == 1
+    assert "elsewhere is no bundle" in capsys.readouterr().err
+
+
+def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
+    asked = []
+
+    class Asked:
+        def __init__(self, *which):
+            asked.append((type(self).__name__, which[0], which[2]))
+
+    class AskedPatiently(Asked):
+        pass
+
+    monkeypatch.setattr("bowstream.listen.Microphone", Asked)
+    monkeypatch.setattr("bowstream.listen.PatientMicrophone", AskedPatiently)
+    for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
+        open_source(False, Settings(**change), bundle.front_end)
+    assert asked == [
+        ("Asked", None, None),
+        ("Asked", "card:x", None),
+        ("Asked", None, 8000),
+        ("AskedPatiently", None, None),
+    ]
+
+
+def test_a_sink_with_a_table_is_delivered_to(written, tmp_path):
+    file = tmp_path / "events.jsonl"
+    config = written(f"on = 0.0\noff = 0.0\n[sinks.jsonl]\npath = '{file}'")
+    command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--json", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
+        listening.stdout.readline()
+        listening.stdout.readline()
+        listening.terminate()
+        _, err = listening.communicate(timeout=30)
+    assert b"jsonl: " in err
+    assert json.loads(file.read_text().splitlines()[0])["type"] == "event"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_of_a_sink_is_looked_at(name):
+    """What each changes is for the sinks' own tests."""
+    source = inspect.getsource(getattr(sinks, name)) + inspect.getsource(sinks.settings)
+    for field in fields(SETTINGS[name]):
+        assert f"settings.{field.name}" in source or f"self.{field.name}" in source
