@@ -80,7 +80,7 @@ def device(root: str, tags: Sequence[str], only: Sequence[str], known: Container
     for name, entity in entities.items():
         entity["unique_id"] = f"{node}_{name}"
     return {
-        "device": {"identifiers": [node], "name": root.rpartition("/")[2], "model": "bowstream"},
+        "device": {"identifiers": [node], "name": root.replace("/", " "), "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},
         "availability": [{"topic": f"{root}/status"}],
         "components": {**entities, **removed},
