@@ -34,7 +34,7 @@ class Codebook:
                 f"got {centroids.dtype} {centroids.shape}"
             )
         by_band = centroids if centroids.ndim == 3 else centroids[np.newaxis]
-        self.n_bands, self.n_codes_per_band, self.n_values = by_band.shape
+        self.n_bands, self.n_codes_per_band, self.n_values = map(int, by_band.shape)
         self._transposed = np.ascontiguousarray(by_band.transpose(0, 2, 1))  # (bands, Z, D)
         # ‖x - c‖² = ‖x‖² - 2 (x·c - ½‖c‖²): the nearest centroid has the largest bracket.
         self._half_norms = 0.5 * np.square(by_band).sum(axis=2)[:, np.newaxis]  # (bands, 1, D)
