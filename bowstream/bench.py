@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .bundle import Bundle
+from .chatter import silenced
 from .errors import UsageError
 from .events import EventTracker
 from .frontend import Float32, LogMel
@@ -34,7 +35,7 @@ from .level import Level
 from .patches import cut_env, cut_fenv, cut_o, cut_pat
 from .probe import load_bundle
 from .tagger import Tagger
-from .tflite import load_runtime, silenced
+from .tflite import load_runtime
 
 ROUNDS = 40
 SECONDS = 10
