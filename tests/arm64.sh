@@ -10,15 +10,15 @@
 #
 # What this shows: the wheel and its dependencies install and load under glibc, Python and instructions of a Pi 4, the
 # bundle passes its probe there, and the scores are those of this machine. What it cannot show: speed (qemu is some
-# twenty times slower), sound cards (there is none in it), and 32-bit Raspberry Pi OS. qemu 7.2, which Debian 12 has,
+# thirty times slower), sound cards (there is none in it), and 32-bit Raspberry Pi OS. qemu 7.2, which Debian 12 has,
 # crashes in ai-edge-litert 2.2 and newer; those run in qemu 10 (Debian 13) and on a Pi.
 set -euo pipefail
-FOLDER=$(mkdir -p "$1" && cd "$1" && pwd); RECORDING=$(realpath "$2"); BUNDLE=${3:+--bundle $(realpath "$3")}
-HERE=${TREE:-$(cd "$(dirname "$0")/.." && pwd)}
+FOLDER=$(mkdir -p "$1" && cd "$1" && pwd); RECORDING=$(realpath "$2"); BUNDLE=${3:+$(realpath "$3")}
+HERE=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${PYTHON:-python3}; SUITE=${SUITE:-bookworm}; PY=${PY:-3.11}; LITERT=${LITERT:-2.1.6}; CPU=${CPU:-cortex-a72}
 cd "$FOLDER"
 
-command -v mmdebstrap qemu-aarch64-static >/dev/null ||
+{ command -v mmdebstrap && command -v qemu-aarch64-static; } >/dev/null ||
     apt-get install -y --no-install-recommends mmdebstrap qemu-user-static
 if [ ! -e root/done ]; then
     rm -rf root
@@ -43,9 +43,9 @@ bowstream_arm64() {
 bowstream_here() { PYTHONPATH=$HERE "$PYTHON" -m bowstream "$@"; }
 
 bowstream_arm64 --version
-bowstream_arm64 check ${BUNDLE:+"$(realpath "$3")"}
-bowstream_arm64 replay --json $BUNDLE "$RECORDING" >arm64.jsonl
-bowstream_here replay --json $BUNDLE "$RECORDING" >here.jsonl
+bowstream_arm64 check ${BUNDLE:+"$BUNDLE"}
+bowstream_arm64 replay --json ${BUNDLE:+--bundle "$BUNDLE"} "$RECORDING" >arm64.jsonl
+bowstream_here replay --json ${BUNDLE:+--bundle "$BUNDLE"} "$RECORDING" >here.jsonl
 "$PYTHON" - <<'END'
 import json
 import sys
