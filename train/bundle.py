@@ -48,12 +48,16 @@ class Parts:
 
 @dataclass(frozen=True)
 class TagSettings:
-    """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end."""
+    """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
+
+    `average_precision` is that over held-out clips, None where the tag was in none.
+    """
 
     slope: float = 1.0
     bias: float = 0.0
     on: float = 0.5
     off: float = 0.25
+    average_precision: float | None = None
 
 
 def write_bundle(

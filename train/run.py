@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import recipe
 from .bundle import Parts, TagSettings, write_bundle
 from .calibrate import apply, calibrate
 from .codes import look
@@ -18,14 +19,17 @@ from .config import Config
 from .data import DataSet, Split
 from .evaluate import Held, average_precisions, hear_held, measure, over_folds, together
 from .features import Features, features
+from .plots import MEASURES
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
-from .recipe import fit
 from .report import confusion, reliability, write_report
 from .store import artefact, git_revision, lineage, now, record
 
 METRICS = "metrics.json"
+
+# Fits a model on a split: `recipe.fit`, or another with the same arguments.
+Fit = Callable[[Path, Features, DataSet, Split, Config], Parts]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Trial:
     held: Held
 
 
-def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: Config) -> Trial:
+def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: Config, fit: Fit = recipe.fit) -> Trial:
     """Fit on a split's `fit` clips and hear its `held` clips."""
     say(f"{split.name}: fitted on {len(split.fit)} clips, tried on {len(split.held)}")
     parts = fit(root, sound, data, split, config)
@@ -55,27 +59,31 @@ def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: 
     return Trial(split, parts, bundle, held)
 
 
-def run(root: Path, data: DataSet, out: Path, page: Path, config: Config) -> dict[str, Any]:
+def run(root: Path, data: DataSet, out: Path, page: Path, config: Config, fit: Fit = recipe.fit) -> dict[str, Any]:
     """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics."""
     start_tensorflow()
     sound = features(root, data, check(data), config.features)
-    trials = [try_split(root, sound, data, split, config) for split in data.splits()]
+    trials = [try_split(root, sound, data, split, config, fit) for split in data.splits()]
     calibration = trials
     if data.own_split:
-        calibration = [try_split(root, sound, data, split, config) for split in data.calibration_splits()]
-    tags = calibrated([trial.held for trial in calibration], data)
+        calibration = [try_split(root, sound, data, split, config, fit) for split in data.calibration_splits()]
+    precisions = by_tag(data, together([trial.held for trial in trials]))
+    tags = [
+        replace(tag, average_precision=precisions[name])
+        for tag, name in zip(calibrated([trial.held for trial in calibration], data), data.tags)
+    ]
     first = trials[0]
     metrics = {
         "protocol": "held-out clips through bowstream.Tagger, " + ", ".join(trial.split.name for trial in trials),
         **over_folds([measure(trial.held, data.targets(), data.single_label) for trial in trials]),
-        "clip_ap_by_tag": by_tag(data, together([trial.held for trial in trials])),
+        "clip_ap_by_tag": precisions,
         "precision": compare(sound, data, first.split.held, first.parts, first.bundle),
         "stages": stages(root, first),
     }
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
     final = data.final()
     parts = fit(root, sound, data, final, config)
-    write_bundle(out, out.name, parts, sound, data, config, tags, metrics)
+    write_bundle(out, out.name, parts, sound, data, config, tags, in_short(metrics))
     say(f"{out}: the bundle")
     metrics |= {"created": now(), "git_revision": git_revision(), "training": asdict(config)}
     windows = sound.windows(final.fit)
@@ -85,6 +93,17 @@ def run(root: Path, data: DataSet, out: Path, page: Path, config: Config) -> dic
     (page / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")
     return metrics
+
+
+def in_short(metrics: Mapping[str, Any]) -> dict[str, float | str]:
+    """Return what a bundle says of how good it is."""
+    short: dict[str, float | str] = {}
+    for name in MEASURES:
+        if name in metrics:
+            short[name] = metrics[name]["mean"]
+            if "interval_95" in metrics[name]:
+                short[f"{name}_interval_95"] = " … ".join(map(str, metrics[name]["interval_95"]))
+    return {**short, "protocol": metrics["protocol"]}
 
 
 def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagSettings]:
