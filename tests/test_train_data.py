@@ -214,6 +214,21 @@ def test_a_tag_with_one_recording(folder_root):
         check(folder(folder_root))
 
 
+def test_half_a_split_of_its_own(tmp_path):
+    rows = [(f"{fold}{tag}.wav", tag, fold) for fold in ("train", "test") for tag in ("a", "b")]
+    for number, (name, _, _) in enumerate(rows):
+        write_sound(tmp_path / name, number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    with pytest.raises(DataError, match="wanted train, val and eval"):
+        check(table(tmp_path / "labels.csv"))
+
+
+def test_a_table_that_is_no_text(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(DataError, match="no CSV in UTF-8"):
+        table(tmp_path / "labels.csv")
+
+
 @pytest.mark.parametrize("name", ["nowhere", "empty", "loose", "hollow"])
 def test_a_folder_that_is_no_data_set(tmp_path, name):
     if name != "nowhere":

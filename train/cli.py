@@ -11,7 +11,7 @@ from pathlib import Path
 from bowstream.errors import BowstreamError, UsageError
 
 from . import config
-from .data import DataSet
+from .data import DataError, DataSet
 from .experiments import EXPERIMENTS, parse_axis
 from .layouts import LAYOUTS
 
@@ -24,12 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"train: {error.name} is missing: pip install 'bowstream[train]'", file=sys.stderr)
         return 1
-    except BowstreamError as error:
-        lines = str(error).splitlines()
-        if len(lines) > 1:
+    except DataError as error:
+        if len(error.problems) > 1:
             print(f"train: {len(error.problems)} problems, nothing was trained:", file=sys.stderr)
-        for line in lines:
+        for line in str(error).splitlines():
             print(f"train: {line}", file=sys.stderr)
+        return 1
+    except (BowstreamError, OSError) as error:
+        print(f"train: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("train: interrupted; the same command goes on from here", file=sys.stderr)

@@ -35,13 +35,14 @@ def fit_codebook(
 
         rng = np.random.default_rng(seed)
         patches = draw_patches(features, family, features.windows(fit), settings.kmeans_latents, rng)
-        if len(patches) < settings.codes:
-            raise UsageError(
-                f"{family}: {settings.codes} codes want at least as many patches, the training part has "
-                f"{len(patches)}: ask for fewer with --codes, or record more"
-            )
         model = load_network(network)
         latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
+        distinct = len(np.unique(latents, axis=0))
+        if distinct < settings.codes:
+            raise UsageError(
+                f"{family}: {settings.codes} codes want at least as many different patches, the training part has "
+                f"{distinct}: ask for fewer with --codes, or record more"
+            )
         kmeans = KMeans(settings.codes, n_init=1, max_iter=settings.kmeans_rounds, random_state=seed)
         # One thread takes seconds; several that wait for each other on a busy machine take minutes.
         with threadpool_limits(1):

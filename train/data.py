@@ -15,6 +15,7 @@ Float32 = NDArray[np.float32]
 
 # The folds of a set that has its own split; any other names are folds to rotate over.
 TRAIN, VALIDATION, EVALUATION = "train", "val", "eval"
+OWN_SPLIT = frozenset((TRAIN, VALIDATION, EVALUATION))
 
 # Problems printed at most.
 SHOWN = 30
@@ -73,7 +74,7 @@ class DataSet:
     @property
     def own_split(self) -> bool:
         """Whether the set has its own training, validation and evaluation part."""
-        return {clip.fold for clip in self.clips} == {TRAIN, VALIDATION, EVALUATION}
+        return {clip.fold for clip in self.clips} == OWN_SPLIT
 
     def in_folds(self, *folds: str) -> Index:
         """Return the clips of these folds."""

@@ -174,7 +174,10 @@ def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
     """Return a CSV's rows; raise `DataError` unless it has these columns and at least one row."""
     with open_table(file) as lines:
         reader = csv.DictReader(lines)
-        rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+        try:
+            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError([f"{file} is no CSV in UTF-8: {error}"]) from error
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:
         raise DataError([f"{file}: wanted columns {', '.join(columns)}, {', '.join(missing)} not found"])

@@ -11,7 +11,7 @@ from bowstream.errors import AudioError
 from bowstream.frontend import FrontEnd
 from bowstream.sources import AudioFile
 
-from .data import TRAIN, Clip, DataError, DataSet
+from .data import OWN_SPLIT, TRAIN, Clip, DataError, DataSet
 from .parallel import parallel
 from .progress import say, track
 
@@ -75,7 +75,11 @@ def thin_tags(data: DataSet) -> Iterable[str]:
     for clip in data.clips:
         for tag in clip.tags:
             folds[tag].add(clip.fold)
-    if len({clip.fold for clip in data.clips}) < 2:
+    parts = {clip.fold for clip in data.clips}
+    if parts & OWN_SPLIT and parts != OWN_SPLIT:
+        yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
+        return
+    if len(parts) < 2:
         yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
         return
     for tag in data.tags:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bowstream.errors import UsageError
+
 from .config import Config, flag
 from .data import DataSet
 from .evaluate import measure
@@ -27,6 +29,8 @@ def sweep(root: Path, data: DataSet, out: Path, base: Config, axes: Axes, folds:
     ----------
     folds : splits to try each setting on, the first so many; None for all
     """
+    if folds is not None and folds < 1:
+        raise UsageError(f"--folds must be at least 1, got {folds}")
     settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
     configs = [base.with_values(**values) for values in settings]  # checked before anything is trained
     splits = data.splits()[:folds]
