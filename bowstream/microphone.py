@@ -59,6 +59,7 @@ class Microphone(Live):
         self._last_look_s = 0.0
         self._began_s: float | None = None
         self._next_captured_s = 0.0
+        self._owed = 0  # frames that were counted as dropped and may come yet
 
     def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
         """Return the first rate and number of channels that the device takes."""
@@ -132,9 +133,23 @@ class Microphone(Live):
         now_s, length_s = time.monotonic(), count / self.native_rate
         age_s = when.currentTime - when.inputBufferAdcTime if when.inputBufferAdcTime > 0 else length_s
         self.overflows += bool(status.input_overflow)
+        self._last_frames_s = now_s
+        if self._is_stale(now_s, count):
+            self._owed -= count
+            return
         self._count_dropped(now_s, now_s - age_s, length_s, bool(status.input_overflow))
         self._write(frames)
-        self._last_frames_s = now_s
+
+    def _is_stale(self, now_s: float, count: int) -> bool:
+        """Whether a block comes after all that was counted as dropped.
+
+        A sound server keeps the sound of a process that was held up and hands it over at once. It would be heard
+        later than it happened, and all that follows it too.
+        """
+        if self._began_s is None or self._owed < count:
+            return False
+        ahead_s = self._began_s + (self._ring.elapsed + count) / self.native_rate - now_s
+        return ahead_s > count / self.native_rate / 2.0
 
     def _count_dropped(self, now_s: float, captured_s: float, length_s: float, flagged: bool) -> None:
         """Mark what is missing before a block, where its arrival and its time of capture agree that something is."""
@@ -143,7 +158,9 @@ class Microphone(Live):
             self._began_s, self._next_captured_s = began_s, captured_s
         dropped_s = min(began_s - self._began_s, captured_s - self._next_captured_s)
         if dropped_s > (0.0 if flagged else UNFLAGGED_LOSS_S):
-            self._ring.skip(round(dropped_s * self.native_rate))
+            dropped = round(dropped_s * self.native_rate)
+            self._owed += dropped
+            self._ring.skip(dropped)
         else:
             self._began_s = min(began_s, self._began_s + CREEP * length_s)
         self._next_captured_s = captured_s + length_s

@@ -1,10 +1,12 @@
 """`bowstream listen` records for real, from a virtual sound card."""
 
+import itertools
 import json
 import queue
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -154,22 +156,29 @@ def test_another_rate_and_the_default_device(options, card, listen):
     assert json.loads(loud)["health"]["lost_s"] == 0.0
 
 
-def test_a_process_that_is_held_up_counts_what_it_missed(card, listen):
-    """Stopped for 6 s, it has 4 s of sound waiting; the rest is a gap in time and in health, and it listens on."""
+def test_a_process_that_is_held_up_accounts_for_each_sample(card, listen):
+    """Stopped for 6 s, it hears what was kept for it, up to 4 s; the rest is gaps, and then it goes with the clock."""
     listening = listen("--device", "mon", "--json")
     listening.until(lambda line: True)
+    began = time.monotonic()
     listening.send(signal.SIGSTOP)
-    threading.Event().wait(6.0)
+    time.sleep(6.0)
     listening.send(signal.SIGCONT)
-    gap = json.loads(listening.until(lambda line: '"type": "gap"' in line))
-    assert 1.0 < gap["length_s"] < 6.0
-    hop = json.loads(listening.until(lambda line: '"type": "hop"' in line))
-    assert hop["start_s"] == pytest.approx(gap["start_s"] + gap["length_s"], abs=0.002)
-    assert hop["health"]["gaps"] == 1
-    assert hop["health"]["lost_s"] == pytest.approx(gap["length_s"], abs=0.001)
+    hop = json.loads(listening.until(lambda line: json.loads(line).get("end_s", 0.0) >= 9.0))
+    # No more can have been heard than time has passed since the first second.
+    assert hop["end_s"] < 1.0 + time.monotonic() - began + 0.5
+    gaps = [each for each in listening.objects if each["type"] == "gap"]
+    hops = [each for each in listening.objects if each["type"] == "hop"]
+    assert hop["health"]["gaps"] == len(gaps)
+    assert hop["health"]["lost_s"] == pytest.approx(sum(gap["length_s"] for gap in gaps), abs=0.002)
+    # Hops follow one another, but for the gaps and the windows that were given up at them.
+    for before, after in itertools.pairwise(hops):
+        between = [gap for gap in gaps if before["end_s"] <= gap["start_s"] < after["end_s"]]
+        ends = [before["end_s"], *(gap["start_s"] + gap["length_s"] for gap in between)]
+        assert after["start_s"] == pytest.approx(ends[-1], abs=0.002)
     status, err = listening.end(signal.SIGINT)
     assert status == 0
-    assert f"{gap['length_s']:.3f} s lost in 1 gaps" in err
+    assert f"lost in {len(gaps)} gaps" in err
 
 
 def test_a_device_that_goes_away_is_said_in_one_line(tmp_path, listen):
