@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import DeviceError
+from .errors import DeviceAbsentError, DeviceError
 from .identity import KINDS, SYSFS, card_of, identities
 
 SOUND_NODES = Path("/dev/snd")
@@ -93,15 +93,17 @@ def find_device(wanted: str | None, devices: list[Device], sysfs: Path = SYSFS, 
         If there is none, or more than one.
     """
     if not devices:
-        reason = why_absent(None, sysfs, nodes)
-        raise DeviceError(f"no microphone found: {reason or 'plug one in, then look with bowstream devices'}")
+        if reason := why_absent(None, sysfs, nodes):
+            raise DeviceError(f"no microphone can be used: {reason}")
+        raise DeviceAbsentError("no microphone found: plug one in, then look with 'bowstream devices'")
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     offered = ", ".join(f"{device.index} {device.name!r}" for device in devices)
     matches = matching(wanted, devices)
     if not matches:
-        reason = why_absent(wanted, sysfs, nodes) if wanted.startswith(KINDS) else None
-        raise DeviceError(f"no input fits {wanted!r}: {reason or f'choose one of {offered}'}")
+        if wanted.startswith(KINDS) and (reason := why_absent(wanted, sysfs, nodes)):
+            raise DeviceError(f"{wanted!r} cannot be used: {reason}")
+        raise DeviceAbsentError(f"no input fits {wanted!r}: choose one of {offered}")
     if len(matches) > 1:
         found = ", ".join(f"{device.index} {device.name!r}" for device in matches)
         raise DeviceError(f"{wanted!r} fits {found}: choose one of {offered}")

@@ -3,6 +3,7 @@
     BowstreamError
     ├── AudioError     a file or stream that cannot be heard
     ├── DeviceError    a microphone that cannot be opened, or went away
+    │   └── DeviceAbsentError    it is not there
     ├── BundleError    a model bundle that is damaged, tampered with or foreign
     └── UsageError     an argument or setting that makes no sense
 
@@ -21,6 +22,10 @@ class AudioError(BowstreamError):
 
 class DeviceError(BowstreamError):
     """No such microphone, or PortAudio is missing, refuses or lost it."""
+
+
+class DeviceAbsentError(DeviceError):
+    """The microphone is not there, as far as PortAudio and the system know."""
 
 
 class BundleError(BowstreamError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from .chatter import silenced
 from .devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
-from .errors import DeviceError
+from .errors import DeviceAbsentError, DeviceError
 from .frontend import Float32, FrontEnd
 from .live import Live
 
@@ -25,8 +25,8 @@ CLOSED_AFTER_S = 2.0
 # How fast the estimate of when the stream began may move, in seconds a second: faster than any two clocks drift
 # apart, too slow to follow a block that is late.
 CREEP = 5e-4
-# What is missing without PortAudio saying so counts as lost from here on; less may be its clock's jitter.
-UNFLAGGED_LOSS_S = 0.25
+# Sound that comes so much too late, for so long, without PortAudio saying why: the difference was lost.
+LATE_S, LATE_FOR_S = 0.1, 1.0
 
 
 class Microphone(Live):
@@ -59,6 +59,8 @@ class Microphone(Live):
         self._last_look_s = 0.0
         self._began_s: float | None = None
         self._next_captured_s = 0.0
+        self._late_from_s: float | None = None
+        self._least_late_s = 0.0
         self._owed = 0  # frames that were counted as dropped and may come yet
 
     def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
@@ -152,18 +154,33 @@ class Microphone(Live):
         return ahead_s > count / self.native_rate / 2.0
 
     def _count_dropped(self, now_s: float, captured_s: float, length_s: float, flagged: bool) -> None:
-        """Mark what is missing before a block, where its arrival and its time of capture agree that something is."""
+        """Mark what is missing before a block.
+
+        If PortAudio says that it dropped something, it is what arrival and time of capture agree on. If not, it is
+        by how much all sound has been late for a while; what was only held up catches up.
+        """
         began_s = now_s - length_s - self._ring.elapsed / self.native_rate
         if self._began_s is None:
             self._began_s, self._next_captured_s = began_s, captured_s
-        dropped_s = min(began_s - self._began_s, captured_s - self._next_captured_s)
-        if dropped_s > (0.0 if flagged else UNFLAGGED_LOSS_S):
-            dropped = round(dropped_s * self.native_rate)
-            self._owed += dropped
-            self._ring.skip(dropped)
+        late_s = began_s - self._began_s
+        if flagged:
+            self._skip(min(late_s, captured_s - self._next_captured_s))
+        elif late_s < LATE_S:
+            self._late_from_s = None
+            self._began_s += min(late_s, CREEP * length_s)
+        elif self._late_from_s is None:
+            self._late_from_s, self._least_late_s = now_s, late_s
         else:
-            self._began_s = min(began_s, self._began_s + CREEP * length_s)
+            self._least_late_s = min(self._least_late_s, late_s)
+            if now_s - self._late_from_s > LATE_FOR_S:
+                self._skip(self._least_late_s)
         self._next_captured_s = captured_s + length_s
+
+    def _skip(self, dropped_s: float) -> None:
+        dropped = round(max(0.0, dropped_s) * self.native_rate)
+        self._owed += dropped
+        self._ring.skip(dropped)
+        self._late_from_s = None
 
     def _ended(self) -> bool:
         now_s = time.monotonic()
@@ -171,8 +188,8 @@ class Microphone(Live):
             self._last_frames_s = now_s
         self._last_look_s = now_s
         silent_s = now_s - self._last_frames_s
-        if not self._stream.active or silent_s > GONE_AFTER_S:
-            raise DeviceError(
-                f"{self.name!r} went away: it has delivered nothing for {silent_s:.1f} s; plug it in again"
-            )
+        if not self._stream.active:
+            raise DeviceAbsentError(f"{self.name!r} went away: plug it in again")
+        if silent_s > GONE_AFTER_S:
+            raise DeviceAbsentError(f"{self.name!r} went away: it has delivered nothing for {silent_s:.1f} s")
         return False

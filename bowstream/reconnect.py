@@ -16,17 +16,23 @@ from types import TracebackType
 import numpy as np
 
 from .devices import load_sounddevice, refresh
-from .errors import DeviceError
+from .errors import DeviceAbsentError, DeviceError
 from .frontend import FrontEnd
 from .live import LONGEST_WAIT_S
 from .microphone import Microphone
 from .sources import Heard, Notice
 
 # How long after a vain look for the microphone the next one follows, and how long one may take.
-LOOK_EVERY_S = 3.0
+LOOK_EVERY_S = 5.0
 LOOK_TAKES_S = 30.0
+# What the process that looks exits with.
+FOUND, ABSENT, REFUSED = 0, 3, 4
 # The same reason is given again after so long.
 REPEAT_S = 600.0
+
+
+class HangingError(DeviceError):
+    """A stream neither goes on nor can be closed: for the service manager, which starts us anew."""
 
 
 class PatientMicrophone:
@@ -56,6 +62,7 @@ class PatientMicrophone:
         self._microphone: Microphone | None = None
         self._clipped = 0  # by streams that have ended
         self._overflows = 0
+        self._hangs: Microphone | None = None  # a stream that could not be closed
         self._said = ""
         self._said_s = 0.0
 
@@ -112,13 +119,23 @@ class PatientMicrophone:
         while True:
             yield from self._say(reason)
             yield from pause(LOOK_EVERY_S)
-            if self._microphone and not self._microphone.closed:
-                reason = f"{self.name!r} hangs and cannot be closed: unplug it, or restart its sound server"
-                continue
-            reason = yield from self._look()
-            if not reason:
-                refresh()
+            found = yield from self._look()
+            if found is None:
+                self._refresh()
                 return
+            reason = found or reason
+
+    def _refresh(self) -> None:
+        """Let PortAudio look for devices anew, unless a stream that hangs keeps it from it.
+
+        The device may then still be found under its old number, as sound servers are; else only a restart helps.
+        """
+        if self._microphone is None or self._microphone.closed:
+            refresh()
+        elif self._hangs is self._microphone:
+            raise HangingError(f"{self.name!r} hangs and keeps PortAudio from finding it again: start bowstream anew")
+        else:
+            self._hangs = self._microphone
 
     def _say(self, reason: str) -> Iterator[Notice]:
         now_s = time.monotonic()
@@ -126,8 +143,11 @@ class PatientMicrophone:
             self._said, self._said_s = reason, now_s
             yield Notice("away", f"{reason}; waiting for it")
 
-    def _look(self) -> Generator[None, None, str]:
-        """Let another process try to open the microphone; return why it cannot, empty if it can."""
+    def _look(self) -> Generator[None, None, str | None]:
+        """Let another process try to open the microphone; return why it cannot, empty if it is just not there.
+
+        None if it can.
+        """
         command = [sys.executable, "-m", "bowstream.reconnect", self._wanted or "", str(self._sample_rate or "")]
         with subprocess.Popen(
             command,
@@ -143,8 +163,10 @@ class PatientMicrophone:
                     if time.monotonic() - started_s > LOOK_TAKES_S:
                         return f"the sound system has not answered for {LOOK_TAKES_S:.0f} s"
                     yield from pause(LONGEST_WAIT_S)
-                said = process.stdout.read() if process.stdout else ""
-                return "" if process.returncode == 0 else said.strip() or "the sound system crashes"
+                if process.returncode not in (FOUND, ABSENT, REFUSED):
+                    return "the sound system crashes whoever looks for it"
+                said = process.stdout.read().strip() if process.stdout else ""
+                return None if process.returncode == FOUND else said
             finally:
                 process.kill()
 
@@ -158,13 +180,15 @@ def pause(seconds: float) -> Iterator[None]:
 
 
 def look(wanted: str, sample_rate: str) -> int:
-    """Open and close a microphone; print why if that fails."""
+    """Open and close a microphone; print why if that fails, unless it is just not there."""
     try:
         with Microphone(wanted or None, FrontEnd(), int(sample_rate) if sample_rate else None):
-            return 0
+            return FOUND
+    except DeviceAbsentError:
+        return ABSENT
     except DeviceError as error:
         print(error, flush=True)
-        return 1
+        return REFUSED
 
 
 if __name__ == "__main__":

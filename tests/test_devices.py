@@ -103,10 +103,10 @@ def test_a_card_that_portaudio_passes_over_is_busy_or_forbidden(allowed, reason,
     monkeypatch.setattr(devices.os, "access", lambda *_: allowed)
     with pytest.raises(DeviceError) as error:
         find_device("usb:0d8c:0014", offered(sysfs, 2), sysfs, nodes)
-    assert str(error.value) == f"no input fits 'usb:0d8c:0014': {reason}"
+    assert str(error.value) == f"'usb:0d8c:0014' cannot be used: {reason}"
     with pytest.raises(DeviceError) as error:
         find_device(None, [], sysfs, nodes)
-    assert str(error.value) == f"no microphone found: {reason}"
+    assert str(error.value) == f"no microphone can be used: {reason}"
 
 
 @pytest.mark.parametrize(
