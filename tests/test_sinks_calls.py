@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 from broker import free_port
-from stage import Stage, until
+from stage import Stage, quick, until
 
 from bowstream.sinks import command, webhook
 from bowstream.sinks.command import Command
@@ -18,11 +18,6 @@ from bowstream.sinks.webhook import Webhook
 @pytest.fixture
 def stage():
     return Stage("dog", "siren", "clock tick")
-
-
-def quick(sink):
-    sink.first_wait_s = sink.longest_wait_s = 0.02
-    return sink
 
 
 def python(code, **fields):

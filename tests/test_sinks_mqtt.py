@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from broker import Broker, Reader, needs_mosquitto
-from stage import Stage, until
+from stage import Stage, quick, until
 
 from bowstream.health import HealthReport
 from bowstream.sinks import home_assistant, mqtt
@@ -15,11 +15,6 @@ from bowstream.sources import Notice
 @pytest.fixture
 def stage():
     return Stage("dog", "siren", "clock tick")
-
-
-def quick(sink):
-    sink.first_wait_s = sink.longest_wait_s = 0.02
-    return sink
 
 
 @pytest.fixture

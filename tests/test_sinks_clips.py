@@ -1,4 +1,4 @@
-"""The sinks that write files: JSON lines and clips."""
+"""Clips: exact sound, privacy, the folder's cap, full disks and crashes."""
 
 import json
 import os
@@ -10,127 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from stage import RATE, Stage, until
+from stage import RATE, Stage, quick, until
 
-from bowstream.sinks import clips, jsonl
+from bowstream.sinks import clips
 from bowstream.sinks.clips import Clips, file_name
-from bowstream.sinks.jsonl import JsonFile
 
 
 @pytest.fixture
 def stage():
     return Stage()
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def quick(sink):
-    sink.first_wait_s = sink.longest_wait_s = 0.01
-    return sink
-
-
-def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
-    path = tmp_path / "new" / "folder" / "events.jsonl"
-    with JsonFile(jsonl.Settings(path=str(path)), stage.dated) as sink:
-        stage.play(sink, stage.sound(2), stage.begin("dog", 1.5), stage.end("dog", 1.5, 2.0), stage.gap(0.25))
-    assert lines(path) == [
-        {
-            "time": "2027-01-15T08:00:01.500Z",
-            "type": "event",
-            "state": "on",
-            "onset_s": 1.5,
-            "offset_s": None,
-            "tag": "dog",
-            "peak": 0.8,
-            "mean": 0.8,
-        },
-        {
-            "time": "2027-01-15T08:00:02.000Z",
-            "type": "event",
-            "state": "off",
-            "onset_s": 1.5,
-            "offset_s": 2.0,
-            "tag": "dog",
-            "peak": 0.9,
-            "mean": 0.7,
-        },
-        {"time": "2027-01-15T08:00:02.000Z", "type": "gap", "start_s": 2.0, "length_s": 0.25},
-    ]
-
-
-def test_jsonl_writes_hops_when_asked(stage, tmp_path):
-    with JsonFile(jsonl.Settings(path=str(tmp_path / "all.jsonl"), hops=True), stage.dated) as sink:
-        stage.play(sink, stage.sound(3))
-    written = lines(tmp_path / "all.jsonl")
-    assert [line["end_s"] for line in written] == [1.0, 2.0, 3.0]
-    assert written[0]["scores"] == {"dog": 0.0, "laughing": 0.0, "rain": 0.0}
-    assert written[0]["health"]["lost_s"] == 0.0
-
-
-def test_jsonl_rotates_by_size_and_keeps_so_many(stage, tmp_path):
-    path = tmp_path / "events.jsonl"
-    with JsonFile(jsonl.Settings(path=str(path), rotate_mb=0.001, keep=2), stage.dated) as sink:
-        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(100)))
-    files = [path, tmp_path / "events.jsonl.1", tmp_path / "events.jsonl.2"]
-    assert sorted(tmp_path.iterdir()) == files
-    assert all(file.stat().st_size <= 1000 for file in files)
-    onsets = [line["onset_s"] for file in reversed(files) for line in lines(file)]
-    assert onsets == [float(second) for second in range(100 - len(onsets), 100)]
-
-
-def test_jsonl_that_keeps_none(stage, tmp_path):
-    path = tmp_path / "events.jsonl"
-    with JsonFile(jsonl.Settings(path=str(path), rotate_mb=0.001, keep=0), stage.dated) as sink:
-        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(20)))
-    assert list(tmp_path.iterdir()) == [path]
-    assert lines(path)[-1]["onset_s"] == 19.0
-
-
-def test_jsonl_ends_a_line_that_a_crash_left_behind(stage, tmp_path):
-    path = tmp_path / "events.jsonl"
-    path.write_text('{"type": "event", "onse')
-    with JsonFile(jsonl.Settings(path=str(path)), stage.dated) as sink:
-        stage.play(sink, stage.begin("dog", 1.0))
-    torn, whole = path.read_text().splitlines()
-    assert torn == '{"type": "event", "onse'
-    assert json.loads(whole)["tag"] == "dog"
-
-
-def test_jsonl_on_a_full_disk_waits_and_says_so(stage):
-    with quick(JsonFile(jsonl.Settings(path="/dev/full"), stage.dated)) as sink:
-        stage.play(sink, stage.begin("dog", 1.0))
-        until(lambda: "No space left" in sink.report().trouble)
-        sink.close(flush_s=0.05)
-    assert sink.report().lost == 1
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 64 KB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_jsonl_leaves_no_torn_line_on_a_full_disk_and_recovers(stage, tiny_disk):
-    path, ballast = tiny_disk / "events.jsonl", tiny_disk / "ballast"
-    ballast.write_bytes(bytes(56_000))
-    with quick(JsonFile(jsonl.Settings(path=str(path)), stage.dated)) as sink:
-        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(200)))
-        until(lambda: sink.report().trouble)
-        assert path.read_text().endswith("}\n")
-        ballast.unlink()
-        until(lambda: sink.report().delivered == 200)
-    assert [line["onset_s"] for line in lines(path)] == [float(second) for second in range(200)]
-
-
-# Clips
 
 
 def ramp(start, end):
