@@ -47,6 +47,39 @@ def test_everything_written_is_read_in_order_or_counted_lost(capacity, steps):
         assert expected == written
 
 
+@given(
+    capacity=st.integers(1, 20),
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.integers(0, 30)),
+            st.tuples(st.just("skip"), st.integers(1, 50)),
+            st.tuples(st.just("read"), st.none() | st.integers(1, 10), st.none() | st.integers(1, 10)),
+        ),
+        max_size=40,
+    ),
+)
+def test_skipped_frames_are_lost_at_the_place_where_they_are_missing(capacity, steps):
+    """Each frame comes out at its own time: what was written, overwritten and skipped before it."""
+    ring, times, now, heard = RingBuffer(capacity, 1), [], 0, 0
+    for kind, *amounts in [*steps, *[("read", None, None)] * 50]:
+        if kind == "write":
+            ring.write(numbered(len(times), amounts[0]))
+            times += range(now, now + amounts[0])
+            now += amounts[0]
+        elif kind == "skip":
+            ring.skip(amounts[0])
+            now += amounts[0]
+        else:
+            lost, frames = ring.read(*amounts)
+            assert lost >= 0
+            assert len(frames) <= (amounts[0] or len(frames))
+            heard += lost
+            for number in frames[:, 0].astype(int):
+                assert times[number] == heard
+                heard += 1
+    assert heard == now == ring.elapsed
+
+
 class Interrupted(np.ndarray):
     """The ring's store, with a writer that comes in when half of a read is copied."""
 
