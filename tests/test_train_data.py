@@ -1,6 +1,8 @@
 """Data sets: the official layouts, made up small, and what is wrong with broken ones."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -227,6 +229,13 @@ def test_a_table_that_is_no_text(tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(DataError, match="no CSV in UTF-8"):
         table(tmp_path / "labels.csv")
+
+
+def test_looking_at_data_needs_no_training_library():
+    code = (
+        "import sys, train.cli, train.problems; print({'tensorflow', 'sklearn', 'librosa', 'scipy'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "loose", "hollow"])

@@ -113,8 +113,8 @@ def check_command(arguments: argparse.Namespace) -> None:
     from .quiet import start_tensorflow
     from .run import try_split
 
-    start_tensorflow()
     sound = features(arguments.runs, data, check(data), settings.features)
+    start_tensorflow()
     trial = try_split(arguments.runs, sound, data, data.splits()[0], settings)
     found = compare(sound, data, trial.split.held, trial.parts, trial.bundle)
     print(json.dumps(found, indent=1))

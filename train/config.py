@@ -47,7 +47,7 @@ class EncoderSettings(Checked):
     width: int = knob(256, "hidden neurons a layer; paper 2048, narrower is faster on a Pi", low=1)
     factor: int = knob(10, "values of a patch ÷ values of its latent vector; paper 10 (best) and 20", low=1, high=80)
     encoder_dropout: float = knob(0.5, "share of hidden neurons dropped; paper 0.5", low=0.0, high=0.95)
-    encoder_epochs: int = knob(20, "passes over `epoch_patches`", low=1)
+    encoder_epochs: int = knob(10, "passes over `epoch_patches`", low=1)
     epoch_patches: int = knob(100_000, "patches an epoch, the same work for each family", low=1)
     pool_patches: int = knob(200_000, "patches of a family held in memory, drawn at random", low=1)
     encoder_batch: int = knob(512, "patches a step", low=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -25,7 +26,10 @@ def parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     try:
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        # Ctrl+C goes to every process; the main one answers for all.
+        with ProcessPoolExecutor(
+            os.cpu_count(), multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        ) as pool:
             yield from pool.map(work, items, chunksize=8)
     finally:
         if before is None:

@@ -61,8 +61,10 @@ def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: 
 
 def run(root: Path, data: DataSet, out: Path, page: Path, config: Config, fit: Fit = recipe.fit) -> dict[str, Any]:
     """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics."""
-    start_tensorflow()
+    for folder in (root, out, page):
+        folder.mkdir(parents=True, exist_ok=True)
     sound = features(root, data, check(data), config.features)
+    start_tensorflow()
     trials = [try_split(root, sound, data, split, config, fit) for split in data.splits()]
     calibration = trials
     if data.own_split:
