@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -23,16 +24,23 @@ def parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
     if len(items) < FEW:
         yield from map(work, items)
         return
-    before = os.environ.get(THREADS)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        with for_workers():
+            results = pool.map(work, items, chunksize=8)
+        yield from results
+
+
+@contextlib.contextmanager
+def for_workers() -> Iterator[None]:
+    """Set what processes that start in here inherit: one BLAS thread, and deafness to Ctrl+C, which the main one hears."""
+    threads = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        # Ctrl+C goes to every process; the main one answers for all.
-        with ProcessPoolExecutor(
-            os.cpu_count(), multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-        ) as pool:
-            yield from pool.map(work, items, chunksize=8)
+        yield
     finally:
-        if before is None:
+        signal.signal(signal.SIGINT, interrupt)
+        if threads is None:
             del os.environ[THREADS]
         else:
-            os.environ[THREADS] = before
+            os.environ[THREADS] = threads
