@@ -32,7 +32,7 @@ def parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
 
 @contextlib.contextmanager
 def for_workers() -> Iterator[None]:
-    """Set what processes that start in here inherit: one BLAS thread, and deafness to Ctrl+C, which the main one hears."""
+    """Set what processes that start in here inherit: one BLAS thread, and no ear for Ctrl+C, which is this one's."""
     threads = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
