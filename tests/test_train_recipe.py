@@ -114,7 +114,7 @@ def test_a_sweep_shares_stages_and_writes_a_table(place, asked, out):
 
 def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):
     assert main(["run", *asked, "--codes", "1024", "--out", str(place / "never")]) == 2
-    assert "1024 codes want at least as many different patches" in capsys.readouterr().err
+    assert "1024 codes want at least as many windows" in capsys.readouterr().err
 
 
 def test_training_that_was_interrupted_ends_where_it_would_have(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bowstream.errors import UsageError
 from bowstream.patches import FAMILIES
 
 from .bundle import Parts
@@ -21,6 +22,12 @@ from .head import count_codes, train_head
 
 def fit(root: Path, features: Features, data: DataSet, split: Split, config: Config) -> Parts:
     """Return the artefacts of a model fitted on a split's `fit` clips; those that exist are not made again."""
+    windows, codes = len(features.windows(split.fit)), config.codebook.codes
+    if windows < codes:  # `o` has one patch a window
+        raise UsageError(
+            f"{codes} codes want at least as many windows of 1 s to learn from, {split.name} has {windows}: "
+            "ask for fewer with --codes, or record more"
+        )
     networks, codebooks = {}, {}
     for family in FAMILIES:
         encoder = train_encoder(root, features, split.fit, family, config.encoder, config.seed)
