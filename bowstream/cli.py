@@ -144,9 +144,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A file's name need not be text, and a terminal need not know a tag's letters: show what cannot be said.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    module = import_module(f".{arguments.verb_module}", __package__)
-    run = getattr(module, getattr(arguments, "verb_function", "run"))
     try:
+        module = import_module(f".{arguments.verb_module}", __package__)
+        run = getattr(module, getattr(arguments, "verb_function", "run"))
         status: int = run(arguments)
         return status
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""A made-up scene for those without a microphone: forty seconds, synthesised here, the same in every run."""
+"""A made-up scene for those without a microphone: 48 seconds, synthesised here, the same in every run."""
 
 from __future__ import annotations
 
