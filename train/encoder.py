@@ -13,7 +13,7 @@ from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input
 
 from .config import EncoderSettings
 from .data import Float32, Index
-from .epochs import adam, train_epochs
+from .epochs import adam, order_of_epoch, train_epochs
 from .features import Features
 from .store import artefact, digest
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 ENCODER = "encoder.keras"
+# Windows that patches are drawn from, as a multiple of those needed; windows in memory at a time.
+SPREAD = 4
+READ_AT_ONCE = 1000
 
 
 def patches_of(features: Features, family: str, windows: Index) -> Float32:
@@ -41,17 +44,14 @@ def draw_patches(features: Features, family: str, windows: Index, count: int, rn
     -------
     patches : float32 [shape=(count, values)]
     """
-    per_window = patches_per_window(features.front_end)[family]
-    # More windows than needed, so that neighbours in time do not crowd the draw; not so many as to fill memory.
-    wanted = min(len(windows), math.ceil(4 * count / per_window))
-    chosen = np.sort(rng.choice(windows, wanted, replace=False))
-    drawn = [
-        patches[
-            np.sort(rng.choice(len(patches), math.ceil(len(patches) * min(1.0, count / wanted / per_window)), False))
-        ]
-        for part in np.array_split(chosen, math.ceil(wanted / 1000))
-        for patches in [patches_of(features, family, part).reshape(-1, input_sizes(features.front_end)[family])]
-    ]
+    size, per_window = input_sizes(features.front_end)[family], patches_per_window(features.front_end)[family]
+    # From more windows than would do, so that neighbours in time do not crowd the draw.
+    some = rng.permutation(windows)[: math.ceil(SPREAD * count / per_window)]
+    share = min(1.0, count / (len(some) * per_window))
+    drawn = []
+    for part in np.array_split(some, math.ceil(len(some) / READ_AT_ONCE)):
+        patches = patches_of(features, family, np.sort(part)).reshape(-1, size)
+        drawn.append(rng.permutation(patches)[: math.ceil(share * len(patches))])
     return np.concatenate(drawn)[:count]
 
 
@@ -106,7 +106,7 @@ def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSet
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
-        order = np.random.default_rng([seed, epoch]).permutation(np.arange(settings.epoch_patches) % len(pool))
+        order = order_of_epoch(seed, epoch, len(pool), settings.epoch_patches)
         return pairs(patches, order, settings.encoder_batch)
 
     model = train_epochs(path, f"encoder {family}", new_model, data_of_epoch, settings.encoder_epochs, seed)

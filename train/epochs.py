@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .data import Index
 from .progress import say, track
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def reseed(model: keras.Model, rng: np.random.Generator) -> None:
             reseed(layer, rng)
         elif hasattr(layer, "seed_generator"):
             layer.seed_generator.state.assign(rng.integers(1 << 31, size=2))
+
+
+def order_of_epoch(seed: int, epoch: int, rows: int, drawn: int) -> Index:
+    """Return which rows an epoch draws: so many, in an order of its own, again from the first when all are used up."""
+    return np.resize(np.random.default_rng([seed, epoch]).permutation(rows), drawn)
 
 
 def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:

@@ -16,7 +16,7 @@ from bowstream.coder import Coder
 from .codebook import load_encoder
 from .config import HeadSettings
 from .data import DataSet, Float32, Index
-from .epochs import adam, train_epochs
+from .epochs import adam, order_of_epoch, train_epochs
 from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8
 from .features import Features
 from .progress import track
@@ -110,7 +110,7 @@ def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
-        order = np.random.default_rng([seed, epoch]).permutation(np.arange(drawn) % len(rows))
+        order = order_of_epoch(seed, epoch, len(rows), drawn)
 
         def masked(step: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             counts = tf.gather(all_rows, index)
