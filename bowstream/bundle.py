@@ -123,7 +123,7 @@ def read_description(path: Path) -> Mapping[str, Any]:
     file = path / DESCRIPTION
     try:
         description: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(f"{path} is no bundle: there is no {DESCRIPTION} in it") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error

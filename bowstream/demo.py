@@ -174,6 +174,7 @@ SCENE: tuple[tuple[float, float, float, Recipe], ...] = (
     (43.5, 4.0, -9.0, vacuum_cleaner),
 )
 DURATION_S = 48.0
+HUSH_S = 6.0
 
 
 class Scene:
@@ -201,9 +202,10 @@ class Scene:
 
 def synthesise(native_rate: int) -> Float32:
     """Return the whole scene: the sounds in a small room, over its hush."""
-    t = np.arange(round(DURATION_S * native_rate)) / native_rate
-    rng = np.random.default_rng(SEED)
-    wave = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, rng, pink)
+    t = np.arange(round(HUSH_S * native_rate)) / native_rate
+    # Noise made through a transform goes round without a seam: a few seconds of it do for the whole scene.
+    hush = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, np.random.default_rng(SEED), pink)
+    wave = np.resize(hush, round(DURATION_S * native_rate))
     for start_s, length_s, peak_dbfs, recipe in SCENE:
         t = np.arange(round(length_s * native_rate)) / native_rate
         rng = np.random.default_rng((SEED, round(start_s * 10)))  # of its own: one sound's recipe changes no other

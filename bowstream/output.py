@@ -11,7 +11,8 @@ import numpy as np
 
 from .events import Event
 from .frontend import Float32
-from .session import Gap, Record, Session
+from .health import level_dbfs
+from .session import Gap, Record, Session, Sound
 from .sources import Notice
 from .tagger import Tags
 
@@ -122,13 +123,17 @@ class PlainLines:
         self._session = session
         self._times = Times(session)
         self._top = top
+        self._hop: list[Float32] = []
 
     def write(self, record: Record) -> None:
         """Write a hop, event or gap; pass over the rest."""
-        if isinstance(record, Tags):
-            level_dbfs = self._session.health.report().level_dbfs
+        if isinstance(record, Sound):
+            self._hop.append(record.samples)
+        elif isinstance(record, Tags):
+            level = level_dbfs(np.concatenate(self._hop or [np.zeros(0, np.float32)]))
+            self._hop.clear()
             tops = ", ".join(f"{name} {score:.2f}" for name, score in self._ranked(record.scores))
-            self._say(record.end, f"{level_dbfs:6.1f} dBFS   {tops}")
+            self._say(record.end, f"{level:6.1f} dBFS   {tops}")
         elif isinstance(record, Event) and record.offset is None:
             self._say(record.onset, f">>> {record.tag} begins")
         elif isinstance(record, Event) and record.offset is not None:
@@ -146,14 +151,14 @@ class PlainLines:
 
 
 class EventsOnly:
-    """Hands on everything but the hops: for a log that is kept."""
+    """Hands on everything but the hops and their sound: for a log that is kept."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def write(self, record: Record) -> None:
-        """Write all but a hop."""
-        if not isinstance(record, Tags):
+        """Write all but a hop and its sound."""
+        if not isinstance(record, Tags | Sound):
             self._output.write(record)
 
 

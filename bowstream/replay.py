@@ -10,15 +10,16 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import lru_cache, partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TextIO
 
 from .bundle import Bundle
 from .config import Config, load
-from .errors import AudioError, UsageError
+from .errors import AudioError, BowstreamError, UsageError
 from .listen import hear
 from .live import Player
 from .output import JsonLines
@@ -34,6 +35,12 @@ cached_bundle = lru_cache(load_bundle)
 def run(arguments: Namespace) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
     parse_raw(arguments.raw)
+    if arguments.realtime and (arguments.csv or arguments.jobs > 1):
+        raise UsageError(
+            "--realtime plays one recording after another on the screen, or as --json: not with --csv, --jobs"
+        )
+    if arguments.paths.count("-") > 1:
+        raise UsageError("standard input can be heard once: name - once")
     arguments.config = load(arguments)
     open_bundle(arguments.config)  # a bad one is refused before any recording is heard
     paths = list(find_recordings(arguments.paths))
@@ -45,16 +52,20 @@ def run(arguments: Namespace) -> int:
 
 def replay_all(paths: Sequence[str], arguments: Namespace) -> int:
     """Replay as fast as the machine goes; return how many failed. Interrupted, it says what it has so far."""
-    errors = 0
+    done, errors = 0, 0
     in_order = in_parallel if arguments.jobs > 1 and len(paths) > 1 else in_turn
     with closing(Results(arguments.json, arguments.csv)) as results, Bar(len(paths)) as bar:
-        for report in in_order(paths, arguments, bar):
-            if report.error:
-                errors += 1
-                bar.print(f"bowstream: {report.error}")
-            else:
+        try:
+            for report in in_order(paths, arguments, bar):
+                if report.error:
+                    errors += 1
+                    bar.print(f"bowstream: {report.error}")
                 results.put(report)
-            bar.next_file()
+                done += 1
+                bar.next_file()
+        except KeyboardInterrupt:
+            bar.print(f"bowstream: interrupted after {done} of {len(paths)} recordings")
+            raise
     return errors
 
 
@@ -99,7 +110,9 @@ def find_recordings(paths: Sequence[str]) -> Iterator[str]:
         if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
             yield path
             continue
-        inside = sorted(str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES)
+        inside = sorted(
+            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
         yield from inside or [path]
 
 
@@ -116,11 +129,19 @@ def in_parallel(paths: Sequence[str], arguments: Namespace, bar: Bar) -> Iterato
         # Ctrl+C is the main process's to answer.
         ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
         with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), ignore) as pool:
-            for report, file in zip(pool.map(partial(spool_recording, arguments=arguments), paths, files), files):
-                with file.open(encoding="utf-8") as lines:
-                    shutil.copyfileobj(lines, sys.stdout)
-                file.unlink()
-                yield report
+            try:
+                for report, file in zip(pool.map(partial(spool_recording, arguments=arguments), paths, files), files):
+                    with file.open(encoding="utf-8") as lines:
+                        shutil.copyfileobj(lines, sys.stdout)
+                    file.unlink()
+                    yield report
+            except BrokenProcessPool as error:
+                raise BowstreamError("a process was killed, for want of memory perhaps: try fewer --jobs") from error
+            except BaseException:
+                # Interrupted: the pool would wait for whatever is being heard, for an hour maybe.
+                for process in active_children():
+                    process.terminate()
+                raise
 
 
 def spool_recording(path: str, file: Path, arguments: Namespace) -> Report:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,19 +83,28 @@ class Results:
         self._table.add_column("events")
 
     def put(self, report: Report) -> None:
-        """Take a recording's report."""
+        """Take a recording's report; JSON tells of those that failed, too."""
         if self._as_json:
-            fields = {"type": "file", "file": report.name, "windows": report.windows, "scores": report.scores}
-            print(json.dumps(fields), flush=True)
+            heard = {"error": report.error} if report.error else {"windows": report.windows, "scores": report.scores}
+            print(json.dumps({"type": "file", "file": report.name, **heard}), flush=True)
+        elif report.error:
+            return  # said on standard error
         elif self._csv:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:
-            self._table.add_row(escape(report.name), f"{report.heard_s:.1f} s", top_tags(report), top_events(report))
+            self._table.add_row(
+                escape(shorter(report.name)), f"{report.heard_s:.1f} s", top_tags(report), top_events(report)
+            )
 
     def close(self) -> None:
         """Print the table, if there is one."""
         if self._table.row_count:
             Console().print(self._table)
+
+
+def shorter(name: str) -> str:
+    """Return a path as seen from the working folder, if that is shorter."""
+    return min(name, os.path.relpath(name), key=len) if Path(name).is_absolute() else name
 
 
 def top_tags(report: Report) -> str:
@@ -104,7 +115,11 @@ def top_tags(report: Report) -> str:
 
 def top_events(report: Report) -> str:
     """Return the first events with their times."""
-    shown = [f"{event['tag']} {event['onset_s']:.1f}–{event['offset_s']:.1f} s" for event in report.events[:TOP_EVENTS]]
+    first = report.events[:TOP_EVENTS]
+    shown = [
+        f"{event['tag']}\N{NO-BREAK SPACE}{event['onset_s']:.1f}–{event['offset_s']:.1f}\N{NO-BREAK SPACE}s"
+        for event in first
+    ]
     if len(report.events) > TOP_EVENTS:
         shown.append(f"{len(report.events) - TOP_EVENTS} more")
     return ", ".join(shown) or "–"

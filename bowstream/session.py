@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .bundle import Bundle
+from .errors import BowstreamError
 from .events import HOLD_S, Event, EventTracker
 from .frontend import Float32
 from .health import Health
@@ -87,16 +88,20 @@ class Session:
         self.stopping = True
 
     def __iter__(self) -> Iterator[Record]:
-        for heard in self.source:
-            if self.stopping:
-                break
-            self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
-            if heard is None:
-                yield Idle()
-            elif isinstance(heard, Notice):
-                yield from self._notice(heard)
-            else:
-                yield from self._hear(heard)
+        try:
+            for heard in self.source:
+                if self.stopping:
+                    break
+                self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
+                if heard is None:
+                    yield Idle()
+                elif isinstance(heard, Notice):
+                    yield from self._notice(heard)
+                else:
+                    yield from self._hear(heard)
+        except BowstreamError:
+            yield from self.tracker.close(self.tagger.position)  # no event is left open by what went wrong
+            raise
         end = self.tagger.position
         if not self.stopping:
             for tags in self.tagger.flush():

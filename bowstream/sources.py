@@ -29,7 +29,7 @@ UNKNOWN_LENGTHS = (0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF, 0x7FFF_F000)
 SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
 UNENDED = re.compile(r"^Ogg ?: Last page lacks an end-of-stream bit", re.M)
 # File name endings beside the formats' own names.
-SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) | {
+SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW") | {
     ".aif",
     ".aifc",
     ".oga",
@@ -93,7 +93,7 @@ class RawFormat:
     def parse(cls, text: str) -> RawFormat:
         """Read `RATE[:CHANNELS[:SUBTYPE]]`, as in `48000:2:PCM_16`; raise `ValueError` for anything else."""
         rate, channels, subtype = (*text.split(":"), *("1", "PCM_16")[text.count(":") :])
-        if int(rate) < 1 or int(channels) < 1:
+        if int(rate) < 1 or int(channels) < 1 or subtype not in soundfile.available_subtypes("RAW"):
             raise ValueError(text)
         return cls(int(rate), int(channels), subtype)
 
