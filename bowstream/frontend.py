@@ -102,7 +102,7 @@ def mel_filterbank(front_end: FrontEnd) -> NDArray[np.float64]:
 
 
 def fold_filterbank(filterbank: NDArray[np.float64], win_length: int) -> NDArray[np.float64]:
-    """Fold weights on the power spectrum of an `n_fft` onto that of half the `n_fft`, without loss.
+    """Fold weights on the power spectrum of an `n_fft` onto that of half the `n_fft`: the same numbers.
 
     The power spectrum is the transform of the frame's autocorrelation, which ends at lag
     `win_length - 1`; `n_fft / 2` points therefore hold all that `n_fft` points hold. Each weight

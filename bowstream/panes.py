@@ -164,7 +164,7 @@ def health(view: View, width: int) -> Line:
     report = view.health
     items = [
         (
-            f"hop {report.latency_p50_ms:.1f} ms, 95 % {report.latency_p95_ms:.1f}",
+            f"hop {report.latency_p50_ms:.0f}–{report.latency_p95_ms:.0f} ms",
             report.latency_p95_ms > view.hop_s * 1e3,
         ),
         (f"load {report.real_time_factor:.1%}", report.real_time_factor > 0.8),

@@ -2,7 +2,8 @@
 
     samples ─► log-mel ─► level ─► patches ─► encoders ─► nearest centroids ─► counts ─► head ─► scores
 
-Source: P. Verma, "Good Embeddings with Statistics are Enough", 2022.
+Source: P. Verma, "Attention is All You Need? Good Embeddings with Statistics are Enough: Large Scale Audio
+Understanding without Transformers / Convolutions / BERTs / Mixers / Attention / RNNs or …", 2022.
 """
 
 from __future__ import annotations
