@@ -141,7 +141,7 @@ def test_tags_that_are_asked_for_come_before_all_else(view):
 
 def test_tags_stay_longest(view):
     assert "siren" in "\n".join(lines(view, 40, 5))
-    assert "hop 3.1" in lines(view, 40, 3)[-1]
+    assert "hop 3–4 ms" in lines(view, 40, 3)[-1]
     assert "siren" in lines(view, 40, 8)[3] and "events" not in "\n".join(lines(view, 40, 8))
 
 
