@@ -86,12 +86,14 @@ class PatientMicrophone:
             self._microphone.__exit__(kind, error, trace)
 
     def __iter__(self) -> Iterator[Heard | Notice | None]:
-        until_s, waited = time.monotonic(), False
+        until_s, waited, reason = time.monotonic(), False, ""
         while True:
             try:
                 yield from self._listen(until_s, waited)
             except DeviceError as error:
-                reason, waited = str(error), True
+                if not (self._said and isinstance(error, DeviceAbsentError)):
+                    reason = str(error)
+                waited = True
             if self._microphone:
                 until_s = self._microphone.handed_on_s or until_s
             yield from self._await(reason)
