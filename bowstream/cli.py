@@ -25,6 +25,13 @@ class Parser(argparse.ArgumentParser):
         """Exit with status 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'\n")
 
+    def parse_known_args(self, *arguments: Any) -> Any:  # type: ignore[override]
+        """Complain about what a verb does not know here, where its name and its help are known."""
+        found, unknown = super().parse_known_args(*arguments)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
 
 def jobs(text: str) -> int:
     """Read a number of processes."""
@@ -132,9 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    if arguments.version:
-        return print_version()
-    if arguments.verb is None:
+    if arguments.verb is None and not arguments.version:
         parser.print_help()
         return EXIT_USAGE
     # One thread: a second gains nothing on products this small. Read when NumPy is first imported.
@@ -145,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if arguments.version:
+            return print_version()
         module = import_module(f".{arguments.verb_module}", __package__)
         run = getattr(module, getattr(arguments, "verb_function", "run"))
         status: int = run(arguments)

@@ -23,7 +23,6 @@ UNIT = """\
 # Written by 'bowstream install-service'; 'bowstream install-service --uninstall' takes it away again.
 [Unit]
 Description=bowstream names the sounds it hears
-Documentation=https://pypi.org/project/bowstream
 After=network.target sound.target
 # Months: never give up.
 StartLimitIntervalSec=0

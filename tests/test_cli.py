@@ -56,6 +56,13 @@ def test_version(capsys):
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in out
 
 
+def test_version_without_a_runtime(monkeypatch, capsys):
+    monkeypatch.setattr("bowstream.tflite.RUNTIMES", ())
+    assert main(["--version"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("bowstream: no TFLite runtime is installed: ") and err.count("\n") == 1
+
+
 def test_what_is_exported_is_sorted_and_there():
     assert package.__all__ == sorted(package.__all__)
     assert all(hasattr(package, name) for name in package.__all__)

@@ -71,7 +71,9 @@ def test_without_systemd_it_says_what_to_run(home, capsys):
 
 def test_print_changes_nothing(home, capsys):
     assert main(["install-service", "--user", "--print"]) == 0
-    assert capsys.readouterr().out == unit_text(False, [])
+    unit_printed = capsys.readouterr().out
+    assert unit_printed == unit_text(False, [])
+    assert "http" not in unit_printed
     assert not unit(home).exists()
 
 
@@ -91,6 +93,7 @@ def test_options_are_those_of_listen(home, capsys):
     with pytest.raises(SystemExit) as exit_status:
         main(["install-service", "--user", "--print", "--", "--no-such-option"])
     assert exit_status.value.code == 2
+    assert capsys.readouterr().err.endswith("--no-such-option; see 'bowstream listen --help'\n")
     assert main(["install-service", "--user", "--print", "--", "--bundle", "/no/such/folder"]) == 2
     assert "there is no /no/such/folder" in capsys.readouterr().err
 
