@@ -1,4 +1,7 @@
-"""`bowstream config`: the configuration in force, as a commented TOML file that says the same when it is read."""
+"""`bowstream config`: the configuration in force, as a commented TOML file.
+
+It says the same when it is read, except for secrets, which are masked.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+from .bundle import default_path, read
 from .config import TABLES, load
 from .knobs import Knob, number
 from .settings import Settings, TagSettings
@@ -27,11 +31,15 @@ SINKS_HEAD = """\
 # Tags are named as they are shown, by their alias if they have one."""
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE_TAG = "clock alarm"
+MASK = "…"
 
 
 def run(arguments: Namespace) -> int:
     """Print the configuration in force; where there is none, that is the complete sample with the defaults."""
-    sys.stdout.write(as_toml(load(arguments).settings))
+    config = load(arguments)
+    bundle, _ = read(config.settings.bundle or default_path())
+    config.personalise(bundle)  # refuses what 'listen' would
+    sys.stdout.write(as_toml(config.settings))
     return 0
 
 
@@ -60,6 +68,9 @@ def table(settings: Any, skip: frozenset[str] = frozenset()) -> Iterator[str]:
         yield f"# {meaning.help}{span}"
         value = default(field) if isinstance(settings, type) else getattr(settings, field.name)
         unset = value is None or value is MISSING
+        if meaning.secret and value:
+            yield f'# It is set, but not shown: write it over the "{MASK}" before you use this as a configuration.'
+            value = MASK
         yield f"{'# ' if unset else ''}{field.name} = {literal(meaning.example if unset else value)}"
 
 

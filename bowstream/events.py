@@ -9,9 +9,10 @@ import numpy as np
 
 from .bundle import Tag
 from .frontend import FrontEnd
+from .settings import Settings
 from .tagger import Tags
 
-HOLD_S = 1.0
+HOLD_S = Settings.hold_s
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Knob:
     low, high : the range of a number, ends included
     example : a value for the printed sample, where the default is none
     of_tags : whether its strings are names of tags, as they are shown
+    secret : whether it is nothing to be printed
     """
 
     help: str
@@ -26,6 +27,7 @@ class Knob:
     high: float | None = None
     example: Any = None
     of_tags: bool = False
+    secret: bool = False
 
 
 def knob(
@@ -36,9 +38,10 @@ def knob(
     high: float | None = None,
     example: Any = None,
     of_tags: bool = False,
+    secret: bool = False,
 ) -> Any:
     """Return a dataclass field with a `Knob`; without a default, its table has to give a value."""
-    return field(default=default, metadata={"knob": Knob(help, low, high, example, of_tags)})
+    return field(default=default, metadata={"knob": Knob(help, low, high, example, of_tags, secret)})
 
 
 def check_ranges(settings: Any) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .health import HealthReport
+from .settings import Settings
 from .sources import Notice
 
-SILENCE_S = 60.0
+SILENCE_S = Settings.silence_s
 # The same warning comes again after so long, if there is still or again a reason.
 REPEAT_S = 600.0
 SILENCES = ("dead", "silent")

@@ -9,8 +9,10 @@ from bowstream.cli import build_parser, main
 from bowstream.config import Config, default_files, load, read
 from bowstream.configtext import as_toml
 from bowstream.errors import UsageError
+from bowstream.events import HOLD_S
 from bowstream.settings import Settings, TagSettings
 from bowstream.sinks import SETTINGS
+from bowstream.watch import SILENCE_S
 
 
 @pytest.fixture
@@ -91,6 +93,13 @@ def test_tags_are_checked_against_the_bundle(text, line, message, written, bundl
     assert str(error.value).startswith(f"{path}:{line}: {message}")
 
 
+def test_config_refuses_what_listen_refuses(written, capsys):
+    path = written("[tags.dgo]\nmuted = true")
+    assert main(["config", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and f"{path}:1: bundle 'default' has no tag 'dgo'" in err
+
+
 def test_all_tags_muted_is_refused(bundle):
     muted = {tag.name: TagSettings(muted=True) for tag in bundle.tags}
     with pytest.raises(UsageError, match="nothing is left"):
@@ -141,6 +150,20 @@ def test_what_is_printed_reads_back_the_same(written):
     assert settings.sample_rate == 48_000
     assert settings.tags["cat"] == TagSettings(muted=True)
     assert read(written(as_toml(settings))).settings == settings
+
+
+def test_secrets_are_not_printed(written, capsys):
+    secrets = "[sinks.mqtt]\npassword = 'hush'\n[sinks.webhook]\nurl = 'http://x'\nauthorization = 'Bearer hush'"
+    assert main(["config", str(written(secrets))]) == 0
+    out = capsys.readouterr().out
+    assert "hush" not in out
+    assert out.count("# It is set, but not shown") == 2
+    assert 'password = "…"' in out and 'authorization = "…"' in out
+
+
+def test_a_default_stands_once():
+    assert HOLD_S is Settings.hold_s
+    assert SILENCE_S is Settings.silence_s
 
 
 def test_the_sample_is_the_defaults_and_names_every_knob(written, capsys):

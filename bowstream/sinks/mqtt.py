@@ -31,7 +31,7 @@ class Settings(SinkSettings):
     host: str = knob("localhost", help="the broker's name or address")
     port: int = knob(1883, help="the broker's port; 8883 is usual with tls", low=1, high=65535)
     username: str = knob("", help="who we are to the broker; empty if it does not ask")
-    password: str = knob("", help="and how we prove it")
+    password: str = knob("", help="and how we prove it", secret=True)
     tls: bool = knob(False, help="encrypt, and check the broker's certificate")
     topic: str = knob("", help="root of the topics; bowstream/HOST if empty, HOST being this machine's name")
     discovery: str = knob("homeassistant", help="Home Assistant's discovery prefix; empty for no discovery")
@@ -74,7 +74,7 @@ def load_paho() -> Any:
     try:
         return importlib.import_module("paho.mqtt.client")
     except ModuleNotFoundError as error:
-        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install 'bowstream[mqtt]'") from error
+        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt") from error
 
 
 class Mqtt(Sink[Message]):

@@ -26,7 +26,7 @@ class Settings(Chosen):
     """Where to send, for which events."""
 
     url: str = knob(help="gets a POST with the event's object as JSON", example="http://127.0.0.1:8080/sounds")
-    authorization: str = knob("", help='value of the header of that name, as in "Bearer …"; none if empty')
+    authorization: str = knob("", help='value of the header of that name, as in "Bearer …"; none if empty', secret=True)
     timeout_s: float = knob(10.0, help="seconds to wait for an answer", low=0.1, high=600)
 
     def __post_init__(self) -> None:
