@@ -15,6 +15,10 @@ SOUND_NODES = Path("/dev/snd")
 # PortAudio's error numbers, from portaudio.h.
 DEVICE_UNAVAILABLE, INVALID_SAMPLE_RATE = -9985, -9997
 BUSY = "another program holds it: 'fuser -v /dev/snd/*' shows which; stop that one, or choose another device"
+NONE_FOUND = (
+    "no microphone found: plug one in, or set the HAT's overlay in /boot/firmware/config.txt; "
+    "'arecord -l' shows what the system sees"
+)
 FORBIDDEN = "you may not use it: run 'sudo usermod -aG audio $USER', then log in again"
 
 
@@ -41,6 +45,8 @@ def load_sounddevice() -> Any:
     """
     try:
         import sounddevice
+    except ImportError as error:
+        raise DeviceError(f"sounddevice is missing ({error}): run 'pip install sounddevice', then try again") from error
     except OSError as error:
         raise DeviceError(
             f"PortAudio is missing ({error}): run 'sudo apt install libportaudio2', then try again"
@@ -95,7 +101,7 @@ def find_device(wanted: str | None, devices: list[Device], sysfs: Path = SYSFS, 
     if not devices:
         if reason := why_absent(None, sysfs, nodes):
             raise DeviceError(f"no microphone can be used: {reason}")
-        raise DeviceAbsentError("no microphone found: plug one in, then look with 'bowstream devices'")
+        raise DeviceAbsentError(NONE_FOUND)
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     offered = ", ".join(f"{device.index} {device.name!r}" for device in devices)

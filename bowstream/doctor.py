@@ -9,23 +9,25 @@ import shutil
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
 
 from .bundle import Bundle, default_path, read
 from .config import Config, load
-from .devices import SOUND_NODES, list_devices, load_sounddevice
+from .devices import SOUND_NODES, find_device, list_devices, load_sounddevice
 from .errors import BowstreamError, UsageError
 from .frontend import Float32, FrontEnd
 from .health import SILENCE_DBFS, level_dbfs
 from .microphone import Microphone
 from .probe import run_probe
 from .settings import Settings
+from .sinks import LOADERS
 from .tagger import Tagger
 from .tflite import load_runtime
 from .thermal import Thermal, read_thermal
@@ -36,16 +38,20 @@ PATIENCE_S = 5.0
 HOT_C = 80.0
 LITTLE_MB, NONE_MB = 500, 50
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found; `advice` says what to do unless the state is `ok`."""
+    """What a check found; `advice` says what to do, where `found` does not."""
 
     state: str
     check: str
     found: str
     advice: str = ""
+
+
+Findings = Generator[Finding, None, None]
 
 
 def run(arguments: Namespace) -> int:
@@ -64,58 +70,64 @@ def run(arguments: Namespace) -> int:
 
 
 def examine(arguments: Namespace) -> Iterator[Finding]:
-    """Yield the findings, in the order in which things depend on each other."""
+    """Yield the findings, in the order in which things depend on each other; what depends on a failure is left out."""
+    yield from tried("Python", check_python())
+    yield from tried("runtime", check_runtime())
+    config, bundle = None, None
     try:
         config = load(arguments)
     except UsageError as error:
-        config = Config(Settings())
         yield failure("config", error)
-    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
-        ("Python", check_python),
-        ("runtime", check_runtime),
-        ("bundle", lambda: check_bundle(config)),
-        ("PortAudio", check_portaudio),
-        ("permission", check_permission),
-        ("devices", check_devices),
-        ("microphone", lambda: check_microphone(config.settings)),
-        ("processor", lambda: check_processor(read_thermal())),
-        ("disk", lambda: check_disk(Path.cwd())),
-    )
-    for name, check in checks:
-        try:
-            yield from check()
-        except BowstreamError as error:
-            yield failure(name, error)
+    if config:
+        bundle = yield from tried("bundle", check_bundle(config.settings))
+        if bundle:
+            yield from tried("config", check_config(config, bundle))
+        yield from tried("sinks", check_sinks(config.settings))
+    yield from tried("PortAudio", check_portaudio())
+    yield from tried("permission", check_permission())
+    yield from tried("devices", check_devices())
+    if config and bundle:
+        yield from tried("microphone", check_microphone(config.settings, bundle.front_end))
+    yield from tried("processor", check_processor(read_thermal()))
+    yield from tried("disk", check_disk(Path.cwd()))
+
+
+def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Finding, None, Result | None]:
+    """Yield a check's findings, an error as the last of them; return what the check returns, if it comes so far."""
+    try:
+        return (yield from check)
+    except BowstreamError as error:
+        yield failure(name, error)
+        return None
 
 
 def failure(check: str, error: BowstreamError) -> Finding:
-    """Return an error as a finding: what was found, and what it says to do."""
-    found, _, advice = str(error).rpartition(": ")
-    return Finding("fail", check, found or advice, advice if found else "")
+    """Return an error as a finding; it says itself what to do."""
+    return Finding("fail", check, str(error))
 
 
-def check_python() -> Iterator[Finding]:
+def check_python() -> Findings:
     """Python and the packages that sound goes through."""
     packages = []
     for name in ("numpy", "soxr", "soundfile", "sounddevice", "rich"):
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
-            yield Finding("fail", "Python", f"{name} is not installed", "pip install --force-reinstall bowstream")
+            yield Finding("fail", "Python", f"{name} is not installed", f"pip install {name}")
     found = f"{platform.python_version()} on {platform.machine()}, {', '.join(packages)} ({sys.prefix})"
     yield Finding("ok", "Python", found)
 
 
-def check_runtime() -> Iterator[Finding]:
+def check_runtime() -> Findings:
     """The TFLite runtime."""
     name, _ = load_runtime()
     name = name.replace("_", "-")
     yield Finding("ok", "runtime", f"{name} {version(name)}")
 
 
-def check_bundle(config: Config) -> Iterator[Finding]:
-    """The bundle's hashes and probe, what is configured for its tags, and whether the machine is quick enough."""
-    bundle, probe = read(config.settings.bundle or default_path())
+def check_bundle(settings: Settings) -> Generator[Finding, None, Bundle]:
+    """The bundle's hashes and probe, and whether the machine is quick enough; return it."""
+    bundle, probe = read(settings.bundle or default_path())
     result = run_probe(bundle, probe)
     if result.passed:
         yield Finding("ok", "bundle", f"{bundle.name}, {len(bundle.tags)} tags; hashes right, probe passed")
@@ -123,10 +135,28 @@ def check_bundle(config: Config) -> Iterator[Finding]:
         found = f"{bundle.name} fails its probe here: {result.codes} codes and scores by {result.scores:.3g} off"
         yield Finding("fail", "bundle", found, "do not trust its results on this machine; please report it")
     yield speed(bundle)
+    return bundle
+
+
+def check_config(config: Config, bundle: Bundle) -> Findings:
+    """Whether what is configured for tags fits the bundle."""
     config.personalise(bundle)
     sinks = ", ".join(config.settings.sinks) or "none"
     source = config.document.name if config.document else "no file, so every setting has its default"
     yield Finding("ok", "config", f"{source}; sinks: {sinks}")
+
+
+def check_sinks(settings: Settings) -> Findings:
+    """Whether the packages that the configured sinks need are installed."""
+    for name in settings.sinks:
+        if name not in LOADERS:
+            continue
+        try:
+            LOADERS[name]()
+        except UsageError as error:
+            yield failure("sinks", error)
+        else:
+            yield Finding("ok", "sinks", f"what {name} needs is installed")
 
 
 def speed(bundle: Bundle) -> Finding:
@@ -147,13 +177,13 @@ def speed(bundle: Bundle) -> Finding:
     return Finding("warn", "speed", found, "take a longer hop (--hop 1.0), and see what else keeps the processor busy")
 
 
-def check_portaudio() -> Iterator[Finding]:
+def check_portaudio() -> Findings:
     """PortAudio."""
     _, text = load_sounddevice().get_portaudio_version()
     yield Finding("ok", "PortAudio", text.partition(",")[0])
 
 
-def check_permission() -> Iterator[Finding]:
+def check_permission() -> Findings:
     """Whether we may use ALSA's devices."""
     devices = sorted(SOUND_NODES.glob("pcm*c"))
     if devices and not all(os.access(device, os.R_OK | os.W_OK) for device in devices):
@@ -163,19 +193,15 @@ def check_permission() -> Iterator[Finding]:
         yield Finding("ok", "permission", f"{len(devices)} ALSA inputs may be opened")
 
 
-def check_devices() -> Iterator[Finding]:
+def check_devices() -> Findings:
     """What there is to listen with."""
     devices = list_devices()
-    if devices:
-        yield Finding("ok", "devices", "; ".join(f"{device.index} {device.name}" for device in devices))
-    else:
-        advice = "plug a USB microphone in, or set the HAT's overlay in /boot/firmware/config.txt; see 'arecord -l'"
-        yield Finding("fail", "devices", "no microphone found", advice)
+    find_device(None, devices)  # says why there is none
+    yield Finding("ok", "devices", "; ".join(f"{device.index} {device.name}" for device in devices))
 
 
-def check_microphone(settings: Settings) -> Iterator[Finding]:
-    """A second of real sound."""
-    front_end = FrontEnd()
+def check_microphone(settings: Settings, front_end: FrontEnd) -> Findings:
+    """A second of real sound, as the bundle's front end takes it."""
     microphone = Microphone(settings.device, front_end, settings.sample_rate)
     samples, lost = capture(microphone, front_end)
     name = microphone.name
@@ -213,7 +239,7 @@ def capture(microphone: Microphone, front_end: FrontEnd) -> tuple[Float32, int]:
     return np.concatenate(pieces), lost
 
 
-def check_processor(thermal: Thermal) -> Iterator[Finding]:
+def check_processor(thermal: Thermal) -> Findings:
     """Heat, and whether the system slows the processor down."""
     heat = "no sensor" if thermal.temperature_c is None else f"{thermal.temperature_c:.0f} °C"
     if thermal.throttled:
@@ -225,7 +251,7 @@ def check_processor(thermal: Thermal) -> Iterator[Finding]:
         yield Finding("ok", "processor", heat)
 
 
-def check_disk(folder: Path) -> Iterator[Finding]:
+def check_disk(folder: Path) -> Findings:
     """Room for what the sinks write."""
     free_mb = shutil.disk_usage(folder).free / 1e6
     state = "ok" if free_mb >= LITTLE_MB else "warn" if free_mb >= NONE_MB else "fail"

@@ -11,17 +11,24 @@ from rich.console import Console
 from rich.table import Table
 
 from .bundle import Bundle, default_path, read
-from .devices import list_devices
+from .devices import find_device, list_devices
 from .probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE, ProbeResult, run_probe
 
 
 def run_devices(arguments: Namespace) -> int:
-    """List the inputs; exit status 1 if there is none."""
+    """List the inputs.
+
+    Raises
+    ------
+    DeviceError
+        If there is none.
+    """
     devices = list_devices()
+    find_device(None, devices)  # says why there is none
     if arguments.json:
         for device in devices:
             print(json.dumps(asdict(device)))
-    elif devices:
+    else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("", "number", "name", "sound system", "channels", "native rate", "identities"):
             table.add_column(heading)
@@ -32,9 +39,7 @@ def run_devices(arguments: Namespace) -> int:
                 mark, str(device.index), device.name, device.host_api, str(device.channels), rate, "\n".join(device.ids)
             )
         Console().print(table)
-    else:
-        print("no microphone found: plug one in; on Raspberry Pi OS, check it with 'arecord -l'")
-    return 0 if devices else 1
+    return 0
 
 
 def run_check(arguments: Namespace) -> int:

@@ -1,9 +1,12 @@
 """Which microphone: names that last, from a made-up sysfs, and why one cannot be had."""
 
+import sys
+
 import pytest
 
 from bowstream import devices
-from bowstream.devices import BUSY, FORBIDDEN, Device, explain, find_device
+from bowstream.cli import main
+from bowstream.devices import BUSY, FORBIDDEN, NONE_FOUND, Device, explain, find_device, load_sounddevice
 from bowstream.errors import DeviceError
 from bowstream.frontend import FrontEnd
 from bowstream.identity import card_of, identities
@@ -107,6 +110,20 @@ def test_a_card_that_portaudio_passes_over_is_busy_or_forbidden(allowed, reason,
     with pytest.raises(DeviceError) as error:
         find_device(None, [], sysfs, nodes)
     assert str(error.value) == f"no microphone can be used: {reason}"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_no_device_is_a_complaint(options, monkeypatch, capsys):
+    monkeypatch.setattr("bowstream.inspection.list_devices", list)
+    monkeypatch.setattr(devices, "why_absent", lambda *_: None)
+    assert main(["devices", *options]) == 1
+    assert capsys.readouterr() == ("", f"bowstream: {NONE_FOUND}\n")
+
+
+def test_sounddevice_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(DeviceError, match=r"sounddevice is missing .*pip install sounddevice"):
+        load_sounddevice()
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """The doctor: each check on a machine that is well, and on one that is not."""
 
 import json
+import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bowstream import doctor
+from bowstream.bundle import default_path, read
 from bowstream.cli import main
+from bowstream.devices import NONE_FOUND
 from bowstream.doctor import Finding, check_disk, check_microphone, check_permission, check_processor
 from bowstream.errors import DeviceError
 from bowstream.settings import Settings
@@ -58,10 +62,10 @@ def sound(level):
         (Pretended(np.zeros(0, np.float32)), "fail", "delivers nothing", "unplug"),
     ],
 )
-def test_a_second_of_sound(monkeypatch, microphone, state, found, advice):
+def test_a_second_of_sound(monkeypatch, front_end, microphone, state, found, advice):
     monkeypatch.setattr(doctor, "Microphone", microphone)
     monkeypatch.setattr(doctor, "PATIENCE_S", 0.05)
-    finding = only(check_microphone(Settings()))
+    finding = only(check_microphone(Settings(), front_end))
     assert finding.state == state
     assert found in finding.found and advice in finding.advice
 
@@ -109,27 +113,75 @@ def test_a_machine_without_portaudio_gets_its_other_findings_too(deaf, capsys):
     assert findings["PortAudio"] == {
         "state": "fail",
         "check": "PortAudio",
-        "found": "PortAudio is missing",
-        "advice": "run 'sudo apt install libportaudio2'",
+        "found": "PortAudio is missing: run 'sudo apt install libportaudio2'",
+        "advice": "",
     }
     assert [findings[name]["state"] for name in ("Python", "runtime", "bundle", "config")] == ["ok"] * 4
-    assert all(finding["advice"] for finding in findings.values() if finding["state"] != "ok")
 
 
-def test_a_bad_configuration_is_a_finding(deaf, tmp_path, capsys):
-    file = tmp_path / "bowstream.toml"
-    file.write_text("hop_s = 7\n")
-    assert main(["doctor", "--config", str(file)]) == 1
-    out = capsys.readouterr().out
-    assert "bowstream.toml:1" in out and "hop_s wants" in out
-    assert "probe passed" in out
+@pytest.fixture
+def examined(deaf, tmp_path, capsys):
+    """Let the doctor examine a configuration; return the file and the findings, a list of (state, found) a check."""
+
+    def examine(text):
+        file = tmp_path / "bowstream.toml"
+        file.write_text(text)
+        assert main(["doctor", "--json", "--config", str(file)]) == 1
+        findings = {}
+        for line in map(json.loads, capsys.readouterr().out.splitlines()):
+            findings.setdefault(line["check"], []).append((line["state"], line["found"]))
+        return file, findings
+
+    return examine
+
+
+def test_a_bad_configuration_is_one_finding_and_stops_what_depends_on_it(examined):
+    file, findings = examined("hop_s = 7\n")
+    assert findings["config"] == [("fail", f"{file}:1: hop_s wants 0.1 … 1, found 7")]
+    assert not {"bundle", "sinks", "microphone"} & set(findings)
+    assert {"Python", "runtime", "PortAudio", "disk"} <= set(findings)
+
+
+def test_a_wrong_tag_is_the_configurations_fault(examined):
+    file, findings = examined("[tags.dgo]\nmuted = true\n")
+    ((state, found),) = findings["config"]
+    assert state == "fail" and found.startswith(f"{file}:1: bundle 'default' has no tag 'dgo'")
+    assert [state for state, _ in findings["bundle"]] == ["ok"]
+
+
+def test_a_sink_whose_package_is_missing(examined, monkeypatch):
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    monkeypatch.setitem(sys.modules, "prometheus_client", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "prometheus_client.core", SimpleNamespace())
+    _, findings = examined("[sinks.mqtt]\n[sinks.prometheus]\n")
+    assert findings["sinks"] == [
+        ("fail", "[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt"),
+        ("ok", "what prometheus needs is installed"),
+    ]
+
+
+def test_no_microphone(deaf, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "list_devices", list)
+    monkeypatch.setattr("bowstream.devices.why_absent", lambda *_: None)
+    assert main(["doctor", "--json"]) == 1
+    findings = {line["check"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert (findings["devices"]["state"], findings["devices"]["found"]) == ("fail", NONE_FOUND)
+
+
+def test_the_microphone_is_heard_through_the_bundles_front_end(bundle, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(doctor, "read", lambda _: (replace(bundle, front_end=own), read(default_path())[1]))
+    own = replace(bundle.front_end)
+    monkeypatch.setattr(doctor, "Microphone", lambda *arguments: given.append(arguments) or Pretended(sound(0.01)))
+    main(["doctor"])
+    assert given[0][1] is own
 
 
 def test_well(monkeypatch, capsys):
     monkeypatch.setattr(
         doctor, "load_sounddevice", lambda: SimpleNamespace(get_portaudio_version=lambda: (1, "V19, x"))
     )
-    monkeypatch.setattr(doctor, "list_devices", lambda: [SimpleNamespace(index=3, name="USB")])
+    monkeypatch.setattr(doctor, "list_devices", lambda: [SimpleNamespace(index=3, name="USB", is_default=True)])
     monkeypatch.setattr(doctor, "Microphone", Pretended(sound(0.01)))
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out

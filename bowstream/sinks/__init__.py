@@ -32,6 +32,8 @@ SINKS: Mapping[type[SinkSettings], Any] = {
     mqtt.Settings: mqtt.Mqtt,
     prometheus.Settings: prometheus.Prometheus,
 }
+# What imports the package that a sink needs, and says how to install it where it is missing.
+LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt.load_paho, "prometheus": prometheus.load_client}
 
 
 class Sinks:
