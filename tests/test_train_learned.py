@@ -22,7 +22,7 @@ from train.features import Features  # noqa: E402
 from train.pool import Pool  # noqa: E402
 
 TINY = learned.LearnedSettings(
-    learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=60, batch=16, learned_head=32, refit_windows=4
+    learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
 PLAIN = dataclasses.replace(TINY, mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
 
@@ -111,6 +111,24 @@ def test_mixing_adds_powers_and_shares_targets():
     unmixed, _, same = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 0.0, -16.0)
     np.testing.assert_allclose(unmixed, log_mel, atol=1e-3)
     assert np.array_equal(same, np.eye(6))
+
+
+def test_noise_only_adds_and_only_to_some():
+    tf.keras.utils.set_random_seed(6)
+    log_mel = tf.random.normal((40, 100, 96))
+    noisy = augment.add_noise(log_mel, 0.5, -16.0).numpy()
+    added = noisy - log_mel.numpy()
+    assert added.min() >= -1e-5
+    assert 5 < (added.max(axis=(1, 2)) > 1e-3).sum() < 35
+    np.testing.assert_allclose(augment.add_noise(log_mel, 0.0, -16.0), log_mel, atol=1e-5)
+
+
+def test_negatives_pull_every_score_down():
+    logits = tf.constant([[3.0, -1.0, 0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = learned.tag_loss(tf.zeros((1, 3)), logits)
+    np.testing.assert_allclose(tape.gradient(loss, logits), tf.sigmoid(logits), atol=1e-6)
 
 
 def test_masks_cover_no_more_than_asked():

@@ -22,6 +22,10 @@ DB = math.log(10.0) / 10.0  # natural log of power a decibel
 RIPPLES = 4
 # A mix with less than this share of amplitude left is no mix.
 LEAST_SHARE = 1e-3
+# How far noise lies below the loudest value of its window, and how much lower its highest band is than its lowest.
+NOISE_BELOW_DB = (3.0, 55.0)
+NOISE_TILT_DB = (-30.0, 3.0)
+NO_NOISE = -60.0
 
 
 def warp(settings: LearnedSettings, front_end: FrontEnd, count: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -47,6 +51,20 @@ def equalise(log_mel: tf.Tensor, spread_db: float) -> tf.Tensor:
 def add_powers(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Return the log of the sum of two powers given as logs."""
     return tf.maximum(first, second) + tf.math.log1p(tf.exp(-tf.abs(first - second)))
+
+
+def add_noise(log_mel: tf.Tensor, probability: float, quietest: float) -> tf.Tensor:
+    """Add steady noise of a random colour and level to some windows of log-mel (N, T, M)."""
+    count, n_mels = tf.shape(log_mel)[0], log_mel.shape[2]
+    bands = tf.range(n_mels, dtype=tf.float32) / n_mels
+    loudest = tf.maximum(tf.reduce_max(log_mel, axis=(1, 2)), quietest)
+    below = tf.random.uniform((count,), *NOISE_BELOW_DB) * DB
+    tilt = tf.random.uniform((count, 1), *NOISE_TILT_DB) * DB
+    noisy = tf.random.uniform((count,)) < probability
+    level = tf.where(noisy, loudest - below, NO_NOISE)[:, tf.newaxis] + tilt * bands
+    # A narrow low band holds one independent value of the spectrum, the widest high band about five.
+    restless = tf.random.normal(tf.shape(log_mel)) * (1.1 - 0.6 * bands)
+    return add_powers(log_mel, level[:, tf.newaxis] + restless)
 
 
 def mix(

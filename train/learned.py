@@ -63,9 +63,12 @@ class LearnedSettings(Checked):
     stretch: float = knob(0.15, "natural log of the speed at most", low=0.0)
     mask_bands: int = knob(8, "bands masked at most", low=0)
     mask_frames: int = knob(12, "frames masked at most", low=0)
+    noisy: float = knob(0.4, "probability that a window gets noise while encoders learn", low=0.0, high=1.0)
     audible_db: float = knob(30.0, "windows whose peak is further below the clip's are not learned from", low=0.0)
-    refit_windows: int = knob(24, "augmented windows a clip that the last head is fitted on", low=1)
-    refit_epochs: int = knob(10, "passes over them", low=1)
+    refit_windows: int = knob(20, "augmented windows a clip that the last head is fitted on", low=1)
+    refit_epochs: int = knob(8, "passes over them", low=1)
+    refit_noisy: float = knob(0.5, "probability that a window gets noise while the last head learns", low=0.0, high=1.0)
+    refit_batch: int = knob(256, "windows a step of the last head", low=1)
     refit_rate: float = knob(5e-4, "Adam's learning rate for the last head", low=0.0)
 
 
@@ -83,7 +86,7 @@ def train_joint(pool: Pool, sound: Features, settings: LearnedSettings, seed: in
 
     @tf.function(input_signature=[tf.TensorSpec((settings.batch, 4), tf.int32)])
     def step(drawn: tf.Tensor) -> tf.Tensor:
-        scaled, targets = pool.augmented(drawn, settings, sound)
+        scaled, targets = pool.augmented(drawn, settings, sound, settings.noisy)
         targets = (1.0 - settings.smoothing) * targets + settings.smoothing / targets.shape[1]
         with tf.GradientTape() as tape:
             logits, unevenness = joint(scaled, training=True)
@@ -143,24 +146,37 @@ def refit_head(
     coder = Coder(
         {family: load_encoder(folders[family], folders[family]) for family in FAMILIES}, sound.front_end, width
     )
+
+    @tf.function(input_signature=[tf.TensorSpec((settings.batch, 4), tf.int32)])
+    def augmented(drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return pool.augmented(drawn, settings, sound, settings.refit_noisy)
+
     count = settings.refit_windows * len(pool) // settings.batch
-    rows, wanted = [], []
+    rows, shares = [], []
     for _ in track(range(count), count, "counts"):
-        scaled, targets = pool.augmented(pool.draw(rng, settings.batch), settings, sound)
+        scaled, targets = augmented(pool.draw(rng, settings.batch))
         windows = scaled.numpy().reshape(settings.batch, -1, sound.front_end.n_mels)
-        counts = np.concatenate([coder.counts(coder.push(window)) for window in windows])
-        rows.append(transformed(counts, "sqrt").astype(np.float16))
-        wanted.append(np.minimum(2.0 * targets.numpy()[:, :-1], 1.0))  # both of two equally loud sounds are there
-    n_tags = wanted[0].shape[1]
+        rows += [transformed(coder.counts(coder.push(window)), "sqrt").astype(np.float16) for window in windows]
+        shares.append(targets.numpy()[:, :-1])
+    all_rows, all_shares = np.concatenate(rows), np.concatenate(shares)
     *hidden, kernel, bias = joint.head.get_weights()
-    final = head(coder.n_counts, n_tags, settings)
-    final.set_weights([*hidden, kernel[:, :n_tags], bias[:n_tags]])
-    schedule = keras.optimizers.schedules.CosineDecay(settings.refit_rate, settings.refit_epochs * count)
-    final.compile(keras.optimizers.Adam(schedule), keras.losses.BinaryCrossentropy(from_logits=True))
-    all_rows = np.concatenate(rows)
-    history = final.fit(all_rows, np.concatenate(wanted), settings.batch, settings.refit_epochs, verbose=0).history
+    final = head(coder.n_counts, all_shares.shape[1], settings)
+    final.set_weights([*hidden, kernel[:, :-1], bias[:-1]])
+    steps = settings.refit_epochs * (len(all_rows) // settings.refit_batch + 1)
+    model = keras.Sequential([final])  # so that what is saved knows nothing of its training
+    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(settings.refit_rate, steps)), tag_loss)
+    history = model.fit(all_rows, all_shares, settings.refit_batch, settings.refit_epochs, verbose=0).history
     say(f"head  {len(all_rows)} windows  loss {history['loss'][0]:.4f} … {history['loss'][-1]:.4f}")
     return final, all_rows[:REPRESENTATIVE_ROWS].astype(np.float32)
+
+
+def tag_loss(shares: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Ask for a yes or no for each tag, and for the right order among the tags that are there."""
+    present = tf.minimum(2.0 * shares, 1.0)  # both of two equally loud sounds are there
+    yes_or_no = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(present, logits), axis=-1)
+    # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
+    order = -tf.reduce_sum(shares * tf.nn.log_softmax(logits), axis=-1)
+    return yes_or_no + order
 
 
 def fit(

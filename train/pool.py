@@ -66,8 +66,13 @@ class Pool:
             np.int32
         )
 
-    def augmented(self, drawn: tf.Tensor, settings: LearnedSettings, sound: Features) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and their targets (N, C + 1)."""
+    def augmented(
+        self, drawn: tf.Tensor, settings: LearnedSettings, sound: Features, noisy: float = 0.0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and their targets (N, C + 1).
+
+        `noisy` is the probability that a window gets noise.
+        """
         front_end, level = sound.front_end, sound.level
         clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
         frames, bands = augment.warp(settings, front_end, tf.shape(drawn)[0])
@@ -82,5 +87,7 @@ class Pool:
         log_mel = augment.equalise(log_mel, settings.equaliser_db)
         targets = tf.gather(self.targets, clip[:, 0])
         log_mel, peaks, targets = augment.mix(log_mel, peaks, targets, settings.mixed, level.quietest)
+        if noisy:
+            log_mel = augment.add_noise(log_mel, noisy, level.quietest)
         scaled = augment.scale(tf.maximum(log_mel, silence), peaks, level, front_end)
         return augment.mask(scaled, settings.mask_frames, settings.mask_bands), targets
