@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -65,7 +66,8 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     for thing, licence in description["licences"].items():
         table.add_row(f"licence of {thing}", licence)
     for name, value in description["metrics"].items():
-        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        if said := told(value):
+            table.add_row(name.replace("_", " "), said)
     sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
     table.add_row("codes", ", ".join(sizes))
     table.add_row(f"{len(bundle.tags)} tags", ", ".join(tag.name for tag in bundle.tags))
@@ -80,3 +82,13 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
         "", "[green]passed[/]" if result.passed else "[red]FAILED: do not trust its results on this machine[/]"
     )
     Console().print(table)
+
+
+def told(metric: Any) -> str | None:
+    """Return a metric in a few words; None for what has no few words, which `--json` has whole."""
+    if isinstance(metric, dict) and "mean" in metric:
+        low, high = metric.get("interval_95", (metric["mean"],) * 2)
+        return f"{metric['mean']:.3f} (95 % interval over the folds {low:.3f} … {high:.3f})"
+    if isinstance(metric, float):
+        return f"{metric:.4g}"
+    return None if isinstance(metric, dict) else str(metric)

@@ -52,4 +52,3 @@ def read_throttled(sysfs: Path) -> tuple[str, ...] | None:
             continue
         return tuple(reason for bit, reason in THROTTLED_NOW.items() if bits >> bit & 1)
     return None
-
