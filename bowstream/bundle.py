@@ -172,15 +172,16 @@ def check_shapes(bundle: Bundle) -> None:
         network, codebook = bundle.encoders[family].network, bundle.encoders[family].codebook
         wanted[ENCODERS[family]] = (size, codebook.n_values)
         found[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
-        bands = bundle.front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
-        if codebook.n_bands not in (1, bands):
-            raise BundleError(f"{CODEBOOKS} has {codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
     n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
     wanted[HEAD] = (n_counts, len(bundle.tags))
     found[HEAD] = (bundle.head.n_inputs, bundle.head.n_outputs)
     for name in wanted:
         if wanted[name] != found[name]:
             raise BundleError(f"{bundle.path / name} maps {found[name]} values, the bundle wants {wanted[name]}")
+    for family, encoder in bundle.encoders.items():
+        bands = bundle.front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+        if encoder.codebook.n_bands not in (1, bands):
+            raise BundleError(f"{CODEBOOKS} has {encoder.codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
     names = [tag.name for tag in bundle.tags]
     if len(set(names)) != len(names):
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
