@@ -2,7 +2,6 @@
 
 import json
 import signal
-import threading
 import time
 from types import SimpleNamespace
 
@@ -116,10 +115,10 @@ def test_a_server_that_hangs_is_waited_for(card, listen):
 
 @needs_card
 def test_it_can_be_ended_while_the_microphone_is_away(card, listen):
-    listening = listen()
+    listening = listen("--json")
     listening.until(lambda line: True)
     card.unplug()
-    threading.Event().wait(5.0)
+    listening.until(notice("away"))
     status, err = listening.end(signal.SIGTERM)
     assert status == 0
     assert "bowstream: 'mon' went away" in err
