@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
@@ -132,8 +132,8 @@ class PlainLines:
         elif isinstance(record, Tags):
             level = level_dbfs(np.concatenate(self._hop or [np.zeros(0, np.float32)]))
             self._hop.clear()
-            tops = ", ".join(f"{name} {score:.2f}" for name, score in self._ranked(record.scores))
-            self._say(record.end, f"{level:6.1f} dBFS   {tops}")
+            scores = {tag.name: float(score) for tag, score in zip(self._session.bundle.tags, record.scores)}
+            self._say(record.end, f"{level:6.1f} dBFS   {loudest(scores, self._top)}")
         elif isinstance(record, Event) and record.offset is None:
             self._say(record.onset, f">>> {record.tag} begins")
         elif isinstance(record, Event) and record.offset is not None:
@@ -141,9 +141,6 @@ class PlainLines:
             self._say(record.offset, f"<<< {record.tag} ends after {length_s:.1f} s, peak {record.peak:.2f}")
         elif isinstance(record, Gap):
             self._say(record.start, f"!!! {self._times.seconds(record.length):.3f} s of sound lost")
-
-    def _ranked(self, scores: Float32) -> list[tuple[str, float]]:
-        return ranked(scores, [tag.name for tag in self._session.bundle.tags], self._top)
 
     def _say(self, position: int, text: str) -> None:
         self._stream.write(f"{self._times.seconds(position):10.1f} s  {text}\n")
@@ -162,7 +159,7 @@ class EventsOnly:
             self._output.write(record)
 
 
-def ranked(scores: Float32, names: Sequence[str], top: int) -> list[tuple[str, float]]:
-    """Return the highest scores with their names, highest first."""
-    order = np.argsort(-scores, kind="stable")[:top]
-    return [(names[index], float(scores[index])) for index in order]
+def loudest(scores: Mapping[str, float], top: int) -> str:
+    """Return the tags with the highest scores, highest first, in words."""
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {score:.2f}" for name, score in ranked[:top])

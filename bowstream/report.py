@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .events import Event
-from .output import Times, event_fields, named
+from .output import Times, event_fields, loudest, named
 from .session import Record, Session
 from .tagger import Tags
 
@@ -92,9 +92,8 @@ class Results:
         elif self._csv:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:
-            self._table.add_row(
-                escape(shorter(report.name)), f"{report.heard_s:.1f} s", top_tags(report), top_events(report)
-            )
+            tops = loudest(report.scores or {}, TOP_TAGS)
+            self._table.add_row(escape(shorter(report.name)), f"{report.heard_s:.1f} s", tops, top_events(report))
 
     def close(self) -> None:
         """Print the table, if there is one."""
@@ -105,12 +104,6 @@ class Results:
 def shorter(name: str) -> str:
     """Return a path as seen from the working folder, if that is shorter."""
     return min(name, os.path.relpath(name), key=len) if Path(name).is_absolute() else name
-
-
-def top_tags(report: Report) -> str:
-    """Return the tags with the highest mean scores."""
-    ranked = sorted((report.scores or {}).items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {score:.2f}" for name, score in ranked[:TOP_TAGS])
 
 
 def top_events(report: Report) -> str:

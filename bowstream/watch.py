@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .health import HealthReport
+from .health import SILENCE_DBFS, HealthReport
 from .settings import Settings
 from .sources import Notice
 
@@ -54,7 +54,8 @@ class Watch:
         elif report.silent_s >= self.silence_s:
             yield Notice(
                 "silent",
-                f"silence for {report.silent_s:.0f} s (below -90 dBFS): turn the capture level up with 'alsamixer'",
+                f"silence for {report.silent_s:.0f} s (below {SILENCE_DBFS:.0f} dBFS): "
+                "turn the capture level up with 'alsamixer'",
             )
         if report.clipped > self._clipped:
             clipped = report.clipped - self._clipped

@@ -112,3 +112,15 @@ def tiny_disk(tmp_path):
         pytest.skip("mounting takes root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a configuration and return its path."""
+
+    def write(text):
+        path = tmp_path / "bowstream.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write

@@ -15,18 +15,6 @@ from bowstream.sinks import SETTINGS
 from bowstream.watch import SILENCE_S
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Write a configuration and return its path."""
-
-    def write(text):
-        path = tmp_path / "bowstream.toml"
-        path.write_text(text, "utf-8")
-        return path
-
-    return write
-
-
 @pytest.fixture(autouse=True)
 def no_file_of_our_own(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))

@@ -22,18 +22,6 @@ from bowstream.sources import Heard
 from bowstream.tagger import Tagger
 
 
-@pytest.fixture
-def written(tmp_path):
-    """Write a configuration and return its path."""
-
-    def write(text):
-        path = tmp_path / "bowstream.toml"
-        path.write_text(text, "utf-8")
-        return path
-
-    return write
-
-
 def with_scores(bundle, monkeypatch, *names):
     """Let these tags rise, sink for a moment and fall; the others are silent."""
     high = np.array([tag.name in names for tag in bundle.tags])

@@ -16,22 +16,16 @@ from .dated import Dated
 from .settings import SinkSettings
 from .worker import FLUSH_S, Sink, SinkReport
 
-SETTINGS: Mapping[str, type[SinkSettings]] = {
-    "jsonl": jsonl.Settings,
-    "clips": clips.Settings,
-    "command": command.Settings,
-    "webhook": webhook.Settings,
-    "mqtt": mqtt.Settings,
-    "prometheus": prometheus.Settings,
+KINDS: Mapping[str, tuple[type[SinkSettings], Any]] = {
+    "jsonl": (jsonl.Settings, jsonl.JsonFile),
+    "clips": (clips.Settings, clips.Clips),
+    "command": (command.Settings, command.Command),
+    "webhook": (webhook.Settings, webhook.Webhook),
+    "mqtt": (mqtt.Settings, mqtt.Mqtt),
+    "prometheus": (prometheus.Settings, prometheus.Prometheus),
 }
-SINKS: Mapping[type[SinkSettings], Any] = {
-    jsonl.Settings: jsonl.JsonFile,
-    clips.Settings: clips.Clips,
-    command.Settings: command.Command,
-    webhook.Settings: webhook.Webhook,
-    mqtt.Settings: mqtt.Mqtt,
-    prometheus.Settings: prometheus.Prometheus,
-}
+SETTINGS: Mapping[str, type[SinkSettings]] = {name: settings for name, (settings, _) in KINDS.items()}
+SINKS: Mapping[type[SinkSettings], Any] = dict(KINDS.values())
 # What imports the package that a sink needs, and says how to install it where it is missing.
 LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt.load_paho, "prometheus": prometheus.load_client}
 
