@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from .codebook import Codebook, Codes
 from .errors import BundleError, UsageError
 from .frontend import Float32, FrontEnd
-from .patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, patches_per_window
+from .patches import FAMILIES, PATCH_BANDS, cut_env, cut_fenv, cut_o, cut_pat
+from .tflite import UNQUANTISED, Quantisation
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.intp]
 
 
 class Network(Protocol):
@@ -23,9 +24,10 @@ class Network(Protocol):
 
     n_inputs: int
     n_outputs: int
+    quantisation: Quantisation
 
-    def __call__(self, rows: Float32) -> Float32:
-        """Return (rows, n_outputs) for (rows, n_inputs)."""
+    def __call__(self, rows: NDArray[Any]) -> Float32:
+        """Return (rows, n_outputs) for (rows, n_inputs), which may be quantised already."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Encoder:
     network: Network
     codebook: Codebook
 
-    def codes(self, patches: Float32) -> Codes:
-        """Return the codes (N, P) of patches (N, P, values)."""
+    def codes(self, patches: NDArray[Any]) -> Codes:
+        """Return the codes (N, P) of patches (N, P, values), which may be quantised already."""
         count, per_item, _ = patches.shape
         latents = self.network(patches.reshape(count * per_item, -1))
         return self.codebook.assign(latents.reshape(count, per_item, -1))
@@ -46,9 +48,9 @@ class Coder:
     """Counts of codes over a sliding window.
 
     `pat` and `env` codes are computed once, when their column arrives, and kept for as long as the
-    window holds it; `fenv` and `o` codes are computed once a hop. State is the last window of log-mel
-    and of column codes; before the first full window there are no counts. `columns_until_window` and
-    `columns_since_window` say where the stream stands between two windows.
+    window holds it; `fenv` and `o` codes are computed once a hop. State is the last window of log-mel,
+    of what the networks see of it and of column codes; before the first full window there are no
+    counts. `columns_until_window` and `columns_since_window` say where the stream stands between two windows.
 
     Parameters
     ----------
@@ -77,11 +79,16 @@ class Coder:
         sizes = [len(encoders[family].codebook) for family in FAMILIES]
         self.offsets = dict(zip(FAMILIES, accumulate(sizes, initial=0)))
         self.n_counts = sum(sizes)
+        # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
+        quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
+        self._quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
         self._log_mel = np.zeros((front_end.frames_per_window, front_end.n_mels), np.float32)
-        patches = patches_per_window(front_end)
-        self.codes_per_window = sum(patches.values())
-        per_column = (patches["pat"] + patches["env"]) // front_end.columns_per_window
-        self._column_codes = np.zeros((front_end.columns_per_window, per_column), np.intp)
+        self._quantised = self._quantise(self._log_mel)
+        bands = front_end.n_mels // PATCH_BANDS
+        in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
+        in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
+        self._column_codes = np.zeros((front_end.columns_per_window, bands + 1), np.intp)
+        self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])
         self.reset()
 
     def reset(self) -> None:
@@ -100,38 +107,36 @@ class Coder:
         -------
         codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
         """
-        front_end = self.front_end
+        front_end, columns_per_window = self.front_end, self.front_end.columns_per_window
         if not len(log_mel):
-            return np.empty((0, self.codes_per_window), np.intp)
-        columns = log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels)
-        history = np.concatenate([self._log_mel, log_mel])
+            return np.empty((0, len(self._offsets)), np.intp)
+        quantised = self._quantise(log_mel)
+        columns = quantised.reshape(-1, front_end.frames_per_column, front_end.n_mels)
+        log_mel = np.concatenate([self._log_mel, log_mel])
+        quantised = np.concatenate([self._quantised, quantised])
         column_codes = np.concatenate([self._column_codes, self._codes_of_columns(columns)])
-        self._log_mel = history[-front_end.frames_per_window :]
-        self._column_codes = column_codes[-front_end.columns_per_window :]
+        self._log_mel = log_mel[-front_end.frames_per_window :]
+        self._quantised = quantised[-front_end.frames_per_window :]
+        self._column_codes = column_codes[-columns_per_window:]
 
         ends = range(self.columns_until_window, len(columns) + 1, self.hop_columns)
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
-        codes = np.empty((len(ends), self.codes_per_window), np.intp)
+        codes = np.empty((len(ends), len(self._offsets)), np.intp)
         for row, end in zip(codes, ends):
-            window = history[end * front_end.frames_per_column :][: front_end.frames_per_window]
-            inside = column_codes[end:][: front_end.columns_per_window]
-            row[: inside.size] = inside.ravel()
-            row[inside.size :] = self._codes_of_window(window[np.newaxis]).ravel()
+            window = slice(end * front_end.frames_per_column, (end + columns_per_window) * front_end.frames_per_column)
+            row[: self._column_codes.size] = column_codes[end : end + columns_per_window].ravel()
+            row[self._column_codes.size : -1] = self.encoders["fenv"].codes(cut_fenv(quantised[np.newaxis, window]))
+            row[-1:] = self.encoders["o"].codes(cut_o(log_mel[np.newaxis, window]))
+        codes += self._offsets
         return codes
 
     def counts(self, codes: Codes) -> Counts:
         """Return how often each code occurs: (windows, 143) -> int [shape=(windows, n_counts)]."""
-        counts = np.zeros((len(codes), self.n_counts), np.int64)
-        for row, window in zip(counts, codes):
-            row += np.bincount(window, minlength=self.n_counts)
-        return counts
+        of_window = np.arange(len(codes))[:, np.newaxis] * self.n_counts
+        counts = np.bincount((codes + of_window).ravel(), minlength=len(codes) * self.n_counts)
+        return counts.reshape(len(codes), self.n_counts)
 
-    def _codes_of_columns(self, columns: Float32) -> Codes:
-        return np.concatenate([self._codes("pat", cut_pat(columns)), self._codes("env", cut_env(columns))], axis=1)
-
-    def _codes_of_window(self, windows: Float32) -> Codes:
-        return np.concatenate([self._codes("fenv", cut_fenv(windows)), self._codes("o", cut_o(windows))], axis=1)
-
-    def _codes(self, family: str, patches: Float32) -> Codes:
-        return self.encoders[family].codes(patches) + self.offsets[family]
+    def _codes_of_columns(self, columns: NDArray[Any]) -> Codes:
+        pat, env = self.encoders["pat"].codes(cut_pat(columns)), self.encoders["env"].codes(cut_env(columns))
+        return np.concatenate([pat, env], axis=1)

@@ -18,6 +18,9 @@ from .errors import BundleError
 
 Float32 = NDArray[np.float32]
 
+# Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
+COLUMNS_AT_ONCE = 5
+
 
 @dataclass(frozen=True)
 class FrontEnd:
@@ -134,8 +137,12 @@ def fold_filterbank(filterbank: NDArray[np.float64], win_length: int) -> NDArray
 
 @lru_cache
 def mel_weights(front_end: FrontEnd) -> Float32:
-    """Return the folded filterbank, float32 [shape=(n_fft / 4 + 1, n_mels)]; worked out once, not once a recording."""
-    weights = fold_filterbank(mel_filterbank(front_end), front_end.win_length).astype(np.float32)
+    """Return the folded filterbank, float32 [shape=(n_fft / 4 + 1, n_mels)]; worked out once, not once a recording.
+
+    It is for the power spectrum of `LogMel`, which is an `n_fft / 2`-th of the plain one.
+    """
+    folded = fold_filterbank(mel_filterbank(front_end), front_end.win_length)
+    weights = (folded * (front_end.n_fft // 2)).astype(np.float32)
     weights.flags.writeable = False
     return weights
 
@@ -148,21 +155,16 @@ class LogMel:
 
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
-        frames, n_fft = front_end.frames_per_column, front_end.n_fft // 2
         self._weights = mel_weights(front_end)
         # Periodic Hann, as for any spectral analysis.
         phase = 2.0 * np.pi * np.arange(front_end.win_length) / front_end.win_length
         self._hann = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
-        self._samples = np.zeros(self._tail + front_end.column_length, np.float32)
+        self._tail = front_end.win_length - front_end.hop_length
+        self._samples = np.zeros(self._tail + COLUMNS_AT_ONCE * front_end.column_length, np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(self._samples, front_end.win_length)
         self._frames = windows[:: front_end.hop_length]  # (frames, win_length), a view of _samples
-        self._windowed = np.zeros((frames, n_fft), np.float32)
-        self._spectrum = np.empty((frames, n_fft // 2 + 1), np.complex64)
-        self._power = np.empty((frames, n_fft // 2 + 1), np.float32)
-
-    @property
-    def _tail(self) -> int:
-        return self.front_end.win_length - self.front_end.hop_length
+        self._windowed = np.zeros((len(self._frames), front_end.n_fft // 2), np.float32)
+        self._power = np.empty((len(self._frames), len(self._weights)), np.float32)
 
     def reset(self) -> None:
         """Forget what was heard: the next frames reach back into zeros again."""
@@ -190,21 +192,26 @@ class LogMel:
             raise ValueError(
                 f"wanted float32 samples in columns of {front_end.column_length}, got {samples.dtype} {samples.shape}"
             )
-        columns = samples.reshape(-1, front_end.column_length)
-        log_mel = np.empty((len(columns), front_end.frames_per_column, front_end.n_mels), np.float32)
-        for column, mel in zip(columns, log_mel):
-            self._mel(column, out=mel)
+        log_mel = np.empty((len(samples) // front_end.hop_length, front_end.n_mels), np.float32)
+        at_once = COLUMNS_AT_ONCE * front_end.frames_per_column
+        for first in range(0, len(log_mel), at_once):
+            mel = log_mel[first : first + at_once]
+            self._mel(samples[first * front_end.hop_length :][: len(mel) * front_end.hop_length], out=mel)
         np.maximum(log_mel, front_end.power_floor, out=log_mel)
         np.log(log_mel, out=log_mel)
-        return log_mel.reshape(-1, front_end.n_mels)
+        return log_mel
 
-    def _mel(self, column: Float32, out: Float32) -> None:
-        """Mel power of one column, into `out` (frames_per_column, n_mels)."""
-        self._samples[: self._tail] = self._samples[-self._tail :]
-        self._samples[self._tail :] = column
-        np.multiply(self._frames, self._hann, out=self._windowed[:, : self.front_end.win_length])
-        self._spectrum[:] = np.fft.rfft(self._windowed)
-        parts = self._spectrum.view(np.float32)  # (frames, 2 * bins): real and imaginary parts in turn
-        np.square(parts, out=parts)
-        np.add(parts[:, ::2], parts[:, 1::2], out=self._power)
-        np.matmul(self._power, self._weights, out=out)
+    def _mel(self, samples: Float32, out: Float32) -> None:
+        """Mel power of a few columns, into `out` (frames, n_mels)."""
+        frames, length = len(out), len(samples)
+        self._samples[self._tail :][:length] = samples
+        windowed, power = self._windowed[:frames], self._power[:frames]
+        np.multiply(self._frames[:frames], self._hann, out=windowed[:, : self.front_end.win_length])
+        self._samples[: self._tail] = self._samples[length:][: self._tail]
+        # The plain norm would have NumPy work in float64, for twice the time.
+        spectrum = np.fft.rfft(windowed, norm="ortho")
+        np.square(spectrum.real, out=power)
+        power += np.square(spectrum.imag)
+        # A product a column, whatever is pushed.
+        columns = (-1, self.front_end.frames_per_column)
+        np.matmul(power.reshape(*columns, power.shape[1]), self._weights, out=out.reshape(*columns, out.shape[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,18 +29,18 @@ class Level:
 
     The reference of a column is the loudest log-mel value of the window that ends with it, so a
     column is scaled once, when it arrives, and never looks at later sound. State is one peak a
-    column of that window; none at the start.
+    column of that window, the newest excepted; the quietest reference at the start.
     """
 
     def __init__(self, settings: LevelSettings, front_end: FrontEnd) -> None:
         self.settings = settings
         self.front_end = front_end
         self._range = settings.range_db * math.log(10.0) / 10.0
-        self._peaks: deque[float] = deque(maxlen=front_end.columns_per_window)
+        self.reset()
 
     def reset(self) -> None:
         """Forget the peaks."""
-        self._peaks.clear()
+        self._peaks = [self.settings.quietest] * (self.front_end.columns_per_window - 1)
 
     def push(self, log_mel: Float32) -> Float32:
         """Return whole columns of log-mel, scaled.
@@ -55,10 +54,12 @@ class Level:
         scaled : float32 of the same shape; 1 is the reference, 0 is `range_db` or more below it
         """
         columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)
-        references = np.empty((len(columns), 1, 1), np.float32)
-        for index, peak in enumerate(columns.max(axis=(1, 2))):
-            self._peaks.append(float(peak))
-            references[index] = max(self.settings.quietest, *self._peaks)
-        scaled: Float32 = (columns - references) / np.float32(self._range) + np.float32(1.0)
+        before = len(self._peaks)
+        peaks = self._peaks + np.maximum(columns.max(axis=(1, 2)), self.settings.quietest).tolist()
+        self._peaks = peaks[len(columns) :]
+        references = [max(peaks[column : column + before + 1]) for column in range(len(columns))]
+        scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis, np.newaxis]
+        scaled /= np.float32(self._range)
+        scaled += np.float32(1.0)
         np.maximum(scaled, 0.0, out=scaled)
         return scaled.reshape(log_mel.shape)

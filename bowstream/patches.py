@@ -7,8 +7,10 @@ overlaps. `pat` and `env` lie inside one column; `fenv` and `o` look at the whol
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .frontend import Float32, FrontEnd
 
@@ -39,19 +41,19 @@ def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
     }
 
 
-def cut_pat(columns: Float32) -> Float32:
+def cut_pat(columns: NDArray[Any]) -> NDArray[Any]:
     """Spectral patches, 8 bands × 10 frames: (N, 10, M) -> (N, 12, 80)."""
     count, frames, n_mels = columns.shape
     grid = columns.reshape(count, frames, n_mels // PATCH_BANDS, PATCH_BANDS)
     return grid.transpose(0, 2, 1, 3).reshape(count, n_mels // PATCH_BANDS, frames * PATCH_BANDS)
 
 
-def cut_env(columns: Float32) -> Float32:
+def cut_env(columns: NDArray[Any]) -> NDArray[Any]:
     """Spectral envelopes, all bands × 10 frames: (N, 10, M) -> (N, 1, 960)."""
     return columns.reshape(len(columns), 1, -1)
 
 
-def cut_fenv(windows: Float32) -> Float32:
+def cut_fenv(windows: NDArray[Any]) -> NDArray[Any]:
     """Frequency-band envelopes, 8 bands × 100 frames: (N, 100, M) -> (N, 12, 800)."""
     return cut_pat(windows)
 

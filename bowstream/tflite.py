@@ -54,9 +54,9 @@ class Quantisation:
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
         return cls(dtype, *map(np.float32, (*detail["quantization"], limits.min, limits.max)))
 
-    def quantise(self, values: Float32) -> NDArray[Any]:
-        """Return numbers as integers: scaled, rounded, clipped, cast; a float tensor's as they are."""
-        if self.dtype == np.float32:
+    def quantise(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return numbers as integers: scaled, rounded, clipped, cast; what is of the tensor's type as it is."""
+        if values.dtype == self.dtype:
             return values
         steps = values / self.scale
         steps += self.zero_point
@@ -75,10 +75,14 @@ class Quantisation:
         return values
 
 
+UNQUANTISED = Quantisation.of({"dtype": np.float32, "quantization": (0.0, 0)})
+
+
 class Model:
     """One quantised network: float32 rows in, float32 rows out.
 
     Single-threaded: a second thread gains nothing on networks this small and stalls on a busy machine.
+    `quantisation` is the input's, for whoever has the rows' integers already.
 
     Raises
     ------
@@ -99,13 +103,17 @@ class Model:
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
             raise BundleError(f"{name} has tensors {shapes}, wanted one (rows, features) input and one output")
         self._input, self._output = int(inputs[0]["index"]), int(outputs[0]["index"])
-        self._quantise = Quantisation.of(inputs[0]).quantise
+        self.quantisation = Quantisation.of(inputs[0])
         self._dequantise = Quantisation.of(outputs[0]).dequantise
         self._rows = shapes[0][0]
         self.n_inputs, self.n_outputs = int(shapes[0][1]), int(shapes[1][1])
 
-    def __call__(self, rows: Float32) -> Float32:
-        """Return the network's output, float32 [shape=(rows, n_outputs)], for float32 [shape=(rows, n_inputs)].
+    def __call__(self, rows: NDArray[Any]) -> Float32:
+        """Return the network's output, float32 [shape=(rows, n_outputs)].
+
+        Parameters
+        ----------
+        rows : float32 [shape=(rows, n_inputs)], or such rows after `quantisation.quantise`
 
         Another number of rows than last time costs a re-allocation: keep it steady in a stream.
         """
@@ -113,6 +121,6 @@ class Model:
             self._interpreter.resize_tensor_input(self._input, (len(rows), self.n_inputs), strict=False)
             self._interpreter.allocate_tensors()
             self._rows = len(rows)
-        self._interpreter.set_tensor(self._input, self._quantise(rows))
+        self._interpreter.set_tensor(self._input, self.quantisation.quantise(rows))
         self._interpreter.invoke()
         return self._dequantise(self._interpreter.get_tensor(self._output))

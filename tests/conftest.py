@@ -15,6 +15,7 @@ from bowstream.codebook import Codebook
 from bowstream.coder import Encoder
 from bowstream.frontend import FrontEnd
 from bowstream.patches import input_sizes
+from bowstream.tflite import UNQUANTISED
 
 # The same examples in every run; no deadline, because a busy machine is no bug.
 settings.register_profile("bowstream", derandomize=True, deadline=None, max_examples=50)
@@ -46,6 +47,8 @@ def reference():
 
 class StubNetwork:
     """A random projection whose sums are exact in float32, so that no product order can change a bit."""
+
+    quantisation = UNQUANTISED
 
     def __init__(self, n_inputs, n_outputs, seed):
         self.n_inputs, self.n_outputs = n_inputs, n_outputs

@@ -126,7 +126,8 @@ def test_column_codes_are_computed_once(stub_encoders, front_end, log_mel, monke
 
     class Counting:
         def __init__(self, family, encoder):
-            self.family, self.encoder, self.codebook = family, encoder, encoder.codebook
+            self.family, self.encoder = family, encoder
+            self.network, self.codebook = encoder.network, encoder.codebook
 
         def codes(self, patches):
             rows[self.family] += patches.shape[0] * patches.shape[1]

@@ -15,6 +15,7 @@ from bowstream.coder import Coder, Encoder
 from bowstream.patches import FAMILIES, patches_per_window
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
+from bowstream.tflite import UNQUANTISED
 
 from .bundle import Parts
 from .calibrate import sigmoid
@@ -44,6 +45,8 @@ class Outcome:
 
 class KerasNetwork:
     """A Keras model in the place of a TFLite one."""
+
+    quantisation = UNQUANTISED
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
