@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .codebook import Codebook, Codes
 from .errors import BundleError, UsageError
 from .frontend import Float32, FrontEnd
-from .patches import FAMILIES, PATCH_BANDS, cut_env, cut_fenv, cut_o, cut_pat
+from .patches import FAMILIES, PATCH_BANDS, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from .tflite import UNQUANTISED, Quantisation
 
 Counts = NDArray[np.intp]
@@ -48,9 +48,9 @@ class Coder:
     """Counts of codes over a sliding window.
 
     `pat` and `env` codes are computed once, when their column arrives, and kept for as long as the
-    window holds it; `fenv` and `o` codes are computed once a hop. State is the last window of log-mel,
-    of what the networks see of it and of column codes; before the first full window there are no
-    counts. `columns_until_window` and `columns_since_window` say where the stream stands between two windows.
+    window holds it; `fenv` and `o` codes are computed once a hop. State is what a window needs of its
+    columns; before the first full window there are no counts. `columns_until_window` and
+    `columns_since_window` say where the stream stands between two windows.
 
     Parameters
     ----------
@@ -82,13 +82,13 @@ class Coder:
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self._quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
-        self._log_mel = np.zeros((front_end.frames_per_window, front_end.n_mels), np.float32)
-        self._quantised = self._quantise(self._log_mel)
         bands = front_end.n_mels // PATCH_BANDS
         in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
         in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
-        self._column_codes = np.zeros((front_end.columns_per_window, bands + 1), np.intp)
         self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])
+        silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
+        codes = np.zeros((len(silence), bands + 1), np.intp)
+        self._window = [cut_pat(self._quantise(silence)), narrow_o(silence), codes]
         self.reset()
 
     def reset(self) -> None:
@@ -107,27 +107,23 @@ class Coder:
         -------
         codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
         """
-        front_end, columns_per_window = self.front_end, self.front_end.columns_per_window
-        if not len(log_mel):
+        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)
+        if not len(columns):
             return np.empty((0, len(self._offsets)), np.intp)
-        quantised = self._quantise(log_mel)
-        columns = quantised.reshape(-1, front_end.frames_per_column, front_end.n_mels)
-        log_mel = np.concatenate([self._log_mel, log_mel])
-        quantised = np.concatenate([self._quantised, quantised])
-        column_codes = np.concatenate([self._column_codes, self._codes_of_columns(columns)])
-        self._log_mel = log_mel[-front_end.frames_per_window :]
-        self._quantised = quantised[-front_end.frames_per_window :]
-        self._column_codes = column_codes[-columns_per_window:]
+        pat, narrow, inside = parts = [np.concatenate(pair) for pair in zip(self._window, self._columns(columns))]
+        width = self.front_end.columns_per_window
+        self._window = [part[-width:] for part in parts]
 
         ends = range(self.columns_until_window, len(columns) + 1, self.hop_columns)
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
         codes = np.empty((len(ends), len(self._offsets)), np.intp)
         for row, end in zip(codes, ends):
-            window = slice(end * front_end.frames_per_column, (end + columns_per_window) * front_end.frames_per_column)
-            row[: self._column_codes.size] = column_codes[end : end + columns_per_window].ravel()
-            row[self._column_codes.size : -1] = self.encoders["fenv"].codes(cut_fenv(quantised[np.newaxis, window]))
-            row[-1:] = self.encoders["o"].codes(cut_o(log_mel[np.newaxis, window]))
+            window = slice(end, end + width)
+            fenv, o = join_fenv(pat[window]), shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS))
+            row[: width * inside.shape[1]] = inside[window].ravel()
+            row[width * inside.shape[1] : -1] = self.encoders["fenv"].codes(fenv[np.newaxis])
+            row[-1:] = self.encoders["o"].codes(o)
         codes += self._offsets
         return codes
 
@@ -137,6 +133,9 @@ class Coder:
         counts = np.bincount((codes + of_window).ravel(), minlength=len(codes) * self.n_counts)
         return counts.reshape(len(codes), self.n_counts)
 
-    def _codes_of_columns(self, columns: NDArray[Any]) -> Codes:
-        pat, env = self.encoders["pat"].codes(cut_pat(columns)), self.encoders["env"].codes(cut_env(columns))
-        return np.concatenate([pat, env], axis=1)
+    def _columns(self, columns: Float32) -> list[NDArray[Any]]:
+        """Work out all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""
+        quantised = self._quantise(columns)
+        pat = cut_pat(quantised)
+        inside = [self.encoders["pat"].codes(pat), self.encoders["env"].codes(cut_env(quantised))]
+        return [pat, narrow_o(columns), np.concatenate(inside, axis=1)]

@@ -53,12 +53,12 @@ class Level:
         -------
         scaled : float32 of the same shape; 1 is the reference, 0 is `range_db` or more below it
         """
-        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)
-        before = len(self._peaks)
-        peaks = self._peaks + np.maximum(columns.max(axis=(1, 2)), self.settings.quietest).tolist()
+        columns = log_mel.reshape(-1, self.front_end.frames_per_column * self.front_end.n_mels)
+        peaks = self._peaks + columns.max(axis=1).tolist()
         self._peaks = peaks[len(columns) :]
-        references = [max(peaks[column : column + before + 1]) for column in range(len(columns))]
-        scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis, np.newaxis]
+        window = self.front_end.columns_per_window
+        references = [max(self.settings.quietest, *peaks[first : first + window]) for first in range(len(columns))]
+        scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis]
         scaled /= np.float32(self._range)
         scaled += np.float32(1.0)
         np.maximum(scaled, 0.0, out=scaled)

@@ -58,12 +58,27 @@ def cut_fenv(windows: NDArray[Any]) -> NDArray[Any]:
     return cut_pat(windows)
 
 
+def join_fenv(pat: NDArray[Any]) -> NDArray[Any]:
+    """Envelopes of one window from its spectral patches, which they are end to end: (10, 12, 80) -> (12, 800)."""
+    return pat.transpose(1, 0, 2).reshape(pat.shape[1], -1)
+
+
 def cut_o(windows: Float32) -> Float32:
     """Whole spectrograms, resized bicubically to 8 bands × 10 frames: (N, 100, M) -> (N, 1, 80)."""
-    _, frames, n_mels = windows.shape
-    small = np.matmul(bicubic(frames, O_FRAMES) @ windows, bicubic(n_mels, PATCH_BANDS).T)  # (N, 10, 8)
-    patches: Float32 = small.reshape(len(windows), 1, -1)
-    return patches
+    count, frames, n_mels = windows.shape
+    narrow = narrow_o(windows.reshape(count * O_FRAMES, frames // O_FRAMES, n_mels))
+    return shorten_o(narrow.reshape(count, frames, PATCH_BANDS))
+
+
+def narrow_o(columns: Float32) -> Float32:
+    """The first half of `cut_o`, in frequency, a column at a time: (N, 10, M) -> (N, 10, 8)."""
+    narrow: Float32 = columns @ bicubic(columns.shape[-1], PATCH_BANDS).T
+    return narrow
+
+
+def shorten_o(narrow: Float32) -> Float32:
+    """The second half of `cut_o`, in time: (N, 100, 8) -> (N, 1, 80)."""
+    return (bicubic(narrow.shape[1], O_FRAMES) @ narrow).reshape(len(narrow), 1, -1)
 
 
 @lru_cache

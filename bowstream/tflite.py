@@ -69,8 +69,7 @@ class Quantisation:
         """Return integers as float32 numbers."""
         if self.dtype == np.float32:
             return integers
-        values = integers.astype(np.float32)
-        values -= self.zero_point
+        values: Float32 = np.subtract(integers, self.zero_point, dtype=np.float32)
         values *= self.scale
         return values
 
