@@ -109,7 +109,7 @@ def fold_filterbank(filterbank: NDArray[np.float64], win_length: int) -> NDArray
 
     The power spectrum is the transform of the frame's autocorrelation, which ends at lag
     `win_length - 1`; `n_fft / 2` points therefore hold all that `n_fft` points hold. Each weight
-    column is interpolated through that autocorrelation. Lags between `win_length` and its alias
+    column becomes weights on that autocorrelation and these become weights on the shorter spectrum. Lags between `win_length` and its alias
     are free, so a half cosine there replaces a sharp edge: weights far from a band fall to
     nothing and float32 keeps faint bands beside loud ones right (error in log-mel below 3e-4 in
     the upper 60 dB of a frame; the tests hold it to that).
@@ -124,15 +124,19 @@ def fold_filterbank(filterbank: NDArray[np.float64], win_length: int) -> NDArray
     """
     n_fft = 2 * (len(filterbank) - 1)
     n_half = n_fft // 2
-    lags = np.fft.irfft(np.eye(n_half // 2 + 1), n_half)  # (n_half / 2 + 1, n_half)
-    lag = np.minimum(np.arange(n_half), n_half - np.arange(n_half))
+    lag = np.arange(n_half // 2 + 1)
     edge = (lag - (win_length - 1)) / (n_half - 2 * win_length + 1)
-    lags *= 0.5 + 0.5 * np.cos(np.pi * np.clip(edge, 0.0, 1.0))
-    padded = np.zeros((len(lags), n_fft))
-    padded[:, : n_half // 2] = lags[:, : n_half // 2]
-    padded[:, -(n_half // 2) + 1 :] = lags[:, -(n_half // 2) + 1 :]
-    folded: NDArray[np.float64] = np.fft.rfft(padded).real @ filterbank
+    taper = 0.5 + 0.5 * np.cos(np.pi * np.clip(edge, 0.0, 1.0))
+    by_lag = np.fft.hfft(filterbank / times_there(n_fft), n_fft, axis=0)[: len(lag)] * taper[:, np.newaxis]
+    folded: NDArray[np.float64] = np.fft.hfft(by_lag, n_half, axis=0)[: len(lag)] * times_there(n_half) / n_half
     return folded
+
+
+def times_there(n_fft: int) -> NDArray[np.float64]:
+    """How often each bin of half a spectrum is in the whole: float64 [shape=(n_fft / 2 + 1, 1)]."""
+    times = np.full((n_fft // 2 + 1, 1), 2.0)
+    times[[0, -1]] = 1.0
+    return times
 
 
 @lru_cache
