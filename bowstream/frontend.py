@@ -109,10 +109,10 @@ def fold_filterbank(filterbank: NDArray[np.float64], win_length: int) -> NDArray
 
     The power spectrum is the transform of the frame's autocorrelation, which ends at lag
     `win_length - 1`; `n_fft / 2` points therefore hold all that `n_fft` points hold. Each weight
-    column becomes weights on that autocorrelation and these become weights on the shorter spectrum. Lags between `win_length` and its alias
-    are free, so a half cosine there replaces a sharp edge: weights far from a band fall to
-    nothing and float32 keeps faint bands beside loud ones right (error in log-mel below 3e-4 in
-    the upper 60 dB of a frame; the tests hold it to that).
+    column becomes weights on the autocorrelation, and these become weights on the shorter
+    spectrum. Lags between `win_length` and its alias are free, so a half cosine there replaces a
+    sharp edge: weights far from a band fall to nothing and float32 keeps faint bands beside loud
+    ones right (error in log-mel below 3e-4 in the upper 60 dB of a frame; the tests hold it to that).
 
     Parameters
     ----------

@@ -8,10 +8,10 @@ from bowstream.errors import BundleError
 from bowstream.frontend import FrontEnd, LogMel, fold_filterbank, hz_to_mel, mel_filterbank, mel_to_hz
 
 # float32 against float64: rounding in the loudest band of a frame reaches its faintest ones. Down to 60 dB
-# below the loudest (all that the level scale lets through) log-mel is right to UPPER_60_DB (measured 1.1e-4);
-# whatever lies below stays below: power is right to LEAK of the loudest band (measured 0.6e-8).
+# below the loudest (all that the level scale lets through) log-mel is right to UPPER_60_DB (measured 1.6e-4);
+# whatever lies below stays below: power is right to LEAK of the loudest band (measured 1.8e-10).
 UPPER_60_DB = 3e-4
-LEAK = 2e-8
+LEAK = 2e-9
 SIXTY_DB = 60.0 * np.log(10.0) / 10.0
 
 SOUNDS = {

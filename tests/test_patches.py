@@ -9,7 +9,10 @@ from bowstream.patches import (
     cut_o,
     cut_pat,
     input_sizes,
+    join_fenv,
+    narrow_o,
     patches_per_window,
+    shorten_o,
 )
 
 
@@ -50,6 +53,14 @@ def test_a_patch_is_eight_adjacent_bands_over_all_frames(cut, frames):
     column = np.arange(frames * 96, dtype=np.float32).reshape(1, frames, 96)
     for band, patch in enumerate(cut(column)[0]):
         assert np.array_equal(patch.reshape(frames, 8), column[0, :, 8 * band : 8 * band + 8])
+
+
+def test_a_window_is_cut_the_same_a_column_at_a_time():
+    window = np.random.default_rng(4).random((100, 96), np.float32)
+    columns = window.reshape(10, 10, 96)
+    assert np.array_equal(join_fenv(cut_pat(columns)), cut_fenv(window[np.newaxis])[0])
+    narrow = np.concatenate([narrow_o(column[np.newaxis]) for column in columns])
+    assert np.array_equal(shorten_o(narrow.reshape(1, 100, 8)), cut_o(window[np.newaxis]))
 
 
 def test_bicubic_is_pillows(reference):
