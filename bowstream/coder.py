@@ -81,14 +81,14 @@ class Coder:
         self.n_counts = sum(sizes)
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
-        self._quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
+        self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
         bands = front_end.n_mels // PATCH_BANDS
         in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
         in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
         self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])
         silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
         codes = np.zeros((len(silence), bands + 1), np.intp)
-        self._window = [cut_pat(self._quantise(silence)), narrow_o(silence), codes]
+        self._window = [cut_pat(self.quantise(silence)), narrow_o(silence), codes]
         self.reset()
 
     def reset(self) -> None:
@@ -135,7 +135,7 @@ class Coder:
 
     def _columns(self, columns: Float32) -> list[NDArray[Any]]:
         """Work out all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""
-        quantised = self._quantise(columns)
+        quantised = self.quantise(columns)
         pat = cut_pat(quantised)
         inside = [self.encoders["pat"].codes(pat), self.encoders["env"].codes(cut_env(quantised))]
         return [pat, narrow_o(columns), np.concatenate(inside, axis=1)]
