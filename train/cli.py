@@ -65,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     config.add_flags(check)
     check.set_defaults(command=check_command)
 
+    cost = commands.add_parser(
+        "cost", help="what it costs: tables and plots against hop, sizes, length, files and jobs"
+    )
+    cost.add_argument("--out", type=Path, required=True, help="folder of the tables (CSV) and plots")
+    cost.set_defaults(command=cost_command)
+
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
     add_data(data)
     data.set_defaults(command=data_command)
@@ -118,6 +124,13 @@ def check_command(arguments: argparse.Namespace) -> None:
     trial = try_split(arguments.runs, sound, data, data.splits()[0], settings)
     found = compare(sound, data, trial.split.held, trial.parts, trial.bundle)
     print(json.dumps(found, indent=1))
+
+
+def cost_command(arguments: argparse.Namespace) -> None:
+    """`cost`."""
+    from .cost import Plan, cost
+
+    cost(arguments.out, Plan())
 
 
 def data_command(arguments: argparse.Namespace) -> None:
