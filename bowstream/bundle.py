@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .coder import Encoder
 from .errors import BundleError
 from .frontend import Float32, FrontEnd
 from .level import LevelSettings
-from .patches import FAMILIES, PATCH_BANDS, input_sizes
+from .patches import FAMILIES, PATCH_BANDS, input_sizes, patches_per_window
 from .tflite import Model
 
 FORMAT = "bowstream-bundle-1"
@@ -74,10 +75,15 @@ class Bundle:
         """Return the calibrated scores of counts, int [shape=(windows, K)] -> float32 [shape=(windows, C)], 0 … 1."""
         if not len(counts):
             return np.empty((0, len(self.tags)), np.float32)
-        rows = COUNT_TRANSFORMS[self.count_transform](counts.astype(np.float32))
-        logits = np.concatenate([self.head(row[np.newaxis]) for row in rows])
+        logits = np.concatenate([self.head(row[np.newaxis]) for row in self._head_inputs[counts]])
         scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
         return scores if self.outputs is None else scores[:, self.outputs]
+
+    @cached_property
+    def _head_inputs(self) -> np.ndarray[Any, Any]:
+        """What the head takes for a count of 0, 1 … as many as a window has codes: worked out once."""
+        counts = np.arange(sum(patches_per_window(self.front_end).values()) + 1, dtype=np.float32)
+        return self.head.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
 
 
 def digest(description: Mapping[str, Any]) -> str:

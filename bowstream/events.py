@@ -69,7 +69,7 @@ class EventTracker:
         self.tags = tags
         # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
         self._on = np.array([tag.on for tag in tags], np.float32)
-        self._off = np.array([tag.off for tag in tags], np.float32)
+        self._off = np.array([tag.off for tag in tags], np.float32).tolist()
         self._hop = hop_columns * front_end.column_length
         self._window = front_end.window_length
         self._hold = round(hold_s * front_end.sample_rate)
@@ -118,7 +118,7 @@ class EventTracker:
 
     def _update(self, event: _Open, index: int, tags: Tags) -> None:
         score = float(tags.scores[index])
-        if tags.scores[index] >= self._off[index]:
+        if score >= self._off[index]:
             event.peak = max(event.peak, score)
             event.total += score
             event.windows += 1

@@ -46,8 +46,10 @@ Row = dict[str, Any]
 
 # Families with a codebook for each band, as the learned codebook has them.
 BY_BAND = ("pat", "fenv")
-# Rows that the converter learns ranges from: random weights have no others to learn.
+# Rows that the converter learns ranges from; random weights have no others to learn.
 EXAMPLES = 100
+# Of logits: random scores would raise half of all tags, a sound raises few.
+UNHEARD = -20.0
 LABELS = {
     "hop_s": "hop, s",
     "us_p50": "CPU, µs a second of audio (median)",
@@ -64,14 +66,14 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is tried; `minutes` are lengths of a stream, `files` of `file_minutes` each are shared by `jobs` processes."""
+    """What is tried; `minutes` are a stream's lengths, `files` of `file_minutes` are shared by `jobs` processes."""
 
     widths: Sequence[int] = (128, 192, 256)
     codes: Sequence[int] = (64, 96, 128)
     tags: Sequence[int] = (10, 50, 200, 500)
     minutes: Sequence[float] = (1, 10, 60, 240)
     files: Sequence[int] = (1, 2, 4, 8)
-    file_minutes: float = 5
+    file_minutes: float = 20
     jobs: Sequence[int] = tuple(range(1, (os.cpu_count() or 1) + 1))
 
 
@@ -210,7 +212,8 @@ def random_bundle(size: Size) -> Iterator[Path]:
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
         bundle, config = Path(folder, "bundle"), Config().with_values(count_transform="sqrt")
-        write_bundle(bundle, "random", Parts(parts, parts, head), sound, data, config, [TagSettings()] * len(tags), {})
+        settings = [TagSettings(bias=UNHEARD)] * len(tags)
+        write_bundle(bundle, "random", Parts(parts, parts, head), sound, data, config, settings, {})
         yield bundle
 
 
@@ -221,7 +224,9 @@ def random_network(n_inputs: int, width: int, n_outputs: int) -> bytes:
 
     hidden = [keras.layers.Dense(width, "relu", kernel_initializer="he_normal") for _ in range(2)]
     network = keras.Sequential([keras.layers.Input((n_inputs,)), *hidden, keras.layers.Dense(n_outputs)])
-    return to_int8(network, np.random.default_rng(0).random((EXAMPLES, n_inputs), np.float32))
+    examples = np.random.default_rng(0).random((EXAMPLES, n_inputs), np.float32)
+    examples[0], examples[1] = 0.0, 1.0  # the whole range, as real patches have it
+    return to_int8(network, examples)
 
 
 def plot(path: Path, rows: Sequence[Row], x: str, y: str, lines: Sequence[str]) -> None:
