@@ -26,8 +26,8 @@ def tables(tmp_path_factory):
 def test_each_setting_has_a_row(tables):
     assert {name: len(rows) for name, rows in tables.items()} == {
         "hop": 4,
-        "size": 4,
-        "tags": 4,
+        "size": 2,
+        "tags": 2,
         "length": 1,
         "files": 4,
     }

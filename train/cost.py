@@ -115,18 +115,20 @@ def by_hop() -> Iterator[Row]:
 
 
 def by_size(plan: Plan) -> Iterator[Row]:
-    """The same for encoders of several widths and codebooks of several sizes."""
+    """The same at the longest hop and the shortest for encoders of several widths and codebooks of several sizes."""
     for width in plan.widths:
         for codes in plan.codes:
             with random_bundle(Size(width=width, codes_a_band=codes)) as folder:
-                yield from ({"width": width, "codes_a_band": codes, **row} for row in benched(folder))
+                longest, *_, shortest = benched(folder)
+                yield from ({"width": width, "codes_a_band": codes, **row} for row in (longest, shortest))
 
 
 def by_tags(plan: Plan) -> Iterator[Row]:
     """The same for several numbers of tags."""
     for tags in plan.tags:
         with random_bundle(Size(tags=tags)) as folder:
-            yield from ({"tags": tags, **row} for row in benched(folder))
+            longest, *_, shortest = benched(folder)
+            yield from ({"tags": tags, **row} for row in (longest, shortest))
 
 
 def by_length(plan: Plan, samples: Float32) -> Iterator[Row]:
@@ -230,14 +232,14 @@ def random_network(n_inputs: int, width: int, n_outputs: int) -> bytes:
 
 
 def plot(path: Path, rows: Sequence[Row], x: str, y: str, lines: Sequence[str]) -> None:
-    """Write `y` over `x`, a line for each combination of the columns in `lines`."""
+    """Write `y` over `x` from 0 on, a line for each combination of the columns in `lines`."""
     drawing, panels = figure(6, 4)
     drawn: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        drawn[", ".join(f"{LABELS[name]} {row[name]}" for name in lines)].append((row[x], row[y]))
+        drawn[", ".join(f"{name} {row[name]}" for name in lines)].append((row[x], row[y]))
     for label, points in drawn.items():
         panels[0, 0].plot(*zip(*points), marker="o", label=label or None)
-    panels[0, 0].set(xlabel=LABELS[x], ylabel=LABELS[y], ylim=(0, None))
+    panels[0, 0].set(xlabel=LABELS[x], ylabel=LABELS[y], ylim=(0, 1.1 * max(row[y] for row in rows)))
     panels[0, 0].grid(alpha=0.3)
     if lines:
         panels[0, 0].legend(fontsize=7)
