@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from .errors import UsageError
-from .knobs import number
+from .knobs import KINDS, number, wanted_kind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,8 +19,6 @@ else:
     import tomli as tomllib
 
 Table = TypeVar("Table")
-# What TOML calls the values that Python gives us; bool before int, which it also is.
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", tuple: "a list of strings"}
 FOUND = {bool: "true or false", list: "a list", dict: "a table", str: "a string"}
 
 
@@ -113,7 +111,6 @@ class Document:
     def _value(self, path: tuple[str, ...], hint: Any, value: Any) -> Any:
         """Return a value as the field's type, if it is of that type."""
         kind = wanted_kind(hint)
-        wanted = "a path, as a string" if kind is Path else KINDS[kind]
         fits: bool = {
             float: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
             int: isinstance(value, int) and not isinstance(value, bool),
@@ -121,17 +118,10 @@ class Document:
             tuple: isinstance(value, list) and all(isinstance(item, str) for item in value),
         }.get(kind, isinstance(value, kind))
         if not fits:
-            self.refuse(path, f"{path[-1]} wants {wanted}, found {found(value)}")
+            self.refuse(path, f"{path[-1]} wants {KINDS[kind]}, found {found(value)}")
         if kind is Path:
             return Path(self.name).parent / Path(value).expanduser()
         return kind(value)
-
-
-def wanted_kind(hint: Any) -> Any:
-    """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
-    if get_origin(hint) is tuple:
-        return tuple
-    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)
 
 
 def found(value: Any) -> str:

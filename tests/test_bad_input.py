@@ -218,7 +218,7 @@ def test_a_raw_format_that_is_none(raw, good, capsys):
         ["replay", "--jobs", "0", "x.wav"],
         ["replay", "--json", "--csv", "x.wav"],
         ["replay", "--colour", "x.wav"],
-        ["listen", "--rate", "fast"],
+        ["listen", "--sample-rate", "fast"],
         ["listen", "here"],
         ["sing"],
     ],

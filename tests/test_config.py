@@ -190,12 +190,26 @@ def arguments(*words):
 
 def test_flags_override_the_file(written, capsys):
     path = str(written("hop_s = 0.5\nhold_s = 3\ndevice = 'x'\nsample_rate = 8000\nbundle = 'b'\n"))
-    flags = ["--hop", "0.2", "--hold", "0", "--device", "y", "--rate", "44100", "--bundle", "c", "--wait"]
+    flags = ["--hop", "0.2", "--hold", "0", "--device", "y", "--sample-rate", "44100", "--bundle", "c", "--reconnect"]
     settings = load(arguments("listen", "--config", path, *flags)).settings
     overridden = Settings(hop_s=0.2, hold_s=0.0, device="y", sample_rate=44_100, bundle=Path("c"), reconnect=True)
     assert settings == overridden
     assert load(arguments("listen", "--config", path)).settings.hop_s == 0.5
     assert capsys.readouterr().err == f"bowstream: configured by {path}\n" * 2
+
+
+def test_a_flag_switches_off_what_the_file_switches_on(written):
+    path = str(written("reconnect = true"))
+    assert load(arguments("listen", "--config", path)).settings.reconnect
+    assert not load(arguments("listen", "--config", path, "--no-reconnect")).settings.reconnect
+
+
+@pytest.mark.parametrize("verb", ["listen", "replay", "doctor"])
+def test_a_flag_is_its_settings_name_without_the_unit(verb):
+    (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
+    names = {field.name for field in fields(Settings)}
+    flags = {action.dest: action.option_strings[0] for action in verbs.choices[verb]._actions if action.dest in names}
+    assert flags == {name: f"--{name.removesuffix('_s').replace('_', '-')}" for name in flags} != {}
 
 
 def test_default_places(monkeypatch, tmp_path, capsys):

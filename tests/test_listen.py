@@ -146,7 +146,7 @@ def test_a_hop_comes_each_second_and_sigterm_ends_it(listen):
     assert " hops, 0 events; " in summary
 
 
-@pytest.mark.parametrize("options", [["--rate", "48000", "--device", "MONST"], []], ids=" ".join)
+@pytest.mark.parametrize("options", [["--sample-rate", "48000", "--device", "MONST"], []], ids=" ".join)
 def test_another_rate_and_the_default_device(options, card, listen):
     listening = listen("--json", "--hop", "0.1", *options)
     listening.until(lambda line: True)

@@ -28,11 +28,11 @@ def card(tmp_path):
 
 @pytest.fixture
 def listen(card):
-    """Start listening to the card with --wait; whatever is left running is killed."""
+    """Start listening to the card with --reconnect; whatever is left running is killed."""
     started = []
 
     def run(*arguments):
-        started.append(Listening(card, "--device", "mon", "--wait", *arguments))
+        started.append(Listening(card, "--device", "mon", "--reconnect", *arguments))
         return started[-1]
 
     yield run
