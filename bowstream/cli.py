@@ -193,12 +193,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = getattr(module, getattr(arguments, "verb_function", "run"))
         status: int = run(arguments)
         return status
-    except UsageError as error:
-        print(f"bowstream: {error}", file=sys.stderr)
-        return EXIT_USAGE
     except BowstreamError as error:
-        print(f"bowstream: {error}", file=sys.stderr)
-        return EXIT_FAILURE
+        for line in str(error).splitlines():
+            print(f"bowstream: {line}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -59,8 +59,39 @@ def test_errors_are_one_line_that_names_the_line(text, line, message, written, c
     assert main(["config", str(path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    (said,) = err.splitlines()
-    assert said.startswith(f"bowstream: {path}:{line}: {message}")
+    said = err.splitlines()
+    assert said[-1].startswith(f"bowstream: {path}:{line}: {message}")
+    assert said[:-1] in ([], [f"bowstream: configured by {path}"])
+
+
+WRONG = """\
+devise = "x"
+hop_s = 0.25
+hold_s = -1
+on = 0.5
+off = 0.7
+[tags.dgo]
+[tags.cat]
+alias = "rooster"
+off = 2
+[sinks.jsonl]
+rotate_mb = 0
+keep = 5000
+[sinks.command]
+[sinks.webhook]
+url = 3
+[sinks.clips]
+only = ["dgo"]
+[sinks.mqqt]
+"""
+
+
+@pytest.mark.parametrize("verb", [["config"], ["listen", "--demo", "--config"], ["replay", "x.wav", "--config"]])
+def test_all_errors_are_told_at_once(verb, written, capsys):
+    path = written(WRONG)
+    assert main([*verb, str(path)]) == 2
+    lines = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert lines == [f"{path}:{line}" for line in (1, 2, 3, 5, 6, 8, 9, 11, 12, 13, 15, 17, 18)]
 
 
 @pytest.mark.parametrize(
