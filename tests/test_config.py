@@ -51,7 +51,13 @@ def no_file_of_our_own(monkeypatch, tmp_path):
         ("hop_s = 0.5\n[sinks.command]\nstates = ['on']", 2, "[sinks.command] wants argv: "),
         ("[sinks.command]\nargv = 'ls'", 2, "argv wants a list of strings, found 'ls'"),
         ("[sinks.jsonl]\npath = 'x'\nkeep = -1", 3, "keep wants 0 … 1000, found -1"),
+        ("device = ' '", 1, "device wants an identity, a part of a name or a number, found none"),
         ("[sinks.webhook]\ntimeout_s = 3\nurl = 'x'", 3, "url wants an address"),
+        ("[sinks.webhook]\nurl = 'http://'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://[::1'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://a b/'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://a:x/'", 2, "url wants a host"),
+        ('[sinks.webhook]\nurl = "http://a"\nauthorization = "x\\n"', 3, "authorization wants one line of text"),
     ],
 )
 def test_errors_are_one_line_that_names_the_line(text, line, message, written, capsys):

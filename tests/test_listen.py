@@ -178,7 +178,7 @@ def test_a_process_that_is_held_up_accounts_for_each_sample(card, listen):
         assert after["start_s"] == pytest.approx(ends[-1], abs=0.002)
     status, err = listening.end(signal.SIGINT)
     assert status == 0
-    assert f"lost in {len(gaps)} gaps" in err
+    assert f"lost in {len(gaps)} gap" in err
 
 
 def test_a_device_that_goes_away_is_said_in_one_line(tmp_path, listen):
