@@ -58,7 +58,8 @@ class History:
             self._note(record)
         elif isinstance(record, Gap):
             start_s, length_s = record.start / self._rate, record.length / self._rate
-            self.happenings.append(Happening("gap", "sound lost", self._clock(start_s), start_s, start_s + length_s))
+            clock = self._clock(start_s - length_s)  # what was lost has passed, but is not in our position yet
+            self.happenings.append(Happening("gap", "sound lost", clock, start_s, start_s + length_s))
         elif isinstance(record, Notice):
             self._add("notice", record.kind)
             self.away = record.kind == "away" or (self.away and record.kind != "back")
