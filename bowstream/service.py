@@ -68,7 +68,6 @@ ProtectHome=read-only
 PrivateTmp=yes
 DevicePolicy=closed
 DeviceAllow=char-alsa rw
-DeviceAllow=/dev/vcio rw
 CapabilityBoundingSet=
 ProtectControlGroups=yes
 ProtectHostname=yes
