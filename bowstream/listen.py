@@ -14,7 +14,7 @@ from typing import Any
 from .bundle import Bundle
 from .chatter import muted
 from .config import Config, load
-from .errors import BowstreamError
+from .errors import BowstreamError, UsageError
 from .frontend import FrontEnd
 from .live import Live, Player
 from .microphone import Microphone
@@ -30,6 +30,8 @@ from .sources import Notice
 
 def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
+    if arguments.demo and (arguments.device or arguments.sample_rate or arguments.reconnect):
+        raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
     config = load(arguments)
     bundle = config.personalise(load_bundle(config.settings.bundle))
     source = open_source(arguments.demo, config.settings, bundle.front_end)

@@ -238,7 +238,7 @@ def main() -> int:
     table = Table(box=None, pad_edge=False, show_header=False)
     for what, figure, holds in lines:
         table.add_row(what, figure, "" if holds is None else "[green]holds[/]" if holds else "[red]FAILS[/]")
-    Console().print(table)
+    Console(width=120).print(table)
     return int(any(holds is not None and not holds for _, _, holds in lines))
 
 
