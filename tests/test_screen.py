@@ -53,7 +53,7 @@ def test_plus_and_minus_change_the_number_of_tags(listening):
         listening.forget()
         listening.wait_for("q quit", times=2)
         frame = re.findall(f"{re.escape(HOME)}.*?q quit", listening.raw, re.S)[-1]
-        return len(re.findall(r"[┿┼][━╸─]* \d", ESCAPES.sub("", frame)))
+        return len(re.findall(r"[┿┼][━╾─]* \d", ESCAPES.sub("", frame)))
 
     before = rows()
     listening.type("---")
