@@ -7,15 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 
 from .errors import BowstreamError, UsageError
-from .knobs import Knob, number
+from .knobs import KINDS, Knob, number, wanted_kind
 from .settings import Settings
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+# What the help calls the value of a flag that overrides a setting.
+METAVARS = {"device": "WHICH", "sample_rate": "HZ", "bundle": "FOLDER", "hop_s": "SECONDS", "hold_s": "SECONDS"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,6 +35,10 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
 
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[Parser]
+
+
 def jobs(text: str) -> int:
     """Read a number of processes."""
     if not text.isdecimal() or not 1 <= int(text) <= 256:
@@ -45,23 +51,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="bowstream", description="Listens to a microphone and names the sounds, live.")
     parser.add_argument("--version", action="store_true", help="print the version and the runtime, and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    for add in (add_listen, add_replay, add_install_service, add_doctor, add_config, add_devices, add_check, add_bench):
+        add(verbs)
+    return parser
 
-    common = Parser(add_help=False)
-    common.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
-    add_setting(common, "--bundle", "bundle", Path, metavar="FOLDER")
-    add_setting(common, "--hop", "hop_s", float, metavar="SECONDS")
-    add_setting(common, "--hold", "hold_s", float, metavar="SECONDS")
 
-    listen = verbs.add_parser("listen", parents=[common], help="name the sounds that a microphone hears, live")
-    add_setting(listen, "--device", "device", metavar="WHICH")
-    add_setting(listen, "--rate", "sample_rate", int, metavar="HZ")
-    add_setting(listen, "--wait", "reconnect", action="store_const", const=True)
+def add_listen(verbs: Verbs) -> None:
+    """Add the verb `listen`."""
+    listen = verbs.add_parser("listen", help="name the sounds that a microphone hears, live")
+    add_configuration(listen, "bundle", "hop_s", "hold_s", "device", "sample_rate", "reconnect")
     listen.add_argument("--demo", action="store_true", help="hear a made-up scene instead of a microphone")
     listen.add_argument("--json", action="store_true", help="write an object a hop or event, nothing else")
     listen.add_argument("--events", action="store_true", help="write events and gaps only, nothing a hop")
     listen.set_defaults(verb_module="listen")
 
-    replay = verbs.add_parser("replay", parents=[common], help="name the sounds in recordings")
+
+def add_replay(verbs: Verbs) -> None:
+    """Add the verb `replay`."""
+    replay = verbs.add_parser("replay", help="name the sounds in recordings")
+    add_configuration(replay, "bundle", "hop_s", "hold_s")
     replay.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
     replay.add_argument(
         "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
@@ -75,6 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
     results.add_argument("--csv", action="store_true", help="write a row an event")
     replay.set_defaults(verb_module="replay", events=False)
 
+
+def add_install_service(verbs: Verbs) -> None:
+    """Add the verb `install-service`."""
     install = verbs.add_parser("install-service", help="listen from boot on: write a systemd unit and start it")
     scope = install.add_mutually_exclusive_group()
     scope.add_argument("--user", action="store_true", help="a service of your own (default, unless you are root)")
@@ -84,52 +95,78 @@ def build_parser() -> argparse.ArgumentParser:
     install.add_argument("options", nargs="*", metavar="-- OPTION", help="options of 'listen', such as --device")
     install.set_defaults(verb_module="service")
 
+
+def add_doctor(verbs: Verbs) -> None:
+    """Add the verb `doctor`."""
     doctor = verbs.add_parser("doctor", help="find out what keeps this machine from listening, and what to do")
-    doctor.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
-    add_setting(doctor, "--bundle", "bundle", Path, metavar="FOLDER")
-    add_setting(doctor, "--device", "device", metavar="WHICH")
+    add_configuration(doctor, "bundle", "device", "sample_rate")
     doctor.add_argument("--json", action="store_true", help="write an object a check")
     doctor.set_defaults(verb_module="doctor")
 
+
+def add_config(verbs: Verbs) -> None:
+    """Add the verb `config`."""
     config = verbs.add_parser("config", help="print the configuration in force, or a complete sample")
     config.add_argument("config", nargs="?", metavar="FILE", help="configuration (default: where listen looks for it)")
     config.set_defaults(verb_module="configtext")
 
+
+def add_devices(verbs: Verbs) -> None:
+    """Add the verb `devices`."""
     devices = verbs.add_parser("devices", help="list the microphones")
     devices.add_argument("--json", action="store_true", help="write an object a device")
     devices.set_defaults(verb_module="inspection", verb_function="run_devices")
 
+
+def add_check(verbs: Verbs) -> None:
+    """Add the verb `check`."""
     check = verbs.add_parser("check", help="verify a bundle on this machine, and describe it")
     check.add_argument("bundle", nargs="?", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
     check.add_argument("--json", action="store_true", help="write one object")
     check.set_defaults(verb_module="inspection", verb_function="run_check")
 
+
+def add_bench(verbs: Verbs) -> None:
+    """Add the verb `bench`."""
     bench = verbs.add_parser("bench", help="measure what the method costs on this machine")
     bench.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
     bench.add_argument("--against", metavar="FILE", help="a waveform tagger in TFLite, such as YAMNet, to compare with")
     bench.add_argument("--json", action="store_true", help="write one object")
     bench.set_defaults(verb_module="bench")
-    return parser
 
 
-def add_setting(
-    parser: argparse.ArgumentParser, flag: str, name: str, kind: Callable[[str], Any] = str, **options: Any
-) -> None:
-    """Add a flag that overrides a setting of the configuration, and takes its meaning, range and default from it."""
-    field = next(field for field in fields(Settings) if field.name == name)
-    meaning: Knob = field.metadata["knob"]
-    span = "" if meaning.low is None else f", {number(meaning.low)} … {number(meaning.high)}"
-    default = f" (default: {number(field.default)})" if isinstance(field.default, float) else ""
+def add_configuration(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add `--config`, and flags that override settings of it.
 
-    def value(text: str) -> Any:
-        try:
-            return getattr(Settings(**{name: kind(text)}), name)
-        except (UsageError, ValueError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+    A flag is its setting's name with dashes and without the unit, and takes meaning, type, range and default from it.
+    """
+    parser.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
+    hints = get_type_hints(Settings)
+    for field in fields(Settings):
+        if field.name not in names:
+            continue
+        meaning: Knob = field.metadata["knob"]
+        span = "" if meaning.low is None else f", {number(meaning.low)} … {number(meaning.high)}"
+        default = f" (default: {number(field.default)})" if isinstance(field.default, float) else ""
+        flag = f"--{field.name.removesuffix('_s').replace('_', '-')}"
+        options: dict[str, Any] = {"dest": field.name, "help": f"{meaning.help}{span}{default}"}
+        if (kind := wanted_kind(hints[field.name])) is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"metavar": METAVARS[field.name], "type": partial(setting, field.name, kind)}
+        parser.add_argument(flag, **options)
 
-    if "action" not in options:
-        options["type"] = value
-    parser.add_argument(flag, dest=name, help=f"{meaning.help}{span}{default}", **options)
+
+def setting(name: str, kind: Callable[[str], Any], text: str) -> Any:
+    """Return what a flag gives as the value of its setting."""
+    try:
+        value = kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{name} wants {KINDS[kind]}, found {text!r}") from None
+    try:
+        return getattr(Settings(**{name: value}), name)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,12 +193,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = getattr(module, getattr(arguments, "verb_function", "run"))
         status: int = run(arguments)
         return status
-    except UsageError as error:
-        print(f"bowstream: {error}", file=sys.stderr)
-        return EXIT_USAGE
     except BowstreamError as error:
-        print(f"bowstream: {error}", file=sys.stderr)
-        return EXIT_FAILURE
+        for line in str(error).splitlines():
+            print(f"bowstream: {line}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -8,12 +8,14 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from .bundle import Bundle, Tag
 from .errors import UsageError
 from .session import Session
 from .settings import Settings, TagSettings
 from .sinks import SETTINGS
+from .sinks.settings import SinkSettings
 from .sources import Source
 from .toml import Document, suggestion
 
@@ -24,7 +26,10 @@ TABLES = frozenset({"tags", "sinks"})
 
 @dataclass(frozen=True)
 class Config:
-    """Settings, and the file that they come from, to name its lines; `document` is None without one."""
+    """Settings, and the file that they come from, to name its lines; `document` is None without one.
+
+    What is wrong in the file is raised, all of it, by `personalise`.
+    """
 
     settings: Settings
     document: Document | None = None
@@ -42,21 +47,22 @@ class Config:
         Raises
         ------
         UsageError
-            If a tag that is named does not exist, two tags share a name, or none is left.
+            If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
         """
         names = [tag.name for tag in bundle.tags]
         for name in self.settings.tags:
             if name not in names:
-                self._refuse(("tags", name), f"bundle {bundle.name!r} has no tag {name!r}{suggestion(name, names)}")
+                self._complain(("tags", name), f"bundle {bundle.name!r} has no tag {name!r}{suggestion(name, names)}")
         kept = [i for i, name in enumerate(names) if not self.settings.tags.get(name, TagSettings()).muted]
         if not kept:
-            self._refuse(("tags",), "every tag is muted: nothing is left to listen for")
+            self._complain(("tags",), "every tag is muted: nothing is left to listen for")
         tags = tuple(self._personal(bundle.tags[index]) for index in kept)
         shown = [tag.name for tag in tags]
         for index, name in zip(kept, shown):
             if shown.count(name) > 1 and name != names[index]:
-                self._refuse(("tags", names[index], "alias"), f"alias {name!r} is the name of another tag, too")
+                self._complain(("tags", names[index], "alias"), f"alias {name!r} is the name of another tag, too")
         self._check_sinks(shown)
+        self.check()
         return replace(bundle, tags=tags, outputs=tuple(kept))
 
     def _personal(self, tag: Tag) -> Tag:
@@ -65,13 +71,13 @@ class Config:
         on = next(value for value in (own.on, self.settings.on, tag.on) if value is not None)
         off = next((value for value in (own.off, self.settings.off) if value is not None), None)
         if own.off is not None and own.off > on:
-            self._refuse(
+            self._complain(
                 ("tags", tag.name, "off"), f"off wants at most on, which is {on:g} for {tag.name}, found {own.off:g}"
             )
         return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off))
 
     def _check_sinks(self, shown: list[str]) -> None:
-        """Raise `UsageError` if a sink's settings name a tag that is not shown."""
+        """Complain of tags that a sink's settings name and that are not shown."""
         for sink, settings in self.settings.sinks.items():
             for knob_field in fields(settings):
                 if not knob_field.metadata["knob"].of_tags:
@@ -79,44 +85,54 @@ class Config:
                 for name in getattr(settings, knob_field.name):
                     if name not in shown:
                         message = f"{knob_field.name} names {name!r}, which is no tag, or muted or renamed"
-                        self._refuse(("sinks", sink, knob_field.name), message + suggestion(name, shown))
+                        self._complain(("sinks", sink, knob_field.name), message + suggestion(name, shown))
 
-    def _refuse(self, path: tuple[str, ...], message: str) -> None:
+    def _complain(self, path: tuple[str, ...], message: str) -> None:
+        if not self.document:
+            raise UsageError(message)
+        self.document.complain(path, message)
+
+    def check(self) -> None:
+        """Raise `UsageError` if something in the file is wrong, as far as is known without the bundle."""
         if self.document:
-            self.document.refuse(path, message)
-        raise UsageError(message)
+            self.document.check()
 
 
 def read(file: Path) -> Config:
-    """Read and check a configuration file.
+    """Read a configuration file.
 
     Raises
     ------
     UsageError
-        If it cannot be read or says something that makes no sense.
+        If it cannot be read or is no TOML. What else is wrong in it waits for `Config.personalise`.
     """
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"{file}: the configuration cannot be read: {reason}") from error
     document = Document(str(file), text)
-    settings = document.table((), Settings, document.values, TABLES)
-    tags, sinks = (document.values.get(name, {}) for name in ("tags", "sinks"))
-    for name, table in (("tags", tags), ("sinks", sinks)):
-        if not isinstance(table, dict):
-            document.refuse((name,), f"{name} wants tables [{name}.NAME]")
-    for name in sinks:
+    settings = document.table((), Settings, document.values, TABLES) or Settings()
+    tags: dict[str, TagSettings] = {}
+    for name, table in tables(document, "tags"):
+        if tag := document.table(("tags", name), TagSettings, table):
+            tags[name] = tag
+    sinks: dict[str, SinkSettings] = {}
+    for name, table in tables(document, "sinks"):
         if name not in SETTINGS:
-            document.refuse(("sinks", name), f"there is no sink {name!r}{suggestion(name, SETTINGS)}")
-    return Config(
-        replace(
-            settings,
-            tags={name: document.table(("tags", name), TagSettings, table) for name, table in tags.items()},
-            sinks={name: document.table(("sinks", name), SETTINGS[name], table) for name, table in sinks.items()},
-        ),
-        document,
-    )
+            document.complain(("sinks", name), f"there is no sink {name!r}{suggestion(name, SETTINGS)}")
+        elif sink := document.table(("sinks", name), SETTINGS[name], table):
+            sinks[name] = sink
+    return Config(replace(settings, tags=tags, sinks=sinks), document)
+
+
+def tables(document: Document, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the tables `[name.KEY]` with their keys."""
+    values = document.values.get(name, {})
+    if isinstance(values, dict):
+        yield from values.items()
+    else:
+        document.complain((name,), f"{name} wants tables [{name}.NAME]")
 
 
 def default_files() -> Iterator[Path]:

@@ -16,7 +16,9 @@ from .view import View
 
 # From this width on there are two columns.
 SIDE_BY_SIDE = 110
-USUAL_TAGS = 14
+USUAL_TAGS = 20
+# The left one has this share of the width.
+LEFT_SHARE = 0.54
 
 Layout = Callable[[View, int, int, bool], list[Line]]
 
@@ -86,7 +88,7 @@ def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
     sound = Pane(partial(spectrogram, colours=colours), 3, 49, 4)
     events = Pane(timeline, 3, height, 3)
     if width >= SIDE_BY_SIDE:
-        left = (width - 3) // 2
+        left = int((width - 3) * LEFT_SHARE)
         body = beside(
             stack([scores, reasons], view, left, rows.body, rows.gap),
             stack([sound, events], view, width - 3 - left, rows.body, rows.gap),

@@ -7,8 +7,8 @@
     ├── BundleError    a model bundle that is damaged, tampered with or foreign
     └── UsageError     an argument or setting that makes no sense
 
-Every message says what was wanted, what was found and what to do, in one line:
-the command line prints it as it is and exits with status 1 (2 for `UsageError`).
+Every message says what was wanted, what was found and what to do, in one line, or in a line for each thing that
+is wrong in a configuration: the command line prints it as it is and exits with status 1 (2 for `UsageError`).
 """
 
 

@@ -27,7 +27,7 @@ SHADES = " ░▒▓█"
 RAMP = (16, 233, 17, 53, 89, 125, 161, 197, 202, 208, 214, 220, 228)
 HALF_BLOCKS = [[Style(color=f"color({top})", bgcolor=f"color({low})") for low in RAMP] for top in RAMP]
 # What a terminal without Unicode shows instead.
-ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╸┿┼●○◆·…–−×", "_.-:=+*#.:%=--++*o+..--x")
+ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╾┿┼●○◆·…–−×", "_.-:=+*#.:%=--++*o+..--x")
 
 
 def fit(text: str, width: int) -> str:
@@ -48,13 +48,13 @@ def width_of(line: Line) -> int:
 
 
 def bar(value: float, width: int, style: Style, tick: float | None = None) -> Line:
-    """Return a bar of 0 … 1 on a rail, with a tick across it at a threshold: `━━━━┿━╸───`."""
+    """Return a bar of 0 … 1 on a rail, with a tick across it at a threshold: `━━━━┿━╾───`."""
     half_cells = round(2 * width * min(max(value, 0.0), 1.0))
     full, half = divmod(half_cells, 2)
-    cells = [("━", style)] * full + [("╸", style)] * half + [("─", DIM)] * (width - full - half)
+    cells = [("━", style)] * full + [("╾", style)] * half + [("─", DIM)] * (width - full - half)
     if tick is not None and width:
         at = min(int(tick * width), width - 1)
-        cells[at] = ("┿", style) if at < full else ("┼", PLAIN)
+        cells[at] = ("┿" if at < full else "┼", style)
     return runs(cells)
 
 

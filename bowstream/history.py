@@ -46,6 +46,7 @@ class History:
         self._newest: Tags | None = None
         self.happenings: deque[Happening] = deque(maxlen=HAPPENINGS)
         self._marks = 0
+        self.away = False
 
     def write(self, record: Record) -> None:
         """Take one record."""
@@ -57,9 +58,11 @@ class History:
             self._note(record)
         elif isinstance(record, Gap):
             start_s, length_s = record.start / self._rate, record.length / self._rate
-            self.happenings.append(Happening("gap", "sound lost", self._clock(start_s), start_s, start_s + length_s))
+            clock = self._clock(start_s - length_s)  # what was lost has passed, but is not in our position yet
+            self.happenings.append(Happening("gap", "sound lost", clock, start_s, start_s + length_s))
         elif isinstance(record, Notice):
             self._add("notice", record.kind)
+            self.away = record.kind == "away" or (self.away and record.kind != "back")
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
@@ -93,8 +96,9 @@ class History:
             tags=self._rows(scores, top),
             leader=self.tags[leader].name if self._newest else "",
             families={family: float(gain[leader]) for family, gain in gains.items()},
-            happenings=tuple(self.happenings)[::-1],
+            happenings=self._happenings(),
             health=report,
+            away=self.away,
         )
 
     def _rows(self, scores: Float32, top: int) -> list[TagRow]:
@@ -108,6 +112,14 @@ class History:
             tag, score, history = self.tags[index], float(scores[index]), past[:, index].tolist()
             rows.append(TagRow(tag.name, tag.on, tag.off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
         return rows
+
+    def _happenings(self) -> tuple[Happening, ...]:
+        """Return what happened, newest first; what is going on has its peak so far."""
+        peaks = {event.tag: event.peak for event in self.session.tracker.open_events}
+        return tuple(
+            row if row.kind != "event" or row.end_s is not None else replace(row, peak=peaks.get(row.name, row.peak))
+            for row in reversed(self.happenings)
+        )
 
     def _see(self, sound: Sound) -> None:
         columns = sound.log_mel.reshape(-1, self._frames, sound.log_mel.shape[1]).mean(axis=1)

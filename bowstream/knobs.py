@@ -6,9 +6,20 @@ The configuration file's tables, their checks and their printed form all follow 
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from .errors import UsageError
+
+# What a value of each kind is called.
+KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    tuple: "a list of strings",
+    Path: "a path, as a string",
+}
 
 
 @dataclass(frozen=True)
@@ -57,3 +68,10 @@ def check_ranges(settings: Any) -> None:
 def number(value: float | None) -> str:
     """Return a number as short as it can be written."""
     return "" if value is None else f"{value:.12g}"
+
+
+def wanted_kind(hint: Any) -> Any:
+    """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
+    if get_origin(hint) is tuple:
+        return tuple
+    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)

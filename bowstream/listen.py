@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from .bundle import Bundle
 from .chatter import muted
 from .config import Config, load
+from .errors import BowstreamError, UsageError
 from .frontend import FrontEnd
 from .live import Live, Player
 from .microphone import Microphone
@@ -27,6 +30,8 @@ from .sources import Notice
 
 def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
+    if arguments.demo and (arguments.device or arguments.sample_rate or arguments.reconnect):
+        raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
     config = load(arguments)
     bundle = config.personalise(load_bundle(config.settings.bundle))
     source = open_source(arguments.demo, config.settings, bundle.front_end)
@@ -63,6 +68,8 @@ def hear(
         stack.enter_context(source)
         session = config.session(source, bundle)
         stack.enter_context(stopped_by_signals(session))
+        if sinks:
+            stack.enter_context(alone(config))
         output = stack.enter_context(live_output(session, arguments, labels))
         delivered = stack.enter_context(Sinks(session, sinks or {}, complain))
         outputs = (output, delivered, stack.enter_context(Notifier()))
@@ -80,6 +87,29 @@ def hear(
 def complain(line: str) -> None:
     """Say what goes wrong on standard error; the dashboard catches it and shows it."""
     print(f"bowstream: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def alone(config: Config) -> Iterator[None]:
+    """Hold on to the configuration file while its sinks are delivered to, else all would arrive twice.
+
+    Raises
+    ------
+    BowstreamError
+        If another process does.
+    """
+    if not config.document:
+        yield
+        return
+    with Path(config.document.name).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BowstreamError(
+                f"another bowstream delivers to the sinks of {file.name}: stop it ('systemctl stop bowstream' if it is "
+                "the service), or look on without sinks: --config /dev/null"
+            ) from error
+        yield
 
 
 @contextmanager
@@ -116,5 +146,6 @@ def closing_line(session: Session) -> str:
     report = session.health.report()
     heard = f"{report.heard_s:.1f} s heard, {session.windows} hops, {session.events} events"
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
-    lost = f"{report.lost_s:.3f} s lost in {report.gaps} gaps, {report.overflows} overflows"
+    gaps = "1 gap" if report.gaps == 1 else f"{report.gaps} gaps"
+    lost = f"{report.lost_s:.3f} s lost in {gaps}, {report.overflows} overflows"
     return f"bowstream: {heard}; {speed}; {lost}; {report.clipped} samples clipped"

@@ -12,8 +12,11 @@ from .view import Happening, TagRow, View
 # The meter's left end, and the level that a peak should stay below.
 METER_DBFS = -72.0
 LOUD_DBFS = -3.0
-# A tag that reaches this share of its threshold is a near miss.
-NEAR = 0.5
+METER_CELLS = 60
+# A tag that reaches this share of its threshold is a near miss; below the lesser one it is not worth a look.
+NEAR, FAINT = 0.5, 0.1
+# From this width on there is room for whole reasons.
+ROOMY = 60
 QUIET_S = 5.0
 MARKED_HZ = (4000, 2000, 1000, 500)
 FAMILY_MEANINGS = {
@@ -31,8 +34,9 @@ def title(view: View, width: int) -> Line:
         f"{view.position_s:.0f} s" if view.duration_s is None else f"{view.position_s:.0f} of {view.duration_s:.0f} s"
     )
     right = [Segment(f"{view.clock}   {place}", DIM)]
-    if view.frozen:
-        right = [Segment(" FROZEN ", Style(reverse=True)), Segment("  "), *right]
+    for text, style, holds in ((" FROZEN ", PLAIN, view.frozen), (" AWAY ", BAD, view.away)):
+        if holds:
+            right = [Segment(text, style + Style(reverse=True)), Segment("  "), *right]
     room = width - width_of(right) - 1
     return [Segment("bowstream", BOLD), Segment(fit(f"  {view.source}", room - 9)), Segment(" "), *right]
 
@@ -40,15 +44,19 @@ def title(view: View, width: int) -> Line:
 def meter(view: View, width: int) -> Line:
     """Return the level meter: RMS as a bar, the highest sample as its tick."""
     style = BAD if view.clipping else WARN if view.peak_dbfs > LOUD_DBFS else PLAIN
-    text = f" {view.level_dbfs:6.1f} dBFS  peak {view.peak_dbfs:6.1f}"
+    text = f" {view.level_dbfs:6.1f} dBFS  peak {view.peak_dbfs:6.1f}".replace("-", "−")
     tail = [Segment(text, style), Segment("  CLIPPING" if view.clipping else "", BAD)]
     share, peak = (1.0 - max(level, METER_DBFS) / METER_DBFS for level in (view.level_dbfs, view.peak_dbfs))
-    return [Segment("level ", DIM), *bar(share, max(0, width - 6 - len(text) - 10), style, peak), *tail]
+    return [
+        Segment("level ", DIM),
+        *bar(share, min(max(0, width - 6 - len(text) - 10), METER_CELLS), style, peak),
+        *tail,
+    ]
 
 
 def tags(view: View, width: int, height: int) -> list[Line]:
     """Return the top tags: a score a second, the present score against its threshold, and what it lacks."""
-    note = 14 if width >= 76 else 7
+    note = 14 if width >= ROOMY else 7
     name = min(max((len(tag.name) for tag in view.tags), default=4), 24, int(width * 0.28))
     room = max(0, width - 2 - name - 2 - 6 - note)
     past = min(60, int(room * 0.45))
@@ -63,7 +71,7 @@ def tag_row(tag: TagRow, name: int, past: int, now: int, note: int) -> Line:
     """Return one tag: `● siren  ▁▂▅▇  ━━━┿━──  0.87 for 3.2 s`."""
     is_raised = tag.raised_s is not None
     is_near = not is_raised and tag.score >= NEAR * tag.on
-    style = GOOD if is_raised else WARN if is_near else PLAIN
+    style = GOOD if is_raised else WARN if is_near else PLAIN if tag.score >= FAINT * tag.on else DIM
     marker = "● " if is_raised else "○ " if is_near else "  "
     return [
         Segment(marker + fit(tag.name, name) + " ", style),
@@ -96,7 +104,8 @@ def families(view: View, width: int, height: int) -> list[Line]:
             [Segment(f"  {family:5}"), Segment(fit(FAMILY_MEANINGS.get(family, ""), 28), DIM), *gain(value, room)]
             for family, value in view.families.items()
         ]
-    line = [Segment(fit(f"codes for {view.leader}", 24) if width >= 76 else "codes", DIM)]
+    leader = f"codes for {view.leader}" if width >= 76 else view.leader
+    line = [Segment(fit(leader, min(24, max(0, width - 46))), DIM)]
     room = (width - width_of(line)) // max(len(view.families), 1) - 14
     for family, value in view.families.items():
         line += [Segment(f"  {family} "), *gain(value, room if room > 3 else 0)]

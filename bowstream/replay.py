@@ -25,9 +25,10 @@ from .live import Player
 from .output import JsonLines
 from .probe import load_bundle
 from .progress import Bar
+from .raw import RawFormat
 from .report import Gathering, Report, Results
 from .session import Sound
-from .sources import SUFFIXES, AudioFile, RawFormat
+from .sources import SUFFIXES, AudioFile
 
 cached_bundle = lru_cache(load_bundle)
 

@@ -131,10 +131,10 @@ class Screen:
         return self.top or usual_tags(*self._live.console.size)
 
     def _read_strays(self, now_s: float) -> None:
-        """Show the newest line that somebody wrote to standard error, for a while."""
+        """Show the newest line that somebody wrote to standard error, for a while; why there is no sound, always."""
         if self._strays.gather():
             self._notice, self._noticed_s = self._strays.lines[-1], now_s
-        elif now_s - self._noticed_s > NOTICE_S:
+        elif now_s - self._noticed_s > NOTICE_S and not self.history.away:
             self._notice = ""
 
     def _freeze(self) -> None:

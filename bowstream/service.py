@@ -68,7 +68,6 @@ ProtectHome=read-only
 PrivateTmp=yes
 DevicePolicy=closed
 DeviceAllow=char-alsa rw
-DeviceAllow=/dev/vcio rw
 CapabilityBoundingSet=
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -110,7 +109,7 @@ def unit_path(as_system: bool) -> Path:
 
 def unit_text(as_system: bool, options: Sequence[str]) -> str:
     """Return the unit's text; it runs this Python, with these options of `listen`."""
-    command = [sys.executable, "-m", "bowstream", "listen", "--events", "--wait", *absolute(options)]
+    command = [sys.executable, "-m", "bowstream", "listen", "--events", "--reconnect", *absolute(options)]
     place = SYSTEM.format(user=user_lines()) if as_system else USER
     return UNIT.format(
         command=" ".join(map(quoted, command)),

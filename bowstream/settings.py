@@ -61,6 +61,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        if self.device is not None and not self.device.strip():
+            raise UsageError("device wants an identity, a part of a name or a number, found none")
         if abs(self.hop_s * 10.0 - round(self.hop_s * 10.0)) > 1e-6:
             raise UsageError(f"hop_s wants 0.1, 0.2, … 1.0, found {self.hop_s:g}")
         if self.on is not None and self.off is not None and self.off > self.on:

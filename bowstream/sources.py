@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 import soundfile
 
@@ -17,6 +17,7 @@ from .chatter import silenced
 from .errors import AudioError
 from .frontend import Float32, FrontEnd
 from .intake import Intake
+from .raw import RawFormat
 
 # A second at a time is fastest for a file.
 FILE_COLUMNS = 10
@@ -81,33 +82,6 @@ class Source(Protocol):
         """Yield what is heard; a live source yields None when it has waited a while for nothing."""
 
 
-@dataclass(frozen=True)
-class RawFormat:
-    """A headerless stream: rate in Hz, channels, and soundfile's name for the encoding."""
-
-    sample_rate: int = 16_000
-    channels: int = 1
-    subtype: str = "PCM_16"
-
-    @classmethod
-    def parse(cls, text: str) -> RawFormat:
-        """Read `RATE[:CHANNELS[:SUBTYPE]]`, as in `48000:2:PCM_16`; raise `ValueError` for anything else."""
-        rate, channels, subtype = (*text.split(":"), *("1", "PCM_16")[text.count(":") :])
-        if int(rate) < 1 or int(channels) < 1 or subtype not in soundfile.available_subtypes("RAW"):
-            raise ValueError(text)
-        return cls(int(rate), int(channels), subtype)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return it as soundfile's arguments."""
-        return {
-            "samplerate": self.sample_rate,
-            "channels": self.channels,
-            "subtype": self.subtype,
-            "format": "RAW",
-            "endian": "LITTLE",
-        }
-
-
 class AudioFile:
     """A recording, or standard input: read in blocks, in constant memory, as fast as it is asked for.
 
@@ -120,7 +94,7 @@ class AudioFile:
     ------
     AudioError
         On opening, if the file is missing, unreadable, empty or truncated; while iterating, if it cannot be
-        decoded further, ends early or is not finite.
+        decoded further, ends early, is not finite, or has a header where it was said to have none.
     """
 
     live = False
@@ -129,6 +103,7 @@ class AudioFile:
     def __init__(self, path: Path | str, front_end: FrontEnd, raw: RawFormat | None = None) -> None:
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
+        self._raw = raw
         self._file = self._open(0 if is_stdin else os.fspath(path), raw)
         self.native_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
@@ -195,6 +170,10 @@ class AudioFile:
                 raise AudioError(f"{self.name}: cannot be decoded after {where_s:.1f} s: {reason}") from error
             if not len(frames):
                 break
+            if self._raw and not heard and (header := self._raw.header_in(frames)):
+                raise AudioError(
+                    f"{self.name}: it is no headerless stream, it begins as {header} does: leave --raw out"
+                )
             heard += len(frames)
             yield frames
         if not heard:

@@ -8,6 +8,8 @@ from collections import deque
 from types import TracebackType
 
 STRAY_LINES = 20
+# How PortAudio begins to say, in its own words, that a device has gone, which we say too.
+PORTAUDIO = "Expression '"
 
 
 class Terminal:
@@ -106,7 +108,7 @@ class Strays:
         try:
             while caught := os.read(self._pipe, 65536):
                 *whole, self._tail = (self._tail + caught.decode(errors="replace")).split("\n")
-                lines += [line.rstrip() for line in whole if line.strip()]
+                lines += [line.rstrip() for line in whole if line.strip() and not line.startswith(PORTAUDIO)]
         except BlockingIOError:
             pass
         self.lines.extend(lines)

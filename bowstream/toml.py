@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from .errors import UsageError
-from .knobs import number
+from .knobs import KINDS, number, wanted_kind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,13 +19,11 @@ else:
     import tomli as tomllib
 
 Table = TypeVar("Table")
-# What TOML calls the values that Python gives us; bool before int, which it also is.
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", tuple: "a list of strings"}
 FOUND = {bool: "true or false", list: "a list", dict: "a table", str: "a string"}
 
 
 class Document:
-    """A parsed TOML file that remembers its text, to say in which line something is.
+    """A parsed TOML file that remembers its text, to say in which line something is, and gathers complaints.
 
     Parameters
     ----------
@@ -41,6 +39,7 @@ class Document:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self._lines = text.splitlines(keepends=True)
+        self._problems: list[tuple[int, str]] = []
         try:
             self.values: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -66,54 +65,52 @@ class Document:
             begin = end
         return 1
 
-    def refuse(self, path: Iterable[str], message: str) -> NoReturn:
-        """Raise a `UsageError` about the value at this path."""
-        raise UsageError(f"{self.name}:{self.line(path)}: {message}")
+    def complain(self, path: Iterable[str], message: str) -> None:
+        """Note what is wrong with the value at this path; `check` tells."""
+        self._problems.append((self.line(path), message))
 
-    def table(self, path: tuple[str, ...], kind: type[Table], values: Any, skip: frozenset[str] = frozenset()) -> Table:
+    def check(self) -> None:
+        """Raise a `UsageError` that has a line for each complaint, if there are any."""
+        if self._problems:
+            raise UsageError("\n".join(f"{self.name}:{line}: {message}" for line, message in sorted(self._problems)))
+
+    def table(
+        self, path: tuple[str, ...], kind: type[Table], values: Any, skip: frozenset[str] = frozenset()
+    ) -> Table | None:
         """Return the table at this path as a dataclass whose fields are knobs; `skip` are read elsewhere.
 
-        Raises
-        ------
-        UsageError
-            If a key is unknown or missing, or a value is of another type or out of range.
+        It complains of keys that are unknown or missing, and of values of another type or out of range. What it
+        complained of has its default; None is returned where that has none.
         """
         title = f"[{'.'.join(path)}] " if path else ""
         what = f"{title}has no setting" if path else "there is no setting"
         if not isinstance(values, Mapping):
-            self.refuse(path, f"{title}wants a table, found {found(values)}")
+            self.complain(path, f"{title}wants a table, found {found(values)}")
+            return None
         known: dict[str, Field[Any]] = {field.name: field for field in fields(kind) if field.name not in skip}  # type: ignore[arg-type]
+        needed = {key for key, field in known.items() if field.default is field.default_factory is MISSING}
         hints = get_type_hints(kind)
-        given = {}
-        for key, value in values.items():
-            if key in skip:
-                continue
+        given: dict[str, Any] = {}
+        for key in values.keys() - skip:
             if key not in known:
-                self.refuse((*path, key), f"{what} {key!r}{suggestion(key, known)}")
-            given[key] = self._value((*path, key), hints[key], value)
-        for key, field in known.items():
-            if key not in given and field.default is MISSING and field.default_factory is MISSING:
-                self.refuse(path, f"{title}wants {key}: {field.metadata['knob'].help}")
-        return self.built(path, lambda: kind(**given))
+                self.complain((*path, key), f"{what} {key!r}{suggestion(key, known)}")
+            elif self._fits((*path, key), hints[key], values[key]):
+                given[key] = self._value(hints[key], values[key])
+        for key in needed - values.keys():
+            self.complain(path, f"{title}wants {key}: {known[key].metadata['knob'].help}")
+        while needed <= given.keys():
+            try:
+                return kind(**given)
+            except UsageError as error:  # about the key that it begins with, else about the table
+                key = str(error).split()[0].rstrip(":")
+                self.complain((*path, key) if key in given else path, str(error))
+                if given.pop(key, None) is None:
+                    break
+        return None
 
-    def built(self, path: tuple[str, ...], build: Callable[[], Table]) -> Table:
-        """Return what `build` returns; its `UsageError` is about the key that it begins with, else about the table."""
-        try:
-            return build()
-        except UsageError as error:
-            key = str(error).split()[0].rstrip(":")
-            self.refuse((*path, key) if self._has(path, key) else path, str(error))
-
-    def _has(self, path: tuple[str, ...], key: str) -> bool:
-        values: Any = self.values
-        for step in path:
-            values = values.get(step, {})
-        return key in values
-
-    def _value(self, path: tuple[str, ...], hint: Any, value: Any) -> Any:
-        """Return a value as the field's type, if it is of that type."""
+    def _fits(self, path: tuple[str, ...], hint: Any, value: Any) -> bool:
+        """Whether a value is of the field's type; complains if it is not."""
         kind = wanted_kind(hint)
-        wanted = "a path, as a string" if kind is Path else KINDS[kind]
         fits: bool = {
             float: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
             int: isinstance(value, int) and not isinstance(value, bool),
@@ -121,17 +118,13 @@ class Document:
             tuple: isinstance(value, list) and all(isinstance(item, str) for item in value),
         }.get(kind, isinstance(value, kind))
         if not fits:
-            self.refuse(path, f"{path[-1]} wants {wanted}, found {found(value)}")
-        if kind is Path:
-            return Path(self.name).parent / Path(value).expanduser()
-        return kind(value)
+            self.complain(path, f"{path[-1]} wants {KINDS[kind]}, found {found(value)}")
+        return fits
 
-
-def wanted_kind(hint: Any) -> Any:
-    """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
-    if get_origin(hint) is tuple:
-        return tuple
-    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)
+    def _value(self, hint: Any, value: Any) -> Any:
+        """Return a value as the field's type; a path as seen from the file's folder."""
+        kind = wanted_kind(hint)
+        return Path(self.name).parent / Path(value).expanduser() if kind is Path else kind(value)
 
 
 def found(value: Any) -> str:

@@ -55,7 +55,8 @@ class View:
     tags : the tags to show, in their order
     leader, families : the leading tag, and how much each family's codes add to its score
     happenings : newest first
-    frozen : whether it stands still; keys : whether to name the keys; notice : a line to be shown for now
+    away : whether the microphone is; frozen : whether the picture stands still; keys : whether to name the keys
+    notice : a line to be shown for now
     """
 
     source: str
@@ -73,6 +74,7 @@ class View:
     families: Mapping[str, float]
     happenings: Sequence[Happening]
     health: HealthReport
+    away: bool = False
     frozen: bool = False
     keys: bool = False
     notice: str = ""

@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from chirps import CHIRP_EVERY_S, HUSH, RATE, chirp
 
-RATE = 16_000
 BLOCK = 160
-CHIRP_S, CHIRP_EVERY_S = 0.5, 10.0
 
 PULSE = """\
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
@@ -27,14 +26,6 @@ pcm.mic {{ type pulse  device "vmic" }}
 pcm.!default {{ type pulse }}
 ctl.!default {{ type pulse }}
 """
-
-
-def chirp() -> np.ndarray:
-    """Half a second from 300 to 6000 Hz: it is found in a clip to the sample."""
-    t = np.arange(round(CHIRP_S * RATE)) / RATE
-    hz = 300.0 * 20.0 ** (t / CHIRP_S)
-    edges = np.minimum(1.0, np.minimum(t, CHIRP_S - t) / 0.01)
-    return 0.3 * np.sin(2.0 * np.pi * np.cumsum(hz) / RATE) * edges
 
 
 def unhurried(task: int) -> None:
@@ -98,7 +89,7 @@ class Room:
         sound, every = chirp(), round(CHIRP_EVERY_S * RATE)
         started, written, whole, pipe = time.time(), 0, False, None
         while not self._stop.wait(max(0.0, started + (written + BLOCK) / RATE - time.time())):
-            block = rng.standard_normal(BLOCK) * 1e-4
+            block = rng.standard_normal(BLOCK) * HUSH
             place = (written + every // 2) % every
             if place < len(sound):
                 whole = whole if place else True

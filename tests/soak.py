@@ -27,11 +27,13 @@ from pathlib import Path
 
 import numpy as np
 import paho.mqtt.client as paho
-import soundfile
 from broker import Broker, free_port
+from chirps import ear, find_chirps
 from rich.console import Console
 from rich.table import Table
-from room import CHIRP_EVERY_S, RATE, Room, chirp
+from room import Room
+
+from bowstream import load_bundle
 
 SAMPLE_EVERY_S, TIME_ERROR_S, GROWTH_MB = 5.0, 0.020, 2.0
 
@@ -40,6 +42,10 @@ device = "mic"
 reconnect = true
 hop_s = 0.1
 on = 0.2
+
+[tags."{tag}"]
+on = {on}
+off = {off}
 
 [sinks.jsonl]
 path = "{folder}/events.jsonl"
@@ -71,6 +77,7 @@ class Listener:
     health: dict = field(default_factory=dict)
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+    worst_p95_ms: float = 0.0
 
     def read(self) -> None:
         """Read what it writes, until it ends."""
@@ -79,6 +86,7 @@ class Listener:
             if fields["type"] == "hop":
                 self.hops += 1
                 self.health = fields["health"]
+                self.worst_p95_ms = max(self.worst_p95_ms, self.health["latency_p95_ms"])
             elif fields["type"] in ("event", "gap"):
                 (self.events if fields["type"] == "event" else self.gaps).append(fields)
 
@@ -121,6 +129,8 @@ def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: 
     due = time.time() + 30.0
     while time.time() < until and listener.process.poll() is None:
         time.sleep(min(SAMPLE_EVERY_S, max(0.1, until - time.time())))
+        if listener.process.poll() is not None:
+            break
         listener.sample()
         if time.time() < due or until - time.time() < 60.0:
             continue
@@ -146,36 +156,15 @@ def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: 
     return counts
 
 
-def find_chirps(folder: Path, played: list[float]) -> list[tuple[float, float, float]]:
-    """Return for each chirp in a clip when it was played, and when it was heard: by the clock, in the stream."""
-    sound, found = chirp(), []
-    for file in sorted(folder.glob("*.flac")):
-        samples, _ = soundfile.read(file)
-        with soundfile.SoundFile(file) as opened:
-            start = json.loads(opened.comment)
-        if len(samples) < len(sound):
-            continue
-        length = len(samples) + len(sound)
-        spectrum = np.fft.rfft(samples, length) * np.conj(np.fft.rfft(sound, length))
-        match = np.abs(np.fft.irfft(spectrum, length)[: len(samples) - len(sound) + 1])
-        place = int(match.argmax())
-        if match[place] < 0.8 * np.dot(sound, sound):
-            continue
-        heard = start["start_unix_s"] + place / RATE
-        when = min(played, key=lambda moment: abs(moment - heard), default=0.0)
-        if abs(when - heard) < CHIRP_EVERY_S / 2:
-            found.append((when, heard, start["start_s"] + place / RATE))
-    return sorted({round(one[0], 4): one for one in found}.values())
-
-
-def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, counts: dict, minutes: float):
+def verdicts(folder: Path, listener: Listener, played: list[float], mail: Mail, counts: dict, minutes: float):
     """Yield the lines of the report: what, figure, whether it is as it should be (None: only told)."""
-    health = listener.health
+    health, found = listener.health, find_chirps(folder / "clips", played)
     yield "listened", f"{minutes:.1f} min, {listener.hops} hops, {len(listener.events)} events", None
     yield "disturbed by", ", ".join(f"{count} × {kind}" for kind, count in counts.items()), None
     gaps = ", ".join(f"{gap['length_s']:.3f} s at {gap['start_s']:.0f} s" for gap in listener.gaps)
     yield "sound lost, counted", f"{health['lost_s']:.3f} s: {gaps}", None
-    yield "hop latency", f"{health['latency_p50_ms']:.1f} ms, 95 %: {health['latency_p95_ms']:.1f}", None
+    latency = f"{health['latency_p50_ms']:.1f} ms, 95 %: {health['latency_p95_ms']:.1f}"
+    yield "hop latency", f"{latency} in the last minute, {listener.worst_p95_ms:.1f} in the worst", None
     yield "chirps found", f"{len(found)} of {len(played)}", len(found) >= 0.8 * len(played)
     if len(found) >= 2:
         when, heard, stream = np.array(found).T
@@ -194,10 +183,14 @@ def verdicts(listener: Listener, found: list, played: list[float], mail: Mail, c
     settled = times >= times[0] + min(120.0, 0.3 * (times[-1] - times[0]))
     growth = np.polyfit(times[settled], memory[settled], 1)[0] * 3600.0
     grown = memory[settled].max() - memory[settled][: max(1, settled.sum() // 10)].max()
-    yield "memory", f"{memory[settled][0]:.1f} … {memory.max():.1f} MB, {growth:+.2f} MB/h", grown < GROWTH_MB
+    memory_told = f"{memory[settled][0]:.1f} … {memory.max():.1f} MB, grown by {grown:.1f} MB, {growth:+.2f} MB/h"
+    yield "memory", memory_told, grown < GROWTH_MB
     yield "open files", f"{listener.files[0]} … {max(listener.files)}, {listener.files[-1]} at the end", None
     on = sum(event["state"] == "on" for event in listener.events)
     yield "events that arrived by MQTT", f"{len(mail.events)} of {on}", len(mail.events) == on
+    kept = [json.loads(line) for file in folder.glob("events.jsonl*") for line in file.read_text().splitlines()]
+    lines = sum(one["type"] == "event" for one in kept)
+    yield "events and ends in the file", f"{lines} of {len(listener.events)}", lines == len(listener.events)
     yield "given up by sinks", str(health["undelivered"]), health["undelivered"] == 0
     yield "exit status", str(listener.process.returncode), listener.process.returncode == 0
 
@@ -219,7 +212,9 @@ def main() -> int:
         stack.callback(room.close)
         room.plug()
         config = folder / "bowstream.toml"
-        config.write_text(CONFIG.format(folder=folder, mqtt=broker.port, prometheus=free_port()))
+        tag, on, off = ear(load_bundle())
+        settings = {"tag": tag, "on": on, "off": off, "mqtt": broker.port, "prometheus": free_port()}
+        config.write_text(CONFIG.format(folder=folder, **settings))
         command = [sys.executable, "-m", "bowstream", "listen", "--json", "--config", str(config)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         listener = Listener(subprocess.Popen(command, env=room.environment, **pipes))
@@ -237,12 +232,13 @@ def main() -> int:
             reader.join()
         time.sleep(2.0)
         played = [moment for moment in room.played if started + 5.0 < moment < started + minutes * 60.0 - 15.0]
-        found = find_chirps(folder / "clips", played)
-        lines = list(verdicts(listener, found, played, mail, counts, minutes))
+        if not listener.health:
+            sys.exit(f"listen ended with status {listener.process.returncode} and said nothing")
+        lines = list(verdicts(folder, listener, played, mail, counts, minutes))
     table = Table(box=None, pad_edge=False, show_header=False)
     for what, figure, holds in lines:
         table.add_row(what, figure, "" if holds is None else "[green]holds[/]" if holds else "[red]FAILS[/]")
-    Console().print(table)
+    Console(width=120).print(table)
     return int(any(holds is not None and not holds for _, _, holds in lines))
 
 

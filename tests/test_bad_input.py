@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from signals import noise, scene
+from signals import RATE, noise, scene
 
 from bowstream.cli import main
 
@@ -187,6 +187,16 @@ def test_bad_standard_input(name, bowstream):
     assert f"bowstream: {json.loads(out)['error']}" == line
 
 
+@pytest.mark.parametrize("raw", ["16000", "48000:2:PCM_24", "8000:1:FLOAT", "8000:3:ULAW"])
+@pytest.mark.parametrize(("kind", "named"), [("WAV", "WAV"), ("FLAC", "FLAC"), ("OGG", "Ogg"), ("RF64", "WAV")])
+def test_a_file_with_a_header_that_was_said_to_have_none(kind, named, raw, tmp_path, replayed):
+    path = tmp_path / "scene.bin"
+    soundfile.write(path, scene(1.0), RATE, format=kind)
+    status, _, err = replayed("--raw", raw, path)
+    reason = f"it is no headerless stream, it begins as {named} does: leave --raw out"
+    assert (status, err) == (1, f"bowstream: {path}: {reason}\n")
+
+
 def test_a_closed_standard_input(bowstream):
     status, out, err = bowstream("replay", "--json", "-", preexec_fn=lambda: os.close(0))
     assert status == 1
@@ -218,7 +228,7 @@ def test_a_raw_format_that_is_none(raw, good, capsys):
         ["replay", "--jobs", "0", "x.wav"],
         ["replay", "--json", "--csv", "x.wav"],
         ["replay", "--colour", "x.wav"],
-        ["listen", "--rate", "fast"],
+        ["listen", "--sample-rate", "fast"],
         ["listen", "here"],
         ["sing"],
     ],

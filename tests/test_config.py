@@ -1,12 +1,12 @@
-"""The configuration file: errors that name the line, a printed form that reads back, and where it is looked for."""
+"""The configuration file: errors that name the line, and a printed form that reads back."""
 
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from bowstream.cli import build_parser, main
-from bowstream.config import Config, default_files, load, read
+from bowstream.cli import main
+from bowstream.config import Config, read
 from bowstream.configtext import as_toml
 from bowstream.errors import UsageError
 from bowstream.events import HOLD_S
@@ -51,7 +51,13 @@ def no_file_of_our_own(monkeypatch, tmp_path):
         ("hop_s = 0.5\n[sinks.command]\nstates = ['on']", 2, "[sinks.command] wants argv: "),
         ("[sinks.command]\nargv = 'ls'", 2, "argv wants a list of strings, found 'ls'"),
         ("[sinks.jsonl]\npath = 'x'\nkeep = -1", 3, "keep wants 0 … 1000, found -1"),
+        ("device = ' '", 1, "device wants an identity, a part of a name or a number, found none"),
         ("[sinks.webhook]\ntimeout_s = 3\nurl = 'x'", 3, "url wants an address"),
+        ("[sinks.webhook]\nurl = 'http://'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://[::1'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://a b/'", 2, "url wants a host"),
+        ("[sinks.webhook]\nurl = 'http://a:x/'", 2, "url wants a host"),
+        ('[sinks.webhook]\nurl = "http://a"\nauthorization = "x\\n"', 3, "authorization wants one line of text"),
     ],
 )
 def test_errors_are_one_line_that_names_the_line(text, line, message, written, capsys):
@@ -59,8 +65,39 @@ def test_errors_are_one_line_that_names_the_line(text, line, message, written, c
     assert main(["config", str(path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    (said,) = err.splitlines()
-    assert said.startswith(f"bowstream: {path}:{line}: {message}")
+    said = err.splitlines()
+    assert said[-1].startswith(f"bowstream: {path}:{line}: {message}")
+    assert said[:-1] in ([], [f"bowstream: configured by {path}"])
+
+
+WRONG = """\
+devise = "x"
+hop_s = 0.25
+hold_s = -1
+on = 0.5
+off = 0.7
+[tags.dgo]
+[tags.cat]
+alias = "rooster"
+off = 2
+[sinks.jsonl]
+rotate_mb = 0
+keep = 5000
+[sinks.command]
+[sinks.webhook]
+url = 3
+[sinks.clips]
+only = ["dgo"]
+[sinks.mqqt]
+"""
+
+
+@pytest.mark.parametrize("verb", [["config"], ["listen", "--demo", "--config"], ["replay", "x.wav", "--config"]])
+def test_all_errors_are_told_at_once(verb, written, capsys):
+    path = written(WRONG)
+    assert main([*verb, str(path)]) == 2
+    lines = [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()[1:]]
+    assert lines == [f"{path}:{line}" for line in (1, 2, 3, 5, 6, 8, 9, 11, 12, 13, 15, 17, 18)]
 
 
 @pytest.mark.parametrize(
@@ -179,35 +216,3 @@ def test_every_line_of_the_sample_can_be_switched_on(written, capsys):
 def test_paths_are_the_files_neighbours(written, tmp_path):
     assert read(written("bundle = 'models/mine'")).settings.bundle == tmp_path / "models/mine"
     assert read(written("bundle = '/else/where'")).settings.bundle == Path("/else/where")
-
-
-# Which file, and flags over it
-
-
-def arguments(*words):
-    return build_parser().parse_args(words)
-
-
-def test_flags_override_the_file(written, capsys):
-    path = str(written("hop_s = 0.5\nhold_s = 3\ndevice = 'x'\nsample_rate = 8000\nbundle = 'b'\n"))
-    flags = ["--hop", "0.2", "--hold", "0", "--device", "y", "--rate", "44100", "--bundle", "c", "--wait"]
-    settings = load(arguments("listen", "--config", path, *flags)).settings
-    overridden = Settings(hop_s=0.2, hold_s=0.0, device="y", sample_rate=44_100, bundle=Path("c"), reconnect=True)
-    assert settings == overridden
-    assert load(arguments("listen", "--config", path)).settings.hop_s == 0.5
-    assert capsys.readouterr().err == f"bowstream: configured by {path}\n" * 2
-
-
-def test_default_places(monkeypatch, tmp_path, capsys):
-    """The user's own before the system's; without either, nothing is said."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert list(default_files()) == [tmp_path / "bowstream/bowstream.toml", Path("/etc/bowstream/bowstream.toml")]
-    monkeypatch.setattr("bowstream.config.SYSTEM_FILE", tmp_path / "etc.toml")
-    assert load(arguments("listen")).settings == Settings()
-    assert capsys.readouterr().err == ""
-    (tmp_path / "etc.toml").write_text("hop_s = 0.2")
-    assert load(arguments("listen")).settings.hop_s == 0.2
-    (tmp_path / "bowstream").mkdir()
-    (tmp_path / "bowstream/bowstream.toml").write_text("hop_s = 0.4")
-    assert load(arguments("listen")).settings.hop_s == 0.4
-    assert "configured by" in capsys.readouterr().err

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bowstream import doctor
+from bowstream import checks
 from bowstream.bundle import default_path, read
+from bowstream.checks import Finding, check_disk, check_microphone, check_permission, check_processor
 from bowstream.cli import main
 from bowstream.devices import NONE_FOUND
-from bowstream.doctor import Finding, check_disk, check_microphone, check_permission, check_processor
 from bowstream.errors import DeviceError
 from bowstream.settings import Settings
+from bowstream.sinks import SETTINGS
 from bowstream.sources import Heard
 from bowstream.thermal import Thermal
 
@@ -63,8 +64,8 @@ def sound(level):
     ],
 )
 def test_a_second_of_sound(monkeypatch, front_end, microphone, state, found, advice):
-    monkeypatch.setattr(doctor, "Microphone", microphone)
-    monkeypatch.setattr(doctor, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(checks, "Microphone", microphone)
+    monkeypatch.setattr(checks, "PATIENCE_S", 0.05)
     finding = only(check_microphone(Settings(), front_end))
     assert finding.state == state
     assert found in finding.found and advice in finding.advice
@@ -80,18 +81,30 @@ def test_heat_and_throttling():
 
 @pytest.mark.parametrize(("free_mb", "state"), [(1000, "ok"), (499, "warn"), (49, "fail")])
 def test_disk(monkeypatch, tmp_path, free_mb, state):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mb * 1e6))
-    finding = only(check_disk(tmp_path))
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mb * 1e6))
+    finding = only(check_disk(Settings()))
     assert finding.state == state
     assert bool(finding.advice) == (state != "ok")
 
 
+def test_the_disks_are_those_that_sinks_write_on(monkeypatch, tmp_path):
+    there, mine = tmp_path / "there", tmp_path / "mine"
+    there.mkdir()
+    mine.mkdir()
+    monkeypatch.setattr(checks.os, "access", lambda folder, _: folder != there)
+    sinks = {"clips": SETTINGS["clips"](folder=f"{there}/a/b"), "jsonl": SETTINGS["jsonl"](path=f"{mine}/x.jsonl")}
+    found = {finding.found.split()[-1]: finding for finding in check_disk(Settings(sinks={"mqtt": 1, **sinks}))}
+    assert found[str(mine)].state == "ok"
+    refused = found["in"]
+    assert (refused.state, refused.found) == ("fail", f"{there} is not ours to write in")
+
+
 def test_permission(monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "SOUND_NODES", tmp_path)
+    monkeypatch.setattr(checks, "SOUND_NODES", tmp_path)
     assert list(check_permission()) == []
     (tmp_path / "pcmC0D0c").touch()
     assert only(check_permission()).state == "ok"
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr(checks.os, "access", lambda *_: False)
     finding = only(check_permission())
     assert finding.state == "fail" and "usermod -aG audio" in finding.advice
 
@@ -104,7 +117,7 @@ def deaf(monkeypatch):
         raise DeviceError("PortAudio is missing: run 'sudo apt install libportaudio2'")
 
     for name in ("load_sounddevice", "list_devices", "Microphone"):
-        monkeypatch.setattr(doctor, name, missing)
+        monkeypatch.setattr(checks, name, missing)
 
 
 def test_a_machine_without_portaudio_gets_its_other_findings_too(deaf, capsys):
@@ -135,9 +148,19 @@ def examined(deaf, tmp_path, capsys):
     return examine
 
 
-def test_a_bad_configuration_is_one_finding_and_stops_what_depends_on_it(examined):
-    file, findings = examined("hop_s = 7\n")
-    assert findings["config"] == [("fail", f"{file}:1: hop_s wants 0.1 … 1, found 7")]
+def test_a_bad_configuration_is_told_whole_and_stops_nothing_else(examined):
+    file, findings = examined("hop_s = 7\nhold_s = -1\n")
+    assert findings["config"] == [
+        ("fail", f"{file}:1: hop_s wants 0.1 … 1, found 7"),
+        ("fail", f"{file}:2: hold_s wants 0 … 3600, found -1"),
+    ]
+    assert {"Python", "runtime", "bundle", "PortAudio", "microphone", "disk"} <= set(findings)
+
+
+def test_what_is_no_toml_stops_what_depends_on_it(examined):
+    file, findings = examined("hop_s = \n")
+    ((state, found),) = findings["config"]
+    assert state == "fail" and found.startswith(f"{file}:1: this is no TOML")
     assert not {"bundle", "sinks", "microphone"} & set(findings)
     assert {"Python", "runtime", "PortAudio", "disk"} <= set(findings)
 
@@ -161,7 +184,7 @@ def test_a_sink_whose_package_is_missing(examined, monkeypatch):
 
 
 def test_no_microphone(deaf, monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "list_devices", list)
+    monkeypatch.setattr(checks, "list_devices", list)
     monkeypatch.setattr("bowstream.devices.why_absent", lambda *_: None)
     assert main(["doctor", "--json"]) == 1
     findings = {line["check"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
@@ -170,19 +193,19 @@ def test_no_microphone(deaf, monkeypatch, capsys):
 
 def test_the_microphone_is_heard_through_the_bundles_front_end(bundle, monkeypatch, capsys):
     given = []
-    monkeypatch.setattr(doctor, "read", lambda _: (replace(bundle, front_end=own), read(default_path())[1]))
+    monkeypatch.setattr(checks, "read", lambda _: (replace(bundle, front_end=own), read(default_path())[1]))
     own = replace(bundle.front_end)
-    monkeypatch.setattr(doctor, "Microphone", lambda *arguments: given.append(arguments) or Pretended(sound(0.01)))
+    monkeypatch.setattr(checks, "Microphone", lambda *arguments: given.append(arguments) or Pretended(sound(0.01)))
     main(["doctor"])
     assert given[0][1] is own
 
 
 def test_well(monkeypatch, capsys):
     monkeypatch.setattr(
-        doctor, "load_sounddevice", lambda: SimpleNamespace(get_portaudio_version=lambda: (1, "V19, x"))
+        checks, "load_sounddevice", lambda: SimpleNamespace(get_portaudio_version=lambda: (1, "V19, x"))
     )
-    monkeypatch.setattr(doctor, "list_devices", lambda: [SimpleNamespace(index=3, name="USB", is_default=True)])
-    monkeypatch.setattr(doctor, "Microphone", Pretended(sound(0.01)))
+    monkeypatch.setattr(checks, "list_devices", lambda: [SimpleNamespace(index=3, name="USB", is_default=True)])
+    monkeypatch.setattr(checks, "Microphone", Pretended(sound(0.01)))
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "3 USB" in out and "fail" not in out

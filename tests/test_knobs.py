@@ -144,6 +144,12 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     ]
 
 
+@pytest.mark.parametrize("option", [["--device", "x"], ["--sample-rate", "8000"], ["--reconnect"]], ids=" ".join)
+def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
+    assert main(["listen", "--demo", *option]) == 2
+    assert capsys.readouterr().err.startswith("bowstream: --demo hears a made-up scene: leave --device")
+
+
 def test_a_sink_with_a_table_is_delivered_to(written, tmp_path):
     file = tmp_path / "events.jsonl"
     config = written(f"on = 0.0\noff = 0.0\n[sinks.jsonl]\npath = '{file}'")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import queue
+import re
 import signal
 import sys
 import threading
@@ -142,11 +143,10 @@ def test_a_hop_comes_each_second_and_sigterm_ends_it(listen):
     assert hops[0][2] == "-120.0"
     summary = err.splitlines()[-1]
     assert summary.startswith("bowstream: ")
-    assert "s heard, " in summary
-    assert " hops, 0 events; " in summary
+    assert re.search(r" s heard, \d+ hops, \d+ events; ", summary)
 
 
-@pytest.mark.parametrize("options", [["--rate", "48000", "--device", "MONST"], []], ids=" ".join)
+@pytest.mark.parametrize("options", [["--sample-rate", "48000", "--device", "MONST"], []], ids=" ".join)
 def test_another_rate_and_the_default_device(options, card, listen):
     listening = listen("--json", "--hop", "0.1", *options)
     listening.until(lambda line: True)
@@ -178,7 +178,7 @@ def test_a_process_that_is_held_up_accounts_for_each_sample(card, listen):
         assert after["start_s"] == pytest.approx(ends[-1], abs=0.002)
     status, err = listening.end(signal.SIGINT)
     assert status == 0
-    assert f"lost in {len(gaps)} gaps" in err
+    assert f"lost in {len(gaps)} gap" in err
 
 
 def test_a_device_that_goes_away_is_said_in_one_line(tmp_path, listen):

@@ -1,11 +1,9 @@
-"""A microphone that comes and goes: a virtual card that is unplugged, and PortAudio's flags and clocks."""
+"""A microphone that comes and goes: a virtual card that is unplugged."""
 
 import json
 import signal
 import time
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import soundcard
 from signals import noise
@@ -14,7 +12,6 @@ from test_listen import Listening
 from bowstream import reconnect
 from bowstream.errors import DeviceError
 from bowstream.frontend import FrontEnd
-from bowstream.microphone import Microphone
 from bowstream.reconnect import PatientMicrophone
 
 needs_card = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
@@ -28,11 +25,11 @@ def card(tmp_path):
 
 @pytest.fixture
 def listen(card):
-    """Start listening to the card with --wait; whatever is left running is killed."""
+    """Start listening to the card with --reconnect; whatever is left running is killed."""
     started = []
 
     def run(*arguments):
-        started.append(Listening(card, "--device", "mon", "--wait", *arguments))
+        started.append(Listening(card, "--device", "mon", "--reconnect", *arguments))
         return started[-1]
 
     yield run
@@ -151,102 +148,3 @@ def test_the_same_reason_is_said_once(monkeypatch):
         for heard in PatientMicrophone("usb:1:2", FrontEnd()):
             said += [heard.text] if heard else []
     assert said == ["it is not there; waiting for it", "it is busy; waiting for it"]
-
-
-# What PortAudio drops
-
-
-class Stream(Microphone):
-    """A microphone whose callback a test calls: blocks of 160 frames, 10 ms, at a pretended time."""
-
-    def __init__(self, monkeypatch):
-        super(Microphone, self).__init__("stream", 16_000, 1, FrontEnd())
-        self._began_s, self._next_captured_s, self._late_from_s, self._owed = None, 0.0, None, 0
-        self.now_s = 100.0
-        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
-
-    def deliver(self, blocks, every_s=0.01, age_s=0.03, overflow=False):
-        """Deliver blocks that come one after the other, each captured so long before."""
-        for _ in range(blocks):
-            self.now_s += every_s
-            when = SimpleNamespace(currentTime=self.now_s + 7.0, inputBufferAdcTime=self.now_s - age_s + 7.0)
-            self._callback(np.zeros((160, 1), np.float32), 160, when, SimpleNamespace(input_overflow=overflow))
-            overflow = False
-
-    @property
-    def lost(self):
-        """Frames that were marked as missing so far."""
-        return self._ring.elapsed - self._ring.written
-
-
-def test_an_overflow_is_as_long_as_its_time_of_capture_tells(monkeypatch):
-    stream = Stream(monkeypatch)
-    stream.deliver(100)
-    stream.now_s += 0.123
-    stream.deliver(100, overflow=True)
-    assert stream.lost == pytest.approx(0.123 * 16_000, abs=16)
-    assert stream.overflows == 1
-
-
-def test_several_overflows_add_up(monkeypatch):
-    stream = Stream(monkeypatch)
-    for _ in range(20):
-        stream.deliver(10)
-        stream.now_s += 0.05
-        stream.deliver(1, overflow=True)
-    assert stream.lost == pytest.approx(1.0 * 16_000, abs=160)
-    assert stream.overflows == 20
-
-
-def test_a_pause_that_nobody_flags_is_lost_too(monkeypatch):
-    stream = Stream(monkeypatch)
-    stream.deliver(100)
-    stream.now_s += 2.0
-    stream.deliver(100)
-    assert stream.lost == 0
-    stream.deliver(2)
-    assert stream.lost == pytest.approx(2.0 * 16_000, abs=16)
-    stream.deliver(1000)
-    assert stream.lost == pytest.approx(2.0 * 16_000, abs=16)
-    assert stream.overflows == 0
-
-
-def test_blocks_that_are_late_are_not_lost(monkeypatch):
-    """A stopped process finds all of them at once."""
-    stream = Stream(monkeypatch)
-    stream.deliver(100)
-    stream.now_s += 3.0
-    stream.deliver(300, every_s=0.0)
-    stream.deliver(500)
-    assert stream.lost == 0
-
-
-def test_what_was_counted_as_dropped_is_not_heard_when_it_comes_after_all(monkeypatch):
-    stream = Stream(monkeypatch)
-    stream.deliver(100)
-    stream.now_s += 5.0
-    stream.deliver(110)  # late for more than a second: 5 s are given up
-    stream.deliver(500, every_s=0.0)
-    stream.deliver(100)
-    assert stream.lost == pytest.approx(5.0 * 16_000, abs=16)
-    assert stream._ring.elapsed == pytest.approx((1.0 + 5.0 + 1.1 + 1.0) * 16_000, abs=320)
-
-
-def test_a_clock_that_is_wrong_is_no_loss(monkeypatch):
-    """PulseAudio's time of capture slides by most of a second while nothing is missing."""
-    stream = Stream(monkeypatch)
-    for age in range(70, 0, -1):
-        stream.deliver(1, age_s=age / 100)
-    stream.deliver(100, age_s=0.03)
-    stream.deliver(1, age_s=0.03, overflow=True)
-    assert stream.lost == 0
-
-
-def test_a_drifting_clock_is_no_loss(monkeypatch):
-    """200 parts in a million for an hour, then an overflow of nothing."""
-    stream = Stream(monkeypatch)
-    for _ in range(360):
-        stream.deliver(1000)
-        stream.now_s += 0.002
-    stream.deliver(1, overflow=True)
-    assert stream.lost < 0.005 * 16_000

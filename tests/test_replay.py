@@ -2,9 +2,6 @@
 
 import csv
 import io
-import json
-import struct
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +9,6 @@ import soundfile
 from signals import noise, scene, stereo
 
 from bowstream.cli import main
-from bowstream.sources import AudioFile
 
 FORMATS = [
     ("wav", "PCM_16"),
@@ -160,57 +156,6 @@ def test_several_processes_say_the_same_in_the_same_order(tmp_path, bowstream):
     assert one[0] == 1
 
 
-@pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_standard_input_is_a_file(rate, tmp_path, replayed, bowstream):
-    path = write(tmp_path / "scene.wav", stereo(scene(1.7, rate)), rate)
-    _, wanted, _ = replayed(path)
-    status, out, err = bowstream("replay", "--json", "-", input=path.read_bytes())
-    assert (status, err) == (0, "")
-    objects = [json.loads(line) for line in out.splitlines()]
-    assert {each["file"] for each in objects} == {"standard input"}
-    assert without_name(objects) == without_name(wanted)
-
-
-def wav_of_unknown_length(samples, length):
-    """What a program that cannot seek back writes in front of its samples."""
-    header = (
-        b"RIFF" + struct.pack("<I", length) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16)
-    )
-    return header + b"data" + struct.pack("<I", length) + samples
-
-
-@pytest.mark.parametrize("length", [0xFFFF_FFFF, 0x7FFF_FFFF, 0x7FFF_F000, 0x8000_0000], ids=hex)
-def test_a_wav_of_unknown_length_on_a_pipe(length, tmp_path, replayed, bowstream):
-    path = write(tmp_path / "scene.wav", scene(1.7))
-    samples = np.rint(scene(1.7) * 32768).astype("<i2").tobytes()
-    _, wanted, _ = replayed(path)
-    status, out, err = bowstream("replay", "--json", "-", input=wav_of_unknown_length(samples, length))
-    assert (status, err) == (0, "")
-    assert without_name(map(json.loads, out.splitlines())) == without_name(wanted)
-
-
-def test_a_raw_stream(tmp_path, replayed, bowstream):
-    frames = stereo(scene(1.4, 48_000))
-    _, wanted, _ = replayed(write(tmp_path / "scene.wav", frames, 48_000))
-    raw = np.rint(frames * 32768).astype("<i2").tobytes()
-    status, out, err = bowstream("replay", "--json", "--raw", "48000:2", "-", input=raw)
-    assert (status, err) == (0, "")
-    assert without_name(map(json.loads, out.splitlines())) == without_name(wanted)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "dtype"), [("FLOAT", "<f4"), ("DOUBLE", "<f8"), ("PCM_16", "<i2"), ("PCM_32", "<i4")]
-)
-def test_a_raw_file(encoding, dtype, tmp_path, replayed):
-    sound = scene(1.2)
-    _, wanted, _ = replayed(write(tmp_path / "scene.wav", sound))
-    scale = 1.0 if "f" in dtype else 2.0 ** (8 * np.dtype(dtype).itemsize - 1)
-    (tmp_path / "scene.bin").write_bytes((sound.astype(np.float64) * scale).astype(dtype).tobytes())
-    status, objects, err = replayed("--raw", f"16000:1:{encoding}", tmp_path / "scene.bin")
-    assert (status, err) == (0, "")
-    assert without_name(objects) == without_name(wanted)
-
-
 def test_csv(tmp_path, capfd, replayed):
     path = write(tmp_path / 'a "quoted", name.wav', scene(3.0))
     _, objects, _ = replayed(path)
@@ -250,53 +195,3 @@ def test_a_name_that_is_no_text(tmp_path, bowstream):
         status, out, err = bowstream("replay", *form, os.fsdecode(path))
         assert status == 0, err
         assert out
-
-
-def test_a_pipe_by_name(tmp_path, replayed):
-    """As in `bowstream replay <(sox …)`."""
-    import os
-    import threading
-
-    wav, pipe = write(tmp_path / "scene.wav", scene(1.2)), tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(wav.read_bytes()), daemon=True)
-    writer.start()
-    status, objects, err = replayed(pipe)
-    assert (status, err) == (0, "")
-    assert without_name(objects) == without_name(replayed(wav)[1])
-
-
-def test_memory_is_constant(tmp_path, bundle):
-    """A recording of ten minutes needs no more than one of ten seconds, which is less than 30 MB of arrays."""
-    from bowstream.session import Session
-
-    def peak(seconds):
-        path = tmp_path / f"{seconds}.wav"
-        with soundfile.SoundFile(path, "w", 8_000, 1, "PCM_16") as file:
-            for _ in range(seconds // 10):
-                file.write(noise(10.0, rate=8_000))
-        tracemalloc.start()
-        with AudioFile(path, bundle.front_end) as recording:
-            windows = sum(1 for record in Session(recording, bundle) if type(record).__name__ == "Tags")
-        assert windows == seconds
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak_bytes
-
-    peak(10)
-    short = peak(10)
-    assert short < 30e6
-    assert peak(120) < 1.1 * short + 1e6
-
-
-def test_the_same_heard_at_its_own_pace(tmp_path, replayed):
-    """--realtime goes through the ring, as a microphone does; only the health of a live source is added."""
-    path = write(tmp_path / "scene.wav", scene(1.4, 22_050), 22_050)
-    _, wanted, _ = replayed("--hop", 0.5, path)
-    status, objects, err = replayed("--hop", 0.5, "--realtime", path)
-    assert status == 0
-    assert "0.000 s lost in 0 gaps" in err
-    for hop in of_kind(objects, "hop"):
-        assert hop.pop("health")["lost_s"] == 0.0
-    assert of_kind(objects, "hop") == of_kind(wanted, "hop")
-    assert of_kind(objects, "event") == of_kind(wanted, "event")

@@ -162,3 +162,24 @@ sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.floa
 def test_file_names_are_safe():
     assert file_name(1_800_000_000.5, "clock tick/../ö") == "20270115T080000.500Z_clock-tick.flac"
     assert file_name(1_800_000_000.0, "…").endswith("_tag.flac")
+
+
+def test_many_clips_at_once_are_all_kept(tmp_path):
+    """What may wait is measured in seconds of sound: thirty short clips are less than one long one."""
+    names = [f"tag {number}" for number in range(30)]
+    stage = Stage(*names)
+    with Clips(clip_settings(tmp_path, longest_s=30.0), stage.dated) as sink:
+        stage.play(sink, stage.sound(3), *[stage.begin(name, 2.0) for name in names], stage.sound(1), stage.gap(1.0))
+    assert (sink.report().delivered, sink.report().lost) == (30, 0)
+
+
+def test_a_disk_that_is_away_costs_bounded_memory(tmp_path):
+    """Of ten minutes in clips of half a minute, the newest four minutes wait."""
+    folder = tmp_path / "folder"
+    folder.touch()
+    stage = Stage()
+    sink = Clips(clip_settings(folder, longest_s=30.0), stage.dated)
+    for start in range(0, 600, 30):
+        stage.play(sink, stage.begin("dog", start + 0.5), stage.sound(30))
+    stage.play(sink, stage.sound(1))
+    assert (sink.report().waiting, sink.report().lost) == (8, 12)

@@ -65,3 +65,19 @@ def test_killed_and_started_again_it_goes_on(listen, tmp_path):
     delivered = len(objects) - (before - 1)
     assert f"bowstream: jsonl: {delivered} delivered\n" in said
     assert "bowstream: clips:" in said
+
+
+def test_two_do_not_deliver_to_the_same_sinks(listen, tmp_path):
+    first = listen()
+    until(lambda: (tmp_path / "all.jsonl").exists(), 30.0)
+    second = listen()
+    _, said = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert said.splitlines()[-1].startswith(f"bowstream: another bowstream delivers to the sinks of {tmp_path}")
+    first.kill()
+    first.wait(10)
+    third, before = listen(), (tmp_path / "all.jsonl").read_bytes().count(b"\n")
+    until(lambda: (tmp_path / "all.jsonl").read_bytes().count(b"\n") > before, 30.0)
+    third.terminate()
+    third.communicate(timeout=20)
+    assert third.returncode == 0

@@ -26,6 +26,8 @@ from .worker import Sink
 # Names of ours: the time in UTC, the tag. Only such files are ever deleted.
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 PART = re.compile(r"\..+\.flac\.part")
+# Seconds of sound that may wait for a disk: 15 MB.
+WAITING_S = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class Clips(Sink[Clip]):
     """
 
     def __init__(self, settings: Settings, dated: Dated) -> None:
-        super().__init__("clips", capacity=max(2, round(240 / settings.longest_s)))
+        super().__init__("clips", WAITING_S)
         self._settings = settings
         self._dated = dated
         self._folder = Path(settings.folder).expanduser()
@@ -169,6 +171,10 @@ class Clips(Sink[Clip]):
         times = {"start_s": start / self._rate, "start_unix_s": round(start_unix_s, 4)}
         comment = json.dumps({**self._dated.of(clip.event), **times})
         return Clip(file_name(start_unix_s, clip.event.tag), np.concatenate(pieces), comment)
+
+    def size(self, item: Clip) -> float:
+        """Return a clip's length in seconds."""
+        return len(item.samples) / self._rate
 
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,17 @@ class Settings(Chosen):
             self.url.startswith(("http://", "https://")),
             f"url wants an address that begins with http:// or https://, found {self.url!r}",
         )
+        wanted(has_host(self.url), f"url wants a host after //, and no blanks, found {self.url!r}")
+        wanted(self.authorization.isprintable(), "authorization wants one line of text")
+
+
+def has_host(url: str) -> bool:
+    """Whether a URL has a host, and a port that is a number if it has one, and can be sent."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
+    except ValueError:
+        return False
 
 
 class Webhook(Sink[bytes]):

@@ -59,7 +59,7 @@ class Sink(ABC, Generic[Item]):
     Parameters
     ----------
     name : for messages
-    capacity : items that may wait
+    capacity : items that may wait, or how much of them, as `size` measures it
     """
 
     first_wait_s = FIRST_WAIT_S
@@ -105,13 +105,17 @@ class Sink(ABC, Generic[Item]):
         for item in self.take(record):
             self.put(item)
 
+    def size(self, item: Item) -> float:
+        """Return how much of the capacity an item takes."""
+        return 1.0
+
     def put(self, item: Item) -> None:
-        """Put an item in the queue; the oldest is lost if it is full."""
+        """Put an item in the queue; the oldest are lost if it is full."""
         with self._changed:
-            if len(self._queue) >= self._capacity:
+            self._queue.append(item)
+            while len(self._queue) > 1 and sum(map(self.size, self._queue)) > self._capacity:
                 self._queue.popleft()
                 self._lost += 1
-            self._queue.append(item)
             self._changed.notify()
 
     def report(self) -> SinkReport:
