@@ -248,11 +248,3 @@ def test_a_folder_that_is_no_data_set(tmp_path, name):
         (tmp_path / name / "rain").mkdir()
     with pytest.raises(DataError):
         folder(tmp_path / name)
-
-
-def test_settings_out_of_range_are_said_in_one_line(folder_root, tmp_path, capsys):
-    out = ["--root", str(folder_root), "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
-    assert main(["run", "--data", "folder", *out, "--mask", "1.5"]) == 2
-    assert "--mask must be 0.0 … 0.95, got 1.5" in capsys.readouterr().err
-    assert main(["sweep", "--data", "folder", *out, "--axis", "codez=3"]) == 2
-    assert "the knobs are" in capsys.readouterr().err

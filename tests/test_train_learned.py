@@ -1,7 +1,5 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -13,18 +11,18 @@ from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input
 
 tf = pytest.importorskip("tensorflow")
 
-from train import augment, joint, learned  # noqa: E402
+from train import augment, joint, learned, refit  # noqa: E402
 from train.codebook import load_encoder  # noqa: E402
-from train.config import Config  # noqa: E402
+from train.config import AugmentSettings, Config  # noqa: E402
 from train.data import Clip, DataSet, Split  # noqa: E402
 from train.export import NETWORK  # noqa: E402
 from train.features import Features  # noqa: E402
 from train.pool import Pool  # noqa: E402
 
-TINY = learned.LearnedSettings(
+TINY = Config(method="learned").with_values(
     learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
-PLAIN = dataclasses.replace(TINY, mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
+PLAIN = AugmentSettings(mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +101,8 @@ def test_the_root_has_a_finite_gradient_at_nothing():
 
 
 def test_mixing_adds_powers_and_shares_targets():
-    tf.keras.utils.set_random_seed(5)
-    log_mel = tf.random.normal((6, 100, 96))
+    augment.chance(5)
+    log_mel = augment.dice().normal((6, 100, 96))
     mixed, peaks, targets = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 1.0, -16.0)
     np.testing.assert_allclose(targets.numpy().sum(axis=1), 1.0, atol=1e-6)
     assert mixed.shape == log_mel.shape and peaks.shape == (6, 9)
@@ -114,8 +112,8 @@ def test_mixing_adds_powers_and_shares_targets():
 
 
 def test_noise_only_adds_and_only_to_some():
-    tf.keras.utils.set_random_seed(6)
-    log_mel = tf.random.normal((40, 100, 96))
+    augment.chance(6)
+    log_mel = augment.dice().normal((40, 100, 96))
     noisy = augment.add_noise(log_mel, 0.5, -16.0).numpy()
     added = noisy - log_mel.numpy()
     assert added.min() >= -1e-5
@@ -127,7 +125,7 @@ def test_negatives_pull_every_score_down():
     logits = tf.constant([[3.0, -1.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = learned.tag_loss(tf.zeros((1, 3)), logits)
+        loss = refit.tag_loss(tf.zeros((1, 3)), logits)
     np.testing.assert_allclose(tape.gradient(loss, logits), tf.sigmoid(logits), atol=1e-6)
 
 
@@ -139,7 +137,7 @@ def test_masks_cover_no_more_than_asked():
 
 
 def test_the_hardened_encoder_gives_the_normed_latents(pool, sound, front_end):
-    model = joint.Joint(TINY, 3, front_end)
+    model = joint.Joint(TINY.learned, 3, front_end)
     scaled, _ = pool.augmented(tf.constant(pool.draw(np.random.default_rng(6), 32)), PLAIN, sound)
     for _ in range(200):
         model.latents(scaled, training=True)  # moves the norms
@@ -153,7 +151,7 @@ def test_the_hardened_encoder_gives_the_normed_latents(pool, sound, front_end):
 
 def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
     split = Split("fold 0", data.in_folds("1", "2", "3", "4"), data.in_folds("0"))
-    parts = learned.fit(tmp_path, sound, data, split, Config(), TINY, [])
+    parts = learned.fit(tmp_path, sound, data, split, TINY, [])
     assert len(set(parts.names())) == 5
     coder = Coder(
         {family: load_encoder(parts.networks[family], parts.codebooks[family]) for family in FAMILIES}, front_end, 10
@@ -168,5 +166,29 @@ def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
         assert data.tags[int(logits.argmax())] == data.clips[clip].tags[0]
         coder.reset()
     before = sorted(tmp_path.rglob("*"))
-    assert learned.fit(tmp_path, sound, data, split, Config(), TINY, []) == parts
+    assert learned.fit(tmp_path, sound, data, split, TINY, []) == parts
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_joint_training_that_was_interrupted_ends_where_it_would_have(tmp_path, monkeypatch, pool, sound):
+    monkeypatch.setattr(learned, "SAY_EVERY", 4)
+    config = TINY.with_values(steps=11)
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = learned.train_joint(tmp_path / "whole", pool, sound, config)
+    lines = []
+
+    def interrupted(line):
+        lines.append(line)
+        if len(lines) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(learned, "say", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learned.train_joint(tmp_path / "cut", pool, sound, config)
+    again = learned.train_joint(tmp_path / "cut", pool, sound, config)
+    # The second line was said before its checkpoint was written.
+    assert [line.split("  ")[1] for line in lines] == ["step 4/11", "step 8/11", "step 8/11"]
+    for one, other in zip(whole.variables, again.variables, strict=True):
+        # The same products on several threads may be summed in another order.
+        np.testing.assert_allclose(one, other, atol=1e-3)

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-import soundfile
+from hums import write_hums
 
 pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
@@ -27,16 +27,7 @@ SMALL += ["--head-width", "16", "--head-epochs", "4", "--seed", "3"]
 def place(tmp_path_factory):
     """Two tags that anyone can tell apart, in two folds."""
     root = tmp_path_factory.mktemp("training")
-    rng, rows = np.random.default_rng(0), []
-    for number in range(12):
-        tag, t = ("hum", "hiss")[number % 2], np.arange(24_000) / 16_000
-        samples = (
-            0.3 * np.sin(2 * np.pi * (100 + 9 * number) * t) if tag == "hum" else 0.1 * rng.standard_normal(24_000)
-        )
-        soundfile.write(root / f"{number}.wav", samples, 16_000)
-        rows.append((f"{number}.wav", tag, number // 6 + 1))
-    with (root / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "tags", "fold"), *rows])
+    write_hums(root, (1, 2))
     return root
 
 

@@ -7,16 +7,18 @@ microphone would; masks come after the level. Letters: `N` windows, `T` frames, 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from bowstream.frontend import FrontEnd
 from bowstream.level import LevelSettings
 
-if TYPE_CHECKING:
-    from .learned import LearnedSettings
+from .config import AugmentSettings
 
+# All chance in here comes from one generator, whose state can be set in the middle of a training.
+dice = tf.random.get_global_generator
 DB = math.log(10.0) / 10.0  # natural log of power a decibel
 # The shortest ripple of the equaliser, in cosines over all bands.
 RIPPLES = 4
@@ -28,12 +30,19 @@ NOISE_TILT_DB = (-30.0, 3.0)
 NO_NOISE = -60.0
 
 
-def warp(settings: LearnedSettings, front_end: FrontEnd, count: Any) -> tuple[tf.Tensor, tf.Tensor]:
+def chance(*seeds: int) -> np.random.Generator:
+    """Begin all chance of augmentation anew, and return a generator for the rest."""
+    rng = np.random.default_rng(seeds)
+    dice().reset_from_seed(int(rng.integers(1 << 31)))
+    return rng
+
+
+def warp(settings: AugmentSettings, front_end: FrontEnd, count: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Return frame offsets, int (N, T), at a random speed, and band indices, int (N, M), at a random pitch."""
     n_frames, n_mels = front_end.frames_per_window, front_end.n_mels
-    speed = tf.exp(tf.random.uniform((count, 1), -settings.stretch, settings.stretch))
+    speed = tf.exp(dice().uniform((count, 1), -settings.stretch, settings.stretch))
     frames = (tf.range(n_frames, dtype=tf.float32) - n_frames / 2) * speed + n_frames / 2
-    shift = tf.random.uniform((count, 1), -settings.shift_bands, settings.shift_bands + 1, dtype=tf.int32)
+    shift = dice().uniform((count, 1), -settings.shift_bands, settings.shift_bands + 1, dtype=tf.int32)
     return tf.cast(tf.round(frames), tf.int32), tf.clip_by_value(tf.range(n_mels) + shift, 0, n_mels - 1)
 
 
@@ -42,8 +51,8 @@ def equalise(log_mel: tf.Tensor, spread_db: float) -> tf.Tensor:
     count, n_mels = tf.shape(log_mel)[0], log_mel.shape[2]
     ripple = tf.range(1.0, RIPPLES + 1.0)[:, tf.newaxis]
     bands = tf.range(n_mels, dtype=tf.float32) / n_mels
-    phase = tf.random.uniform((count, RIPPLES, 1), 0.0, 2.0 * math.pi)
-    strength = tf.random.normal((count, RIPPLES, 1)) * (0.5 * spread_db * DB) / tf.sqrt(ripple)
+    phase = dice().uniform((count, RIPPLES, 1), 0.0, 2.0 * math.pi)
+    strength = dice().normal((count, RIPPLES, 1)) * (0.5 * spread_db * DB) / tf.sqrt(ripple)
     response = tf.reduce_sum(strength * tf.cos(math.pi * ripple * bands + phase), axis=1)
     return log_mel + response[:, tf.newaxis]
 
@@ -58,12 +67,12 @@ def add_noise(log_mel: tf.Tensor, probability: float, quietest: float) -> tf.Ten
     count, n_mels = tf.shape(log_mel)[0], log_mel.shape[2]
     bands = tf.range(n_mels, dtype=tf.float32) / n_mels
     loudest = tf.maximum(tf.reduce_max(log_mel, axis=(1, 2)), quietest)
-    below = tf.random.uniform((count,), *NOISE_BELOW_DB) * DB
-    tilt = tf.random.uniform((count, 1), *NOISE_TILT_DB) * DB
-    noisy = tf.random.uniform((count,)) < probability
+    below = dice().uniform((count,), *NOISE_BELOW_DB) * DB
+    tilt = dice().uniform((count, 1), *NOISE_TILT_DB) * DB
+    noisy = dice().uniform((count,)) < probability
     level = tf.where(noisy, loudest - below, NO_NOISE)[:, tf.newaxis] + tilt * bands
     # A narrow low band holds one independent value of the spectrum, the widest high band about five.
-    restless = tf.random.normal(tf.shape(log_mel)) * (1.1 - 0.6 * bands)
+    restless = dice().normal(tf.shape(log_mel)) * (1.1 - 0.6 * bands)
     return add_powers(log_mel, level[:, tf.newaxis] + restless)
 
 
@@ -83,9 +92,9 @@ def mix(
     log_mel, peaks, targets : of the same shapes
     """
     count = tf.shape(log_mel)[0]
-    partner = tf.random.shuffle(tf.range(count))
-    mixed = tf.random.uniform((count,)) < probability
-    share = tf.where(mixed, tf.random.uniform((count,)), 1.0)
+    partner = tf.argsort(dice().uniform((count,)))
+    mixed = dice().uniform((count,)) < probability
+    share = tf.where(mixed, dice().uniform((count,)), 1.0)
     loudest = tf.maximum(tf.reduce_max(log_mel, axis=(1, 2)), quietest)
     own = 2.0 * tf.math.log(tf.maximum(share, LEAST_SHARE))
     other = 2.0 * tf.math.log(tf.maximum(1.0 - share, LEAST_SHARE**2)) + loudest - tf.gather(loudest, partner)
@@ -126,7 +135,7 @@ def mask(scaled: tf.Tensor, most_frames: int, most_bands: int) -> tf.Tensor:
 
 def outside(count: Any, size: int, most: int) -> tf.Tensor:
     """Return 0 in a random stretch of at most `most` and 1 elsewhere, float32 [shape=(N, size)]."""
-    length = tf.random.uniform((count, 1), 0, most + 1, dtype=tf.int32)
-    begin = tf.random.uniform((count, 1), 0, size, dtype=tf.int32)
+    length = dice().uniform((count, 1), 0, most + 1, dtype=tf.int32)
+    begin = dice().uniform((count, 1), 0, size, dtype=tf.int32)
     place = tf.range(size)
     return 1.0 - tf.cast((place >= begin) & (place < begin + length), tf.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +20,11 @@ from .calibrate import sigmoid
 from .codebook import CENTROIDS
 from .data import DataSet, Float32, Index
 from .encoder import ENCODER
-from .evaluate import Held, measure
+from .evaluate import Held, measure, some
 from .features import Features
 from .head import HEAD, transformed
 from .progress import track
+from .trial import Study, Trial
 
 if TYPE_CHECKING:
     import keras
@@ -54,16 +54,11 @@ class KerasNetwork:
         return np.asarray(self.model(rows, training=False))
 
 
-def compare(sound: Features, data: DataSet, clips: Index, parts: Parts, bundle: Path) -> dict[str, Any]:
-    """Return how far Keras, TFLite and the device's path part on some clips: codes changed, scores, and what it costs.
-
-    Parameters
-    ----------
-    bundle : the parts as an uncalibrated bundle
-    """
-    loaded = bowstream.load_bundle(bundle)
-    clips = clips[:CLIPS]
-    of_float = in_keras(sound, clips, parts, loaded)
+def compare(study: Study, trial: Trial) -> dict[str, Any]:
+    """Return how far Keras, TFLite and the device's path part on held-out clips: codes changed, scores, the cost."""
+    sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.bundle)
+    clips = some(trial.split.held, CLIPS)
+    of_float = in_keras(sound, clips, trial.parts, loaded)
     of_int8 = on_features(sound, clips, loaded)
     of_device = on_device(data, clips, loaded)
     clip = sound.clip_of_window()[sound.windows(clips)]

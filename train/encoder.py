@@ -111,8 +111,6 @@ def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSet
 
     model = train_epochs(path, f"encoder {family}", new_model, data_of_epoch, settings.encoder_epochs, seed)
     encoder = model.get_layer("encoder")
-    if settings.whiten == "yes":
-        whiten(encoder, patches)
     take_raw(encoder, mean, deviation)
     return encoder
 
@@ -130,15 +128,3 @@ def take_raw(model: keras.Model, mean: float, deviation: float) -> None:
     first = model.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / deviation, bias - mean / deviation * kernel.sum(axis=0)])
-
-
-def whiten(encoder: keras.Model, patches: tf.Tensor) -> None:
-    """Fold a whitening of the latent vectors (PCA) into the last layer: mean 0, unit covariance."""
-    latents = encoder.predict(patches, batch_size=4096, verbose=0)
-    centre = latents.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov(latents - centre, rowvar=False).reshape(len(centre), -1))
-    # Directions without variance carry no information; they are not blown up.
-    scale = axes / np.sqrt(variances + 1e-3 * variances.max())
-    last = encoder.layers[-1]
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel @ scale, (bias - centre) @ scale])

@@ -44,6 +44,11 @@ class Held:
         return (total / windows[:, np.newaxis]).astype(np.float32), clips
 
 
+def some(clips: Index, most: int) -> Index:
+    """Return at most so many clips, evenly spread; neighbours by name may be of one tag."""
+    return clips[np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
+
+
 def together(parts: Sequence[Held]) -> Held:
     """Return the held-out scores of several splits as one."""
     return Held(np.concatenate([part.scores for part in parts]), np.concatenate([part.clip for part in parts]))

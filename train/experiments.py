@@ -1,8 +1,10 @@
-"""What the paper tried: knobs and their values."""
+"""Experiments: what the paper tried, and what came after it, as lists of settings."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bowstream.errors import UsageError
@@ -11,18 +13,39 @@ from .config import knobs
 
 Axes = Mapping[str, Sequence[Any]]
 
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of an experiment.
+
+    label : what tells it from the others, a column each in the table
+    values : knobs by name
+    """
+
+    label: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+def combinations(axes: Axes) -> list[Variant]:
+    """Return every combination of some knobs' values."""
+    settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+    return [Variant(values, values) for values in settings]
+
+
 # Each of the paper's experiments. Masking came after its Figure 2, which is without.
-EXPERIMENTS: Mapping[str, Axes] = {
-    "figure2": {
-        "codes": (16, 64, 256, 1024),
-        "head_width": (256, 512, 2048, 4096),
-        "head_dropout": (0.1, 0.4),
-        "mask": (0.0,),
-    },
-    "figure3": {"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)},
-    "factor": {"factor": (10, 20)},
-    "width": {"width": (256, 512, 2048)},
-    "table1": {"width": (2048,)},
+EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
+    "figure2": combinations(
+        {
+            "codes": (16, 64, 256, 1024),
+            "head_width": (256, 512, 2048, 4096),
+            "head_dropout": (0.1, 0.4),
+            "mask": (0.0,),
+        }
+    ),
+    "figure3": combinations({"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)}),
+    "factor": combinations({"factor": (10, 20)}),
+    "width": combinations({"width": (256, 512, 2048)}),
+    "table1": combinations({"width": (2048,)}),
 }
 
 

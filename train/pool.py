@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from . import augment
+from .config import AugmentSettings
 from .data import DataSet, Float32, Index
 from .features import Features
-
-if TYPE_CHECKING:
-    from .learned import LearnedSettings
 
 # Below any sound, in natural log of power: columns before the beginning of a clip.
 NOTHING = -40.0
@@ -67,7 +65,7 @@ class Pool:
         )
 
     def augmented(
-        self, drawn: tf.Tensor, settings: LearnedSettings, sound: Features, noisy: float = 0.0
+        self, drawn: tf.Tensor, settings: AugmentSettings, sound: Features, noisy: float = 0.0
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and their targets (N, C + 1).
 

@@ -3,72 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import recipe
-from .bundle import Parts, TagSettings, write_bundle
+from .bundle import TagSettings, write_bundle
 from .calibrate import apply, calibrate
 from .codes import look
 from .compare import compare
 from .config import Config
-from .data import DataSet, Split
-from .evaluate import Held, average_precisions, hear_held, measure, over_folds, together
-from .features import Features, features
+from .data import DataSet
+from .evaluate import Held, average_precisions, measure, over_folds, together
+from .negatives import find_negatives
 from .plots import MEASURES
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
 from .report import confusion, reliability, write_report
-from .store import artefact, git_revision, lineage, now, record
+from .store import git_revision, lineage, now, record
+from .trial import Trial, study, try_split
 
 METRICS = "metrics.json"
 
-# Fits a model on a split: `recipe.fit`, or another with the same arguments.
-Fit = Callable[[Path, Features, DataSet, Split, Config], Parts]
 
+def run(
+    root: Path, data: DataSet, out: Path, page: Path, config: Config, negatives_folder: Path | None = None
+) -> dict[str, Any]:
+    """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics.
 
-@dataclass(frozen=True)
-class Trial:
-    """A split, the model fitted on it, its bundle without calibration, and what that says of the held-out clips."""
-
-    split: Split
-    parts: Parts
-    bundle: Path
-    held: Held
-
-
-def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: Config, fit: Fit = recipe.fit) -> Trial:
-    """Fit on a split's `fit` clips and hear its `held` clips."""
-    say(f"{split.name}: fitted on {len(split.fit)} clips, tried on {len(split.held)}")
-    parts = fit(root, sound, data, split, config)
-    plain = [TagSettings()] * len(data.tags)
-    bundle = artefact(
-        root,
-        "bundle",
-        {"parts": parts.names(), "tags": list(data.tags)},
-        lambda path: write_bundle(path, split.name, parts, sound, data, config, plain, {}),
-    )
-    held = hear_held(root, bundle, data, split, sound.key)
-    scores = measure(held, data.targets(), data.single_label)
-    say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    return Trial(split, parts, bundle, held)
-
-
-def run(root: Path, data: DataSet, out: Path, page: Path, config: Config, fit: Fit = recipe.fit) -> dict[str, Any]:
-    """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics."""
+    Parameters
+    ----------
+    negatives_folder : recordings of none of the tags, if there are any
+    """
     for folder in (root, out, page):
         folder.mkdir(parents=True, exist_ok=True)
-    sound = features(root, data, check(data), config.features)
+    hashes = check(data)
+    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
+    its = study(root, data, hashes, config, negatives)
     start_tensorflow()
-    trials = [try_split(root, sound, data, split, config, fit) for split in data.splits()]
-    calibration = trials
-    if data.own_split:
-        calibration = [try_split(root, sound, data, split, config, fit) for split in data.calibration_splits()]
+    trials = [try_split(its, split) for split in data.splits()]
+    calibration = [try_split(its, split) for split in data.calibration_splits()] if data.own_split else trials
     precisions = by_tag(data, together([trial.held for trial in trials]))
     tags = [
         replace(tag, average_precision=precisions[name])
@@ -79,18 +56,18 @@ def run(root: Path, data: DataSet, out: Path, page: Path, config: Config, fit: F
         "protocol": "held-out clips through bowstream.Tagger, " + ", ".join(trial.split.name for trial in trials),
         **over_folds([measure(trial.held, data.targets(), data.single_label) for trial in trials]),
         "clip_ap_by_tag": precisions,
-        "precision": compare(sound, data, first.split.held, first.parts, first.bundle),
+        "precision": compare(its, first),
         "stages": stages(root, first),
     }
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
     final = data.final()
-    parts = fit(root, sound, data, final, config)
-    write_bundle(out, out.name, parts, sound, data, config, tags, in_short(metrics))
+    parts = its.fit(final)
+    write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics))
     say(f"{out}: the bundle")
-    metrics |= {"created": now(), "git_revision": git_revision(), "training": asdict(config)}
-    windows = sound.windows(final.fit)
-    of_windows = data.targets()[sound.clip_of_window()[windows]]
-    codes = look(sound, parts.networks, parts.codebooks, windows, of_windows, data.tags, config.seed)
+    metrics |= {"created": now(), "git_revision": git_revision(), "training": config.read()}
+    windows = its.sound.windows(final.fit)
+    of_windows = data.targets()[its.sound.clip_of_window()[windows]]
+    codes = look(its.sound, parts.networks, parts.codebooks, windows, of_windows, data.tags, config.seed)
     written = write_report(page, f"{data.name}: {out.name}", metrics, figures(data, trials, calibration), codes)
     (page / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")

@@ -1,53 +1,82 @@
-"""The paper's experiments: every combination of some knobs' values, as a CSV and a plot."""
+"""Experiments: each setting fitted and tried, as a CSV and a plot."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bowstream.errors import UsageError
 
-from .config import Config, flag
+from .config import LEARNED, Config, refuse_unread
 from .data import DataSet
 from .evaluate import measure
-from .experiments import Axes
-from .features import features
+from .experiments import Variant
+from .knobs import flag
+from .negatives import find_negatives
 from .plots import plot_sweep
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
-from .run import try_split
+from .trial import study, try_split
 
 
-def sweep(root: Path, data: DataSet, out: Path, base: Config, axes: Axes, folds: int | None) -> Path:
-    """Fit and try every combination; return the CSV, which grows a row at a time. Shared stages are made once.
+def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
+    """Return each variant's config, with knobs that all of them share.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range, or a knob would do nothing.
+    """
+    base = Config().with_values(**given)
+    configs = [base.with_values(**variant.values) for variant in variants]
+    for variant, config in zip(variants, configs):
+        for name in given.keys() & variant.values.keys():
+            raise UsageError(f"{flag(name)} is what this experiment varies: leave it out")
+        refuse_unread(variant.values, [config.method])
+    refuse_unread(given, sorted({config.method for config in configs}))
+    return configs
+
+
+def sweep(
+    root: Path,
+    data: DataSet,
+    out: Path,
+    variants: Sequence[Variant],
+    configs: Sequence[Config],
+    folds: int | None,
+    negatives_folder: Path | None,
+) -> Path:
+    """Fit and try every variant; return the CSV, which grows a row at a time. Shared stages are made once.
 
     Parameters
     ----------
     folds : splits to try each setting on, the first so many; None for all
+    negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
     """
     if folds is not None and folds < 1:
         raise UsageError(f"--folds must be at least 1, got {folds}")
-    settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
-    configs = [base.with_values(**values) for values in settings]  # checked before anything is trained
+    if negatives_folder and not any(config.method == LEARNED for config in configs):
+        raise UsageError("--negatives are learned from with --method learned only: leave them out of this experiment")
     splits = data.splits()[:folds]
     hashes = check(data)
+    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    for number, (values, config) in enumerate(zip(settings, configs), 1):
-        named = "  ".join(f"{flag(name)} {value}" for name, value in values.items())
-        say(f"setting {number}/{len(settings)}: {named}")
-        sound = features(root, data, hashes, config.features)
+    for number, (variant, config) in enumerate(zip(variants, configs), 1):
+        say(
+            f"setting {number}/{len(variants)}: {'  '.join(f'{name} {value}' for name, value in variant.label.items())}"
+        )
+        its = study(root, data, hashes, config, negatives)
         for split in splits:
-            trial = try_split(root, sound, data, split, config)
-            measures = measure(trial.held, data.targets(), data.single_label)
-            rows.append({**values, "split": split.name, **{name: round(value, 4) for name, value in measures.items()}})
+            measures = measure(try_split(its, split).held, data.targets(), data.single_label)
+            row = {name: round(value, 4) for name, value in measures.items()}
+            rows.append({**variant.label, "split": split.name, **row})
             write_rows(out / "sweep.csv", rows)
-    plot_sweep(out, rows, list(axes))
+    plot_sweep(out, rows, list(variants[0].label))
     return out / "sweep.csv"
 
 
