@@ -50,7 +50,7 @@ def made(place):
 def test_the_bundle_loads_and_knows_the_sounds(place, out):
     bundle = bowstream.load_bundle(out)
     assert [tag.name for tag in bundle.tags] == ["hiss", "hum"]
-    assert bundle.description["metrics"]["accuracy"] == 1.0
+    assert bundle.description["metrics"]["accuracy"]["mean"] == 1.0
     assert bundle.description["training"]["encoder"]["width"] == 16 and bundle.description["training"]["seed"] == 3
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from hums import write_hums
 
 from train.cli import main
@@ -21,13 +22,23 @@ def asked(tmp_path_factory):
     return ["--data", "csv", "--root", str(table), "--runs", str(root / "runs")]
 
 
+@pytest.fixture(scope="module")
+def negatives(tmp_path_factory):
+    root, t = tmp_path_factory.mktemp("negatives"), np.arange(48_000) / 16_000
+    for number in range(6):
+        samples = 0.2 * np.sin(2 * np.pi * (900 + 300 * number) * t * (1 + t)) * (np.sin(9 * t) > 0)
+        soundfile.write(root / f"{('bird', 'whistle')[number % 2]}_{number}.wav", samples, 16_000)
+    return root
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")
-def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked):
+def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, negatives):
     pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
     import bowstream
 
-    assert main(["run", *asked, *SMALL, "--out", str(tmp_path / "bundle"), "--report", str(tmp_path / "page")]) == 0
+    out = ["--out", str(tmp_path / "bundle"), "--report", str(tmp_path / "page")]
+    assert main(["run", *asked, *SMALL, *out, "--negatives", str(negatives)]) == 0
     bundle = bowstream.load_bundle(tmp_path / "bundle")
     assert bundle.description["training"]["method"] == "learned"
     assert bundle.description["training"]["learned"]["steps"] == 60 and "head" not in bundle.description["training"]
@@ -38,7 +49,11 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked):
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()
     assert set(metrics["precision"]["codes_changed_tflite_to_device"].values()) == {0.0}
-    assert (tmp_path / "page" / "report.html").stat().st_size > 10_000
+    false = metrics["false_events"]
+    assert set(false["hours_by_kind"]) == {"bird", "whistle", "made hum", "made noise"}
+    assert bundle.description["metrics"]["event_recall"] == false["shipped"]["recall"]
+    assert "Does it know when it does not know?" in (tmp_path / "page" / "report.html").read_text()
+    assert (tmp_path / "page" / "false_events.png").stat().st_size > 1000
 
 
 REFUSED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from bowstream.bundle import Bundle
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
 
+from .bundle import TagSettings
+from .calibrate import apply
 from .data import DataSet, Float32, Index, Split
+from .negatives import Negative
 from .parallel import parallel
 from .progress import track
 from .store import artefact, digest
@@ -36,6 +39,10 @@ class Held:
     clip: Index
     path: Path | None = None
 
+    def calibrated(self, tags: Sequence[TagSettings]) -> Held:
+        """Return the same with calibrated scores."""
+        return replace(self, scores=apply(self.scores, tags).astype(np.float32))
+
     def of_clips(self) -> tuple[Float32, Index]:
         """Return a clip's scores, the average over its windows (paper, IV), and which clip they are of."""
         clips, place, windows = np.unique(self.clip, return_inverse=True, return_counts=True)
@@ -55,20 +62,36 @@ def together(parts: Sequence[Held]) -> Held:
 
 
 def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_key: str) -> Held:
-    """Return what a bundle says of a split's held-out clips, each a stream of its own, worked out once on all cores."""
-    inputs = {
-        "bundle": bundle.name,
-        "features": features_key,
-        "held": digest([data.clips[clip].name for clip in split.held]),
-    }
+    """Return what a bundle says of a split's held-out clips."""
+    clips = [data.clips[clip] for clip in split.held]
+    inputs = {"features": features_key, "held": digest([clip.name for clip in clips])}
+    return hear(root, "held", inputs, bundle, [clip.path for clip in clips], split.held, split.name)
+
+
+def hear_negatives(root: Path, bundle: Path, negatives: Sequence[Negative]) -> Held:
+    """Return what a bundle says of negatives."""
+    inputs = {"negatives": digest([negative.content for negative in negatives])}
+    paths = [negative.path for negative in negatives]
+    return hear(root, "heard_negatives", inputs, bundle, paths, np.arange(len(paths)), "negatives")
+
+
+def hear(
+    root: Path, stage: str, inputs: Mapping[str, Any], bundle: Path, paths: Sequence[Path], clips: Index, title: str
+) -> Held:
+    """Return what a bundle says of recordings, each a stream of its own, worked out once on all cores.
+
+    Parameters
+    ----------
+    inputs : what tells the recordings, for the artefact's name
+    clips : the number of each recording
+    """
 
     def make(path: Path) -> None:
         work = functools.partial(scores_of, str(bundle))
-        heard = list(track(parallel(work, [data.clips[clip].path for clip in split.held]), len(split.held), split.name))
-        clip = np.repeat(split.held, [len(scores) for scores in heard])
-        np.savez(path / SCORES, scores=np.concatenate(heard), clip=clip)
+        heard = list(track(parallel(work, paths), len(paths), title))
+        np.savez(path / SCORES, scores=np.concatenate(heard), clip=np.repeat(clips, [len(scores) for scores in heard]))
 
-    path = artefact(root, "held", inputs, make)
+    path = artefact(root, stage, {"bundle": bundle.name, **inputs}, make)
     with np.load(path / SCORES) as arrays:
         return Held(arrays["scores"], arrays["clip"], path)
 

@@ -138,11 +138,11 @@ def made_sounds(count: int, sample_rate: int) -> Iterator[tuple[str, Float32]]:
     """Yield each made-up sound with its name."""
     t, rng = np.arange(count) / sample_rate, np.random.default_rng(0)
     yield "silence_digital", np.zeros(count, np.float32)
-    shapes = {f"hum_{hz}-hz": sum(np.sin(2 * np.pi * hz * n * t + n) / n for n in range(1, 9)) for hz in HUMS_HZ}
+    shapes = {f"hum_{hz}hz": sum(np.sin(2 * np.pi * hz * n * t + n) / n for n in range(1, 9)) for hz in HUMS_HZ}
     shapes |= {f"noise_{colour}": coloured(count, sample_rate, slope, rng) for colour, slope in COLOURS.items()}
     for name, shape in shapes.items():
         for level_dbfs in LEVELS_DBFS:
-            yield f"{name}{level_dbfs}-dbfs", at_level(shape, level_dbfs)
+            yield f"{name}_{level_dbfs}dbfs", at_level(shape, level_dbfs)
 
 
 def coloured(count: int, sample_rate: int, slope: float, rng: np.random.Generator) -> np.ndarray:
@@ -160,3 +160,8 @@ def at_level(samples: np.ndarray, level_dbfs: float) -> Float32:
 def to_learn_from(negatives: Sequence[Negative]) -> list[Negative]:
     """Return the negatives that a model may learn from."""
     return [negative for negative in negatives if negative.part == LEARN]
+
+
+def to_measure_with(negatives: Sequence[Negative]) -> list[Negative]:
+    """Return the negatives that no model learns from."""
+    return [negative for negative in negatives if negative.part in MEASURE]

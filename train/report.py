@@ -45,6 +45,8 @@ def write_report(
         sections.append(("What is taken for what", picture(path / "confusion.png")))
     plots.plot_reliability(path / "reliability.png", figures["reliability"])
     sections.append(("Does a score mean what it says?", picture(path / "reliability.png") + f"<p>{CALIBRATED}</p>"))
+    if "false_events" in metrics:
+        sections.append(("Does it know when it does not know?", false_events_section(path, metrics["false_events"])))
     sections.append(("What the codes have learned", "".join(family_section(path, f, codes) for f in FAMILIES)))
     sections.append(("Float against int8", precision_table(metrics["precision"])))
     sections.append(("Time and memory", stages_table(metrics["stages"])))
@@ -144,6 +146,31 @@ def precision_table(precision: Mapping[str, Any]) -> str:
         f"{precision['largest_score_difference_tflite_to_device']:.3g} at most between TFLite on cached features and "
         "a tagger that hears the files.</p>"
     )
+
+
+def false_events_section(path: Path, false: Mapping[str, Any]) -> str:
+    """Return the trade of false events against recall, and what is shipped."""
+    curve, shipped = false["curve"], false["shipped"]
+    recalls = [point["recall"] for point in curve]
+    curves = {
+        label: (recalls, [point[key] for point in curve])
+        for label, key in (("recorded sounds", "recorded_per_hour"), ("made-up sounds", "made_per_hour"))
+    }
+    plots.plot_trade(path / "false_events.png", curves, shipped["recall"])
+    rows = [(f"{point['offset']:.2f}", *told(point)) for point in curve]
+    rows.append((f"shipped: {shipped['offset']:.2f}", *told(shipped)))
+    return (
+        f"<p>{html.escape(false['protocol'])} {false['hours']['recorded']:.2f} h were recorded, "
+        f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}.</p>"
+        f"{picture(path / 'false_events.png')}<p>False events an hour, with thresholds raised by so many logits:</p>"
+        + table(("logits", "recall", "recorded", "made up", *shipped["by_kind_per_hour"]), rows)
+    )
+
+
+def told(point: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a row of that table."""
+    rates = [point["recorded_per_hour"], point["made_per_hour"], *point["by_kind_per_hour"].values()]
+    return [f"{point['recall']:.3f}", *(f"{rate:.1f}" for rate in rates)]
 
 
 def stages_table(stages: Mapping[str, Mapping[str, Any]]) -> str:

@@ -46,6 +46,19 @@ class Trial:
     held: Held
 
 
+@dataclass(frozen=True)
+class Model:
+    """A trial's model with calibration and thresholds that its own held-out clips had no part in.
+
+    held : its uncalibrated scores of its held-out clips
+    negatives : those of the negatives that no model learned from, `clip` being their number; None without any
+    """
+
+    tags: Sequence[TagSettings]
+    held: Held
+    negatives: Held | None
+
+
 def study(
     root: Path, data: DataSet, hashes: Mapping[str, str], config: Config, negatives: Sequence[Negative] = ()
 ) -> Study:
