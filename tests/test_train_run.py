@@ -49,6 +49,10 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()
     assert set(metrics["precision"]["codes_changed_tflite_to_device"].values()) == {0.0}
+    table = metrics["robustness"]["table"]
+    assert {"as recorded", "gain -30 dB", "white noise, 0 dB SNR", "a copy at 48 kHz"} < table.keys()
+    assert any(name.endswith(", 10 dB SNR") and not name.startswith("white") for name in table)
+    assert table["as recorded"] == {name: metrics[name]["mean"] for name in ("clip_map", "chunk_map", "accuracy")}
     false = metrics["false_events"]
     assert set(false["hours_by_kind"]) == {"bird", "whistle", "made hum", "made noise"}
     assert bundle.description["metrics"]["event_recall"] == false["shipped"]["recall"]

@@ -125,9 +125,9 @@ def check_command(arguments: argparse.Namespace) -> None:
 
     hashes = check(data)
     negatives = find_negatives(arguments.runs, arguments.negatives, data, hashes) if arguments.negatives else ()
-    its = study(arguments.runs, data, hashes, settings, negatives)
     start_tensorflow()
-    print(json.dumps(compare(its, try_split(its, data.splits()[0])), indent=1))
+    its = study(arguments.runs, data, hashes, settings, negatives)
+    print(json.dumps(compare(its, [try_split(its, data.splits()[0])]), indent=1))
 
 
 def data_command(arguments: argparse.Namespace) -> None:

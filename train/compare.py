@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from .calibrate import sigmoid
 from .codebook import CENTROIDS
 from .data import DataSet, Float32, Index
 from .encoder import ENCODER
-from .evaluate import Held, measure, some
+from .evaluate import CLIPS, Held, measure, some
 from .features import Features
 from .head import HEAD, transformed
 from .progress import track
@@ -28,10 +29,6 @@ from .trial import Study, Trial
 
 if TYPE_CHECKING:
     import keras
-
-
-# More would take long and say nothing new.
-CLIPS = 400
 
 
 @dataclass(frozen=True)
@@ -46,15 +43,32 @@ class KerasNetwork:
     """A Keras model in the place of a TFLite one."""
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        import tensorflow as tf
+
         self.n_inputs, self.n_outputs = model.input_shape[-1], model.output_shape[-1]
+        rows = tf.TensorSpec((None, self.n_inputs), tf.float32)
+        self._graph = tf.function(lambda rows: model(rows, training=False), input_signature=[rows])
 
     def __call__(self, rows: Float32) -> Float32:
         """Return (rows, n_outputs) for (rows, n_inputs)."""
-        return np.asarray(self.model(rows, training=False))
+        return np.asarray(self._graph(rows))
 
 
-def compare(study: Study, trial: Trial) -> dict[str, Any]:
+def compare(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return what `compare_one` says of each trial: the mean, the largest of what is largest, all clips."""
+    parts = [compare_one(study, trial) for trial in trials]
+
+    def merged(name: str, values: Sequence[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return {key: merged(key, [value[key] for value in values]) for key in values[0]}
+        if name == "clips":
+            return sum(values)
+        return max(values) if name.startswith("largest") else round(float(np.mean(values)), 5)
+
+    return merged("", parts)
+
+
+def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     """Return how far Keras, TFLite and the device's path part on held-out clips: codes changed, scores, the cost."""
     sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.bundle)
     clips = some(trial.split.held, CLIPS)

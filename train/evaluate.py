@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 import bowstream
 from bowstream.bundle import Bundle
+from bowstream.frontend import FrontEnd
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
 
@@ -24,6 +25,11 @@ from .progress import track
 from .store import artefact, digest
 
 SCORES = "scores.npz"
+# Held-out clips of a split that what is slow looks at: more would say little that is new.
+CLIPS = 400
+
+# What is done to a recording's samples, (n,), before they are heard; returns whole columns.
+Change = Callable[[Float32, FrontEnd], Iterable[Float32]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,14 @@ def hear_negatives(root: Path, bundle: Path, negatives: Sequence[Negative]) -> H
 
 
 def hear(
-    root: Path, stage: str, inputs: Mapping[str, Any], bundle: Path, paths: Sequence[Path], clips: Index, title: str
+    root: Path,
+    stage: str,
+    inputs: Mapping[str, Any],
+    bundle: Path,
+    paths: Sequence[Path],
+    clips: Index,
+    title: str,
+    change: Change | None = None,
 ) -> Held:
     """Return what a bundle says of recordings, each a stream of its own, worked out once on all cores.
 
@@ -84,10 +97,11 @@ def hear(
     ----------
     inputs : what tells the recordings, for the artefact's name
     clips : the number of each recording
+    change : what is done to each before it is heard
     """
 
     def make(path: Path) -> None:
-        work = functools.partial(scores_of, str(bundle))
+        work = functools.partial(scores_of, str(bundle), change=change)
         heard = list(track(parallel(work, paths), len(paths), title))
         np.savez(path / SCORES, scores=np.concatenate(heard), clip=np.repeat(clips, [len(scores) for scores in heard]))
 
@@ -102,11 +116,14 @@ def loaded(bundle: str) -> Bundle:
     return bowstream.load_bundle(bundle)
 
 
-def scores_of(bundle: str, path: Path) -> Float32:
+def scores_of(bundle: str, path: Path, change: Change | None = None) -> Float32:
     """Return the scores of a recording's windows, float32 [shape=(windows, C)], as `bowstream replay` gives them."""
     tagger = Tagger(loaded(bundle))
     with AudioFile(path, tagger.front_end) as source:
-        tags = [tags for heard in source for tags in tagger.push(heard.samples)]
+        blocks: Iterable[Float32] = (heard.samples for heard in source)
+        if change:
+            blocks = change(np.concatenate(list(blocks)), tagger.front_end)
+        tags = [tags for block in blocks for tags in tagger.push(block)]
     return np.stack([heard.scores for heard in [*tags, *tagger.flush()]])
 
 

@@ -47,6 +47,7 @@ def write_report(
     sections.append(("Does a score mean what it says?", picture(path / "reliability.png") + f"<p>{CALIBRATED}</p>"))
     if "false_events" in metrics:
         sections.append(("Does it know when it does not know?", false_events_section(path, metrics["false_events"])))
+    sections.append(("Fainter, noisier, narrower", robustness_section(metrics["robustness"])))
     sections.append(("What the codes have learned", "".join(family_section(path, f, codes) for f in FAMILIES)))
     sections.append(("Float against int8", precision_table(metrics["precision"])))
     sections.append(("Time and memory", stages_table(metrics["stages"])))
@@ -140,12 +141,23 @@ def precision_table(precision: Mapping[str, Any]) -> str:
         [(path, *(f"{precision[path][name]:.3f}" for name in names)) for path in ("keras", "tflite", "device")],
     )
     return (
-        f"{shares}{measures}<p>On {precision['clips']} held-out clips. Scores differ by "
+        f"{shares}{measures}<p>On {precision['clips']} held-out clips, before calibration. Scores differ by "
         f"{precision['largest_score_difference_keras_to_tflite']:.3f} at most and "
         f"{precision['mean_score_difference_keras_to_tflite']:.5f} on average between Keras and TFLite, by "
         f"{precision['largest_score_difference_tflite_to_device']:.3g} at most between TFLite on cached features and "
         "a tagger that hears the files.</p>"
     )
+
+
+def robustness_section(robustness: Mapping[str, Any]) -> str:
+    """Return the measures after each change."""
+    names = [name for name in MEASURES if name in robustness["table"]["as recorded"]]
+    rows = [(change, *(f"{values[name]:.3f}" for name in names)) for change, values in robustness["table"].items()]
+    heard = (
+        f"<p>Held-out clips of {html.escape(', '.join(robustness['splits']))}, at most "
+        f"{robustness['most_clips_of_a_split']} of each, changed and put to 16 bits again before they are heard.</p>"
+    )
+    return heard + table(("", *(MEASURES[name] for name in names)), rows)
 
 
 def false_events_section(path: Path, false: Mapping[str, Any]) -> str:

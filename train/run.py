@@ -24,6 +24,7 @@ from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
 from .report import confusion, reliability, write_report
+from .robust import robustness
 from .store import git_revision, lineage, now, record
 from .trial import Model, Study, Trial, study, try_split
 
@@ -44,8 +45,8 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
-    its = study(root, data, hashes, config, negatives)
     start_tensorflow()
+    its = study(root, data, hashes, config, negatives)
     trials = [try_split(its, split) for split in data.splits()]
     calibration = [try_split(its, split) for split in data.calibration_splits()] if data.own_split else trials
     models = [model_of(trial, its, calibration, negatives) for trial in trials]
@@ -55,7 +56,8 @@ def run(
         **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
         "uncalibrated": scores_of_folds(data, [model.held for model in models]),
         "clip_ap_by_tag": precisions,
-        "precision": compare(its, trials[0]),
+        "precision": compare(its, trials),
+        "robustness": robustness(its, trials, models, to_measure_with(negatives)),
         "stages": stages(root, trials[0]),
     }
     tags = calibrated([trial.held for trial in calibration], data)
