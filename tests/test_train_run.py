@@ -67,7 +67,7 @@ REFUSED = {
     "not a number": (["run", "--method", "learned", "--rate", "nan"], "--rate must be at least 0.0, got nan"),
     "axis": (["sweep", "--axis", "steps=8,9"], "--steps is a knob of --method learned"),
     "one of two methods": (["sweep", "--axis", "method=recipe,learned", "--axis", "codes=8,16"], "--codes is a knob"),
-    "twice": (["sweep", "--experiment", "factor", "--factor", "5"], "--factor is what this experiment varies"),
+    "twice": (["sweep", "--experiment", "factor", "--factor", "5"], "--factor is set by this experiment"),
     "no knob": (["sweep", "--axis", "codez=3"], "the knobs are"),
     "negatives": (["sweep", "--axis", "codes=8", "--negatives", "."], "learned from with --method learned only"),
 }

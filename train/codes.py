@@ -12,7 +12,7 @@ from bowstream.frontend import FrontEnd, mel_filterbank
 from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS
 
 from .bundle import Parts
-from .codebook import load_encoder
+from .codebook import bands_of, load_encoder
 from .data import Float32, Index
 from .encoder import patches_of
 from .features import Features
@@ -67,11 +67,6 @@ def look(study: Study, parts: Parts, clips: Index) -> list[Code]:
             heard = as_wav(patch, family, band, sound)
             found.append(Code(family, int(index), float(shares[index]), patch, named, heard))
     return found
-
-
-def bands_of(family: str, front_end: FrontEnd) -> int:
-    """Return how many places in frequency a family's patches have."""
-    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
 
 
 def as_picture(patch: Float32, family: str, front_end: FrontEnd) -> Float32:

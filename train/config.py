@@ -49,6 +49,9 @@ class CodebookSettings(Checked):
         "yes",
     )
     codes: int = knob(256, "centroids a family (D); paper 16, 64, 256 (best), 1024", low=2)
+    band_codes: int = knob(
+        0, "centroids of each band of `pat` and `fenv`; 0 for one codebook a family, as the paper reads", low=0
+    )
     kmeans_latents: int = knob(50_000, "latent vectors of a family that k-means is fitted on", low=2)
     kmeans_rounds: int = knob(30, "Lloyd's iterations at most", low=1)
 
@@ -65,7 +68,8 @@ class HeadSettings(Checked):
     head_epochs: int = knob(60, "passes over the training windows, each of 8000 windows at least", low=1)
     head_batch: int = knob(128, "windows a step", low=1)
     head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
-    count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt")
+    count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt", "log")
+    idf: str = knob("no", "weigh a count by the rarity of its code (tf-idf); not in the paper", "no", "yes")
 
 
 @dataclass(frozen=True)

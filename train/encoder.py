@@ -37,20 +37,32 @@ def patches_of(features: Features, family: str, windows: Index) -> Float32:
     return patches.reshape(len(windows), -1, patches.shape[-1])
 
 
-def draw_patches(features: Features, family: str, windows: Index, count: int, rng: np.random.Generator) -> Float32:
+def draw_patches(
+    features: Features,
+    family: str,
+    windows: Index,
+    count: int,
+    rng: np.random.Generator,
+    every: slice = slice(None),
+) -> Float32:
     """Return `count` patches drawn at random without repeats, all where there are fewer.
+
+    Parameters
+    ----------
+    every : which of a window's patches to draw from; `slice(band, None, bands)` are those of a band
 
     Returns
     -------
     patches : float32 [shape=(count, values)]
     """
-    size, per_window = input_sizes(features.front_end)[family], patches_per_window(features.front_end)[family]
+    size = input_sizes(features.front_end)[family]
+    per_window = len(range(patches_per_window(features.front_end)[family])[every])
     # From more windows than would do, so that neighbours in time do not crowd the draw.
     some = rng.permutation(windows)[: math.ceil(SPREAD * count / per_window)]
     share = min(1.0, count / (len(some) * per_window))
     drawn = []
     for part in np.array_split(some, math.ceil(len(some) / READ_AT_ONCE)):
-        patches = patches_of(features, family, np.sort(part)).reshape(-1, size)
+        patches = patches_of(features, family, np.sort(part))[:, every].reshape(-1, size)
         drawn.append(rng.permutation(patches)[: math.ceil(share * len(patches))])
     return np.concatenate(drawn)[:count]
 

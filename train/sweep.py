@@ -1,4 +1,4 @@
-"""Experiments: each setting fitted and tried, as a CSV and a plot."""
+"""Experiments: each setting fitted and tried, as a CSV, a plot and a table of means."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bowstream.errors import UsageError
+import numpy as np
 
-from .config import LEARNED, Config, refuse_unread
+import bowstream
+from bowstream.bundle import DESCRIPTION, FILES
+from bowstream.errors import UsageError
+from bowstream.settings import Settings
+
+from .config import LEARNED, Config, knobs, refuse_unread
 from .data import DataSet
 from .evaluate import measure
 from .experiments import Variant
 from .knobs import flag
 from .negatives import find_negatives
-from .plots import plot_sweep
+from .plots import MEASURES, plot_steps, plot_sweep
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
 from .trial import study, try_split
+
+# What a setting costs on a device.
+EXPENSE = {"bundle_mb": "bundle, MB", "us_per_s": "µs a second of sound"}
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
@@ -34,7 +42,7 @@ def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Co
     configs = [base.with_values(**variant.values) for variant in variants]
     for variant, config in zip(variants, configs):
         for name in given.keys() & variant.values.keys():
-            raise UsageError(f"{flag(name)} is what this experiment varies: leave it out")
+            raise UsageError(f"{flag(name)} is set by this experiment: leave it out")
         refuse_unread(variant.values, [config.method])
     refuse_unread(given, sorted({config.method for config in configs}))
     return configs
@@ -72,12 +80,29 @@ def sweep(
         )
         its = study(root, data, hashes, config, negatives)
         for split in splits:
-            measures = measure(try_split(its, split).held, data.targets(), data.single_label)
+            trial = try_split(its, split)
+            measures = measure(trial.held, data.targets(), data.single_label)
             row = {name: round(value, 4) for name, value in measures.items()}
-            rows.append({**variant.label, "split": split.name, **row})
+            rows.append({**variant.label, "split": split.name, **row, **expense(trial.bundle)})
             write_rows(out / "sweep.csv", rows)
-    plot_sweep(out, rows, list(variants[0].label))
+    labels = list(variants[0].label)
+    if labels[0] in knobs():
+        plot_sweep(out, rows, labels)
+    else:
+        plot_steps(out, rows, labels[0])
+    (out / "sweep.md").write_text(markdown(rows, labels), "utf-8")
     return out / "sweep.csv"
+
+
+def expense(bundle: Path) -> dict[str, float]:
+    """Return how large a bundle is, and the processor time a second of sound takes here, all of it in one thread."""
+    from bowstream.bench import SECONDS, Timed, in_rounds, made_up_sound, path
+
+    loaded = bowstream.load_bundle(bundle)
+    size = sum((bundle / name).stat().st_size for name in (*FILES, DESCRIPTION))
+    hear = path(loaded, made_up_sound(loaded.front_end.sample_rate), Settings().hop_columns)
+    (costs,) = in_rounds({"path": Timed(hear, SECONDS)}).values()
+    return {"bundle_mb": round(size / 1e6, 2), "us_per_s": round(float(np.median(costs)))}
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -86,3 +111,16 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Return a table of each setting's means over the splits."""
+    settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        settings.setdefault(tuple(row[label] for label in labels), []).append(row)
+    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **EXPENSE}
+    lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
+    for setting, of_setting in settings.items():
+        means = {name: np.mean([row[name] for row in of_setting]) for name in columns}
+        lines.append([*map(str, setting), *(f"{means[name]:.{0 if name == 'us_per_s' else 3}f}" for name in columns)])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
