@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     add_training(check)
     check.set_defaults(command=check_command)
 
+    numbers = commands.add_parser("numbers", help="the README's table, from the committed metrics of its runs")
+    numbers.set_defaults(command=numbers_command)
+
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
     add_data(data)
     data.set_defaults(command=data_command)
@@ -128,6 +131,13 @@ def check_command(arguments: argparse.Namespace) -> None:
     start_tensorflow()
     its = study(arguments.runs, data, hashes, settings, negatives)
     print(json.dumps(compare(its, [try_split(its, data.splits()[0])]), indent=1))
+
+
+def numbers_command(arguments: argparse.Namespace) -> None:
+    """`numbers`."""
+    from .numbers import COLUMNS, numbers
+
+    print(numbers(COLUMNS), end="")
 
 
 def data_command(arguments: argparse.Namespace) -> None:

@@ -187,7 +187,10 @@ def told(point: Mapping[str, Any]) -> list[str]:
 
 def stages_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what each stage of one split took."""
-    rows = [(name, f"{stage['seconds']:.1f} s", f"{stage['peak_memory_mb']} MB") for name, stage in stages.items()]
+    rows = [
+        (name, f"{'more than ' * stage['resumed']}{stage['seconds']:.1f} s", f"{stage['peak_memory_mb']} MB")
+        for name, stage in stages.items()
+    ]
     return table(("stage of one split", "time", "most memory so far"), rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from .compare import compare
 from .config import Config
 from .data import DataSet
 from .evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
+from .expense import expense
 from .false_events import false_events
 from .negatives import Negative, find_negatives, to_measure_with
 from .plots import MEASURES
@@ -43,6 +45,7 @@ def run(
     """
     for folder in (root, out, page):
         folder.mkdir(parents=True, exist_ok=True)
+    git_revision()
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
@@ -69,11 +72,13 @@ def run(
     parts = its.fit(data.final())
     write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics))
     say(f"{out}: the bundle")
+    metrics |= {"expense": expense(out), "processors": os.cpu_count()}
     metrics |= {"created": now(), "git_revision": git_revision(), "training": config.read()}
     written = write_report(
         page, f"{data.name}: {out.name}", metrics, figures(data, models), look(its, parts, data.final().fit)
     )
-    (page / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    for folder in (page, out):
+        (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")
     return metrics
 
@@ -134,4 +139,5 @@ def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
 def stages(root: Path, trial: Trial) -> dict[str, dict[str, Any]]:
     """Return what each stage of a split took: seconds, and the most memory that the process had held by its end."""
     records = [record(path) for path in lineage(root, trial.held.path)]
-    return {stage["stage"]: {key: stage[key] for key in ("seconds", "peak_memory_mb")} for stage in records}
+    keys = ("seconds", "peak_memory_mb", "resumed")
+    return {stage["stage"]: {key: stage[key] for key in keys} for stage in records}

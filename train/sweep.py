@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-import bowstream
-from bowstream.bundle import DESCRIPTION, FILES
 from bowstream.errors import UsageError
-from bowstream.settings import Settings
 
 from .config import LEARNED, Config, knobs, refuse_unread
 from .data import DataSet
 from .evaluate import measure
+from .expense import LABELS, expense
 from .experiments import Variant
 from .knobs import flag
 from .negatives import find_negatives
@@ -25,9 +23,6 @@ from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
 from .trial import study, try_split
-
-# What a setting costs on a device.
-EXPENSE = {"bundle_mb": "bundle, MB", "us_per_s": "µs a second of sound"}
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
@@ -94,17 +89,6 @@ def sweep(
     return out / "sweep.csv"
 
 
-def expense(bundle: Path) -> dict[str, float]:
-    """Return how large a bundle is, and the processor time a second of sound takes here, all of it in one thread."""
-    from bowstream.bench import SECONDS, Timed, in_rounds, made_up_sound, path
-
-    loaded = bowstream.load_bundle(bundle)
-    size = sum((bundle / name).stat().st_size for name in (*FILES, DESCRIPTION))
-    hear = path(loaded, made_up_sound(loaded.front_end.sample_rate), Settings().hop_columns)
-    (costs,) = in_rounds({"path": Timed(hear, SECONDS)}).values()
-    return {"bundle_mb": round(size / 1e6, 2), "us_per_s": round(float(np.median(costs)))}
-
-
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the same columns as a CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -118,7 +102,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         settings.setdefault(tuple(row[label] for label in labels), []).append(row)
-    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **EXPENSE}
+    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **LABELS}
     lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
     for setting, of_setting in settings.items():
         means = {name: np.mean([row[name] for row in of_setting]) for name in columns}
