@@ -70,6 +70,8 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
     DataError
         If there are too few, or one cannot be heard, is there twice or is a clip of the data set.
     """
+    if not folder.is_dir():
+        raise DataError([f"{folder} is no folder: wanted one with recordings as negatives"])
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if len(paths) < len(DEAL):
         raise DataError([f"{folder}: wanted at least {len(DEAL)} recordings as negatives, found {len(paths)}"])
@@ -100,7 +102,10 @@ def tags_that_may_sound(folder: Path) -> dict[str, frozenset[str]]:
     """Return what `negatives.csv`, if it is there, says in its columns `path` and `may_contain`."""
     if not (folder / NOTE).is_file():
         return {}
-    cells = {row["path"]: row["may_contain"] for row in read_rows(folder / NOTE, "path", "may_contain")}
+    rows = read_rows(folder / NOTE, "path")
+    if "may_contain" not in rows[0]:
+        raise DataError([f"{folder / NOTE}: wanted columns path, may_contain, may_contain not found"])
+    cells = {row["path"]: row["may_contain"] for row in rows}
     return {
         path: frozenset(readable(tag) for tag in SEPARATORS.split(IN_BRACKETS.sub("", cell)) if tag.strip())
         for path, cell in cells.items()

@@ -53,6 +53,8 @@ def look_at(path: Path) -> tuple[str, str]:
         return str(error), ""
     except OSError as error:
         return f"{path}: cannot be read: {error.strerror}", ""
+    except ValueError as error:  # a name with a NUL in it
+        return f"{str(path)!r}: cannot be read: {error}", ""
 
 
 def content_hash(path: Path) -> str:
@@ -83,6 +85,8 @@ def thin_tags(data: DataSet) -> Iterable[str]:
     if len(parts) < 2:
         yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
         return
+    if data.single_label and len(data.tags) < 2:
+        yield f"{data.name}: all clips have the tag {data.tags[0]!r}: there is nothing to tell it from"
     for tag in data.tags:
         if data.own_split and TRAIN not in folds[tag]:
             yield f"tag {tag!r} has no clip in the training part"

@@ -27,7 +27,7 @@ from .progress import say
 from .quiet import start_tensorflow
 from .report import confusion, reliability, write_report
 from .robust import robustness
-from .store import git_revision, lineage, now, record
+from .store import git_revision, lineage, make_folder, now, record
 from .trial import Model, Study, Trial, study, try_split
 
 METRICS = "metrics.json"
@@ -44,7 +44,7 @@ def run(
     negatives_folder : recordings of none of the tags, if there are any
     """
     for folder in (root, out, page):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     git_revision()
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()

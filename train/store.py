@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import bowstream
+from bowstream.errors import UsageError
 
 RECORD = "stage.json"
 
@@ -68,6 +69,14 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     (partial / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
     partial.rename(path)
     return path
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none; raise `UsageError` where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"wanted a folder at {path}, which cannot be made: {error.strerror}") from error
 
 
 def record(path: Path) -> dict[str, Any]:

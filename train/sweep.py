@@ -22,6 +22,7 @@ from .plots import MEASURES, plot_steps, plot_sweep
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
+from .store import make_folder
 from .trial import study, try_split
 
 
@@ -67,7 +68,7 @@ def sweep(
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     rows: list[dict[str, Any]] = []
     for number, (variant, config) in enumerate(zip(variants, configs), 1):
         say(
