@@ -34,7 +34,7 @@ PROBE = "probe.npz"
 ENCODERS = {family: f"encoder_{family}.tflite" for family in FAMILIES}
 FILES = (*ENCODERS.values(), HEAD, CODEBOOKS, PROBE)
 
-COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt}
+COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,11 @@ ESC50_DAMAGE = {
     "column gone": (lambda root: edit(root / "meta" / "esc50.csv", "category", "kind"), "category not found"),
     "rows gone": (lambda root: (root / "meta" / "esc50.csv").write_text("filename,fold,target,category\n"), "no rows"),
     "fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,7"), "fold '7'"),
+    "no fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,"), "has no fold"),
+    "two folds": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,12"), "fold '12'"),
+    "no name": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav", ""), "line 2 has no filename"),
+    "column twice": (lambda root: edit(root / "meta" / "esc50.csv", "esc10", "fold"), "two columns 'fold'"),
+    "too many cells": (lambda root: edit(root / "meta" / "esc50.csv", "101,A", "101,A,7,8"), "line 2 has more cells"),
     "label": (lambda root: edit(root / "meta" / "esc50.csv", "wav,2,0,dog", "wav,2,0,crying_baby"), "target"),
     "file gone": (lambda root: (root / "audio" / "1-101-A-0.wav").unlink(), "no such file"),
     "file empty": (lambda root: (root / "audio" / "1-101-A-0.wav").write_bytes(b""), "empty"),
@@ -190,6 +195,20 @@ def test_all_problems_are_listed_together(esc50_root, capsys):
     assert main(["data", "--data", "esc50", "--root", str(esc50_root)]) == 1
     said = capsys.readouterr().err
     assert "2 problems" in said and "1-101-A-0.wav" in said and "2-102-A-1.wav" in said
+
+
+def test_a_tag_that_is_named_twice_is_one_tag(tmp_path):
+    rows = [("a.wav", "rain;rain", 1), ("b.wav", "wind", 1), ("c.wav", "rain", 2), ("d.wav", "wind", 2)]
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    assert table(tmp_path / "labels.csv").single_label
+
+
+def test_one_tag_alone_is_nothing_to_learn(tmp_path):
+    for number in range(4):
+        write_sound(tmp_path / f"{number}.wav", number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), [(f"{n}.wav", "rain", n % 2) for n in range(4)])
+    with pytest.raises(DataError, match="nothing to tell it from"):
+        check(table(tmp_path / "labels.csv"))
 
 
 def test_a_label_outside_the_vocabulary(fsd50k_root):
@@ -248,11 +267,3 @@ def test_a_folder_that_is_no_data_set(tmp_path, name):
         (tmp_path / name / "rain").mkdir()
     with pytest.raises(DataError):
         folder(tmp_path / name)
-
-
-def test_settings_out_of_range_are_said_in_one_line(folder_root, tmp_path, capsys):
-    out = ["--root", str(folder_root), "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
-    assert main(["run", "--data", "folder", *out, "--mask", "1.5"]) == 2
-    assert "--mask must be 0.0 … 0.95, got 1.5" in capsys.readouterr().err
-    assert main(["sweep", "--data", "folder", *out, "--axis", "codez=3"]) == 2
-    assert "the knobs are" in capsys.readouterr().err

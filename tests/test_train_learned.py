@@ -1,7 +1,5 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -13,18 +11,18 @@ from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input
 
 tf = pytest.importorskip("tensorflow")
 
-from train import augment, joint, learned  # noqa: E402
+from train import augment, joint, learned, refit  # noqa: E402
 from train.codebook import load_encoder  # noqa: E402
-from train.config import Config  # noqa: E402
+from train.config import AugmentSettings, Config  # noqa: E402
 from train.data import Clip, DataSet, Split  # noqa: E402
 from train.export import NETWORK  # noqa: E402
 from train.features import Features  # noqa: E402
 from train.pool import Pool  # noqa: E402
 
-TINY = learned.LearnedSettings(
+TINY = Config(method="learned").with_values(
     learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
-PLAIN = dataclasses.replace(TINY, mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
+PLAIN = AugmentSettings(mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +46,15 @@ def sound():
 
 @pytest.fixture(scope="module")
 def pool(sound, data):
-    return Pool(sound, data, np.arange(20), [np.full((5, 100, 96), -23.0, np.float32)], 30.0)
+    return Pool(sound, data, np.arange(20), [np.full((5, 100, 96), -23.0, np.float32)], PLAIN)
 
 
 def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
     drawn = pool.draw(np.random.default_rng(0), 64)
     drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10  # whole columns
-    scaled, _ = pool.augmented(tf.constant(drawn), PLAIN, sound)
+    scaled, _ = pool.augmented(tf.constant(drawn), 0.0)
     for (_, begin, first, end), window in zip(drawn, scaled.numpy()):
-        stream = Level(sound.level, sound.front_end).push(pool.frames.numpy()[first:end])
+        stream = Level(sound.level, sound.front_end).push(np.log(pool.power.numpy()[first:end]))
         np.testing.assert_allclose(window.reshape(100, 96), stream[begin - first :][:100], atol=1e-6)
 
 
@@ -103,31 +101,38 @@ def test_the_root_has_a_finite_gradient_at_nothing():
 
 
 def test_mixing_adds_powers_and_shares_targets():
-    tf.keras.utils.set_random_seed(5)
-    log_mel = tf.random.normal((6, 100, 96))
-    mixed, peaks, targets = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 1.0, -16.0)
+    augment.chance(5)
+    power = tf.exp(augment.dice().normal((6, 100, 96)))
+    mixed, peaks, targets = augment.mix(power, tf.zeros((6, 9)), tf.eye(6), 1.0, -16.0)
     np.testing.assert_allclose(targets.numpy().sum(axis=1), 1.0, atol=1e-6)
-    assert mixed.shape == log_mel.shape and peaks.shape == (6, 9)
-    unmixed, _, same = augment.mix(log_mel, tf.zeros((6, 9)), tf.eye(6), 0.0, -16.0)
-    np.testing.assert_allclose(unmixed, log_mel, atol=1e-3)
+    assert mixed.shape == power.shape and peaks.shape == (6, 9)
+    unmixed, _, same = augment.mix(power, tf.zeros((6, 9)), tf.eye(6), 0.0, -16.0)
+    assert np.array_equal(unmixed, power)
     assert np.array_equal(same, np.eye(6))
 
 
+def test_a_mix_is_of_sounds_made_equally_loud():
+    augment.chance(7)
+    power = tf.tile([[[1e-6]], [[1.0]]], (10, 100, 96))
+    mixed, _, _ = augment.mix(power, tf.zeros((20, 9)), tf.eye(20), 1.0, -30.0)
+    share_of_own_level = (mixed / power).numpy()  # s² + (1 - s)² for a share of s
+    assert 0.499 < share_of_own_level.min() < share_of_own_level.max() < 1.001
+
+
 def test_noise_only_adds_and_only_to_some():
-    tf.keras.utils.set_random_seed(6)
-    log_mel = tf.random.normal((40, 100, 96))
-    noisy = augment.add_noise(log_mel, 0.5, -16.0).numpy()
-    added = noisy - log_mel.numpy()
-    assert added.min() >= -1e-5
+    augment.chance(6)
+    power, noise = tf.exp(augment.dice().normal((40, 100, 96))), augment.restless(96)
+    added = (augment.add_noise(power, noise, 0.5, -16.0) - power).numpy()
+    assert added.min() >= 0.0
     assert 5 < (added.max(axis=(1, 2)) > 1e-3).sum() < 35
-    np.testing.assert_allclose(augment.add_noise(log_mel, 0.0, -16.0), log_mel, atol=1e-5)
+    assert np.array_equal(augment.add_noise(power, noise, 0.0, -16.0), power)
 
 
 def test_negatives_pull_every_score_down():
     logits = tf.constant([[3.0, -1.0, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = learned.tag_loss(tf.zeros((1, 3)), logits)
+        loss = refit.tag_loss(tf.zeros((1, 3)), logits)
     np.testing.assert_allclose(tape.gradient(loss, logits), tf.sigmoid(logits), atol=1e-6)
 
 
@@ -139,8 +144,8 @@ def test_masks_cover_no_more_than_asked():
 
 
 def test_the_hardened_encoder_gives_the_normed_latents(pool, sound, front_end):
-    model = joint.Joint(TINY, 3, front_end)
-    scaled, _ = pool.augmented(tf.constant(pool.draw(np.random.default_rng(6), 32)), PLAIN, sound)
+    model = joint.Joint(TINY.learned, 3, front_end)
+    scaled, _ = pool.augmented(tf.constant(pool.draw(np.random.default_rng(6), 32)), 0.0)
     for _ in range(200):
         model.latents(scaled, training=True)  # moves the norms
     latents = model.latents(scaled, training=False)
@@ -153,7 +158,7 @@ def test_the_hardened_encoder_gives_the_normed_latents(pool, sound, front_end):
 
 def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
     split = Split("fold 0", data.in_folds("1", "2", "3", "4"), data.in_folds("0"))
-    parts = learned.fit(tmp_path, sound, data, split, Config(), TINY, [])
+    parts = learned.fit(tmp_path, sound, data, split, TINY, [])
     assert len(set(parts.names())) == 5
     coder = Coder(
         {family: load_encoder(parts.networks[family], parts.codebooks[family]) for family in FAMILIES}, front_end, 10
@@ -168,5 +173,29 @@ def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
         assert data.tags[int(logits.argmax())] == data.clips[clip].tags[0]
         coder.reset()
     before = sorted(tmp_path.rglob("*"))
-    assert learned.fit(tmp_path, sound, data, split, Config(), TINY, []) == parts
+    assert learned.fit(tmp_path, sound, data, split, TINY, []) == parts
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_joint_training_that_was_interrupted_ends_where_it_would_have(tmp_path, monkeypatch, pool, sound):
+    monkeypatch.setattr(learned, "SAY_EVERY", 4)
+    config = TINY.with_values(steps=11)
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = learned.train_joint(tmp_path / "whole", pool, sound, config)
+    lines = []
+
+    def interrupted(line):
+        lines.append(line)
+        if len(lines) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(learned, "say", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learned.train_joint(tmp_path / "cut", pool, sound, config)
+    again = learned.train_joint(tmp_path / "cut", pool, sound, config)
+    # The second line was said before its checkpoint was written.
+    assert [line.split("  ")[1] for line in lines] == ["step 4/11", "step 8/11", "step 8/11"]
+    for one, other in zip(whole.variables, again.variables, strict=True):
+        # The same products on several threads may be summed in another order.
+        np.testing.assert_allclose(one, other, atol=1e-3)

@@ -55,3 +55,14 @@ def test_epochs_smaller_than_the_pool_see_all_of_it_in_time():
 
 def test_epochs_larger_than_the_pool_see_each_as_often():
     assert set(np.bincount(order_of_epoch(1, 0, rows=100, drawn=300))) == {3}
+
+
+def test_a_draw_of_a_band_has_the_patches_of_that_band_alone(front_end):
+    log_mel = np.random.default_rng(2).random((4, 100, 96), dtype=np.float32)
+    log_mel[:, :, 24:32] += 10.0  # the fourth of twelve bands
+    sound = Features("made up", front_end, None, log_mel, np.array([0, 4]))
+    for family, count in (("pat", 40), ("fenv", 4)):
+        of_band = draw_patches(sound, family, np.arange(4), 1000, np.random.default_rng(0), slice(3, None, 12))
+        assert len(of_band) == count and of_band.min() >= 10.0
+        of_others = draw_patches(sound, family, np.arange(4), 1000, np.random.default_rng(0), slice(4, None, 12))
+        assert len(of_others) == count and of_others.max() <= 1.0

@@ -6,16 +6,22 @@ import re
 
 import numpy as np
 import pytest
-import soundfile
+from hums import write_hums
 
 pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
+import keras
+
 import bowstream
-from train import epochs
+from bowstream.frontend import FrontEnd
+from train import epochs, experiments
 from train.cli import main
-from train.config import EncoderSettings
+from train.config import EncoderSettings, HeadSettings
+from train.data import Clip, DataSet
 from train.encoder import fit_autoencoder
+from train.features import Features
+from train.head import COUNTS, HEAD, fit_head, rarity, train_head
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 
@@ -27,16 +33,7 @@ SMALL += ["--head-width", "16", "--head-epochs", "4", "--seed", "3"]
 def place(tmp_path_factory):
     """Two tags that anyone can tell apart, in two folds."""
     root = tmp_path_factory.mktemp("training")
-    rng, rows = np.random.default_rng(0), []
-    for number in range(12):
-        tag, t = ("hum", "hiss")[number % 2], np.arange(24_000) / 16_000
-        samples = (
-            0.3 * np.sin(2 * np.pi * (100 + 9 * number) * t) if tag == "hum" else 0.1 * rng.standard_normal(24_000)
-        )
-        soundfile.write(root / f"{number}.wav", samples, 16_000)
-        rows.append((f"{number}.wav", tag, number // 6 + 1))
-    with (root / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "tags", "fold"), *rows])
+    write_hums(root, (1, 2))
     return root
 
 
@@ -59,7 +56,7 @@ def made(place):
 def test_the_bundle_loads_and_knows_the_sounds(place, out):
     bundle = bowstream.load_bundle(out)
     assert [tag.name for tag in bundle.tags] == ["hiss", "hum"]
-    assert bundle.description["metrics"]["accuracy"] == 1.0
+    assert bundle.description["metrics"]["accuracy"]["mean"] == 1.0
     assert bundle.description["training"]["encoder"]["width"] == 16 and bundle.description["training"]["seed"] == 3
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
@@ -109,12 +106,64 @@ def test_a_sweep_shares_stages_and_writes_a_table(place, asked, out):
     assert all(0 <= float(row["clip_map"]) <= 1 for row in rows)
     assert [path for path in made(place) if "encoder" in str(path)] == encoders
     assert {path.parent.parent.name for path in made(place)} == before
+    assert all(float(row["bundle_mb"]) > 0.1 and float(row["us_per_s"]) > 100 for row in rows)
     assert (table.parent / "sweep.png").stat().st_size > 1000
+    lines = (table.parent / "sweep.md").read_text().splitlines()
+    assert lines[0].startswith("| mask | head_dropout | clip mAP | chunk mAP | clip accuracy |") and len(lines) == 6
+
+
+def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monkeypatch):
+    steps = experiments.in_steps(
+        ("recipe", experiments.PAPER),
+        ("+ whitened", {"whiten": "yes"}),
+        ("+ level", {"level": "relative"}),
+        ("= logarithm", {"count_transform": "log"}),
+        ("= tf-idf", {"idf": "yes"}),
+        ("+ bands", {"band_codes": 4}),
+    )
+    assert steps[-1].values == {**experiments.PAPER, "whiten": "yes", "level": "relative", "band_codes": 4}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "ablation", steps)
+    before = set(made(place))
+    arguments = [*asked, "--experiment", "ablation", "--folds", "1", "--out", str(place / "steps")]
+    assert main(["sweep", *arguments]) == 0
+    new = [path.parent.parent.name for path in set(made(place)) - before]
+    # Beside what the run made: another level with encoders of its own, a whitening of each level's, bands.
+    wanted = {"features": 1, "encoder_pat": 1, "export_pat": 3, "codebook_pat": 4, "codebook_o": 3, "head": 6}
+    assert {stage: new.count(stage) for stage in wanted} == wanted
+    lines = (place / "steps" / "sweep.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {step.label['setting']}" for step in steps]
+    assert (place / "steps" / "sweep.png").stat().st_size > 1000
 
 
 def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):
     assert main(["run", *asked, "--codes", "1024", "--out", str(place / "never")]) == 2
     assert "1024 codes want at least as many windows" in capsys.readouterr().err
+
+
+def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):
+    """A head that learned from weighted counts takes plain ones: trained without chance, both agree."""
+    counts, sound, data = data_of_counts
+    settings = HeadSettings(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes")
+    weights = rarity(np.load(counts / COUNTS).astype(np.float32))
+    assert weights[0] == pytest.approx(1.0) and weights[1] == pytest.approx(np.log(21 / 11) + 1)
+    path = train_head(tmp_path, sound, data, np.arange(20), counts, settings, 1)
+    folded = keras.models.load_model(path / HEAD)
+    (tmp_path / "plain").mkdir()
+    rows = np.load(counts / COUNTS).astype(np.float32)
+    plain = fit_head(tmp_path / "plain", rows * weights, data.targets(), settings, 1)
+    np.testing.assert_allclose(folded(rows), plain(rows * weights), atol=1e-3)
+
+
+@pytest.fixture
+def data_of_counts(tmp_path):
+    """Twenty clips of a window each; the first of three codes in all of them, the second in every other."""
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    (counts / "stage.json").write_text('{"inputs": {}, "created": "2026"}')
+    np.save(counts / COUNTS, np.stack([np.ones(20), np.arange(20) % 2 * 5, np.arange(20)], axis=1).astype(np.int16))
+    sound = Features("made up", FrontEnd(), None, np.zeros((20, 1)), np.arange(21))
+    clips = tuple(Clip(f"{n:02}", None, (("odd", "even")[n % 2],), "1") for n in range(20))
+    return counts, sound, DataSet("odd", clips, ("even", "odd"), True, "none", False)
 
 
 def test_training_that_was_interrupted_ends_where_it_would_have(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """Artefacts are made once, go on where they were cut, and follow what they were made from."""
 
 import json
+import subprocess
 
 import pytest
 
-from train.store import artefact, lineage, record
+from train import store
+from train.store import artefact, git_revision, lineage, record
 
 
 def counted(made, name):
@@ -62,3 +64,30 @@ def test_the_record_says_what_went_in_and_what_it_took(tmp_path):
     assert content["inputs"]["first"] == first.name
     assert content["seconds"] >= 0 and content["peak_memory_mb"] > 0 and content["git_revision"]
     assert json.loads((second / "stage.json").read_text()) == content
+
+
+def test_the_revision_says_whether_the_code_is_as_it_was_committed(tmp_path, monkeypatch):
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True)
+
+    (tmp_path / "train" / "sub").mkdir(parents=True)
+    for name in ("train/store.py", "train/sub/more.py"):
+        (tmp_path / name).write_text("1\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "train" / "store.py"))
+    head = git("rev-parse", "HEAD").stdout[:12]
+    (tmp_path / "train" / "metrics.json").write_text("{}")  # no code
+    assert git_revision.__wrapped__() == head
+    (tmp_path / "train" / "sub" / "more.py").write_text("2\n")
+    assert git_revision.__wrapped__() == f"{head}+"
+
+
+def test_a_stage_that_was_interrupted_says_that_its_seconds_are_not_all(tmp_path):
+    (tmp_path / "stage").mkdir()
+    whole = artefact(tmp_path, "stage", {}, lambda path: None)
+    assert record(whole)["resumed"] is False
+    whole.rename(whole.with_suffix(".partial"))
+    assert record(artefact(tmp_path, "stage", {}, lambda path: None))["resumed"] is True

@@ -35,11 +35,12 @@ The code that made and runs them is MIT, see the LICENSE of bowstream.
 
 @dataclass(frozen=True)
 class Parts:
-    """The artefacts of one fitted model."""
+    """The artefacts of one fitted model, and what its head wants to see of a count."""
 
     networks: Mapping[str, Path]
     codebooks: Mapping[str, Path]
     head: Path
+    count_transform: str
 
     def names(self) -> list[str]:
         """Return the artefacts' names, which tell this model from any other."""
@@ -85,11 +86,11 @@ def write_bundle(
         "git_revision": git_revision(),
         "front_end": asdict(features.front_end),
         "level": asdict(features.level) if features.level else None,
-        "count_transform": config.head.count_transform,
+        "count_transform": parts.count_transform,
         "tags": [{"name": tag, **asdict(settings)} for tag, settings in zip(data.tags, tags)],
         "trained_on": data.name,
         "licences": {"weights": data.licence, "code": "MIT"},
-        "training": asdict(config),
+        "training": config.read(),
         "metrics": dict(metrics),
     }
     seal(path, description)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,8 +30,19 @@ def calibrate(scores: Float32, targets: Float32) -> list[TagSettings]:
     for logit, truth in zip(logits(scores).T, targets.T):
         slope, bias = platt(logit, truth)
         on = round(best_threshold(sigmoid(slope * logit + bias), truth), 3)
-        settings.append(TagSettings(round(slope, 4), round(bias, 4), on, round(OFF_SHARE * on, 3)))
+        settings.append(TagSettings(round(slope, 4), round(bias, 4), on, off_for(on)))
     return settings
+
+
+def off_for(on: float) -> float:
+    """Return the score at which an event ends that began at another."""
+    return round(OFF_SHARE * on, 4)
+
+
+def shifted(settings: Sequence[TagSettings], offset: float) -> list[TagSettings]:
+    """Return tags whose thresholds are raised by so many logits."""
+    raised = [round(float(sigmoid(logits(np.array(tag.on)) + offset)), 4) for tag in settings]
+    return [replace(tag, on=on, off=off_for(on)) for tag, on in zip(settings, raised)]
 
 
 def apply(scores: Float32, settings: Sequence[TagSettings]) -> Float32:

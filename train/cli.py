@@ -12,7 +12,7 @@ from bowstream.errors import BowstreamError, UsageError
 
 from . import config
 from .data import DataError, DataSet
-from .experiments import EXPERIMENTS, parse_axis
+from .experiments import EXPERIMENTS, combinations, parse_axis
 from .layouts import LAYOUTS
 
 
@@ -44,25 +44,22 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="train, try on held-out recordings, write a bundle and a report")
-    add_data(run)
     run.add_argument("--out", type=Path, required=True, help="folder of the bundle, models/NAME say")
-    config.add_flags(run)
+    add_training(run)
     run.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
     run.set_defaults(command=run_command)
 
     sweep = commands.add_parser("sweep", help="the paper's experiments, or any combination of knobs: a CSV and a plot")
-    add_data(sweep)
     wanted = sweep.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--experiment", choices=EXPERIMENTS, help="one of the paper's")
     wanted.add_argument("--axis", action="append", metavar="KNOB=VALUE,VALUE…", help="a knob and its values; repeat it")
     sweep.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
     sweep.add_argument("--out", type=Path, required=True, help="folder of sweep.csv and sweep.png")
-    config.add_flags(sweep)
+    add_training(sweep)
     sweep.set_defaults(command=sweep_command)
 
     check = commands.add_parser("check", help="compare Keras, TFLite and the device's path, code by code")
-    add_data(check)
-    config.add_flags(check)
+    add_training(check)
     check.set_defaults(command=check_command)
 
     cost = commands.add_parser(
@@ -70,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     )
     cost.add_argument("--out", type=Path, required=True, help="folder of the tables (CSV) and plots")
     cost.set_defaults(command=cost_command)
+
+    numbers = commands.add_parser("numbers", help="the README's table, from the committed metrics of its runs")
+    numbers.set_defaults(command=numbers_command)
 
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
     add_data(data)
@@ -84,6 +84,19 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
 
 
+def add_training(command: argparse.ArgumentParser) -> None:
+    """Add what a training takes."""
+    add_data(command)
+    command.add_argument(
+        "--negatives",
+        type=Path,
+        metavar="FOLDER",
+        help="recordings of none of the tags, named KIND_…: a half is learned from (--method learned), the others "
+        "measure false events",
+    )
+    config.add_flags(command)
+
+
 def data_set(arguments: argparse.Namespace) -> DataSet:
     """Return the data set that is asked for."""
     return LAYOUTS[arguments.data](arguments.root)
@@ -96,17 +109,17 @@ def run_command(arguments: argparse.Namespace) -> None:
     from .run import run
 
     page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
-    run(arguments.runs, data, arguments.out, page, settings)
+    run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)
 
 
 def sweep_command(arguments: argparse.Namespace) -> None:
     """`sweep`."""
-    settings = config.from_flags(vars(arguments))
-    axes = EXPERIMENTS[arguments.experiment] if arguments.experiment else dict(map(parse_axis, arguments.axis))
-    data = data_set(arguments)
-    from .sweep import sweep
+    from .sweep import configs_of, sweep
 
-    print(sweep(arguments.runs, data, arguments.out, settings, axes, arguments.folds))
+    variants = EXPERIMENTS.get(arguments.experiment) or combinations(dict(map(parse_axis, arguments.axis)))
+    configs = configs_of(variants, config.given(vars(arguments)))
+    data = data_set(arguments)
+    print(sweep(arguments.runs, data, arguments.out, variants, configs, arguments.folds, arguments.negatives))
 
 
 def check_command(arguments: argparse.Namespace) -> None:
@@ -114,16 +127,23 @@ def check_command(arguments: argparse.Namespace) -> None:
     settings = config.from_flags(vars(arguments))
     data = data_set(arguments)
     from .compare import compare
-    from .features import features
+    from .negatives import find_negatives
     from .problems import check
     from .quiet import start_tensorflow
-    from .run import try_split
+    from .trial import study, try_split
 
-    sound = features(arguments.runs, data, check(data), settings.features)
+    hashes = check(data)
+    negatives = find_negatives(arguments.runs, arguments.negatives, data, hashes) if arguments.negatives else ()
     start_tensorflow()
-    trial = try_split(arguments.runs, sound, data, data.splits()[0], settings)
-    found = compare(sound, data, trial.split.held, trial.parts, trial.bundle)
-    print(json.dumps(found, indent=1))
+    its = study(arguments.runs, data, hashes, settings, negatives)
+    print(json.dumps(compare(its, [try_split(its, data.splits()[0])]), indent=1))
+
+
+def numbers_command(arguments: argparse.Namespace) -> None:
+    """`numbers`."""
+    from .numbers import COLUMNS, numbers
+
+    print(numbers(COLUMNS), end="")
 
 
 def cost_command(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,11 @@ import numpy as np
 from bowstream.codebook import Codebook
 from bowstream.coder import Encoder
 from bowstream.errors import UsageError
+from bowstream.frontend import FrontEnd
+from bowstream.patches import PATCH_BANDS
 
 from .config import CodebookSettings
-from .data import Index
+from .data import Float32, Index
 from .encoder import draw_patches
 from .export import load_network
 from .features import Features
@@ -26,31 +27,57 @@ BATCH = 1000
 def fit_codebook(
     root: Path, features: Features, fit: Index, family: str, network: Path, settings: CodebookSettings, seed: int
 ) -> Path:
-    """Return the artefact with one family's centroids, float32 [shape=(D, Z)] in `centroids.npy`."""
-    inputs = {"network": network.name, "fit": digest(fit.tolist()), "settings": asdict(settings), "seed": seed}
+    """Return the artefact with one family's centroids in `centroids.npy`.
+
+    They are float32 [shape=(D, Z)], or [shape=(bands, D, Z)] where each band has a codebook of its own.
+    """
+    bands = bands_of(family, features.front_end) if settings.band_codes else 1
+    codes = settings.band_codes if bands > 1 else settings.codes
+    inputs = {
+        "network": network.name,
+        "fit": digest(fit.tolist()),
+        "bands": bands,
+        "codes": codes,
+        "latents": settings.kmeans_latents,
+        "rounds": settings.kmeans_rounds,
+        "seed": seed,
+    }
 
     def make(path: Path) -> None:
-        from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
-
-        rng = np.random.default_rng(seed)
-        patches = draw_patches(features, family, features.windows(fit), settings.kmeans_latents, rng)
-        model = load_network(network)
-        latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
-        distinct = len(np.unique(latents, axis=0))
-        if distinct < settings.codes:
-            raise UsageError(
-                f"{family}: {settings.codes} codes want at least as many different patches, the training part has "
-                f"{distinct}: ask for fewer with --codes, or record more"
-            )
-        kmeans = KMeans(settings.codes, n_init=1, max_iter=settings.kmeans_rounds, random_state=seed)
-        # One thread takes seconds; several that wait for each other on a busy machine take minutes.
-        with threadpool_limits(1):
-            kmeans.fit(latents)
-        say(f"codebook {family}  {settings.codes} codes  {kmeans.n_iter_} rounds  inertia {kmeans.inertia_:.4g}")
-        np.save(path / CENTROIDS, kmeans.cluster_centers_.astype(np.float32))
+        rng, model, windows = np.random.default_rng(seed), load_network(network), features.windows(fit)
+        centroids = []
+        for band in range(bands):
+            every = slice(band, None, bands)
+            patches = draw_patches(features, family, windows, settings.kmeans_latents // bands, rng, every)
+            latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
+            distinct = len(np.unique(latents, axis=0))
+            if distinct < codes:
+                raise UsageError(
+                    f"{family}: {codes} codes want at least as many different patches, the training part has "
+                    f"{distinct}: ask for fewer with {'--band-codes' if bands > 1 else '--codes'}, or record more"
+                )
+            centroids.append(k_means(latents, codes, settings.kmeans_rounds, seed, family))
+        np.save(path / CENTROIDS, np.stack(centroids) if bands > 1 else centroids[0])
 
     return artefact(root, f"codebook_{family}", inputs, make)
+
+
+def k_means(latents: Float32, codes: int, rounds: int, seed: int, family: str) -> Float32:
+    """Return the centroids of latent vectors, (N, Z) -> (codes, Z)."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    model = KMeans(codes, n_init=1, max_iter=rounds, random_state=seed)
+    # One thread takes seconds; several that wait for each other on a busy machine take minutes.
+    with threadpool_limits(1):
+        model.fit(latents)
+    say(f"codebook {family}  {codes} codes  {model.n_iter_} rounds  inertia {model.inertia_:.4g}")
+    return model.cluster_centers_.astype(np.float32)
+
+
+def bands_of(family: str, front_end: FrontEnd) -> int:
+    """Return how many places in frequency a family's patches have."""
+    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
 
 
 def load_encoder(network: Path, codebook: Path) -> Encoder:

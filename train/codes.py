@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -13,10 +11,12 @@ import soundfile
 from bowstream.frontend import FrontEnd, mel_filterbank
 from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS
 
-from .codebook import load_encoder
+from .bundle import Parts
+from .codebook import bands_of, load_encoder
 from .data import Float32, Index
 from .encoder import patches_of
 from .features import Features
+from .trial import Study
 
 # Windows that are looked at, codes shown of each family, tags named beside a code.
 WINDOWS = 1000
@@ -40,33 +40,21 @@ class Code:
     sound: bytes  # WAV
 
 
-def look(
-    sound: Features,
-    networks: Mapping[str, Path],
-    codebooks: Mapping[str, Path],
-    windows: Index,
-    targets: Float32,
-    tags: tuple[str, ...],
-    seed: int,
-) -> list[Code]:
-    """Return the most telling codes of each family.
-
-    Parameters
-    ----------
-    windows : the windows to look at; at most `WINDOWS` of them are drawn
-    targets : float32 [shape=(len(windows), C)]
-    """
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(windows))[:WINDOWS])
-    priors = targets[drawn].mean(axis=0) + 1e-9
+def look(study: Study, parts: Parts, clips: Index) -> list[Code]:
+    """Return the most telling codes of each family, as heard in at most `WINDOWS` windows of these clips."""
+    sound, tags, windows = study.sound, study.data.tags, study.sound.windows(clips)
+    drawn = np.sort(np.random.default_rng(study.config.seed).permutation(windows)[:WINDOWS])
+    targets = study.data.targets()[sound.clip_of_window()[drawn]]
+    priors = targets.mean(axis=0) + 1e-9
     found = []
     for family in FAMILIES:
-        encoder = load_encoder(networks[family], codebooks[family])
-        patches = patches_of(sound, family, windows[drawn])  # (W, P, values)
+        encoder = load_encoder(parts.networks[family], parts.codebooks[family])
+        patches = patches_of(sound, family, drawn)  # (W, P, values)
         codes = np.concatenate([encoder.codes(part) for part in np.array_split(patches, len(patches) // 10 + 1)])
         counts = np.stack([np.bincount(row, minlength=len(encoder.codebook)) for row in codes])  # (W, D)
         shares = counts.sum(axis=0) / counts.sum()
         # How much likelier each tag is where the code is, with ten windows' worth of doubt.
-        lifts = (counts.T @ targets[drawn] + 10 * priors) / (counts.sum(axis=0)[:, np.newaxis] + 10) / priors  # (D, C)
+        lifts = (counts.T @ targets + 10 * priors) / (counts.sum(axis=0)[:, np.newaxis] + 10) / priors  # (D, C)
         telling = np.argsort(-np.where(shares >= RARE, lifts.max(axis=1), 0.0))[:SHOWN]
         for index in telling:
             here = codes == index
@@ -79,11 +67,6 @@ def look(
             heard = as_wav(patch, family, band, sound)
             found.append(Code(family, int(index), float(shares[index]), patch, named, heard))
     return found
-
-
-def bands_of(family: str, front_end: FrontEnd) -> int:
-    """Return how many places in frequency a family's patches have."""
-    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
 
 
 def as_picture(patch: Float32, family: str, front_end: FrontEnd) -> Float32:

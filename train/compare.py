@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +22,14 @@ from .calibrate import sigmoid
 from .codebook import CENTROIDS
 from .data import DataSet, Float32, Index
 from .encoder import ENCODER
-from .evaluate import Held, measure
+from .evaluate import CLIPS, Held, measure, some
 from .features import Features
 from .head import HEAD, transformed
 from .progress import track
+from .trial import Study, Trial
 
 if TYPE_CHECKING:
     import keras
-
-
-# More would take long and say nothing new.
-CLIPS = 400
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,36 @@ class KerasNetwork:
     quantisation = UNQUANTISED
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        import tensorflow as tf
+
         self.n_inputs, self.n_outputs = model.input_shape[-1], model.output_shape[-1]
+        rows = tf.TensorSpec((None, self.n_inputs), tf.float32)
+        self._graph = tf.function(lambda rows: model(rows, training=False), input_signature=[rows])
 
     def __call__(self, rows: Float32) -> Float32:
         """Return (rows, n_outputs) for (rows, n_inputs)."""
-        return np.asarray(self.model(rows, training=False))
+        return np.asarray(self._graph(rows))
 
 
-def compare(sound: Features, data: DataSet, clips: Index, parts: Parts, bundle: Path) -> dict[str, Any]:
-    """Return how far Keras, TFLite and the device's path part on some clips: codes changed, scores, and what it costs.
+def compare(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return what `compare_one` says of each trial: the mean, the largest of what is largest, all clips."""
+    parts = [compare_one(study, trial) for trial in trials]
 
-    Parameters
-    ----------
-    bundle : the parts as an uncalibrated bundle
-    """
-    loaded = bowstream.load_bundle(bundle)
-    clips = clips[:CLIPS]
-    of_float = in_keras(sound, clips, parts, loaded)
+    def merged(name: str, values: Sequence[Any]) -> Any:
+        if isinstance(values[0], dict):
+            return {key: merged(key, [value[key] for value in values]) for key in values[0]}
+        if name == "clips":
+            return sum(values)
+        return max(values) if name.startswith("largest") else round(float(np.mean(values)), 5)
+
+    return merged("", parts)
+
+
+def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
+    """Return how far Keras, TFLite and the device's path part on held-out clips: codes changed, scores, the cost."""
+    sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.bundle)
+    clips = some(trial.split.held, CLIPS)
+    of_float = in_keras(sound, clips, trial.parts, loaded)
     of_int8 = on_features(sound, clips, loaded)
     of_device = on_device(data, clips, loaded)
     clip = sound.clip_of_window()[sound.windows(clips)]

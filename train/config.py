@@ -1,34 +1,18 @@
-"""The knobs. Each has a unit and a reason; the command line is made from the fields."""
+"""The settings. Each knob has a unit and a reason; the command line is made from the fields."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bowstream.errors import UsageError
 
+from .knobs import Checked, flag, knob, knobs_of
 
-def knob(default: Any, why: str, *choices: Any, low: float | None = None, high: float | None = None) -> Any:
-    """Return a dataclass field with its reason and its range (or its choices)."""
-    return field(default=default, metadata={"why": why, "choices": choices, "low": low, "high": high})
-
-
-class Checked:
-    """A settings class whose values are checked against their knobs."""
-
-    def __post_init__(self) -> None:
-        for knob_field in dataclasses.fields(self):
-            value, rules = getattr(self, knob_field.name), knob_field.metadata
-            if rules["choices"] and value not in rules["choices"]:
-                wanted = ", ".join(map(str, rules["choices"]))
-                raise UsageError(f"{flag(knob_field.name)} must be one of {wanted}, got {value}")
-            low, high = rules["low"], rules["high"]
-            if (low is not None and value < low) or (high is not None and value > high):
-                wanted = f"at least {low}" if high is None else f"{low} … {high}"
-                raise UsageError(f"{flag(knob_field.name)} must be {wanted}, got {value}")
+RECIPE, LEARNED = "recipe", "learned"
 
 
 @dataclass(frozen=True)
@@ -52,19 +36,22 @@ class EncoderSettings(Checked):
     pool_patches: int = knob(200_000, "patches of a family held in memory, drawn at random", low=1)
     encoder_batch: int = knob(512, "patches a step", low=1)
     encoder_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
-    whiten: str = knob(
-        "no",
-        "whiten the latent vectors, folded into the last layer; not in the paper, k-means gains by it",
-        "no",
-        "yes",
-    )
 
 
 @dataclass(frozen=True)
 class CodebookSettings(Checked):
-    """k-means (paper, III-B)."""
+    """k-means and what it looks at (paper, III-B)."""
 
+    whiten: str = knob(
+        "no",
+        "whiten the latent vectors, folded into the encoder's last layer; not in the paper, k-means gains by it",
+        "no",
+        "yes",
+    )
     codes: int = knob(256, "centroids a family (D); paper 16, 64, 256 (best), 1024", low=2)
+    band_codes: int = knob(
+        0, "centroids of each band of `pat` and `fenv`; 0 for one codebook a family, as the paper reads", low=0
+    )
     kmeans_latents: int = knob(50_000, "latent vectors of a family that k-means is fitted on", low=2)
     kmeans_rounds: int = knob(30, "Lloyd's iterations at most", low=1)
 
@@ -81,68 +68,151 @@ class HeadSettings(Checked):
     head_epochs: int = knob(60, "passes over the training windows, each of 8000 windows at least", low=1)
     head_batch: int = knob(128, "windows a step", low=1)
     head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
-    count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt")
+    count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt", "log")
+    idf: str = knob("no", "weigh a count by the rarity of its code (tf-idf); not in the paper", "no", "yes")
 
 
 @dataclass(frozen=True)
-class Config:
-    """All knobs, by the stage that reads them, and the seed that all stages share."""
+class LearnedSettings(Checked):
+    """The learned codebook: encoders, centroids and head trained together."""
 
+    learned_width: int = knob(128, "hidden neurons a layer of each encoder", low=1)
+    latent: int = knob(16, "values of a latent vector", low=1)
+    codes_a_band: int = knob(64, "centroids of a band of `pat` and of `fenv`", low=2)
+    codes_a_family: int = knob(256, "centroids of `env` and of `o`", low=2)
+    usage: float = knob(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
+    steps: int = knob(8000, "training steps", low=1)
+    batch: int = knob(96, "windows a step", low=2)
+    rate: float = knob(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0)
+    decay: float = knob(0.05, "AdamW's weight decay", low=0.0)
+    smoothing: float = knob(0.1, "share of the targets that is spread over all tags", low=0.0, high=0.9)
+    learned_head: int = knob(512, "neurons in each of the head's two hidden layers", low=1)
+    dropout: float = knob(0.2, "share of the head's hidden neurons dropped", low=0.0, high=0.95)
+    drop_counts: float = knob(0.1, "probability that an input count is set to 0", low=0.0, high=0.95)
+
+
+@dataclass(frozen=True)
+class AugmentSettings(Checked):
+    """What is done to sound that the learned codebook and its head learn from."""
+
+    mixed: float = knob(0.6, "probability that a window is mixed with another", low=0.0, high=1.0)
+    equaliser_db: float = knob(6.0, "spread of the random equaliser", low=0.0)
+    shift_bands: int = knob(4, "bands that a window is shifted up or down at most", low=0)
+    stretch: float = knob(0.3, "natural log of the speed at most", low=0.0)
+    mask_bands: int = knob(8, "bands masked at most", low=0)
+    mask_frames: int = knob(12, "frames masked at most", low=0)
+    noisy: float = knob(0.2, "probability that a window gets noise while encoders learn", low=0.0, high=1.0)
+    audible_db: float = knob(30.0, "windows whose peak is further below the clip's are not learned from", low=0.0)
+
+
+@dataclass(frozen=True)
+class RefitSettings(Checked):
+    """The last head, fitted on what the exported encoders of the learned codebook give."""
+
+    refit_windows: int = knob(20, "augmented windows a clip that it is fitted on", low=1)
+    refit_epochs: int = knob(8, "passes over them", low=1)
+    refit_noisy: float = knob(0.3, "probability that a window gets noise here", low=0.0, high=1.0)
+    refit_batch: int = knob(256, "windows a step", low=1)
+    refit_rate: float = knob(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
+
+
+@dataclass(frozen=True)
+class Config(Checked):
+    """All knobs: which method, the seed that all stages share, and the settings of the stages."""
+
+    method: str = knob(
+        RECIPE,
+        "the paper's recipe (autoencoders, k-means, head), or encoders, codebooks and head learned together",
+        RECIPE,
+        LEARNED,
+    )
+    seed: int = knob(1, "of all that is random", low=0)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     codebook: CodebookSettings = field(default_factory=CodebookSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
-    seed: int = 1
+    learned: LearnedSettings = field(default_factory=LearnedSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    refit: RefitSettings = field(default_factory=RefitSettings)
 
     def with_values(self, **values: Any) -> Config:
         """Return a copy with knobs changed by name, whichever stage they belong to."""
-        changed = {}
+        unknown = set(values) - set(knobs())
+        if unknown:
+            raise UsageError(f"no knob is called {', '.join(sorted(unknown))}; there are {', '.join(knobs())}")
+        changed = {name: values[name] for name in knobs_of(self) if name in values}
         for stage, names in stages().items():
             mine = {name: value for name, value in values.items() if name in names}
             changed[stage] = dataclasses.replace(getattr(self, stage), **mine)
-        unknown = set(values) - set(knobs()) - {"seed"}
-        if unknown:
-            raise UsageError(f"no knob is called {', '.join(sorted(unknown))}; there are {', '.join(knobs())}, seed")
-        return Config(**changed, seed=values.get("seed", self.seed))
+        return dataclasses.replace(self, **changed)
+
+    def read(self) -> dict[str, Any]:
+        """Return what the method reads, as JSON can hold it: the settings of its stages, and the seed."""
+        return {"method": self.method, "seed": self.seed} | {
+            stage: asdict(getattr(self, stage)) for stage in READ_BY[self.method]
+        }
+
+
+# The stages whose settings each method reads.
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    RECIPE: ("features", "encoder", "codebook", "head"),
+    LEARNED: ("learned", "augment", "refit"),
+}
 
 
 def stages() -> dict[str, dict[str, dataclasses.Field[Any]]]:
     """Return each stage's knobs by name."""
     default = Config()
-    return {
-        stage.name: {knob_field.name: knob_field for knob_field in dataclasses.fields(getattr(default, stage.name))}
-        for stage in dataclasses.fields(Config)
-        if stage.name != "seed"
-    }
+    names = [one.name for one in dataclasses.fields(Config) if one.name not in knobs_of(Config)]
+    return {name: knobs_of(getattr(default, name)) for name in names}
 
 
 def knobs() -> dict[str, dataclasses.Field[Any]]:
     """Return all knobs by name."""
-    return {name: knob_field for stage in stages().values() for name, knob_field in stage.items()}
+    return knobs_of(Config) | {name: one for stage in stages().values() for name, one in stage.items()}
 
 
-def flag(name: str) -> str:
-    """Return a knob's name on the command line."""
-    return "--" + name.replace("_", "-")
+def refuse_unread(names: Iterable[str], methods: Collection[str]) -> None:
+    """Raise `UsageError` for the first of these knobs that none of these methods reads."""
+    of_stage = stages()
+    read = {*knobs_of(Config), *(name for method in methods for stage in READ_BY[method] for name in of_stage[stage])}
+    for name in names:
+        if name not in read:
+            of = next(method for method, read_by in READ_BY.items() if any(name in of_stage[one] for one in read_by))
+            raise UsageError(f"{flag(name)} is a knob of --method {of}; --method {' and '.join(methods)} has none such")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for each knob, grouped by stage, and `--seed`."""
-    for stage, fields in stages().items():
-        group = parser.add_argument_group(stage)
+    """Add a flag for each knob, grouped by stage."""
+    for stage, fields in {"method": knobs_of(Config), **stages()}.items():
+        readers = [method for method, read in READ_BY.items() if stage in read]
+        group = parser.add_argument_group(" ".join([stage, *(f"(--method {method})" for method in readers)]))
         for name, knob_field in fields.items():
+            choices, kind = knob_field.metadata["choices"], type(knob_field.default)
             group.add_argument(
                 flag(name),
-                type=type(knob_field.default),
-                choices=knob_field.metadata["choices"] or None,
+                type=kind,
+                choices=choices or None,
                 default=argparse.SUPPRESS,
-                metavar=None if knob_field.metadata["choices"] else type(knob_field.default).__name__.upper(),
+                metavar=None if choices else kind.__name__.upper(),
                 help=f"{knob_field.metadata['why'].replace('%', '%%')} (default: {knob_field.default})",
             )
-    parser.add_argument("--seed", type=int, default=argparse.SUPPRESS, help="of all that is random (default: 1)")
+
+
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the knobs among parsed arguments."""
+    return {name: value for name, value in arguments.items() if name in knobs()}
 
 
 def from_flags(arguments: Mapping[str, Any]) -> Config:
-    """Return the config that parsed flags ask for."""
-    given = {name: value for name, value in arguments.items() if name in knobs() or name == "seed"}
-    return Config().with_values(**given)
+    """Return the config that parsed flags ask for.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range, or its knob is none of the method's.
+    """
+    values = given(arguments)
+    config = Config().with_values(**values)
+    refuse_unread(values, [config.method])
+    return config

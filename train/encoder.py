@@ -37,20 +37,32 @@ def patches_of(features: Features, family: str, windows: Index) -> Float32:
     return patches.reshape(len(windows), -1, patches.shape[-1])
 
 
-def draw_patches(features: Features, family: str, windows: Index, count: int, rng: np.random.Generator) -> Float32:
+def draw_patches(
+    features: Features,
+    family: str,
+    windows: Index,
+    count: int,
+    rng: np.random.Generator,
+    every: slice = slice(None),
+) -> Float32:
     """Return `count` patches drawn at random without repeats, all where there are fewer.
+
+    Parameters
+    ----------
+    every : which of a window's patches to draw from; `slice(band, None, bands)` are those of a band
 
     Returns
     -------
     patches : float32 [shape=(count, values)]
     """
-    size, per_window = input_sizes(features.front_end)[family], patches_per_window(features.front_end)[family]
+    size = input_sizes(features.front_end)[family]
+    per_window = len(range(patches_per_window(features.front_end)[family])[every])
     # From more windows than would do, so that neighbours in time do not crowd the draw.
     some = rng.permutation(windows)[: math.ceil(SPREAD * count / per_window)]
     share = min(1.0, count / (len(some) * per_window))
     drawn = []
     for part in np.array_split(some, math.ceil(len(some) / READ_AT_ONCE)):
-        patches = patches_of(features, family, np.sort(part)).reshape(-1, size)
+        patches = patches_of(features, family, np.sort(part))[:, every].reshape(-1, size)
         drawn.append(rng.permutation(patches)[: math.ceil(share * len(patches))])
     return np.concatenate(drawn)[:count]
 
@@ -111,8 +123,6 @@ def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSet
 
     model = train_epochs(path, f"encoder {family}", new_model, data_of_epoch, settings.encoder_epochs, seed)
     encoder = model.get_layer("encoder")
-    if settings.whiten == "yes":
-        whiten(encoder, patches)
     take_raw(encoder, mean, deviation)
     return encoder
 
@@ -130,15 +140,3 @@ def take_raw(model: keras.Model, mean: float, deviation: float) -> None:
     first = model.layers[0]
     kernel, bias = first.get_weights()
     first.set_weights([kernel / deviation, bias - mean / deviation * kernel.sum(axis=0)])
-
-
-def whiten(encoder: keras.Model, patches: tf.Tensor) -> None:
-    """Fold a whitening of the latent vectors (PCA) into the last layer: mean 0, unit covariance."""
-    latents = encoder.predict(patches, batch_size=4096, verbose=0)
-    centre = latents.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov(latents - centre, rowvar=False).reshape(len(centre), -1))
-    # Directions without variance carry no information; they are not blown up.
-    scale = axes / np.sqrt(variances + 1e-3 * variances.max())
-    last = encoder.layers[-1]
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel @ scale, (bias - centre) @ scale])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 CHECKPOINT = "checkpoint.keras"
+STATE = "checkpoint.npz"
 
 
 def train_epochs(
@@ -44,7 +45,7 @@ def train_epochs(
     for epoch in track(range(done, epochs), epochs, title, done):
         reseed(model, np.random.default_rng([seed, epoch]))
         loss = model.fit(data_of_epoch(epoch), verbose=0).history["loss"][0]
-        say(f"{title}  epoch {epoch + 1}/{epochs}  {model.loss} {loss:.5f}")
+        say(f"{title}  epoch {epoch + 1}/{epochs}  {getattr(model.loss, '__name__', model.loss)} {loss:.5f}")
         # Written beside and renamed, so that an interruption never leaves half of one.
         partial = checkpoint.with_name("partial.keras")
         model.save(partial)
@@ -60,6 +61,23 @@ def reseed(model: keras.Model, rng: np.random.Generator) -> None:
             reseed(layer, rng)
         elif hasattr(layer, "seed_generator"):
             layer.seed_generator.state.assign(rng.integers(1 << 31, size=2))
+
+
+def save_state(path: Path, variables: Sequence[tf.Variable]) -> None:
+    """Write all of a training's variables as its checkpoint into a folder."""
+    partial = path / f"partial-{STATE}"
+    np.savez(partial, *(variable.numpy() for variable in variables))
+    partial.replace(path / STATE)
+
+
+def load_state(path: Path, variables: Sequence[tf.Variable]) -> bool:
+    """Set variables to what `save_state` wrote; return whether there was anything."""
+    if not (path / STATE).exists():
+        return False
+    with np.load(path / STATE) as arrays:
+        for variable, value in zip(variables, arrays.values(), strict=True):
+            variable.assign(value)
+    return True
 
 
 def order_of_epoch(seed: int, epoch: int, rows: int, drawn: int) -> Index:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,24 @@ import numpy as np
 
 import bowstream
 from bowstream.bundle import Bundle
+from bowstream.frontend import FrontEnd
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
 
+from .bundle import TagSettings
+from .calibrate import apply
 from .data import DataSet, Float32, Index, Split
+from .negatives import Negative
 from .parallel import parallel
 from .progress import track
 from .store import artefact, digest
 
 SCORES = "scores.npz"
+# Held-out clips of a split that what is slow looks at: more would say little that is new.
+CLIPS = 400
+
+# What is done to a recording's samples, (n,), before they are heard; returns whole columns.
+Change = Callable[[Float32, FrontEnd], Iterable[Float32]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class Held:
     clip: Index
     path: Path | None = None
 
+    def calibrated(self, tags: Sequence[TagSettings]) -> Held:
+        """Return the same with calibrated scores."""
+        return replace(self, scores=apply(self.scores, tags).astype(np.float32))
+
     def of_clips(self) -> tuple[Float32, Index]:
         """Return a clip's scores, the average over its windows (paper, IV), and which clip they are of."""
         clips, place, windows = np.unique(self.clip, return_inverse=True, return_counts=True)
@@ -44,26 +57,55 @@ class Held:
         return (total / windows[:, np.newaxis]).astype(np.float32), clips
 
 
+def some(clips: Index, most: int) -> Index:
+    """Return at most so many clips, evenly spread; neighbours by name may be of one tag."""
+    return clips[np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
+
+
 def together(parts: Sequence[Held]) -> Held:
     """Return the held-out scores of several splits as one."""
     return Held(np.concatenate([part.scores for part in parts]), np.concatenate([part.clip for part in parts]))
 
 
 def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_key: str) -> Held:
-    """Return what a bundle says of a split's held-out clips, each a stream of its own, worked out once on all cores."""
-    inputs = {
-        "bundle": bundle.name,
-        "features": features_key,
-        "held": digest([data.clips[clip].name for clip in split.held]),
-    }
+    """Return what a bundle says of a split's held-out clips."""
+    clips = [data.clips[clip] for clip in split.held]
+    inputs = {"features": features_key, "held": digest([clip.name for clip in clips])}
+    return hear(root, "held", inputs, bundle, [clip.path for clip in clips], split.held, split.name)
+
+
+def hear_negatives(root: Path, bundle: Path, negatives: Sequence[Negative]) -> Held:
+    """Return what a bundle says of negatives."""
+    inputs = {"negatives": digest([negative.content for negative in negatives])}
+    paths = [negative.path for negative in negatives]
+    return hear(root, "heard_negatives", inputs, bundle, paths, np.arange(len(paths)), "negatives")
+
+
+def hear(
+    root: Path,
+    stage: str,
+    inputs: Mapping[str, Any],
+    bundle: Path,
+    paths: Sequence[Path],
+    clips: Index,
+    title: str,
+    change: Change | None = None,
+) -> Held:
+    """Return what a bundle says of recordings, each a stream of its own, worked out once on all cores.
+
+    Parameters
+    ----------
+    inputs : what tells the recordings, for the artefact's name
+    clips : the number of each recording
+    change : what is done to each before it is heard
+    """
 
     def make(path: Path) -> None:
-        work = functools.partial(scores_of, str(bundle))
-        heard = list(track(parallel(work, [data.clips[clip].path for clip in split.held]), len(split.held), split.name))
-        clip = np.repeat(split.held, [len(scores) for scores in heard])
-        np.savez(path / SCORES, scores=np.concatenate(heard), clip=clip)
+        work = functools.partial(scores_of, str(bundle), change=change)
+        heard = list(track(parallel(work, paths), len(paths), title))
+        np.savez(path / SCORES, scores=np.concatenate(heard), clip=np.repeat(clips, [len(scores) for scores in heard]))
 
-    path = artefact(root, "held", inputs, make)
+    path = artefact(root, stage, {"bundle": bundle.name, **inputs}, make)
     with np.load(path / SCORES) as arrays:
         return Held(arrays["scores"], arrays["clip"], path)
 
@@ -74,11 +116,14 @@ def loaded(bundle: str) -> Bundle:
     return bowstream.load_bundle(bundle)
 
 
-def scores_of(bundle: str, path: Path) -> Float32:
+def scores_of(bundle: str, path: Path, change: Change | None = None) -> Float32:
     """Return the scores of a recording's windows, float32 [shape=(windows, C)], as `bowstream replay` gives them."""
     tagger = Tagger(loaded(bundle))
     with AudioFile(path, tagger.front_end) as source:
-        tags = [tags for heard in source for tags in tagger.push(heard.samples)]
+        blocks: Iterable[Float32] = (heard.samples for heard in source)
+        if change:
+            blocks = change(np.concatenate(list(blocks)), tagger.front_end)
+        tags = [tags for block in blocks for tags in tagger.push(block)]
     return np.stack([heard.scores for heard in [*tags, *tagger.flush()]])
 
 

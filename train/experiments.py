@@ -1,28 +1,93 @@
-"""What the paper tried: knobs and their values."""
+"""Experiments: what the paper tried, and what came after it, as lists of settings."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bowstream.errors import UsageError
 
-from .config import knobs
+from .config import LEARNED, RECIPE, knobs
 
 Axes = Mapping[str, Sequence[Any]]
 
-# Each of the paper's experiments. Masking came after its Figure 2, which is without.
-EXPERIMENTS: Mapping[str, Axes] = {
-    "figure2": {
-        "codes": (16, 64, 256, 1024),
-        "head_width": (256, 512, 2048, 4096),
-        "head_dropout": (0.1, 0.4),
-        "mask": (0.0,),
-    },
-    "figure3": {"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)},
-    "factor": {"factor": (10, 20)},
-    "width": {"width": (256, 512, 2048)},
-    "table1": {"width": (2048,)},
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting of an experiment.
+
+    label : what tells it from the others, a column each in the table
+    values : knobs by name
+    """
+
+    label: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+def combinations(axes: Axes) -> list[Variant]:
+    """Return every combination of some knobs' values."""
+    settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+    return [Variant(values, values) for values in settings]
+
+
+def as_in_the_paper(axes: Axes) -> list[Variant]:
+    """Return every combination, with all else that is not the paper's as it was there."""
+    return [Variant(one.label, {**PAPER, **one.values}) for one in combinations(axes)]
+
+
+def in_steps(*steps: tuple[str, Mapping[str, Any]]) -> list[Variant]:
+    """Return named settings, each the one before and some more; a name that does not begin with + or = starts anew.
+
+    One that begins with = is tried beside the one before, and nothing follows from it.
+    """
+    variants, values = [], {}
+    for name, more in steps:
+        begun = values if name[0] in "+=" else {}
+        variants.append(Variant({"setting": name}, {**begun, **more}))
+        values = values if name[0] == "=" else {**begun, **more}
+    return variants
+
+
+PAPER = {"method": RECIPE, "level": "absolute", "whiten": "no", "band_codes": 0, "count_transform": "none", "idf": "no"}
+NO_NOISE = {"noisy": 0.0, "refit_noisy": 0.0}
+NO_AUGMENTATION = {
+    "mixed": 0.0,
+    "equaliser_db": 0.0,
+    "shift_bands": 0,
+    "stretch": 0.0,
+    "mask_bands": 0,
+    "mask_frames": 0,
+    **NO_NOISE,
+}
+
+# The paper's experiments, and what came after it. Masking came after its Figure 2, which is without.
+EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
+    "figure2": as_in_the_paper(
+        {
+            "codes": (16, 64, 256, 1024),
+            "head_width": (256, 512, 2048, 4096),
+            "head_dropout": (0.1, 0.4),
+            "mask": (0.0,),
+        }
+    ),
+    "figure3": as_in_the_paper({"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)}),
+    "factor": as_in_the_paper({"factor": (10, 20)}),
+    "width": as_in_the_paper({"width": (256, 512, 2048)}),
+    "table1": as_in_the_paper({"width": (2048,)}),
+    "ablation": in_steps(
+        ("recipe", PAPER),
+        ("+ whitened latents", {"whiten": "yes"}),
+        ("+ level", {"level": "relative"}),
+        ("+ square root of counts", {"count_transform": "sqrt"}),
+        ("= logarithm instead", {"count_transform": "log"}),
+        ("= tf-idf on top", {"idf": "yes"}),
+        ("+ a codebook a band", {"band_codes": 64}),
+        ("learned codebook", {"method": LEARNED, **NO_AUGMENTATION}),
+        ("+ augmentation", {name: knobs()[name].default for name in NO_AUGMENTATION if name not in NO_NOISE}),
+        ("+ noise", {name: knobs()[name].default for name in NO_NOISE}),
+    ),
 }
 
 

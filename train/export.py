@@ -1,8 +1,7 @@
-"""From Keras to int8 TFLite."""
+"""From Keras to int8 TFLite, whitened on the way where that is asked for."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     import keras
 
 NETWORK = "network.tflite"
-# Rows that the converter sees to learn each tensor's range.
+# Rows that the converter sees to learn each tensor's range; patches that a whitening is fitted on.
 REPRESENTATIVE_ROWS = 2000
+WHITENING_ROWS = 50_000
 BATCH = 100
 
 
@@ -45,20 +45,43 @@ def to_int8(model: keras.Model, examples: Float32) -> bytes:
     return content
 
 
-def export_encoder(root: Path, features: Features, fit: Index, family: str, encoder: Path, seed: int) -> Path:
-    """Return the artefact with one family's encoder as `network.tflite`, and its parent `encoder.keras` beside it."""
+def export_encoder(
+    root: Path, features: Features, fit: Index, family: str, encoder: Path, whitened: bool, seed: int
+) -> Path:
+    """Return the artefact with one family's encoder as `network.tflite`, and what it was made from as `encoder.keras`.
+
+    Whitening is no part of the autoencoder's training, so that both kinds share it.
+    """
 
     def make(path: Path) -> None:
         import keras
 
         rng = np.random.default_rng(seed)
-        examples = draw_patches(features, family, features.windows(fit), REPRESENTATIVE_ROWS, rng)
-        (path / NETWORK).write_bytes(to_int8(keras.models.load_model(encoder / ENCODER), examples))
-        shutil.copyfile(encoder / ENCODER, path / ENCODER)
+        model = keras.models.load_model(encoder / ENCODER)
+        if whitened:
+            whiten(model, draw_patches(features, family, features.windows(fit), WHITENING_ROWS, rng))
+        write_network(path, model, draw_patches(features, family, features.windows(fit), REPRESENTATIVE_ROWS, rng))
 
-    return artefact(
-        root, f"export_{family}", {"encoder": encoder.name, "rows": REPRESENTATIVE_ROWS, "seed": seed}, make
-    )
+    inputs = {"encoder": encoder.name, "rows": REPRESENTATIVE_ROWS, "whitened": whitened, "seed": seed}
+    return artefact(root, f"export_{family}", inputs, make)
+
+
+def write_network(path: Path, model: keras.Model, examples: Float32) -> None:
+    """Write an encoder as `network.tflite`, and what it was made from as `encoder.keras`."""
+    model.save(path / ENCODER)
+    (path / NETWORK).write_bytes(to_int8(model, examples))
+
+
+def whiten(encoder: keras.Model, patches: Float32) -> None:
+    """Fold a whitening of the latent vectors (PCA) into the last layer: mean 0, unit covariance."""
+    latents = encoder.predict(patches, batch_size=4096, verbose=0)
+    centre = latents.mean(axis=0)
+    variances, axes = np.linalg.eigh(np.cov(latents - centre, rowvar=False).reshape(len(centre), -1))
+    # Directions without variance carry no information; they are not blown up.
+    scale = axes / np.sqrt(variances + 1e-3 * variances.max())
+    last = encoder.layers[-1]
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel @ scale, (bias - centre) @ scale])
 
 
 def load_network(path: Path) -> Model:

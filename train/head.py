@@ -81,7 +81,10 @@ def train_head(
     def make(path: Path) -> None:
         rows = transformed(np.load(counts / COUNTS, mmap_mode="r")[windows], settings.count_transform)
         of_windows = targets[features.clip_of_window()[windows]]
-        head = fit_head(path, rows, of_windows, settings, seed)
+        weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
+        head = fit_head(path, rows * weights, of_windows, settings, seed)
+        kernel, bias = head.layers[0].get_weights()
+        head.layers[0].set_weights([kernel * weights[:, np.newaxis], bias])  # so that it takes counts as they are
         head.save(path / HEAD)
         examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
         (path / NETWORK).write_bytes(to_int8(head, examples))
@@ -92,6 +95,11 @@ def train_head(
 def transformed(counts: np.ndarray, transform: str) -> Float32:
     """Return what the head sees of counts, float32 of the same shape."""
     return COUNT_TRANSFORMS[transform](counts.astype(np.float32))
+
+
+def rarity(rows: Float32) -> Float32:
+    """Return each code's inverse document frequency, (N, K) -> (K,), a window being a document; smoothed."""
+    return (np.log((1 + len(rows)) / (1 + (rows > 0).sum(axis=0))) + 1).astype(np.float32)
 
 
 def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings, seed: int) -> keras.Model:

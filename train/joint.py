@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,8 +11,7 @@ import tensorflow as tf
 from bowstream.frontend import FrontEnd
 from bowstream.patches import O_FRAMES, PATCH_BANDS, bicubic, input_sizes
 
-if TYPE_CHECKING:
-    from .learned import LearnedSettings
+from .config import LearnedSettings
 
 # Families with a codebook for each band of 8 mels: the same shape is another sound elsewhere.
 BY_BAND = ("pat", "fenv")

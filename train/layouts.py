@@ -12,6 +12,8 @@ from bowstream.sources import SUFFIXES
 
 from .data import EVALUATION, Clip, DataError, DataSet
 
+# What a row has beyond the header.
+MORE = "beyond the header"
 # Folds that clips without any are dealt into.
 FOLDS = 5
 TAG_SEPARATOR = ";"
@@ -30,6 +32,7 @@ URBANSOUND8K_LICENCE = (
     'Christopher Jacoby and Juan Pablo Bello: "A Dataset and Taxonomy for Urban Sound Research", '
     "ACM Multimedia 2014, https://urbansounddataset.weebly.com"
 )
+ESC50_FOLDS = ("1", "2", "3", "4", "5")
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
 
 
@@ -46,7 +49,7 @@ def esc50(root: Path) -> DataSet:
         for row in rows
         if row["target"] != targets[row["category"]]
     ]
-    odd += [f"{table}: {row['filename']} is in fold {row['fold']!r}" for row in rows if row["fold"] not in "12345"]
+    odd += [f"{table}: {row['filename']} is in fold {row['fold']!r}" for row in rows if row["fold"] not in ESC50_FOLDS]
     stop_at(odd)
     clips = [
         Clip(row["filename"], root / "audio" / row["filename"], (readable(row["category"]),), row["fold"])
@@ -122,7 +125,9 @@ def table(file: Path) -> DataSet:
     """
     rows = read_rows(file, "file", "tags")
     stop_at(f"{file}: {row['file']} has no tag" for row in rows if not row["tags"].strip(" ;"))
-    tags = [tuple(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip()) for row in rows]
+    tags = [
+        tuple(dict.fromkeys(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())) for row in rows
+    ]
     if rows and "fold" in rows[0]:
         stop_at(f"{file}: {row['file']} has no fold" for row in rows if not row["fold"])
         clips = [Clip(row["file"], file.parent / row["file"], of, row["fold"]) for row, of in zip(rows, tags)]
@@ -171,18 +176,29 @@ def data_set(
 
 
 def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
-    """Return a CSV's rows; raise `DataError` unless it has these columns and at least one row."""
+    """Return a CSV's rows; raise `DataError` unless it has these columns, filled, and at least one row."""
     with open_table(file) as lines:
-        reader = csv.DictReader(lines)
+        reader = csv.DictReader(lines, restkey=MORE)
         try:
-            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+            read = [(reader.line_num, row) for row in reader]
         except (UnicodeDecodeError, csv.Error) as error:
             raise DataError([f"{file} is no CSV in UTF-8: {error}"]) from error
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    header = list(reader.fieldnames or ())
+    missing = [column for column in columns if column not in header]
     if missing:
         raise DataError([f"{file}: wanted columns {', '.join(columns)}, {', '.join(missing)} not found"])
-    if not rows:
+    if not read:
         raise DataError([f"{file}: there are no rows in it"])
+    odd = [f"{file}: there are two columns {column!r}" for column in columns if header.count(column) > 1]
+    odd += [f"{file}: line {line} has more cells than the header" for line, row in read if MORE in row]
+    rows = [{key: (value or "").strip() for key, value in row.items() if key != MORE} for _, row in read]
+    odd += [
+        f"{file}: line {line} has no {column}"
+        for (line, _), row in zip(read, rows)
+        for column in columns
+        if not row[column]
+    ]
+    stop_at(odd)
     return rows
 
 

@@ -49,6 +49,23 @@ def plot_sweep(out: Path, rows: Sequence[Mapping[str, Any]], axes: Sequence[str]
     drawing.savefig(out / "sweep.png", dpi=120)
 
 
+def plot_steps(out: Path, rows: Sequence[Mapping[str, Any]], label: str) -> None:
+    """Write `sweep.png`: measures of named settings in their order from the top; bars are means, dots splits."""
+    measures = [name for name in MEASURES if name in rows[0]]
+    names = list(dict.fromkeys(row[label] for row in rows))
+    drawing, panels = figure(4 * len(measures) + 1, 0.4 * len(names) + 1.2, 1, len(measures))
+    for panel, measure in zip(panels[0], measures):
+        values = [[row[measure] for row in rows if row[label] == name] for name in names]
+        panel.barh(range(len(names)), [np.mean(of_name) for of_name in values], color="#35608d")
+        for place, of_name in enumerate(values):
+            panel.plot(of_name, [place] * len(of_name), "k.", markersize=4)
+        panel.set_yticks(range(len(names)), names if panel is panels[0, 0] else [""] * len(names))
+        panel.invert_yaxis()
+        panel.set(xlabel=MEASURES[measure])
+        panel.grid(alpha=0.3, axis="x")
+    drawing.savefig(out / "sweep.png", dpi=120)
+
+
 def plot_confusion(path: Path, confusion: Float32, tags: Sequence[str]) -> None:
     """Write the confusion matrix, (C, C), each row the share of a tag's clips that were given each tag."""
     side = max(4.0, 0.2 * len(tags) + 2)
@@ -96,3 +113,18 @@ def plot_patches(path: Path, patches: Sequence[Float32], captions: Sequence[str]
         panel.imshow(patch.T, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high)
         panel.set_title(caption, fontsize=7)
     drawing.savefig(path, dpi=90)
+
+
+def plot_trade(path: Path, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], shipped: float) -> None:
+    """Write false events an hour over recall: by name, recalls and rates; and the recall of what is shipped."""
+    drawing, panels = figure(6, 4.5)
+    panel = panels[0, 0]
+    for name, (recalls, rates) in curves.items():
+        panel.plot(recalls, rates, marker=".", label=name)
+    panel.axvline(shipped, color="grey", linestyle=":", label="shipped")
+    panel.set_yscale("symlog", linthresh=1.0)
+    panel.set(xlabel="share of held-out tags that raise an event", ylabel="false events an hour", xlim=(0, 1))
+    panel.set_ylim(bottom=0)
+    panel.grid(alpha=0.3)
+    panel.legend()
+    drawing.savefig(path, dpi=110)

@@ -11,7 +11,7 @@ from bowstream.errors import AudioError
 from bowstream.frontend import FrontEnd
 from bowstream.sources import AudioFile
 
-from .data import OWN_SPLIT, TRAIN, Clip, DataError, DataSet
+from .data import OWN_SPLIT, TRAIN, DataError, DataSet
 from .parallel import parallel
 from .progress import say, track
 
@@ -28,7 +28,8 @@ def check(data: DataSet) -> dict[str, str]:
     DataError
         With a line for each problem.
     """
-    looked = list(track(parallel(look_at, data.clips), len(data.clips), "checking files"))
+    paths = [clip.path for clip in data.clips]
+    looked = list(track(parallel(look_at, paths), len(paths), "checking files"))
     problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
     hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
     twins = list(same_content(data, hashes))
@@ -41,17 +42,19 @@ def check(data: DataSet) -> dict[str, str]:
     return hashes
 
 
-def look_at(clip: Clip) -> tuple[str, str]:
-    """Return what is wrong with a clip's file ('' if nothing) and the SHA-256 of its content."""
+def look_at(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a recording ('' if nothing) and the SHA-256 of its content."""
     try:
-        with AudioFile(clip.path, FrontEnd()) as source:
+        with AudioFile(path, FrontEnd()) as source:
             if source.frames == 0:
-                return f"{clip.path}: there is no audio in it (0 samples)", ""
-        return "", content_hash(clip.path)
+                return f"{path}: there is no audio in it (0 samples)", ""
+        return "", content_hash(path)
     except AudioError as error:
         return str(error), ""
     except OSError as error:
-        return f"{clip.path}: cannot be read: {error.strerror}", ""
+        return f"{path}: cannot be read: {error.strerror}", ""
+    except ValueError as error:  # a name with a NUL in it
+        return f"{str(path)!r}: cannot be read: {error}", ""
 
 
 def content_hash(path: Path) -> str:
@@ -82,6 +85,8 @@ def thin_tags(data: DataSet) -> Iterable[str]:
     if len(parts) < 2:
         yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
         return
+    if data.single_label and len(data.tags) < 2:
+        yield f"{data.name}: all clips have the tag {data.tags[0]!r}: there is nothing to tell it from"
     for tag in data.tags:
         if data.own_split and TRAIN not in folds[tag]:
             yield f"tag {tag!r} has no clip in the training part"

@@ -20,9 +20,9 @@ from .features import Features
 from .head import count_codes, train_head
 
 
-def fit(root: Path, features: Features, data: DataSet, split: Split, config: Config) -> Parts:
+def fit(root: Path, sound: Features, data: DataSet, split: Split, config: Config) -> Parts:
     """Return the artefacts of a model fitted on a split's `fit` clips; those that exist are not made again."""
-    windows, codes = len(features.windows(split.fit)), config.codebook.codes
+    windows, codes = len(sound.windows(split.fit)), config.codebook.codes
     if windows < codes:  # `o` has one patch a window
         raise UsageError(
             f"{codes} codes want at least as many windows of 1 s to learn from, {split.name} has {windows}: "
@@ -30,12 +30,12 @@ def fit(root: Path, features: Features, data: DataSet, split: Split, config: Con
         )
     networks, codebooks = {}, {}
     for family in FAMILIES:
-        encoder = train_encoder(root, features, split.fit, family, config.encoder, config.seed)
-        networks[family] = export_encoder(root, features, split.fit, family, encoder, config.seed)
-    for family in FAMILIES:
-        codebooks[family] = fit_codebook(
-            root, features, split.fit, family, networks[family], config.codebook, config.seed
+        encoder = train_encoder(root, sound, split.fit, family, config.encoder, config.seed)
+        networks[family] = export_encoder(
+            root, sound, split.fit, family, encoder, config.codebook.whiten == "yes", config.seed
         )
-    counts = count_codes(root, features, networks, codebooks)
-    head = train_head(root, features, data, split.fit, counts, config.head, config.seed)
-    return Parts(networks, codebooks, head)
+    for family in FAMILIES:
+        codebooks[family] = fit_codebook(root, sound, split.fit, family, networks[family], config.codebook, config.seed)
+    counts = count_codes(root, sound, networks, codebooks)
+    head = train_head(root, sound, data, split.fit, counts, config.head, config.seed)
+    return Parts(networks, codebooks, head, config.head.count_transform)

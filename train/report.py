@@ -45,6 +45,9 @@ def write_report(
         sections.append(("What is taken for what", picture(path / "confusion.png")))
     plots.plot_reliability(path / "reliability.png", figures["reliability"])
     sections.append(("Does a score mean what it says?", picture(path / "reliability.png") + f"<p>{CALIBRATED}</p>"))
+    if "false_events" in metrics:
+        sections.append(("Does it know when it does not know?", false_events_section(path, metrics["false_events"])))
+    sections.append(("Fainter, noisier, narrower", robustness_section(metrics["robustness"])))
     sections.append(("What the codes have learned", "".join(family_section(path, f, codes) for f in FAMILIES)))
     sections.append(("Float against int8", precision_table(metrics["precision"])))
     sections.append(("Time and memory", stages_table(metrics["stages"])))
@@ -138,7 +141,7 @@ def precision_table(precision: Mapping[str, Any]) -> str:
         [(path, *(f"{precision[path][name]:.3f}" for name in names)) for path in ("keras", "tflite", "device")],
     )
     return (
-        f"{shares}{measures}<p>On {precision['clips']} held-out clips. Scores differ by "
+        f"{shares}{measures}<p>On {precision['clips']} held-out clips, before calibration. Scores differ by "
         f"{precision['largest_score_difference_keras_to_tflite']:.3f} at most and "
         f"{precision['mean_score_difference_keras_to_tflite']:.5f} on average between Keras and TFLite, by "
         f"{precision['largest_score_difference_tflite_to_device']:.3g} at most between TFLite on cached features and "
@@ -146,9 +149,48 @@ def precision_table(precision: Mapping[str, Any]) -> str:
     )
 
 
+def robustness_section(robustness: Mapping[str, Any]) -> str:
+    """Return the measures after each change."""
+    names = [name for name in MEASURES if name in robustness["table"]["as recorded"]]
+    rows = [(change, *(f"{values[name]:.3f}" for name in names)) for change, values in robustness["table"].items()]
+    heard = (
+        f"<p>Held-out clips of {html.escape(', '.join(robustness['splits']))}, at most "
+        f"{robustness['most_clips_of_a_split']} of each, changed and put to 16 bits again before they are heard.</p>"
+    )
+    return heard + table(("", *(MEASURES[name] for name in names)), rows)
+
+
+def false_events_section(path: Path, false: Mapping[str, Any]) -> str:
+    """Return the trade of false events against recall, and what is shipped."""
+    curve, shipped = false["curve"], false["shipped"]
+    recalls = [point["recall"] for point in curve]
+    curves = {
+        label: (recalls, [point[key] for point in curve])
+        for label, key in (("recorded sounds", "recorded_per_hour"), ("made-up sounds", "made_per_hour"))
+    }
+    plots.plot_trade(path / "false_events.png", curves, shipped["recall"])
+    rows = [(f"{point['offset']:.2f}", *told(point)) for point in curve]
+    rows.append((f"shipped: {shipped['offset']:.2f}", *told(shipped)))
+    return (
+        f"<p>{html.escape(false['protocol'])} {false['hours']['recorded']:.2f} h were recorded, "
+        f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}.</p>"
+        f"{picture(path / 'false_events.png')}<p>False events an hour, with thresholds raised by so many logits:</p>"
+        + table(("logits", "recall", "recorded", "made up", *shipped["by_kind_per_hour"]), rows)
+    )
+
+
+def told(point: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a row of that table."""
+    rates = [point["recorded_per_hour"], point["made_per_hour"], *point["by_kind_per_hour"].values()]
+    return [f"{point['recall']:.3f}", *(f"{rate:.1f}" for rate in rates)]
+
+
 def stages_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what each stage of one split took."""
-    rows = [(name, f"{stage['seconds']:.1f} s", f"{stage['peak_memory_mb']} MB") for name, stage in stages.items()]
+    rows = [
+        (name, f"{'more than ' * stage['resumed']}{stage['seconds']:.1f} s", f"{stage['peak_memory_mb']} MB")
+        for name, stage in stages.items()
+    ]
     return table(("stage of one split", "time", "most memory so far"), rows)
 
 

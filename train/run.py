@@ -3,109 +3,109 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import recipe
-from .bundle import Parts, TagSettings, write_bundle
-from .calibrate import apply, calibrate
+from .bundle import TagSettings, write_bundle
+from .calibrate import calibrate, shifted
 from .codes import look
 from .compare import compare
 from .config import Config
-from .data import DataSet, Split
-from .evaluate import Held, average_precisions, hear_held, measure, over_folds, together
-from .features import Features, features
+from .data import DataSet
+from .evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
+from .expense import expense
+from .false_events import false_events
+from .negatives import Negative, find_negatives, to_measure_with
 from .plots import MEASURES
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
 from .report import confusion, reliability, write_report
-from .store import artefact, git_revision, lineage, now, record
+from .robust import robustness
+from .store import git_revision, lineage, make_folder, now, record
+from .trial import Model, Study, Trial, study, try_split
 
 METRICS = "metrics.json"
-
-# Fits a model on a split: `recipe.fit`, or another with the same arguments.
-Fit = Callable[[Path, Features, DataSet, Split, Config], Parts]
+PROTOCOL = "held-out clips through bowstream.Tagger, each fold calibrated on the others: "
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A split, the model fitted on it, its bundle without calibration, and what that says of the held-out clips."""
+def run(
+    root: Path, data: DataSet, out: Path, page: Path, config: Config, negatives_folder: Path | None = None
+) -> dict[str, Any]:
+    """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics.
 
-    split: Split
-    parts: Parts
-    bundle: Path
-    held: Held
-
-
-def try_split(root: Path, sound: Features, data: DataSet, split: Split, config: Config, fit: Fit = recipe.fit) -> Trial:
-    """Fit on a split's `fit` clips and hear its `held` clips."""
-    say(f"{split.name}: fitted on {len(split.fit)} clips, tried on {len(split.held)}")
-    parts = fit(root, sound, data, split, config)
-    plain = [TagSettings()] * len(data.tags)
-    bundle = artefact(
-        root,
-        "bundle",
-        {"parts": parts.names(), "tags": list(data.tags)},
-        lambda path: write_bundle(path, split.name, parts, sound, data, config, plain, {}),
-    )
-    held = hear_held(root, bundle, data, split, sound.key)
-    scores = measure(held, data.targets(), data.single_label)
-    say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    return Trial(split, parts, bundle, held)
-
-
-def run(root: Path, data: DataSet, out: Path, page: Path, config: Config, fit: Fit = recipe.fit) -> dict[str, Any]:
-    """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics."""
+    Parameters
+    ----------
+    negatives_folder : recordings of none of the tags, if there are any
+    """
     for folder in (root, out, page):
-        folder.mkdir(parents=True, exist_ok=True)
-    sound = features(root, data, check(data), config.features)
+        make_folder(folder)
+    git_revision()
+    hashes = check(data)
+    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
-    trials = [try_split(root, sound, data, split, config, fit) for split in data.splits()]
-    calibration = trials
-    if data.own_split:
-        calibration = [try_split(root, sound, data, split, config, fit) for split in data.calibration_splits()]
-    precisions = by_tag(data, together([trial.held for trial in trials]))
-    tags = [
-        replace(tag, average_precision=precisions[name])
-        for tag, name in zip(calibrated([trial.held for trial in calibration], data), data.tags)
-    ]
-    first = trials[0]
+    its = study(root, data, hashes, config, negatives)
+    trials = [try_split(its, split) for split in data.splits()]
+    calibration = [try_split(its, split) for split in data.calibration_splits()] if data.own_split else trials
+    models = [model_of(trial, its, calibration, negatives) for trial in trials]
+    precisions = by_tag(data, together([model.held.calibrated(model.tags) for model in models]))
     metrics = {
-        "protocol": "held-out clips through bowstream.Tagger, " + ", ".join(trial.split.name for trial in trials),
-        **over_folds([measure(trial.held, data.targets(), data.single_label) for trial in trials]),
+        "protocol": PROTOCOL + ", ".join(trial.split.name for trial in trials),
+        **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
+        "uncalibrated": scores_of_folds(data, [model.held for model in models]),
         "clip_ap_by_tag": precisions,
-        "precision": compare(sound, data, first.split.held, first.parts, first.bundle),
-        "stages": stages(root, first),
+        "precision": compare(its, trials),
+        "robustness": robustness(its, trials, models, to_measure_with(negatives)),
+        "stages": stages(root, trials[0]),
     }
+    tags = calibrated([trial.held for trial in calibration], data)
+    if negatives:
+        metrics["false_events"] = false_events(data, its.sound.front_end, to_measure_with(negatives), models)
+        tags = shifted(tags, metrics["false_events"]["shipped"]["offset"])
+    tags = [replace(tag, average_precision=precisions[name]) for tag, name in zip(tags, data.tags)]
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
-    final = data.final()
-    parts = fit(root, sound, data, final, config)
-    write_bundle(out, out.name, parts, sound, data, config, tags, in_short(metrics))
+    parts = its.fit(data.final())
+    write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics))
     say(f"{out}: the bundle")
-    metrics |= {"created": now(), "git_revision": git_revision(), "training": asdict(config)}
-    windows = sound.windows(final.fit)
-    of_windows = data.targets()[sound.clip_of_window()[windows]]
-    codes = look(sound, parts.networks, parts.codebooks, windows, of_windows, data.tags, config.seed)
-    written = write_report(page, f"{data.name}: {out.name}", metrics, figures(data, trials, calibration), codes)
-    (page / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    metrics |= {"expense": expense(out), "processors": os.cpu_count()}
+    metrics |= {"created": now(), "git_revision": git_revision(), "training": config.read()}
+    written = write_report(
+        page, f"{data.name}: {out.name}", metrics, figures(data, models), look(its, parts, data.final().fit)
+    )
+    for folder in (page, out):
+        (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")
     return metrics
 
 
-def in_short(metrics: Mapping[str, Any]) -> dict[str, float | str]:
+def model_of(trial: Trial, its: Study, calibration: Sequence[Trial], negatives: Sequence[Negative]) -> Model:
+    """Return a trial's model: calibrated on what other models said of other clips, and heard on negatives."""
+    tags = calibrated([other.held for other in calibration if other is not trial], its.data)
+    said = hear_negatives(its.root, trial.bundle, to_measure_with(negatives)) if negatives else None
+    return Model(tags, trial.held, said)
+
+
+def scores_of_folds(data: DataSet, parts: Sequence[Held]) -> dict[str, Any]:
+    """Return the measures over folds."""
+    return over_folds([measure(held, data.targets(), data.single_label) for held in parts])
+
+
+def in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a bundle says of how good it is."""
-    short: dict[str, float | str] = {}
-    for name in MEASURES:
-        if name in metrics:
-            short[name] = metrics[name]["mean"]
-            if "interval_95" in metrics[name]:
-                short[f"{name}_interval_95"] = " … ".join(map(str, metrics[name]["interval_95"]))
-    return {**short, "protocol": metrics["protocol"]}
+    short = {name: metrics[name] for name in (*MEASURES, "protocol") if name in metrics}
+    if "false_events" in metrics:
+        shipped = metrics["false_events"]["shipped"]
+        short |= {
+            "false_events_per_hour": shipped["recorded_per_hour"],
+            "false_events_per_hour_of_made_up_sound": shipped["made_per_hour"],
+            "event_recall": shipped["recall"],
+        }
+    return short
 
 
 def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagSettings]:
@@ -121,25 +121,23 @@ def by_tag(data: DataSet, held: Held) -> dict[str, float | None]:
     return {tag: None if np.isnan(value) else round(float(value), 4) for tag, value in zip(data.tags, precisions)}
 
 
-def figures(data: DataSet, trials: Sequence[Trial], calibration: Sequence[Trial]) -> dict[str, Any]:
+def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
     """Return what the report draws: confusion over clips, and reliability over windows before and after calibration."""
-    targets, held = data.targets(), together([trial.held for trial in trials])
-    clip_scores, clips = held.of_clips()
-    scores = []
-    for trial in trials:
-        others = [other.held for other in calibration if other is not trial]
-        scores.append(apply(trial.held.scores, calibrated(others, data)))
+    targets = data.targets()
+    curves = {
+        "as trained": together([model.held for model in models]),
+        "calibrated": together([model.held.calibrated(model.tags) for model in models]),
+    }
+    clip_scores, clips = curves["calibrated"].of_clips()
     return {
         "tags": data.tags,
         "confusion": confusion(clip_scores, targets[clips]) if data.single_label else None,
-        "reliability": {
-            "as trained": reliability(held.scores, targets[held.clip]),
-            "calibrated": reliability(np.concatenate(scores), targets[held.clip]),
-        },
+        "reliability": {name: reliability(held.scores, targets[held.clip]) for name, held in curves.items()},
     }
 
 
 def stages(root: Path, trial: Trial) -> dict[str, dict[str, Any]]:
     """Return what each stage of a split took: seconds, and the most memory that the process had held by its end."""
     records = [record(path) for path in lineage(root, trial.held.path)]
-    return {stage["stage"]: {key: stage[key] for key in ("seconds", "peak_memory_mb")} for stage in records}
+    keys = ("seconds", "peak_memory_mb", "resumed")
+    return {stage["stage"]: {key: stage[key] for key in keys} for stage in records}

@@ -8,6 +8,7 @@ whatever was made from it before is made anew too.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import bowstream
+from bowstream.errors import UsageError
 
 RECORD = "stage.json"
 
@@ -51,6 +53,7 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
             return path
         shutil.rmtree(path)
     partial = path.with_suffix(".partial")
+    resumed = partial.is_dir()
     partial.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     make(partial)
@@ -60,11 +63,20 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
         "git_revision": git_revision(),
         "created": now(),
         "seconds": round(time.monotonic() - begun, 1),
+        "resumed": resumed,  # then there were more seconds, in another process
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
     (partial / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
     partial.rename(path)
     return path
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none; raise `UsageError` where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"wanted a folder at {path}, which cannot be made: {error.strerror}") from error
 
 
 def record(path: Path) -> dict[str, Any]:
@@ -97,15 +109,19 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
+@functools.cache
 def git_revision() -> str:
-    """Return the revision that this code is at, with `+` where `train/` or `bowstream/` differ from it."""
+    """Return the revision that this code is at, with `+` where the code of `train/` or `bowstream/` differs.
+
+    That is asked once, early: what is changed later is not what runs.
+    """
     here = Path(__file__).parent.parent
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True).stdout
 
     try:
-        changed = git("status", "--porcelain", "--", "train", "bowstream").strip()
+        changed = git("status", "--porcelain", "--", "train/*.py", "bowstream/*.py").strip()
         return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

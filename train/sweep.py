@@ -1,53 +1,92 @@
-"""The paper's experiments: every combination of some knobs' values, as a CSV and a plot."""
+"""Experiments: each setting fitted and tried, as a CSV, a plot and a table of means."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bowstream.errors import UsageError
 
-from .config import Config, flag
+from .config import LEARNED, Config, knobs, refuse_unread
 from .data import DataSet
 from .evaluate import measure
-from .experiments import Axes
-from .features import features
-from .plots import plot_sweep
+from .expense import LABELS, expense
+from .experiments import Variant
+from .knobs import flag
+from .negatives import find_negatives
+from .plots import MEASURES, plot_steps, plot_sweep
 from .problems import check
 from .progress import say
 from .quiet import start_tensorflow
-from .run import try_split
+from .store import make_folder
+from .trial import study, try_split
 
 
-def sweep(root: Path, data: DataSet, out: Path, base: Config, axes: Axes, folds: int | None) -> Path:
-    """Fit and try every combination; return the CSV, which grows a row at a time. Shared stages are made once.
+def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
+    """Return each variant's config, with knobs that all of them share.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range, or a knob would do nothing.
+    """
+    base = Config().with_values(**given)
+    configs = [base.with_values(**variant.values) for variant in variants]
+    for variant, config in zip(variants, configs):
+        for name in given.keys() & variant.values.keys():
+            raise UsageError(f"{flag(name)} is set by this experiment: leave it out")
+        refuse_unread(variant.values, [config.method])
+    refuse_unread(given, sorted({config.method for config in configs}))
+    return configs
+
+
+def sweep(
+    root: Path,
+    data: DataSet,
+    out: Path,
+    variants: Sequence[Variant],
+    configs: Sequence[Config],
+    folds: int | None,
+    negatives_folder: Path | None,
+) -> Path:
+    """Fit and try every variant; return the CSV, which grows a row at a time. Shared stages are made once.
 
     Parameters
     ----------
     folds : splits to try each setting on, the first so many; None for all
+    negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
     """
     if folds is not None and folds < 1:
         raise UsageError(f"--folds must be at least 1, got {folds}")
-    settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
-    configs = [base.with_values(**values) for values in settings]  # checked before anything is trained
+    if negatives_folder and not any(config.method == LEARNED for config in configs):
+        raise UsageError("--negatives are learned from with --method learned only: leave them out of this experiment")
     splits = data.splits()[:folds]
     hashes = check(data)
+    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     rows: list[dict[str, Any]] = []
-    for number, (values, config) in enumerate(zip(settings, configs), 1):
-        named = "  ".join(f"{flag(name)} {value}" for name, value in values.items())
-        say(f"setting {number}/{len(settings)}: {named}")
-        sound = features(root, data, hashes, config.features)
+    for number, (variant, config) in enumerate(zip(variants, configs), 1):
+        say(
+            f"setting {number}/{len(variants)}: {'  '.join(f'{name} {value}' for name, value in variant.label.items())}"
+        )
+        its = study(root, data, hashes, config, negatives)
         for split in splits:
-            trial = try_split(root, sound, data, split, config)
+            trial = try_split(its, split)
             measures = measure(trial.held, data.targets(), data.single_label)
-            rows.append({**values, "split": split.name, **{name: round(value, 4) for name, value in measures.items()}})
+            row = {name: round(value, 4) for name, value in measures.items()}
+            rows.append({**variant.label, "split": split.name, **row, **expense(trial.bundle)})
             write_rows(out / "sweep.csv", rows)
-    plot_sweep(out, rows, list(axes))
+    labels = list(variants[0].label)
+    if labels[0] in knobs():
+        plot_sweep(out, rows, labels)
+    else:
+        plot_steps(out, rows, labels[0])
+    (out / "sweep.md").write_text(markdown(rows, labels), "utf-8")
     return out / "sweep.csv"
 
 
@@ -57,3 +96,16 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Return a table of each setting's means over the splits."""
+    settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        settings.setdefault(tuple(row[label] for label in labels), []).append(row)
+    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **LABELS}
+    lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
+    for setting, of_setting in settings.items():
+        means = {name: np.mean([row[name] for row in of_setting]) for name in columns}
+        lines.append([*map(str, setting), *(f"{means[name]:.{0 if name == 'us_per_s' else 3}f}" for name in columns)])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,0 +1,126 @@
+"""Negatives: how they are dealt out, what they measure, and which thresholds they choose."""
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
+
+from bowstream.frontend import FrontEnd
+from train.bundle import TagSettings
+from train.calibrate import shifted
+from train.data import Clip, DataError, DataSet
+from train.evaluate import Held
+from train.false_events import Point, choose, false_events
+from train.negatives import MEASURE, Negative, find_negatives, made_sounds, to_learn_from, to_measure_with
+from train.problems import content_hash
+from train.trial import Model
+
+DATA = DataSet(
+    "two tags", tuple(Clip(f"{n}.wav", None, (tag,), str(n)) for n, tag in enumerate(("bell", "rain"))),
+    ("bell", "rain"), single_label=True, licence="none", published=False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "negatives"
+    path.mkdir()
+    for number, kind in enumerate(("speech",) * 4 + ("music",) * 3 + ("street",)):
+        soundfile.write(path / f"{kind}_{number}.wav", np.random.default_rng(number).uniform(-0.1, 0.1, 8000), 16_000)
+    return path
+
+
+def test_files_are_dealt_out_kind_by_kind_and_the_same_again(tmp_path, folder):
+    found = find_negatives(tmp_path, folder, DATA, {})
+    assert found == find_negatives(tmp_path, folder, DATA, {})
+    recorded = [negative for negative in found if not negative.made]
+    assert sorted(negative.path.name for negative in recorded) == sorted(path.name for path in folder.iterdir())
+    assert [sum(negative.part == part for negative in recorded) for part in (*MEASURE, "learn")] == [2, 2, 4]
+    assert {n.part for n in recorded if n.kind == "speech"} == {*MEASURE, "learn"}
+    assert not {n.content for n in to_learn_from(found)} & {n.content for n in to_measure_with(found)}
+    assert {n.part for n in found if n.made} == {*MEASURE, "learn"}
+
+
+def test_made_up_sounds_have_the_levels_in_their_names():
+    sounds = dict(made_sounds(32_000, 16_000))
+    assert not sounds.pop("silence_digital").any()
+    for name, samples in sounds.items():
+        level_dbfs = 10 * np.log10(np.mean(samples.astype(float) ** 2))
+        assert level_dbfs == pytest.approx(int(name.rpartition("_")[2].removesuffix("dbfs")), abs=0.01)
+    # White noise has as much power in the upper half of the spectrum as in the lower; brown next to none.
+    for name, least, most in (("noise_white_-20dbfs", 0.45, 0.55), ("noise_brown_-20dbfs", 0.0, 0.02)):
+        power = np.abs(np.fft.rfft(sounds[name])) ** 2
+        assert least < power[len(power) // 2 :].sum() / power.sum() < most
+
+
+def test_tags_that_may_sound_in_a_negative_are_noted_in_its_folder(tmp_path, folder):
+    (folder / "negatives.csv").write_text('path,may_contain\nstreet_7.wav,"wind (gusts), insects/small_birds"\n')
+    found = {negative.path.name: negative.may for negative in find_negatives(tmp_path, folder, DATA, {})}
+    assert found["street_7.wav"] == {"wind", "insects", "small birds"} and not found["speech_0.wav"]
+
+
+@pytest.mark.parametrize("damage", ["too few", "not a sound", "twice", "a clip"])
+def test_what_is_wrong_with_negatives_is_said(tmp_path, folder, damage):
+    hashes, said = {}, "content of"
+    if damage == "too few":
+        said = "wanted at least 4 recordings as negatives, found 1"
+        for path in sorted(folder.iterdir())[1:]:
+            path.unlink()
+    elif damage == "not a sound":
+        (folder / "speech_0.wav").write_text("hello")
+        said = "found none"
+    elif damage == "twice":
+        (folder / "copy.wav").write_bytes((folder / "speech_0.wav").read_bytes())
+    else:
+        hashes = {"0.wav": content_hash(folder / "speech_0.wav")}
+    with pytest.raises(DataError, match=said):
+        find_negatives(tmp_path, folder, DATA, hashes)
+
+
+def test_thresholds_are_raised_in_logits():
+    (tag,) = shifted([TagSettings(on=0.5, off=0.25)], 2.0)
+    assert tag.on == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-4) and tag.off == pytest.approx(tag.on / 2, abs=1e-4)
+
+
+def point(offset, recall, *events):
+    return Point(offset, recall, np.array(events, np.float32))
+
+
+def test_the_lowest_thresholds_that_are_quiet_enough_are_chosen():
+    points = [point(0.0, 0.8, 9, 5), point(1.0, 0.6, 1, 3), point(2.0, 0.5, 1, 1), point(3.0, 0.45, 0, 0)]
+    hours, made, everything = np.ones(2), np.array([False, True]), np.ones(2, bool)
+    assert choose(points, hours, made, everything).offset == 2.0
+    assert choose(points, hours, made, ~made).offset == 1.0  # does not look at what is made up
+    assert choose(points, hours / 2, made, everything).offset == 3.0
+
+
+def test_no_more_than_half_of_the_recall_is_given_away():
+    points = [point(0.0, 0.8, 99), point(1.0, 0.5, 50), point(2.0, 0.3, 0)]
+    assert choose(points, np.ones(1), np.zeros(1, bool), np.ones(1, bool)).offset == 1.0
+
+
+def test_events_are_counted_as_bowstream_raises_them():
+    """Two files of ten and five windows, one clip a tag; each step by hand."""
+    front_end, tags = FrontEnd(), [TagSettings(on=0.6, off=0.3)] * 2
+    held = Held(np.array([[0.9, 0.1], [0.1, 0.2], [0.1, 0.5]], np.float32), np.array([0, 1, 1]))
+    first = np.array([0.7, 0.4, 0.9, 0.1, 0.1, 0.7, 0.1, 0.1, 0.1, 0.1])  # a lull that is no end, then a new event
+    scores = np.zeros((15, 2), np.float32)
+    scores[:10, 0], scores[10:, 1], scores[12, 0] = first, 0.99, 0.8
+    said = Held(scores, np.repeat([0, 1], [10, 5]))
+    negatives = [
+        Negative(None, "speech", MEASURE[0], "a"),
+        Negative(None, "made hum", MEASURE[1], "b", made=True, may=frozenset(["rain"])),
+    ]
+    found = false_events(DATA, front_end, negatives, [Model(tags, held, said)])
+    assert found["hours"] == {"recorded": round(10 / 3600, 3), "made": round(5 / 3600, 3)}
+    begin = found["curve"][0]
+    assert begin["recall"] == found["full_recall"] == 0.5  # the bell's clip raises it, the rain's does not
+    assert begin["by_kind_per_hour"] == {"made hum": 1 * 720.0, "speech": 2 * 360.0}
+    assert begin["recorded_per_hour"] == 720.0 and begin["made_per_hour"] == 720.0
+    at = {curve["offset"]: curve["recorded_per_hour"] for curve in found["curve"]}
+    assert at[0.5] == 360.0  # 0.712: the two of 0.7 are gone
+    # The bell's clip is raised up to 0.9, which is 1.79 logits above 0.6: no more may be given away.
+    assert found["shipped"]["offset"] == 1.75 and found["shipped"]["recall"] == 0.5
+    # Measured on each file with what the other one alone would have chosen: 1.0 for the recorded, 1.75 for the made.
+    assert found["shipped"]["recorded_per_hour"] == 360.0 and found["shipped"]["made_per_hour"] == 0.0

@@ -1,0 +1,25 @@
+"""What a bundle costs on a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import bowstream
+from bowstream.bundle import DESCRIPTION, FILES
+from bowstream.settings import Settings
+
+ROUNDS = 20
+LABELS = {"bundle_mb": "bundle, MB", "us_per_s": "µs a second of sound"}
+
+
+def expense(bundle: Path) -> dict[str, float]:
+    """Return how large a bundle is, and the processor time a second of sound takes here, all of it in one thread."""
+    from bowstream.measure import in_rounds, made_up_sound, path
+
+    loaded = bowstream.load_bundle(bundle)
+    size = sum((bundle / name).stat().st_size for name in (*FILES, DESCRIPTION))
+    hear = path(loaded, made_up_sound(loaded.front_end.sample_rate), Settings().hop_columns)
+    (costs,) = in_rounds({"path": hear}, ROUNDS).values()
+    return {"bundle_mb": round(size / 1e6, 2), "us_per_s": round(float(np.median(costs)))}
