@@ -196,7 +196,7 @@ def check_processor(thermal: Thermal) -> Findings:
 
 
 def check_disk(settings: Settings) -> Findings:
-    """Room, and leave, to write what the sinks write; the present folder's without any."""
+    """Room, and leave, to write what the sinks write."""
     for folder in sorted({existing(folder) for folder in folders(settings)}):
         free_mb = shutil.disk_usage(folder).free / 1e6
         found = f"{free_mb / 1000.0:.1f} GB free in {folder}"
@@ -211,12 +211,10 @@ def check_disk(settings: Settings) -> Findings:
 
 
 def folders(settings: Settings) -> Iterator[Path]:
-    """Yield the folders that sinks write in; the present one if there are none."""
+    """Yield the folders that sinks write in."""
     sinks = settings.sinks.values()
     yield from (Path(sink.folder) for sink in sinks if isinstance(sink, clips.Settings))
     yield from (Path(sink.path).parent for sink in sinks if isinstance(sink, jsonl.Settings))
-    if not any(isinstance(sink, clips.Settings | jsonl.Settings) for sink in sinks):
-        yield Path()
 
 
 def existing(folder: Path) -> Path:

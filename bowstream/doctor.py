@@ -14,7 +14,6 @@ from . import checks
 from .checks import Finding
 from .config import Config, load
 from .errors import BowstreamError
-from .settings import Settings
 from .thermal import read_thermal
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -45,13 +44,13 @@ def examine(arguments: Namespace) -> Iterator[Finding]:
         bundle = yield from tried("bundle", checks.check_bundle(config.settings))
         yield from tried("config", checks.check_config(config, bundle))
         yield from tried("sinks", checks.check_sinks(config.settings))
+        yield from tried("disk", checks.check_disk(config.settings))
     yield from tried("PortAudio", checks.check_portaudio())
     yield from tried("permission", checks.check_permission())
     yield from tried("devices", checks.check_devices())
     if config and bundle:
         yield from tried("microphone", checks.check_microphone(config.settings, bundle.front_end))
     yield from tried("processor", checks.check_processor(read_thermal()))
-    yield from tried("disk", checks.check_disk(config.settings if config else Settings()))
 
 
 def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Finding, None, Result | None]:

@@ -82,9 +82,14 @@ def test_heat_and_throttling():
 @pytest.mark.parametrize(("free_mb", "state"), [(1000, "ok"), (499, "warn"), (49, "fail")])
 def test_disk(monkeypatch, tmp_path, free_mb, state):
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_mb * 1e6))
-    finding = only(check_disk(Settings()))
+    finding = only(check_disk(Settings(sinks={"clips": SETTINGS["clips"](folder=str(tmp_path))})))
     assert finding.state == state
     assert bool(finding.advice) == (state != "ok")
+
+
+def test_where_no_sink_writes_no_disk_is_wanting(monkeypatch):
+    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    assert list(check_disk(Settings())) == []
 
 
 def test_the_disks_are_those_that_sinks_write_on(monkeypatch, tmp_path):
@@ -154,15 +159,15 @@ def test_a_bad_configuration_is_told_whole_and_stops_nothing_else(examined):
         ("fail", f"{file}:1: hop_s wants 0.1 … 1, found 7"),
         ("fail", f"{file}:2: hold_s wants 0 … 3600, found -1"),
     ]
-    assert {"Python", "runtime", "bundle", "PortAudio", "microphone", "disk"} <= set(findings)
+    assert {"Python", "runtime", "bundle", "PortAudio", "microphone", "processor"} <= set(findings)
 
 
 def test_what_is_no_toml_stops_what_depends_on_it(examined):
     file, findings = examined("hop_s = \n")
     ((state, found),) = findings["config"]
     assert state == "fail" and found.startswith(f"{file}:1: this is no TOML")
-    assert not {"bundle", "sinks", "microphone"} & set(findings)
-    assert {"Python", "runtime", "PortAudio", "disk"} <= set(findings)
+    assert not {"bundle", "sinks", "disk", "microphone"} & set(findings)
+    assert {"Python", "runtime", "PortAudio", "processor"} <= set(findings)
 
 
 def test_a_wrong_tag_is_the_configurations_fault(examined):
