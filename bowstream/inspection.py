@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .bundle import Bundle, default_path, read
 from .devices import find_device, list_devices
@@ -39,7 +40,7 @@ def run_devices(arguments: Namespace) -> int:
             table.add_row(
                 mark, str(device.index), device.name, device.host_api, str(device.channels), rate, "\n".join(device.ids)
             )
-        Console().print(table)
+        Console(markup=False).print(table)
     return 0
 
 
@@ -78,10 +79,11 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     table.add_row("probe", f"log-mel off by {result.log_mel:.2g} (allowed {LOG_MEL_TOLERANCE})")
     table.add_row("", f"{result.codes} of 143 codes differ (allowed {CODES_TOLERANCE})")
     table.add_row("", f"scores off by {result.scores:.2g} (allowed {SCORES_TOLERANCE})")
-    table.add_row(
-        "", "[green]passed[/]" if result.passed else "[red]FAILED: do not trust its results on this machine[/]"
+    passed = (
+        Text("passed", "green") if result.passed else Text("FAILED: do not trust its results on this machine", "red")
     )
-    Console().print(table)
+    table.add_row("", passed)
+    Console(markup=False).print(table)
 
 
 def told(metric: Any) -> str | None:

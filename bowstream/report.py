@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from .events import Event
@@ -49,7 +48,7 @@ class Gathering:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._times = Times(session)
-        self._total = np.zeros(len(session.bundle.tags), np.float32)
+        self._total = np.zeros(len(session.bundle.tags))  # a day of small scores would stand still in float32
         self._windows = 0
         self._events: list[dict[str, Any]] = []
 
@@ -63,7 +62,7 @@ class Gathering:
 
     def report(self, name: str) -> Report:
         """Return what has been gathered."""
-        mean = self._total / np.float32(max(self._windows, 1))
+        mean = (self._total / max(self._windows, 1)).astype(np.float32)
         heard_s = self._session.source.duration_s or self._session.health.report().heard_s
         return Report(name, heard_s, self._windows, named(mean, self._session), self._events)
 
@@ -93,12 +92,12 @@ class Results:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:
             tops = loudest(report.scores or {}, TOP_TAGS)
-            self._table.add_row(escape(shorter(report.name)), f"{report.heard_s:.1f} s", tops, top_events(report))
+            self._table.add_row(shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report))
 
     def close(self) -> None:
         """Print the table, if there is one."""
         if self._table.row_count:
-            Console().print(self._table)
+            Console(markup=False).print(self._table)
 
 
 def shorter(name: str) -> str:

@@ -158,6 +158,14 @@ class Refusing:
             raise self.PortAudioError("Invalid sample rate", -9997)
 
 
+def test_a_name_with_markup_is_a_name(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    device = Device(0, "Monitor of [hdmi] [/sink]", "ALSA", 2, 48_000, True)
+    monkeypatch.setattr("bowstream.inspection.list_devices", lambda: [device])
+    assert main(["devices"]) == 0
+    assert "Monitor of [hdmi] [/sink]" in capsys.readouterr().out
+
+
 @pytest.fixture
 def refusing(monkeypatch):
     def prepare(busy=False):

@@ -9,6 +9,10 @@ import soundfile
 from signals import noise, scene, stereo
 
 from bowstream.cli import main
+from bowstream.measure import MadeUp
+from bowstream.report import Gathering
+from bowstream.session import Session
+from bowstream.tagger import Tags
 
 FORMATS = [
     ("wav", "PCM_16"),
@@ -178,11 +182,25 @@ def test_table(tmp_path, capsys, monkeypatch):
     assert err == ""
 
 
-def test_a_name_with_markup_is_a_name(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_names_with_markup_are_names(tmp_path, capsys, monkeypatch, bundle):
+    monkeypatch.setenv("COLUMNS", "400")
     path = write(tmp_path / "[red]scene[bold].wav", scene(0.5))
-    assert main(["replay", str(path)]) == 0
-    assert "[red]scene[bold].wav" in capsys.readouterr().out
+    config = tmp_path / "bowstream.toml"
+    config.write_text(
+        "on = 0.0\noff = 0.0\n" + "".join(f'[tags."{tag.name}"]\nalias = "{tag.name} [/b]"\n' for tag in bundle.tags)
+    )
+    assert main(["replay", "--config", str(config), str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "[red]scene[bold].wav" in out
+    assert out.count("[/b]") == 7  # three loudest tags, four events
+
+
+def test_a_mean_of_many_windows_is_no_less_exact(bundle):
+    """As of a day with ten scores a second: float32 holds 17,000 and a 1,000th no more."""
+    gathering = Gathering(Session(MadeUp(np.empty((0, 16_000), np.float32)), bundle))
+    for score in (17_000.0, *[0.0005] * 1000):
+        gathering.write(Tags(0, np.full(len(bundle.tags), score, np.float32), np.empty(0, np.intp)))
+    assert set(gathering.report("a day").scores.values()) == {round(17_000.5 / 1001, 4)}
 
 
 def test_a_name_that_is_no_text(tmp_path, bowstream):
