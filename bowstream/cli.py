@@ -21,7 +21,10 @@ METAVARS = {"device": "WHICH", "sample_rate": "HZ", "bundle": "FOLDER", "hop_s":
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose complaint is one line."""
+    """An `ArgumentParser` whose complaint is one line, and that wants options by their whole names."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""

@@ -228,6 +228,8 @@ def test_a_raw_format_that_is_none(raw, good, capsys):
         ["replay", "--jobs", "0", "x.wav"],
         ["replay", "--json", "--csv", "x.wav"],
         ["replay", "--colour", "x.wav"],
+        ["replay", "--real", "x.wav"],
+        ["install-service", "--print", "--", "--conf", "x.toml"],
         ["listen", "--sample-rate", "fast"],
         ["listen", "here"],
         ["sing"],

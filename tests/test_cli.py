@@ -13,7 +13,11 @@ from signals import RATE, noise, scene
 import bowstream as package
 from bowstream.cli import build_parser, main
 
-VERBS = ("listen", "replay", "devices", "check", "bench")
+
+def every_verb():
+    """Each verb with its parser."""
+    (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
+    return verbs.choices.items()
 
 
 def test_help_lists_each_verb(capsys):
@@ -21,14 +25,8 @@ def test_help_lists_each_verb(capsys):
         main(["--help"])
     out = capsys.readouterr().out
     assert end.value.code == 0
-    for verb in VERBS:
-        assert f"\n    {verb} " in out
-
-
-def every_verb():
-    """Each verb with its parser."""
-    (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
-    return verbs.choices.items()
+    listed = {line.split()[0] for line in out.splitlines() if line.startswith("    ")}
+    assert {verb for verb, _ in every_verb()} <= listed
 
 
 @pytest.mark.parametrize("verb", [verb for verb, _ in every_verb()])
