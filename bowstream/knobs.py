@@ -67,6 +67,8 @@ def check_ranges(settings: Any) -> None:
 
 def number(value: float | None) -> str:
     """Return a number as short as it can be written."""
+    if isinstance(value, int):
+        return str(value)  # a float holds no more than 309 digits
     return "" if value is None else f"{value:.12g}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
@@ -42,7 +41,7 @@ class Document:
         self._problems: list[tuple[int, str]] = []
         try:
             self.values: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number or a nesting that Python itself will not read, too
             reason, _, where = str(error).partition(" (at ")
             line = where.removeprefix("line ").split(",")[0] if where.startswith("line ") else str(len(self._lines))
             raise UsageError(f"{name}:{line}: this is no TOML: {reason[:1].lower()}{reason[1:]}") from error
@@ -112,7 +111,7 @@ class Document:
         """Whether a value is of the field's type; complains if it is not."""
         kind = wanted_kind(hint)
         fits: bool = {
-            float: isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
+            float: isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
             int: isinstance(value, int) and not isinstance(value, bool),
             Path: isinstance(value, str),
             tuple: isinstance(value, list) and all(isinstance(item, str) for item in value),
