@@ -23,7 +23,7 @@ from .coder import Encoder
 from .errors import BundleError
 from .frontend import Float32, FrontEnd
 from .level import LevelSettings
-from .patches import FAMILIES, PATCH_BANDS, input_sizes, patches_per_window
+from .patches import FAMILIES, bands_of, input_sizes, patches_per_window
 from .tflite import Model
 
 FORMAT = "bowstream-bundle-1"
@@ -185,7 +185,7 @@ def check_shapes(bundle: Bundle) -> None:
         if wanted[name] != found[name]:
             raise BundleError(f"{bundle.path / name} maps {found[name]} values, the bundle wants {wanted[name]}")
     for family, encoder in bundle.encoders.items():
-        bands = bundle.front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+        bands = bands_of(family, bundle.front_end)
         if encoder.codebook.n_bands not in (1, bands):
             raise BundleError(f"{CODEBOOKS} has {encoder.codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
     names = [tag.name for tag in bundle.tags]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .codebook import Codebook, Codes
 from .errors import BundleError, UsageError
 from .frontend import Float32, FrontEnd
-from .patches import FAMILIES, PATCH_BANDS, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
+from .patches import FAMILIES, PATCH_BANDS, bands_of, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from .tflite import UNQUANTISED, Quantisation
 
 Counts = NDArray[np.intp]
@@ -82,7 +82,7 @@ class Coder:
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
-        bands = front_end.n_mels // PATCH_BANDS
+        bands = bands_of("pat", front_end)
         in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
         in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
         self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])

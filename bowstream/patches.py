@@ -30,15 +30,15 @@ def input_sizes(front_end: FrontEnd) -> dict[str, int]:
     }
 
 
+def bands_of(family: str, front_end: FrontEnd) -> int:
+    """Places in frequency of a family's patches: pat and fenv 12, env and o 1."""
+    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+
+
 def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
     """Patches of each family in a window: pat 120, fenv 12, env 10, o 1; 143 together."""
-    bands = front_end.n_mels // PATCH_BANDS
-    return {
-        "pat": bands * front_end.columns_per_window,
-        "fenv": bands,
-        "env": front_end.columns_per_window,
-        "o": 1,
-    }
+    times = {"pat": front_end.columns_per_window, "fenv": 1, "env": front_end.columns_per_window, "o": 1}
+    return {family: times[family] * bands_of(family, front_end) for family in FAMILIES}
 
 
 def cut_pat(columns: NDArray[Any]) -> NDArray[Any]:
