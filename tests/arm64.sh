@@ -9,8 +9,8 @@
 # TFLite runtime.
 #
 # What this shows: the wheel and its dependencies install and load under glibc, Python and instructions of a Pi 4, the
-# bundle passes its probe there, and the scores are those of this machine. What it cannot show: speed (qemu is some
-# thirty times slower), sound cards (there is none in it), and 32-bit Raspberry Pi OS. qemu 7.2, which Debian 12 has,
+# bundle passes its probe there, and the scores are those of this machine. What it cannot show: speed (qemu is
+# far slower), sound cards (there is none in it), and 32-bit Raspberry Pi OS. qemu 7.2, which Debian 12 has,
 # crashes in ai-edge-litert 2.2 and newer; those run in qemu 10 (Debian 13) and on a Pi.
 set -euo pipefail
 FOLDER=$(mkdir -p "$1" && cd "$1" && pwd); RECORDING=$(realpath "$2"); BUNDLE=${3:+$(realpath "$3")}
