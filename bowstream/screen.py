@@ -112,12 +112,13 @@ class Screen:
         for key in self._keys.pressed():
             if key in self._commands:
                 self._commands[key]()
-        if time.monotonic() >= self._due_s and self._terminal.ready():
-            self._draw()
+        now_s = time.monotonic()
+        if now_s >= self._due_s:
+            self._read_strays(now_s)  # though we may not draw: whoever writes would wait for a pipe that is full
+            if self._terminal.ready():
+                self._draw(now_s)
 
-    def _draw(self) -> None:
-        started_s = time.monotonic()
-        self._read_strays(started_s)
+    def _draw(self, started_s: float) -> None:
         view = replace(self.frozen or self._view(), keys=self._help, notice=self._notice)
         self._live.update(render(view), refresh=True)
         self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))

@@ -137,6 +137,24 @@ def test_a_stalled_terminal_is_not_waited_for(monkeypatch):
     assert read.decode().replace("\r\n", "\n") == text
 
 
+def test_a_stalled_terminal_and_much_that_is_said_do_not_hold_it_up(bundle, tmp_path):
+    """What strays to standard error is read though nothing can be drawn, else the pipe would fill."""
+    script = tmp_path / "chatty.py"
+    script.write_text(
+        "import os, sys; from bowstream import cli, history\n"
+        "write = history.History.write\n"
+        "line = b'chatter' * 5 + b'\\n'\n"
+        "history.History.write = lambda self, record: (os.write(2, 200 * line), write(self, record))\n"
+        "sys.exit(cli.main(['listen', '--demo']))\n"
+    )
+    with PseudoTerminal([sys.executable, str(script)]) as terminal:
+        terminal.wait_for("4000")
+        terminal.type("\x13")  # Ctrl+S
+        time.sleep(2.0)
+        terminal.type("\x11q")
+        assert terminal.end() == 0
+
+
 def test_stray_messages_are_held_back_and_handed_on():
     script = (
         "import os; from bowstream.terminal import Strays\n"
