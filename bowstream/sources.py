@@ -19,8 +19,8 @@ from .frontend import Float32, FrontEnd
 from .intake import Intake
 from .raw import RawFormat
 
-# A second at a time is fastest for a file.
-FILE_COLUMNS = 10
+# Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
+FILE_COLUMNS, PIPE_COLUMNS = 40, 10
 # Decoders may round a compressed file's length; less than this is not called truncated.
 LENGTH_TOLERANCE_S = 0.1
 # What writers that cannot seek back leave as a length: ffmpeg, arecord, GStreamer, sox.
@@ -110,7 +110,8 @@ class AudioFile:
         # A pipe's header may promise any length.
         self.frames: int | None = self._file.frames if self._file.seekable() else None
         self.duration_s = self.frames / self.native_rate if self.frames is not None else None
-        self._intake = Intake(self.name, self.native_rate, front_end, FILE_COLUMNS)
+        columns = FILE_COLUMNS if self.frames is not None else PIPE_COLUMNS
+        self._intake = Intake(self.name, self.native_rate, front_end, columns)
         self._refuse_truncated()
 
     def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
@@ -184,9 +185,15 @@ class AudioFile:
             )
 
     def __iter__(self) -> Iterator[Heard]:
-        for frames in self.blocks():
-            yield from map(Heard, self._intake.push(frames))
+        problem = None
+        try:
+            for frames in self.blocks():
+                yield from map(Heard, self._intake.push(frames))
+        except AudioError as error:
+            problem = error  # what came before it is heard all the same
         yield from map(Heard, self._intake.finish())
+        if problem:
+            raise problem
 
 
 def short(said: str, found: str) -> bool:
