@@ -12,8 +12,8 @@ import numpy as np
 from .events import Event
 from .frontend import Float32
 from .health import level_dbfs
+from .heard import Notice
 from .session import Gap, Record, Session, Sound
-from .sources import Notice
 from .tagger import Tags
 
 
