@@ -103,7 +103,7 @@ def test_a_microphone_would_deliver_the_same(front_end):
 
 
 def test_there_is_something_to_see(samples, tmp_path, bundle):
-    """Sounds are raised and lowered again. Their names are the bundle's affair: a synthesis is not a recording."""
+    """Sounds are raised and lowered again, one of the plainest by its name: a synthesis is not a recording."""
     soundfile.write(tmp_path / "scene.wav", samples, RATE, "PCM_16")
     with AudioFile(tmp_path / "scene.wav", bundle.front_end) as recording:
         events = [record for record in Session(recording, bundle) if isinstance(record, Event)]
