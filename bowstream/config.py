@@ -12,11 +12,11 @@ from typing import Any
 
 from .bundle import Bundle, Tag
 from .errors import UsageError
+from .heard import Source
 from .session import Session
 from .settings import Settings, TagSettings
 from .sinks import SETTINGS
 from .sinks.settings import SinkSettings
-from .sources import Source
 from .toml import Document, suggestion
 
 FILE_NAME = "bowstream.toml"

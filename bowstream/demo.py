@@ -1,4 +1,4 @@
-"""A made-up scene for those without a microphone: 48 seconds, synthesised here, the same in every run."""
+"""A made-up scene for those without a microphone: 48 seconds, synthesised as it goes, the same in every run."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def burst(wave: Wave, t: Wave, start_s: float, hiss: Wave, decay_s: float, share
 def noise(t: Wave, rng: np.random.Generator, gain: Callable[[Wave], Wave]) -> Wave:
     """Return noise of RMS 1 whose spectrum follows a gain over frequency."""
     spectrum = np.fft.rfft(rng.standard_normal(len(t)))
-    hz = np.fft.rfftfreq(len(t), float(t[1] - t[0]))
-    coloured = np.fft.irfft(spectrum * gain(hz), len(t))
-    shaped: Wave = coloured / np.sqrt(np.mean(coloured**2))
-    return shaped
+    spectrum *= gain(np.fft.rfftfreq(len(t), float(t[1] - t[0])))
+    coloured: Wave = np.fft.irfft(spectrum, len(t))
+    coloured /= np.sqrt(np.dot(coloured, coloured) / len(t))
+    return coloured
 
 
 def peak_at(hz: Wave, centre_hz: float, width_hz: float) -> Wave:
@@ -55,7 +55,9 @@ def peak_at(hz: Wave, centre_hz: float, width_hz: float) -> Wave:
 
 def harmonics(phase: Wave, gains: list[float]) -> Wave:
     """Return a tone of so many harmonics; `phase` in turns."""
-    tone: Wave = np.sum([gain * np.sin(2 * np.pi * (k + 1) * phase) for k, gain in enumerate(gains)], axis=0)
+    tone = np.zeros_like(phase)
+    for k, gain in enumerate(gains):
+        tone += gain * np.sin(2 * np.pi * (k + 1) * phase)
     return tone
 
 
@@ -191,30 +193,37 @@ class Scene:
 
     def __init__(self, native_rate: int = 44_100) -> None:
         self.native_rate = native_rate
-        self.samples = synthesise(native_rate)
 
     def blocks(self, block_s: float) -> Iterator[Float32]:
-        """Yield the scene in blocks, float32 [shape=(n, 1)]."""
+        """Yield the scene in blocks of at most so long, float32 [shape=(n, 1)]."""
         block = max(1, round(block_s * self.native_rate))
-        for start in range(0, len(self.samples), block):
-            yield self.samples[start : start + block, np.newaxis]
+        for piece in self.pieces():
+            for start in range(0, len(piece), block):
+                yield piece[start : start + block, np.newaxis]
+
+    def pieces(self) -> Iterator[Float32]:
+        """Yield hush and sounds in turn, float32 [shape=(n,)]; a sound in its room is made when it is due."""
+        rate, at = self.native_rate, 0
+        # Noise made through a transform goes round without a seam: a few seconds of it do for the whole scene.
+        t = np.arange(round(HUSH_S * rate)) / rate
+        hush = (10.0 ** (HUSH_DBFS / 20.0) * noise(t, np.random.default_rng(SEED), pink)).astype(np.float32)
+        for start_s, length_s, peak_dbfs, recipe in SCENE:
+            first = round(start_s * rate)
+            yield hush.take(range(at, first), mode="wrap")
+            heard = synthesise(rate, start_s, length_s, peak_dbfs, recipe)
+            at = first + len(heard)
+            yield heard + hush.take(range(first, at), mode="wrap")
+        yield hush.take(range(at, round(DURATION_S * rate)), mode="wrap")
 
 
-def synthesise(native_rate: int) -> Float32:
-    """Return the whole scene: the sounds in a small room, over its hush."""
-    t = np.arange(round(HUSH_S * native_rate)) / native_rate
-    # Noise made through a transform goes round without a seam: a few seconds of it do for the whole scene.
-    hush = 10.0 ** (HUSH_DBFS / 20.0) * noise(t, np.random.default_rng(SEED), pink)
-    wave = np.resize(hush, round(DURATION_S * native_rate))
-    for start_s, length_s, peak_dbfs, recipe in SCENE:
-        t = np.arange(round(length_s * native_rate)) / native_rate
-        rng = np.random.default_rng((SEED, round(start_s * 10)))  # of its own: one sound's recipe changes no other
-        sound = recipe(t, rng) * np.minimum(1.0, np.minimum(t, t[::-1]) / FADE_S)
-        heard = in_room(sound * 10.0 ** (peak_dbfs / 20.0) / np.abs(sound).max(), native_rate, rng)
-        first = round(start_s * native_rate)
-        wave[first : first + len(heard)] += heard
-    samples: Float32 = wave.astype(np.float32)
-    return samples
+def synthesise(native_rate: int, start_s: float, length_s: float, peak_dbfs: float, recipe: Recipe) -> Float32:
+    """Return a sound of the scene in a small room."""
+    t = np.arange(round(length_s * native_rate)) / native_rate
+    rng = np.random.default_rng((SEED, round(start_s * 10)))  # of its own: one sound's recipe changes no other
+    wave = recipe(t, rng)
+    wave *= np.minimum(1.0, np.minimum(t, t[::-1]) / FADE_S)
+    wave *= 10.0 ** (peak_dbfs / 20.0) / np.abs(wave).max()
+    return in_room(wave, native_rate, rng).astype(np.float32)
 
 
 def in_room(sound: Wave, native_rate: int, rng: np.random.Generator) -> Wave:
@@ -222,7 +231,9 @@ def in_room(sound: Wave, native_rate: int, rng: np.random.Generator) -> Wave:
     t = np.arange(round(REVERB_S * native_rate)) / native_rate
     echo = rng.standard_normal(len(t)) * 10.0 ** (-3.0 * t / REVERB_S)
     n_fft = len(sound) + len(echo)
-    heard = np.fft.irfft(np.fft.rfft(sound, n_fft) * np.fft.rfft(echo, n_fft), n_fft)
+    spectrum = np.fft.rfft(sound, n_fft)
+    spectrum *= np.fft.rfft(echo, n_fft)
+    heard = np.fft.irfft(spectrum, n_fft)
     heard *= REVERB_SHARE / np.sqrt(np.sum(echo**2))
     heard[: len(sound)] += sound
     return heard

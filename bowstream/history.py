@@ -11,8 +11,8 @@ import numpy as np
 from .events import Event
 from .frontend import Float32
 from .health import FLOOR_DBFS
+from .heard import Notice
 from .session import Gap, Record, Session, Sound
-from .sources import Notice
 from .tagger import Tags
 from .view import Happening, TagRow, View
 

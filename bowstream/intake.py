@@ -86,9 +86,14 @@ class Intake:
         AudioError
             If a value is not finite.
         """
-        self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
+        mono = to_mono(frames)
         self._native_frames += len(frames)
-        return self._take(self._resample(to_mono(frames)))
+        # What lies between the peaks need not be looked at; NaN is a peak, too.
+        if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
+            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
+            if not np.isfinite(mono).all():
+                raise AudioError(f"{self.name}: wanted finite samples, found NaN or infinity: the recording is damaged")
+        return self._take(self._resample(mono))
 
     def finish(self) -> list[Float32]:
         """Return the last chunks; the last of them is filled with silence up to a whole column."""
@@ -114,8 +119,6 @@ class Intake:
         return lost
 
     def _resample(self, mono: Float32, last: bool = False) -> Float32:
-        if not np.isfinite(mono).all():
-            raise AudioError(f"{self.name}: wanted finite samples, found NaN or infinity: the recording is damaged")
         if self._resampler is None:
             return mono
         resampled: Float32 = self._resampler.resample_chunk(mono, last=last)

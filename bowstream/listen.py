@@ -16,6 +16,7 @@ from .chatter import muted
 from .config import Config, load
 from .errors import BowstreamError, UsageError
 from .frontend import FrontEnd
+from .heard import Notice
 from .live import Live, Player
 from .microphone import Microphone
 from .notifier import Notifier
@@ -25,7 +26,6 @@ from .reconnect import PatientMicrophone
 from .session import Session
 from .settings import Settings
 from .sinks import Sinks
-from .sources import Notice
 
 
 def run(arguments: Namespace) -> int:

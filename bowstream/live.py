@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from .frontend import Float32, FrontEnd
+from .heard import Heard
 from .intake import Intake
 from .ring import RingBuffer
-from .sources import Heard
 
 # Sound older than this when we get to it is stale: it is dropped, and counted.
 RING_S = 4.0

@@ -23,12 +23,12 @@ from .dashboard import render, usual_tags
 from .errors import UsageError
 from .events import EventTracker
 from .frontend import Float32, LogMel
+from .heard import Heard
 from .history import History
 from .intake import Intake
 from .level import Level
 from .patches import cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from .session import Session
-from .sources import Heard
 from .tagger import Tagger
 from .tflite import load_runtime
 

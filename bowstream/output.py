@@ -12,8 +12,8 @@ import numpy as np
 from .events import Event
 from .frontend import Float32
 from .health import level_dbfs
+from .heard import Notice
 from .session import Gap, Record, Session, Sound
-from .sources import Notice
 from .tagger import Tags
 
 
@@ -39,7 +39,8 @@ class Times:
 
 def named(scores: Float32, session: Session) -> dict[str, float]:
     """Return scores by tag, in the bundle's order."""
-    return {tag.name: round(float(score), 4) for tag, score in zip(session.bundle.tags, scores)}
+    rounded = np.round(scores.astype(np.float64), 4).tolist()
+    return {tag.name: score for tag, score in zip(session.bundle.tags, rounded)}
 
 
 def event_fields(event: Event, times: Times) -> dict[str, Any]:

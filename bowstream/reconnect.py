@@ -18,9 +18,9 @@ import numpy as np
 from .devices import load_sounddevice, refresh
 from .errors import DeviceAbsentError, DeviceError
 from .frontend import FrontEnd
+from .heard import Heard, Notice
 from .live import LONGEST_WAIT_S
 from .microphone import Microphone
-from .sources import Heard, Notice
 
 # How long after a vain look for the microphone the next one follows, and how long one may take.
 LOOK_EVERY_S = 5.0

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.live import Live
 
 from .dashboard import render, render_timeline, usual_tags
+from .heard import Notice
 from .history import History
 from .keys import Keys
 from .output import Output, PlainLines
 from .session import Record, Session
-from .sources import Notice
 from .terminal import Strays, Terminal
 from .view import View
 

@@ -11,7 +11,7 @@ from .errors import BowstreamError
 from .events import HOLD_S, Event, EventTracker
 from .frontend import Float32
 from .health import Health
-from .sources import Heard, Notice, Source
+from .heard import Heard, Notice, Source
 from .tagger import Tagger, Tags
 from .watch import SILENCE_S, Watch
 

@@ -1,4 +1,4 @@
-"""Where sound comes from: what every source yields, and recordings."""
+"""Recordings, and standard input, as sources of sound."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import soundfile
 
 from .chatter import silenced
 from .errors import AudioError
 from .frontend import Float32, FrontEnd
+from .heard import Heard
 from .intake import Intake
 from .raw import RawFormat
 
-# A second at a time is fastest for a file.
-FILE_COLUMNS = 10
+# Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
+FILE_COLUMNS, PIPE_COLUMNS = 40, 10
 # Decoders may round a compressed file's length; less than this is not called truncated.
 LENGTH_TOLERANCE_S = 0.1
 # What writers that cannot seek back leave as a length: ffmpeg, arecord, GStreamer, sox.
@@ -37,49 +36,6 @@ SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats(
     ".opus",
     ".snd",
 }
-
-
-@dataclass(frozen=True)
-class Heard:
-    """Whole columns of sound, float32 [shape=(columns * 1600,)], and the number of samples lost just before them.
-
-    `arrived_s` is when the last of them came in, by the monotonic clock; None where nobody waited for it.
-    """
-
-    samples: Float32
-    lost: int = 0
-    arrived_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that whoever runs this ought to know, in a line.
-
-    kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
-        `clipping`; `hot`
-    """
-
-    kind: str
-    text: str
-
-
-class Source(Protocol):
-    """What a session listens to."""
-
-    name: str
-    duration_s: float | None
-    live: bool
-
-    @property
-    def clipped(self) -> int:
-        """Samples at full scale so far, all channels counted."""
-
-    @property
-    def overflows(self) -> int:
-        """Times that the sound system said it dropped something before we saw it."""
-
-    def __iter__(self) -> Iterator[Heard | Notice | None]:
-        """Yield what is heard; a live source yields None when it has waited a while for nothing."""
 
 
 class AudioFile:
@@ -110,7 +66,8 @@ class AudioFile:
         # A pipe's header may promise any length.
         self.frames: int | None = self._file.frames if self._file.seekable() else None
         self.duration_s = self.frames / self.native_rate if self.frames is not None else None
-        self._intake = Intake(self.name, self.native_rate, front_end, FILE_COLUMNS)
+        columns = FILE_COLUMNS if self.frames is not None else PIPE_COLUMNS
+        self._intake = Intake(self.name, self.native_rate, front_end, columns)
         self._refuse_truncated()
 
     def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
@@ -184,9 +141,15 @@ class AudioFile:
             )
 
     def __iter__(self) -> Iterator[Heard]:
-        for frames in self.blocks():
-            yield from map(Heard, self._intake.push(frames))
+        problem = None
+        try:
+            for frames in self.blocks():
+                yield from map(Heard, self._intake.push(frames))
+        except AudioError as error:
+            problem = error  # what came before it is heard all the same
         yield from map(Heard, self._intake.finish())
+        if problem:
+            raise problem
 
 
 def short(said: str, found: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .health import SILENCE_DBFS, HealthReport
+from .heard import Notice
 from .settings import Settings
-from .sources import Notice
 
 SILENCE_S = Settings.silence_s
 # The same warning comes again after so long, if there is still or again a reason.

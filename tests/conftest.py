@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from spoiling import Copy
 
 from bowstream import load_bundle
 from bowstream.bundle import default_path
@@ -31,6 +32,12 @@ def bundle():
 @pytest.fixture(scope="session")
 def bundle_path():
     return default_path()
+
+
+@pytest.fixture
+def copy(bundle_path, tmp_path):
+    """A copy of the shipped bundle, to be spoiled."""
+    return Copy(bundle_path, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

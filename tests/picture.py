@@ -1,6 +1,8 @@
 """Makes the README's picture of the dashboard from a real session: the demo scene, heard at its own pace.
 
 python tests/picture.py .github/dashboard.svg [SECONDS]
+
+It shows the first moment that shows what there is to see, or, with SECONDS, that one.
 """
 
 import io
@@ -15,11 +17,11 @@ from bowstream.dashboard import render, usual_tags
 from bowstream.demo import Scene
 from bowstream.history import History
 from bowstream.live import Player
-from bowstream.session import Session
+from bowstream.panes import NEAR
+from bowstream.session import Session, Sound
 
 COLUMNS, LINES = 120, 32
-# A moment with something raised, something nearly so, and some past.
-SECONDS, HOP_COLUMNS = 26.6, 5
+HOP_COLUMNS = 5
 # A dark terminal's colours: background, foreground, and black, red, green, yellow, blue, magenta, cyan, white.
 THEME = TerminalTheme(
     (13, 17, 23),
@@ -37,24 +39,37 @@ THEME = TerminalTheme(
 )
 
 
+def shows_all(view):
+    """Whether something is raised, something nearly so, and something past."""
+    return (
+        any(tag.raised_s is not None for tag in view.tags)
+        and any(tag.raised_s is None and tag.score >= NEAR * tag.on for tag in view.tags)
+        and any(one.kind == "event" and one.end_s is not None for one in view.happenings)
+    )
+
+
 def view_of_demo(seconds):
-    """Listen to the scene for so long; return the view."""
+    """Listen to the scene for so long, or until all is to be seen; return the view."""
     bundle = load_bundle()
     with Player(Scene(), bundle.front_end) as source:
         session = Session(source, bundle, HOP_COLUMNS)
         history = History(session)
         for record in session:
             history.write(record)
-            if session.tagger.position >= seconds * bundle.front_end.sample_rate:
-                break
-        return replace(history.view(usual_tags(COLUMNS, LINES)), keys=True)
+            if not isinstance(record, Sound):
+                continue
+            view = history.view(usual_tags(COLUMNS, LINES))
+            if shows_all(view) if seconds is None else view.position_s >= seconds:
+                return replace(view, keys=True)
+    raise SystemExit("this bundle has no such moment in the scene: say which SECONDS are to be shown")
 
 
-def main(path, seconds=SECONDS):
+def main(path, seconds=None):
+    view = view_of_demo(seconds and float(seconds))
     console = Console(
         file=io.StringIO(), record=True, width=COLUMNS, height=LINES, force_terminal=True, color_system="256"
     )
-    console.print(render(view_of_demo(float(seconds))))
+    console.print(render(view))
     console.save_svg(path, title="bowstream listen --demo --hop 0.5", theme=THEME)
 
 

@@ -98,6 +98,11 @@ def test_numpy_is_imported_after_its_threads_are_set():
     imported("\n".join(lines))
 
 
+def test_listening_imports_no_decoder_and_no_http():
+    """Each costs megabytes: what decodes is for recordings and clips, what posts is for the webhook."""
+    assert not imported("import bowstream.listen") & (HEAVY | {"soundfile", "http.client", "ssl", "email", "rich"})
+
+
 def test_replay_imports_no_sound_card(tmp_path):
     soundfile.write(tmp_path / "noise.wav", noise(0.3, rate=44_100), 44_100)
     code = f"from bowstream.cli import main\nassert main(['replay', '--json', {str(tmp_path / 'noise.wav')!r}]) == 0"

@@ -14,9 +14,9 @@ from bowstream.checks import Finding, check_disk, check_microphone, check_permis
 from bowstream.cli import main
 from bowstream.devices import NONE_FOUND
 from bowstream.errors import DeviceError
+from bowstream.heard import Heard
 from bowstream.settings import Settings
 from bowstream.sinks import SETTINGS
-from bowstream.sources import Heard
 from bowstream.thermal import Thermal
 
 

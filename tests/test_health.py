@@ -7,9 +7,9 @@ import pytest
 from signals import noise, tone
 
 from bowstream.health import Health, level_dbfs
+from bowstream.heard import Heard, Notice
 from bowstream.live import Live as LiveSource
 from bowstream.session import Session
-from bowstream.sources import Heard, Notice
 from bowstream.thermal import read_thermal
 from bowstream.watch import Watch
 

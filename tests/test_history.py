@@ -10,10 +10,10 @@ from conftest import StubNetwork
 
 from bowstream.bundle import Bundle, Tag
 from bowstream.events import Event
+from bowstream.heard import Notice
 from bowstream.history import HAPPENINGS, SECONDS, History
 from bowstream.level import LevelSettings
 from bowstream.session import Gap, Session, Sound
-from bowstream.sources import Notice
 from bowstream.tagger import Tagger, Tags
 
 

@@ -32,7 +32,7 @@ def test_block_size_does_not_matter(rate, channels, front_end):
     assert not whole[len(wanted) :].any()
     assert len(whole) == -(-len(wanted) // 1600) * 1600
     for size in (17, 509, 1600, 16_000):
-        for chunk_columns in (1, 10):
+        for chunk_columns in (1, 10, 40):
             assert np.array_equal(hear(frames, rate, front_end, size, chunk_columns), whole)
 
 
@@ -87,6 +87,8 @@ def test_clipping_is_counted_in_every_channel(front_end):
     frames[3, 0] = frames[4, 1] = 32767 / 32768
     frames[5] = -1.0
     frames[6] = 32766 / 32768
+    intake.push(frames[6:])
+    assert intake.clipped == 0
     intake.push(frames)
     intake.push(frames)
     assert intake.clipped == 8

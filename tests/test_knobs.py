@@ -14,11 +14,11 @@ from signals import RATE, scene
 from bowstream import sinks
 from bowstream.cli import main
 from bowstream.config import Config
+from bowstream.heard import Heard
 from bowstream.listen import open_source
 from bowstream.output import Objects
 from bowstream.settings import Settings, TagSettings
 from bowstream.sinks import SETTINGS
-from bowstream.sources import Heard
 from bowstream.tagger import Tagger
 
 

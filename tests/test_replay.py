@@ -160,6 +160,15 @@ def test_several_processes_say_the_same_in_the_same_order(tmp_path, bowstream):
     assert one[0] == 1
 
 
+def test_what_comes_before_the_damage_is_heard(tmp_path, replayed):
+    sound = scene(3.0)
+    _, wanted, _ = replayed(write(tmp_path / "whole.wav", sound[:32_000], subtype="FLOAT"))
+    sound[40_000] = np.nan
+    status, objects, err = replayed(write(tmp_path / "damaged.wav", sound, subtype="FLOAT"))
+    assert status == 1 and "found NaN" in err and "found NaN" in objects.pop()["error"]
+    assert without_name(objects) == without_name(wanted[:-1])
+
+
 def test_csv(tmp_path, capfd, replayed):
     path = write(tmp_path / 'a "quoted", name.wav', scene(3.0))
     _, objects, _ = replayed(path)

@@ -2,11 +2,13 @@
 
 import json
 import struct
+import subprocess
 import tracemalloc
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import start
 from signals import noise, scene, stereo
 from test_replay import of_kind, without_name, write
 
@@ -76,6 +78,16 @@ def test_a_pipe_by_name(tmp_path, replayed):
     status, objects, err = replayed(pipe)
     assert (status, err) == (0, "")
     assert without_name(objects) == without_name(replayed(wav)[1])
+
+
+def test_a_pipe_is_heard_as_it_comes():
+    process = start("replay", "--json", "--raw", "16000", "-", stdin=subprocess.PIPE)
+    process.stdin.write(np.rint(scene(2.0) * 32767).astype("<i2").tobytes())
+    process.stdin.flush()
+    hops = (each for each in map(json.loads, process.stdout) if each["type"] == "hop")
+    assert [next(hops)["end_s"] for _ in range(2)] == [1.0, 2.0]
+    process.stdin.close()
+    assert list(hops) == [] and process.wait(60) == 0
 
 
 def test_memory_is_constant(tmp_path, bundle):

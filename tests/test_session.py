@@ -6,10 +6,11 @@ from signals import blocks, noise, scene
 
 from bowstream.errors import AudioError
 from bowstream.events import Event
+from bowstream.heard import Heard
 from bowstream.intake import Intake
 from bowstream.live import Live, Player
 from bowstream.session import Gap, Session, Sound
-from bowstream.sources import AudioFile, Heard
+from bowstream.sources import AudioFile
 from bowstream.tagger import Tags
 
 

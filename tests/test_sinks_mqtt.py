@@ -7,9 +7,9 @@ from broker import Broker, Reader, needs_mosquitto
 from stage import Stage, quick, until
 
 from bowstream.health import HealthReport
+from bowstream.heard import Notice
 from bowstream.sinks import home_assistant, mqtt
 from bowstream.sinks.mqtt import Mqtt
-from bowstream.sources import Notice
 
 
 @pytest.fixture

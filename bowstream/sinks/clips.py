@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from ..events import Event
 from ..frontend import Float32
@@ -195,6 +194,8 @@ class Clips(Sink[Clip]):
 
 def encoded(clip: Clip, sample_rate: int) -> bytes:
     """Return a clip as a FLAC file of 16 bits, with its event's object as the comment."""
+    import soundfile  # a megabyte or two that only this sink and recordings need
+
     stream = io.BytesIO()
     with soundfile.SoundFile(stream, "w", sample_rate, 1, "PCM_16", format="FLAC") as file:
         file.comment = clip.comment

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import UsageError
 from ..events import Event
+from ..heard import Notice
 from ..knobs import knob
 from ..session import Gap, Record
-from ..sources import Notice
 from ..tagger import Tags
 from . import home_assistant
 from .dated import Dated

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from .. import __version__
 from ..events import Event
@@ -43,7 +40,7 @@ class Settings(Chosen):
 def has_host(url: str) -> bool:
     """Whether a URL has a host, and a port that is a number if it has one, and can be sent."""
     try:
-        parts = urllib.parse.urlsplit(url)
+        parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
     except ValueError:
         return False
@@ -64,6 +61,11 @@ class Webhook(Sink[bytes]):
 
     def deliver(self, item: bytes) -> None:
         """Post a body."""
+        # Here, since they are slow to import and large, and most listeners have no such sink.
+        import http.client
+        import urllib.error
+        import urllib.request
+
         headers = {"Content-Type": "application/json", "User-Agent": f"bowstream/{__version__}"}
         if self._settings.authorization:
             headers["Authorization"] = self._settings.authorization
