@@ -55,6 +55,7 @@ class Bundle:
     """A loaded bundle.
 
     description : `bundle.json` as it was read
+    competition : how much of a window's evidence the tags share, 0 … 1; see `compete`
     outputs : which of the head's outputs the tags are; None for all, in their order
     """
 
@@ -68,6 +69,7 @@ class Bundle:
     count_transform: str
     slopes: Float32
     biases: Float32
+    competition: float
     description: Mapping[str, Any]
     outputs: tuple[int, ...] | None = None
 
@@ -76,6 +78,7 @@ class Bundle:
         if not len(counts):
             return np.empty((0, len(self.tags)), np.float32)
         logits = np.concatenate([self.head(row[np.newaxis]) for row in self._head_inputs[counts]])
+        logits = compete(logits, self.competition)
         scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
         return scores if self.outputs is None else scores[:, self.outputs]
 
@@ -84,6 +87,15 @@ class Bundle:
         """What the head takes for a count of 0, 1 … as many as a window has codes: worked out once."""
         counts = np.arange(sum(patches_per_window(self.front_end).values()) + 1, dtype=np.float32)
         return self.head.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
+
+
+def compete(logits: Float32, competition: float) -> Float32:
+    """Lower the logits (windows, C) of each window by a share of the log of their summed odds, and of none's, 1.
+
+    At 0 each tag is judged alone; at 1 a tag's logit is the log of its share among all, as in a softmax.
+    """
+    log_odds: Float32 = np.logaddexp.reduce(logits, axis=1, keepdims=True, initial=0.0)
+    return logits - np.float32(competition) * log_odds
 
 
 def digest(description: Mapping[str, Any]) -> str:
@@ -115,6 +127,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             count_transform=description["count_transform"],
             slopes=np.array([tag["slope"] for tag in description["tags"]], np.float32),
             biases=np.array([tag["bias"] for tag in description["tags"]], np.float32),
+            competition=float(description["competition"]),
             description=description,
         )
         check_shapes(bundle)
@@ -193,6 +206,8 @@ def check_shapes(bundle: Bundle) -> None:
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
     if bundle.count_transform not in COUNT_TRANSFORMS:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants the unknown count transform {bundle.count_transform!r}")
+    if not 0.0 <= bundle.competition <= 1.0:
+        raise BundleError(f"{bundle.path / DESCRIPTION} wants a competition of 0 … 1, got {bundle.competition}")
     if not (np.isfinite(bundle.slopes).all() and np.isfinite(bundle.biases).all()):
         raise BundleError(f"{bundle.path / DESCRIPTION} wants finite slopes and biases")
 

@@ -8,7 +8,7 @@ from spoiling import assert_refused
 
 from bowstream import BundleError, load_bundle
 from bowstream import bundle as bundle_module
-from bowstream.bundle import DESCRIPTION, FILES, HEAD, PROBE
+from bowstream.bundle import DESCRIPTION, FILES, HEAD, PROBE, compete
 from bowstream.cli import main
 
 
@@ -102,3 +102,13 @@ def test_the_default_is_the_shipped_one(monkeypatch, tmp_path):
     assert bundle_module.default_path() == package / "models" / "default"
     (package / "models" / "default").rmdir()
     assert bundle_module.default_path() == tmp_path / "models" / "default"
+
+
+def test_tags_compete_from_not_at_all_to_a_softmax():
+    logits = np.random.default_rng(0).normal(0.0, 4.0, (5, 7)).astype(np.float32)
+    assert np.array_equal(compete(logits, 0.0), logits)
+    shares = np.exp(compete(logits, 1.0))
+    none = 1.0 / (1.0 + np.exp(logits).sum(axis=1))
+    np.testing.assert_allclose(shares.sum(axis=1) + none, 1.0, rtol=1e-5)
+    np.testing.assert_allclose(compete(logits, 0.5), 0.5 * (logits + compete(logits, 1.0)), rtol=1e-5, atol=1e-5)
+    assert compete(logits, 0.5).dtype == np.float32

@@ -67,6 +67,8 @@ def test_a_description_that_lacks_a_field(field, copy, capsys):
         ("files", 3),
         ("count_transform", "cube"),
         ("count_transform", ["sqrt"]),
+        ("competition", 1.5),
+        ("competition", "much"),
         ("licences", None),
         ("metrics", 0.5),
     ],

@@ -32,6 +32,7 @@ def small(front_end, stub_encoders):
         count_transform="none",
         slopes=np.full(3, 0.001, np.float32),
         biases=np.zeros(3, np.float32),
+        competition=0.0,
         description={},
     )
 

@@ -35,12 +35,13 @@ The code that made and runs them is MIT, see the LICENSE of bowstream.
 
 @dataclass(frozen=True)
 class Parts:
-    """The artefacts of one fitted model, and what its head wants to see of a count."""
+    """The artefacts of one fitted model, what its head wants to see of a count, and how its tags compete."""
 
     networks: Mapping[str, Path]
     codebooks: Mapping[str, Path]
     head: Path
     count_transform: str
+    competition: float = 0.0
 
     def names(self) -> list[str]:
         """Return the artefacts' names, which tell this model from any other."""
@@ -87,6 +88,7 @@ def write_bundle(
         "front_end": asdict(features.front_end),
         "level": asdict(features.level) if features.level else None,
         "count_transform": parts.count_transform,
+        "competition": parts.competition,
         "tags": [{"name": tag, **asdict(settings)} for tag, settings in zip(data.tags, tags)],
         "trained_on": data.name,
         "licences": {"weights": data.licence, "code": "MIT"},

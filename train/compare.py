@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bowstream
-from bowstream.bundle import Bundle
+from bowstream.bundle import Bundle, compete
 from bowstream.codebook import Codebook
 from bowstream.coder import Coder, Encoder
 from bowstream.patches import FAMILIES, patches_per_window
@@ -117,7 +117,7 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
     codes = all_codes(coder, sound, clips, "Keras")
     head = keras.models.load_model(parts.head / HEAD)
     logits = head.predict(transformed(coder.counts(codes), bundle.count_transform), verbose=0)
-    return Outcome(codes, sigmoid(logits))
+    return Outcome(codes, sigmoid(compete(logits, bundle.competition)))
 
 
 def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:

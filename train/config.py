@@ -117,6 +117,15 @@ class RefitSettings(Checked):
 
 
 @dataclass(frozen=True)
+class ScoreSettings(Checked):
+    """What becomes of the last head's logits."""
+
+    competition: float = knob(
+        0.5, "how much of a window's evidence the tags share; 0 judges each alone, 1 as a softmax", low=0.0, high=1.0
+    )
+
+
+@dataclass(frozen=True)
 class Config(Checked):
     """All knobs: which method, the seed that all stages share, and the settings of the stages."""
 
@@ -134,6 +143,7 @@ class Config(Checked):
     learned: LearnedSettings = field(default_factory=LearnedSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     refit: RefitSettings = field(default_factory=RefitSettings)
+    scores: ScoreSettings = field(default_factory=ScoreSettings)
 
     def with_values(self, **values: Any) -> Config:
         """Return a copy with knobs changed by name, whichever stage they belong to."""
@@ -156,7 +166,7 @@ class Config(Checked):
 # The stages whose settings each method reads.
 READ_BY: Mapping[str, tuple[str, ...]] = {
     RECIPE: ("features", "encoder", "codebook", "head"),
-    LEARNED: ("learned", "augment", "refit"),
+    LEARNED: ("learned", "augment", "refit", "scores"),
 }
 
 

@@ -30,13 +30,13 @@ from bowstream.measure import made_up_sound
 from bowstream.patches import PATCH_BANDS, input_sizes
 from bowstream.startup import memory_mb
 
-from .__main__ import MEMORY
 from .bundle import Parts, TagSettings, write_bundle
 from .codebook import CENTROIDS
 from .config import Config
 from .data import DataSet, Float32
 from .export import NETWORK, to_int8
 from .features import Features
+from .memory import MEMORY
 from .plots import figure
 from .progress import say
 from .quiet import start_tensorflow

@@ -218,4 +218,4 @@ def fit(
     learning = Learning(root, sound, data, split, config, negatives)
     networks = {family: learning.harden(family) for family in FAMILIES}
     head = learning.refit(learning.counts(networks))
-    return Parts(networks, networks, head, TRANSFORM)
+    return Parts(networks, networks, head, TRANSFORM, config.scores.competition)

@@ -62,6 +62,8 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
     "clip accuracy": over_folds("accuracy"),
     "clip mAP": over_folds("clip_map"),
     "chunk mAP": over_folds("chunk_map"),
+    "clip accuracy at ten scores a second": after("ten scores a second", "accuracy"),
+    "clip mAP at ten scores a second": after("ten scores a second", "clip_map"),
     "accuracy in float, in int8, uncalibrated": before_export,
     "accuracy 30 dB fainter": after("gain -30 dB", "accuracy"),
     "accuracy 6 dB louder": after("gain +6 dB", "accuracy"),

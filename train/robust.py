@@ -1,4 +1,4 @@
-"""How scores bear up when the same clips are fainter, noisier, narrower or of another rate, on the device's path."""
+"""How scores bear up when clips are fainter, noisier, narrower, of another rate or scored more often."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class Change:
     """What is done to a recording, in this order; then it is 16 bits again, as from a sound card.
 
     gain_db : louder, or fainter
-    snr_db : power of the clip below that of noise which is added; none where it is None
+    snr_db : how far added noise lies below the clip; none is added where it is None
     noise : a recording to take it from; white noise without one
     band_hz : what is left of the spectrum
     rate_hz : the rate that it is given at
+    hop_columns : columns between two scores
     """
 
     name: str
@@ -49,6 +50,7 @@ class Change:
     noise: Path | None = None
     band_hz: tuple[float, float] | None = None
     rate_hz: int | None = None
+    hop_columns: int = 10
 
     def __call__(self, samples: Float32, front_end: FrontEnd) -> Iterator[Float32]:
         """Yield the recording, float32 (n,) at the front end's rate, changed, in whole columns."""
@@ -80,6 +82,7 @@ CHANGES = (
     *(Change(f"white noise, {snr_db} dB SNR", snr_db=snr_db) for snr_db in (20, 10, 0)),
     Change(f"{PHONE_HZ[0]:.0f} … {PHONE_HZ[1]:.0f} Hz only", band_hz=PHONE_HZ),
     Change(f"a copy at {RATE_HZ // 1000} kHz", rate_hz=RATE_HZ),
+    Change("ten scores a second", hop_columns=1),
 )
 
 

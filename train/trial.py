@@ -90,7 +90,7 @@ def try_split(study: Study, split: Split) -> Trial:
     bundle = artefact(
         study.root,
         "bundle",
-        {"parts": parts.names(), "tags": list(data.tags)},
+        {"parts": parts.names(), "competition": parts.competition, "tags": list(data.tags)},
         lambda path: write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}),
     )
     held = hear_held(study.root, bundle, data, split, study.sound.key)
