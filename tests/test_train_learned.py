@@ -19,6 +19,9 @@ from train.export import NETWORK  # noqa: E402
 from train.features import Features  # noqa: E402
 from train.pool import Pool  # noqa: E402
 
+# A busy machine takes minutes to trace what a free one does in seconds.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
+
 TINY = Config(method="learned").with_values(
     learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
