@@ -73,9 +73,10 @@ def test_signals_leave_the_terminal_as_it_was(listening, number):
 def test_an_exception_leaves_the_terminal_as_it_was(tmp_path, bundle):
     script = tmp_path / "broken.py"
     script.write_text(
-        "import sys; from bowstream import cli, demo\n"
+        "import itertools, sys; from bowstream import cli, demo\n"
+        "whole = demo.Scene.blocks\n"
         "def blocks(self, block_s):\n"
-        "    yield self.samples[:44100, None]\n"
+        "    yield from itertools.islice(whole(self, block_s), 100)\n"
         "    raise RuntimeError('the wire broke')\n"
         "demo.Scene.blocks = blocks\n"
         "sys.exit(cli.main(['listen', '--demo']))\n"
