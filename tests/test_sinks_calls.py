@@ -62,14 +62,17 @@ def test_command_that_hangs_is_killed_with_its_children(stage, tmp_path):
 
 
 class Server(ThreadingHTTPServer):
-    """Keeps the bodies that it accepts; answers with the statuses of `answers` first, then 204."""
+    """Keeps the bodies that it accepts; answers with the statuses of `answers` first, then 204.
+
+    A status of 3xx points to `elsewhere`; any GET is answered with 200.
+    """
 
     daemon_threads = True
 
     def __init__(self, port=0, answers=()):
         super().__init__(("127.0.0.1", port), Handler)
-        self.answers, self.headers, self.bodies = list(answers), [], []
-        self.url = f"http://127.0.0.1:{self.server_port}/sounds"
+        self.answers, self.headers, self.bodies, self.gets = list(answers), [], [], []
+        self.url = self.elsewhere = f"http://127.0.0.1:{self.server_port}/sounds"
         Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def stop(self):
@@ -85,6 +88,13 @@ class Handler(BaseHTTPRequestHandler):
             self.server.bodies.append(body)
             self.server.headers.append(dict(self.headers))
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.server.elsewhere)
+        self.end_headers()
+
+    def do_GET(self):
+        self.server.gets.append(dict(self.headers))
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_):
@@ -120,6 +130,21 @@ def test_webhook_gives_up_what_the_server_refuses(stage):
         stage.play(sink, stage.begin("dog", 1.0))
     server.stop()
     assert [body["onset_s"] for body in server.bodies] == [1.0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_webhook_follows_no_redirect(stage, status):
+    """What is posted would arrive as a GET without the event, and the key at a stranger's."""
+    server, stranger = Server(answers=[status]), Server()
+    server.elsewhere = stranger.url
+    with quick(Webhook(webhook.Settings(url=server.url, authorization="Bearer s3cret"), stage.dated)) as sink:
+        stage.play(sink, stage.begin("dog", 0.0))
+        until(lambda: sink.report().delivered + sink.report().lost == 1)
+    server.stop()
+    stranger.stop()
+    assert (sink.report().lost, stranger.gets, stranger.bodies) == (1, [], [])
+    assert f" answered {status} " in sink.report().trouble
+    assert sink.report().trouble.endswith(f": moved to {stranger.url!r}: name that one in url")
 
 
 def test_webhook_server_that_is_away_and_comes_back(stage):

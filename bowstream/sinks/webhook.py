@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
@@ -15,7 +17,7 @@ from .dated import Dated
 from .settings import Chosen, wanted
 from .worker import Refused, Sink, Undelivered
 
-# Answers that ask to try again later; every other 4xx means that the request itself is wrong.
+# Answers that ask to try again later; every other 3xx or 4xx means that the request itself is wrong.
 TRY_AGAIN = (408, 425, 429)
 
 
@@ -46,6 +48,27 @@ def has_host(url: str) -> bool:
         return False
 
 
+@cache
+def opener() -> Any:
+    """Return what `urlopen` opens with, without the handler that follows redirects.
+
+    It would make a GET without a body of a POST, take the answer to that for ours, and give `Authorization` away.
+    """
+    from urllib.request import (
+        HTTPDefaultErrorHandler,
+        HTTPErrorProcessor,
+        HTTPHandler,
+        HTTPSHandler,
+        OpenerDirector,
+        ProxyHandler,
+    )
+
+    director = OpenerDirector()
+    for handler in (ProxyHandler, HTTPHandler, HTTPSHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor):
+        director.add_handler(handler())
+    return director
+
+
 class Webhook(Sink[bytes]):
     """Posts events, in order; what the server cannot take now waits."""
 
@@ -71,11 +94,13 @@ class Webhook(Sink[bytes]):
             headers["Authorization"] = self._settings.authorization
         request = urllib.request.Request(self._settings.url, item, headers, method="POST")
         try:
-            urllib.request.urlopen(request, timeout=self._settings.timeout_s).close()
+            opener().open(request, timeout=self._settings.timeout_s).close()
         except urllib.error.HTTPError as error:
             problem = f"{request.host} answered {error.code} {error.reason}"
             error.close()
-            if 400 <= error.code < 500 and error.code not in TRY_AGAIN:
+            if error.code < 400 and (place := error.headers["Location"]):
+                problem += f": moved to {place!r}: name that one in url"
+            if error.code < 500 and error.code not in TRY_AGAIN:
                 raise Refused(problem) from error
             raise Undelivered(problem) from error
         except urllib.error.URLError as error:
