@@ -10,12 +10,15 @@ from train.numbers import CHECKOUT, COLUMNS, numbers
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->"
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}
-CHANGED = ("gain -30 dB", "gain +6 dB", *(f"white noise, {snr_db} dB SNR" for snr_db in (20, 10, 0)))
+CHANGED = (
+    *("gain -30 dB", "gain +6 dB", "300 … 3400 Hz only", "a copy at 48 kHz", "ten scores a second"),
+    *(f"white noise, {snr_db} dB SNR" for snr_db in (20, 10, 0)),
+)
 METRICS = {
     **MEASURES,
     "precision": {"keras": {"accuracy": 0.52}, "tflite": {"accuracy": 0.51}},
     "robustness": {
-        "table": {change: {"accuracy": 0.3} for change in (*CHANGED, "300 … 3400 Hz only", "a copy at 48 kHz")}
+        "table": {change: {"accuracy": 0.3, "clip_map": 0.2} for change in CHANGED},
     },
     "expense": {"bundle_mb": 2.04, "us_per_s": 1500.0},
     "stages": {
@@ -28,14 +31,18 @@ METRICS = {
 
 def test_the_table_tells_what_the_metrics_hold(tmp_path):
     with_negatives = copy.deepcopy(METRICS)
-    with_negatives["false_events"] = {"full_recall": 0.7, "shipped": {"recorded_per_hour": 0.92, "recall": 0.41}}
+    with_negatives["false_events"] = {
+        "full_recall": 0.7,
+        "hours": {"recorded": 2.0},
+        "shipped": {"recorded_per_hour": 0.92, "recall": 0.41},
+    }
     with_negatives["stages"]["joint"]["resumed"] = True
     for name, metrics in (("one", METRICS), ("other", with_negatives)):
         (tmp_path / name).write_text(json.dumps(metrics))
     lines = numbers({"one": tmp_path / "one", "other": tmp_path / "other"}).splitlines()
     assert lines[0] == "|  | one | other |"
     assert "| clip accuracy | 0.500 (0.400 … 0.600) | 0.500 (0.400 … 0.600) |" in lines
-    assert "| false events an hour | not measured | 0.9 at a recall of 0.41 of 0.70 |" in lines
+    assert "| false events an hour | not measured | 0.9 (in 2.0 h) at a recall of 0.41 of 0.70 |" in lines
     assert "| training of one fold | 11 min, 2.0 GB, 2 cores | at least 11 min, 2.0 GB, 2 cores |" in lines
 
 

@@ -42,11 +42,12 @@ def before_export(metrics: Metrics) -> str:
 
 
 def false_events(metrics: Metrics) -> str:
-    """Tell false events an hour, and the recall they are bought with."""
+    """Tell false events an hour, over how many hours, and the recall they are bought with."""
     if "false_events" not in metrics:
         return "not measured"
     shipped, full = metrics["false_events"]["shipped"], metrics["false_events"]["full_recall"]
-    return f"{shipped['recorded_per_hour']:.1f} at a recall of {shipped['recall']:.2f} of {full:.2f}"
+    hours = metrics["false_events"]["hours"]["recorded"]
+    return f"{shipped['recorded_per_hour']:.1f} (in {hours:.1f} h) at a recall of {shipped['recall']:.2f} of {full:.2f}"
 
 
 def training(metrics: Metrics) -> str:
