@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from stage import RATE, Stage, quick, until
 
+from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
 from bowstream.sinks.clips import Clips, file_name
 
@@ -142,6 +143,7 @@ def test_what_a_crash_left_is_deleted_at_the_start(stage, tmp_path):
     """A process that is killed while it writes leaves no clip that is not whole."""
     script = f"""
 import os, pathlib, signal
+from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 import numpy as np
@@ -157,6 +159,13 @@ sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.floa
         assert list(tmp_path.iterdir()) == []
         heard(stage, sink)
     assert [file.name for file in tmp_path.iterdir()] == ["20270115T080002.500Z_dog.flac"]
+
+
+def test_a_folder_that_cannot_be_tidied_is_told_in_a_line(stage, tmp_path):
+    left = tmp_path / ".20270115T080002.500Z_dog.flac.part"
+    left.mkdir()
+    with pytest.raises(BowstreamError, match=f"cannot tidy its folder: {left}: Is a directory; put that right"):
+        Clips(clip_settings(tmp_path), stage.dated).__enter__()
 
 
 def test_file_names_are_safe():

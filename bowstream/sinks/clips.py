@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import BowstreamError
 from ..events import Event
 from ..frontend import Float32
 from ..knobs import knob
@@ -93,10 +94,16 @@ class Clips(Sink[Clip]):
         self._scored = 0
 
     def __enter__(self) -> Clips:
-        if self._folder.is_dir():
-            for file in self._folder.iterdir():
-                if PART.fullmatch(file.name):
-                    file.unlink(missing_ok=True)
+        try:
+            if self._folder.is_dir():
+                for file in self._folder.iterdir():
+                    if PART.fullmatch(file.name):
+                        file.unlink(missing_ok=True)
+        except OSError as error:
+            raise BowstreamError(
+                f"[sinks.clips] cannot tidy its folder: {error.filename}: {error.strerror}; put that right, or choose "
+                "another folder"
+            ) from error
         super().__enter__()
         return self
 
