@@ -63,7 +63,9 @@ def add_listen(verbs: Verbs) -> None:
     """Add the verb `listen`."""
     listen = verbs.add_parser("listen", help="name the sounds that a microphone hears, live")
     add_configuration(listen, "bundle", "hop_s", "hold_s", "device", "sample_rate", "reconnect")
-    listen.add_argument("--demo", action="store_true", help="hear a made-up scene instead of a microphone")
+    listen.add_argument(
+        "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"
+    )
     listen.add_argument("--json", action="store_true", help="write an object a hop or event, nothing else")
     listen.add_argument("--events", action="store_true", help="write events and gaps only, nothing a hop")
     listen.set_defaults(verb_module="listen")

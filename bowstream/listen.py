@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     source = open_source(arguments.demo, config.settings, bundle.front_end)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if arguments.demo or sys.stdout.isatty() else muted():
-        hear(source, bundle, config, arguments, sinks=config.settings.sinks)
+        hear(source, bundle, config, arguments, sinks={} if arguments.demo else config.settings.sinks)
     return 0
 
 

@@ -2,8 +2,6 @@
 
 import inspect
 import json
-import subprocess
-import sys
 from dataclasses import fields, replace
 
 import numpy as np
@@ -148,19 +146,6 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
 def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
     assert main(["listen", "--demo", *option]) == 2
     assert capsys.readouterr().err.startswith("bowstream: --demo hears a made-up scene: leave --device")
-
-
-def test_a_sink_with_a_table_is_delivered_to(written, tmp_path):
-    file = tmp_path / "events.jsonl"
-    config = written(f"on = 0.0\noff = 0.0\n[sinks.jsonl]\npath = '{file}'")
-    command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--json", "--config", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listening:
-        listening.stdout.readline()
-        listening.stdout.readline()
-        listening.terminate()
-        _, err = listening.communicate(timeout=30)
-    assert b"jsonl: " in err
-    assert json.loads(file.read_text().splitlines()[0])["type"] == "event"
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import islice
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 from stage import RATE, Stage, quick, until
 
+from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
 from bowstream.sinks.clips import Clips, file_name
 
@@ -142,6 +144,7 @@ def test_what_a_crash_left_is_deleted_at_the_start(stage, tmp_path):
     """A process that is killed while it writes leaves no clip that is not whole."""
     script = f"""
 import os, pathlib, signal
+from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 import numpy as np
@@ -159,9 +162,37 @@ sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.floa
     assert [file.name for file in tmp_path.iterdir()] == ["20270115T080002.500Z_dog.flac"]
 
 
+def test_a_folder_that_cannot_be_tidied_is_told_in_a_line(stage, tmp_path):
+    left = tmp_path / ".20270115T080002.500Z_dog.flac.part"
+    left.mkdir()
+    with pytest.raises(BowstreamError, match=f"cannot tidy its folder: {left}: Is a directory; put that right"):
+        Clips(clip_settings(tmp_path), stage.dated).__enter__()
+
+
 def test_file_names_are_safe():
-    assert file_name(1_800_000_000.5, "clock tick/../ö") == "20270115T080000.500Z_clock-tick.flac"
-    assert file_name(1_800_000_000.0, "…").endswith("_tag.flac")
+    assert file_name(1_800_000_000.5, "clock tick/../o") == "20270115T080000.500Z_clock-tick-o.flac"
+    names = [file_name(1_800_000_000.5, tag) for tag in ("../ö", "…", "Собака", "狗")]
+    assert all(re.fullmatch(r"20270115T080000\.500Z_[0-9a-f]{8}\.flac", name) for name in names)
+    assert len(set(names)) == 4
+
+
+def test_no_clip_overwrites_another(tmp_path):
+    """Tags whose names look the same in a file's, and a sound that is heard twice before its clip may begin."""
+    stage = Stage("dog bark", "dog_bark")
+    with Clips(clip_settings(tmp_path, before_s=2.0), stage.dated) as sink:
+        stage.play(sink, stage.sound(2))
+        for tag, onset_s in (("dog bark", 0.5), ("dog_bark", 0.5), ("dog bark", 1.5)):
+            stage.play(sink, stage.begin(tag, onset_s), stage.end(tag, onset_s, onset_s + 0.2))
+        stage.play(sink, stage.sound(2))
+    heard = {}
+    for file in tmp_path.iterdir():
+        with soundfile.SoundFile(file) as opened:
+            heard[file.name] = (json.loads(opened.comment)["tag"], json.loads(opened.comment)["onset_s"])
+    assert heard == {
+        "20270115T080000.000Z_dog-bark.flac": ("dog bark", 0.5),
+        "20270115T080000.000Z_dog-bark-2.flac": ("dog_bark", 0.5),
+        "20270115T080000.000Z_dog-bark-3.flac": ("dog bark", 1.5),
+    }
 
 
 def test_many_clips_at_once_are_all_kept(tmp_path):

@@ -2,11 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
+import soundcard
+from conftest import start
 from stage import until
+
+pytestmark = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
 
 CONFIG = """\
 hop_s = 0.1
@@ -21,20 +23,28 @@ never = ["laughing"]
 """
 
 
+MICROPHONE = ("--events", "--device", "mon")
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory):
+    with soundcard.SoundCard(tmp_path_factory.mktemp("card")) as card:
+        yield card
+
+
 @pytest.fixture
-def listen(tmp_path):
-    """Start `bowstream listen` on the demo scene, with the configuration above."""
+def listen(card, tmp_path):
+    """Start `bowstream listen` with the configuration above; whatever is left running is killed."""
     config = tmp_path / "bowstream.toml"
     config.write_text(CONFIG.format(folder=tmp_path))
-    command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--events", "--config", str(config)]
     processes = []
 
-    def start():
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        processes.append(subprocess.Popen(command, **pipes))
+    def run(*options):
+        command = ["listen", "--config", config, *(options or MICROPHONE)]
+        processes.append(start(*command, environment=card.environment, text=True))
         return processes[-1]
 
-    yield start
+    yield run
     for process in processes:
         process.kill()
         process.communicate()
@@ -81,3 +91,19 @@ def test_two_do_not_deliver_to_the_same_sinks(listen, tmp_path):
     third.terminate()
     third.communicate(timeout=20)
     assert third.returncode == 0
+
+
+def test_what_the_demo_makes_up_is_delivered_to_nobody(listen, tmp_path):
+    """Nor does it keep a listener from the sinks."""
+    file = tmp_path / "all.jsonl"
+    demo = listen("--demo", "--json")
+    for _ in range(10):
+        assert demo.stdout.readline()
+    assert not file.exists()
+    listening = listen()
+    until(lambda: file.exists() or listening.poll() is not None, 30.0)
+    assert listening.poll() is None
+    demo.terminate()
+    _, said = demo.communicate(timeout=20)
+    assert demo.returncode == 0
+    assert "delivered" not in said

@@ -1,6 +1,7 @@
 """MQTT with a real broker, which is killed and started again."""
 
 import dataclasses
+import re
 
 import pytest
 from broker import Broker, Reader, needs_mosquitto
@@ -10,6 +11,7 @@ from bowstream.health import HealthReport
 from bowstream.heard import Notice
 from bowstream.sinks import home_assistant, mqtt
 from bowstream.sinks.mqtt import Mqtt
+from bowstream.sinks.names import slug, slugs
 
 
 @pytest.fixture
@@ -75,8 +77,40 @@ def test_home_assistant_health_sensors_read_fields_that_exist(stage):
     fields = {field for field, _, _ in home_assistant.HEALTH}
     assert fields - {"temperature_c"} <= set(report)
     assert fields <= {field.name for field in dataclasses.fields(HealthReport)}
-    everything = home_assistant.device("bowstream/x", ["dog"], (), report)
+    everything = home_assistant.device("bowstream/x", {"dog": "dog"}, (), report)
     assert everything["components"]["tag_dog"]["enabled_by_default"] is False
+
+
+ALIKE = ("Собака", "狗", "crying baby", "crying_baby", "…", "dog", "Dog!", "Tür", "Tor")
+
+
+def test_no_two_tags_share_a_name():
+    """A plain one is as it always was, unless another has taken it."""
+    found = slugs(ALIKE)
+    assert list(found) == list(ALIKE)
+    assert len(set(found.values())) == len(ALIKE)
+    assert (found["crying baby"], found["dog"], found["Tor"]) == ("crying_baby", "dog", "tor")
+    assert all(re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", one) for one in found.values())
+    assert slugs(reversed(ALIKE))["Собака"] == found["Собака"]
+
+
+def test_names_of_the_shipped_tags_stay(bundle):
+    found = slugs(tag.name for tag in bundle.tags)
+    assert found == {tag.name: tag.name.replace(" ", "_") for tag in bundle.tags}
+
+
+@needs_mosquitto
+def test_mqtt_tags_in_other_letters_are_told_apart(broker, reader):
+    stage = Stage("Собака", "狗")
+    with Mqtt(mqtt_settings(broker, only=("狗",)), stage.dated) as sink:
+        stage.play(sink, stage.begin("狗", 1.0))
+        until(lambda: sink.report().delivered == 2)
+    dog, other = f"tag/{slug('狗')}", f"tag/{slug('Собака')}"
+    until(lambda: "ON" in reader.said(f"bowstream/kitchen/{dog}"))
+    assert "ON" not in reader.said(f"bowstream/kitchen/{other}")
+    (device,) = reader.objects("homeassistant/device/bowstream_kitchen/config")
+    topics = {key: entity.get("state_topic") for key, entity in device["components"].items() if "tag" in key}
+    assert topics == {dog.replace("/", "_"): f"bowstream/kitchen/{dog}", other.replace("/", "_"): None}
 
 
 @needs_mosquitto

@@ -9,16 +9,19 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import BowstreamError
 from ..events import Event
 from ..frontend import Float32
 from ..knobs import knob
 from ..session import Gap, Record, Sound
 from ..tagger import Tags
 from .dated import Dated, utc
+from .names import plain
 from .settings import SinkSettings, wanted
 from .worker import Sink
 
@@ -93,10 +96,16 @@ class Clips(Sink[Clip]):
         self._scored = 0
 
     def __enter__(self) -> Clips:
-        if self._folder.is_dir():
-            for file in self._folder.iterdir():
-                if PART.fullmatch(file.name):
-                    file.unlink(missing_ok=True)
+        try:
+            if self._folder.is_dir():
+                for file in self._folder.iterdir():
+                    if PART.fullmatch(file.name):
+                        file.unlink(missing_ok=True)
+        except OSError as error:
+            raise BowstreamError(
+                f"[sinks.clips] cannot tidy its folder: {error.filename}: {error.strerror}; put that right, or choose "
+                "another folder"
+            ) from error
         super().__enter__()
         return self
 
@@ -186,7 +195,7 @@ class Clips(Sink[Clip]):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(self._folder / item.name)
+            part.replace(unused(self._folder / item.name))
         except OSError:
             part.unlink(missing_ok=True)
             raise
@@ -218,4 +227,10 @@ def make_room(folder: Path, cap_bytes: float) -> None:
 def file_name(seconds: float, tag: str) -> str:
     """Return a clip's file name: sorts by time, and is safe on any file system."""
     stamp = utc(seconds).replace("-", "").replace(":", "")
-    return f"{stamp}_{re.sub(r'[^A-Za-z0-9]+', '-', tag).strip('-') or 'tag'}.flac"
+    return f"{stamp}_{plain(tag, '-')}.flac"
+
+
+def unused(path: Path) -> Path:
+    """Return a path if nothing is there yet, else the first one with a number that is free."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not one.exists())

@@ -5,14 +5,29 @@ Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payloa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .. import __version__
+from .names import slug
 
-# Health as sensors: field, name, and what Home Assistant should know of it.
-HEALTH: tuple[tuple[str, str, dict[str, Any]], ...] = (
+Traits = Mapping[str, Any]
+
+# What Home Assistant should know of each entity; topics are below the root.
+HEARD: Traits = {"platform": "event", "name": "Heard", "icon": "mdi:ear-hearing", "state_topic": "event/on"}
+MICROPHONE: Traits = {
+    "platform": "binary_sensor",
+    "name": "Microphone",
+    "device_class": "connectivity",
+    "entity_category": "diagnostic",
+    "state_topic": "microphone",
+    "payload_on": "there",
+    "payload_off": "away",
+}
+TAG: Traits = {"platform": "binary_sensor", "device_class": "sound"}
+SENSOR: Traits = {"platform": "sensor", "entity_category": "diagnostic", "state_topic": "health"}
+# Health as sensors: field, name, and what sets each apart.
+HEALTH: tuple[tuple[str, str, Traits], ...] = (
     ("level_dbfs", "Level", {"unit_of_measurement": "dBFS", "state_class": "measurement"}),
     ("silent_s", "Silence", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "measurement"}),
     ("lost_s", "Lost", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "total_increasing"}),
@@ -22,12 +37,7 @@ HEALTH: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
-def slug(text: str) -> str:
-    """Return a name as topics and ids can bear it: lower case, digits and single underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "x"
-
-
-def device(root: str, tags: Sequence[str], only: Sequence[str], known: Container[str]) -> dict[str, Any]:
+def device(root: str, slugs: Mapping[str, str], only: Collection[str], known: Collection[str]) -> dict[str, Any]:
     """Return the discovery message: an event entity for all tags, a binary sensor a tag, and health.
 
     The tags of `only` have a binary sensor each, and those of other tags are taken away if there were any; if it is
@@ -36,52 +46,26 @@ def device(root: str, tags: Sequence[str], only: Sequence[str], known: Container
     Parameters
     ----------
     root : of the topics
+    slugs : of each tag, as in its topic
     known : fields of health that this machine tells
     """
-    node = slug(root)
-    entities: dict[str, dict[str, Any]] = {
-        "heard": {
-            "platform": "event",
-            "name": "Heard",
-            "icon": "mdi:ear-hearing",
-            "event_types": list(tags),
-            "state_topic": f"{root}/event/on",
-        },
-        "microphone": {
-            "platform": "binary_sensor",
-            "name": "Microphone",
-            "device_class": "connectivity",
-            "entity_category": "diagnostic",
-            "state_topic": f"{root}/microphone",
-            "payload_on": "there",
-            "payload_off": "away",
-        },
-    }
-    removed = {f"tag_{slug(tag)}": {"platform": "binary_sensor"} for tag in tags if only and tag not in only}
-    for tag in only or tags:
-        entities[f"tag_{slug(tag)}"] = {
-            "platform": "binary_sensor",
-            "name": tag.replace("_", " ").capitalize(),
-            "device_class": "sound",
-            "state_topic": f"{root}/tag/{slug(tag)}",
-            "enabled_by_default": bool(only),
-        }
+    entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE}
+    for tag in only or slugs:
+        name, topic = tag.replace("_", " ").capitalize(), f"tag/{slugs[tag]}"
+        entities[f"tag_{slugs[tag]}"] = {**TAG, "name": name, "state_topic": topic, "enabled_by_default": bool(only)}
     for field, name, traits in HEALTH:
-        if field not in known:
-            continue
-        entities[field] = {
-            "platform": "sensor",
-            "name": name,
-            "entity_category": "diagnostic",
-            "state_topic": f"{root}/health",
-            "value_template": f"{{{{ value_json.{field} }}}}",
-            **traits,
-        }
-    for name, entity in entities.items():
-        entity["unique_id"] = f"{node}_{name}"
+        if field in known:
+            entities[field] = {**SENSOR, "name": name, "value_template": f"{{{{ value_json.{field} }}}}", **traits}
+    node = slug(root)
+    placed = {
+        key: {**entity, "unique_id": f"{node}_{key}", "state_topic": f"{root}/{entity['state_topic']}"}
+        for key, entity in entities.items()
+    }
+    gone = [tag for tag in slugs if only and tag not in only]
+    removed = {f"tag_{slugs[tag]}": {"platform": TAG["platform"]} for tag in gone}
     return {
         "device": {"identifiers": [node], "name": root.replace("/", " "), "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},
         "availability": [{"topic": f"{root}/status"}],
-        "components": {**entities, **removed},
+        "components": {**placed, **removed},
     }

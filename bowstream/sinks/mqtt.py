@@ -17,6 +17,7 @@ from ..session import Gap, Record
 from ..tagger import Tags
 from . import home_assistant
 from .dated import Dated
+from .names import slug, slugs
 from .settings import SinkSettings, wanted
 from .worker import Sink, Undelivered
 
@@ -88,19 +89,19 @@ class Mqtt(Sink[Message]):
         super().__init__("mqtt")
         self._settings = settings
         self._dated = dated
-        self._tags = [tag.name for tag in dated.session.bundle.tags]
+        self._slugs = slugs(tag.name for tag in dated.session.bundle.tags)
         self._raised: set[str] = set()
         self._next_health = 0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
         root, known = settings.root, dated.health()
-        self._discovery = json.dumps(home_assistant.device(root, self._tags, settings.only, known))
+        self._discovery = json.dumps(home_assistant.device(root, self._slugs, settings.only, known))
         self._away = False
         self._client = self._new_client()
         self._refusal = "no connection"
 
     def _new_client(self) -> Any:
         paho, settings = load_paho(), self._settings
-        name = home_assistant.slug(settings.root)
+        name = slug(settings.root)
         client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name)
         client.will_set(f"{settings.root}/status", "offline", qos=1, retain=True)
         if settings.username:
@@ -138,7 +139,7 @@ class Mqtt(Sink[Message]):
             yield Message("health", json.dumps(self._dated.health()), retain=True)
 
     def _state(self, tag: str) -> Message:
-        return Message(f"tag/{home_assistant.slug(tag)}", "ON" if tag in self._raised else "OFF", retain=True)
+        return Message(f"tag/{self._slugs[tag]}", "ON" if tag in self._raised else "OFF", retain=True)
 
     def _microphone(self) -> Message:
         return Message("microphone", "away" if self._away else "there", retain=True)
@@ -178,9 +179,9 @@ class Mqtt(Sink[Message]):
         self._refusal = "connection lost"
         settings = self._settings
         if settings.discovery:
-            topic = f"{settings.discovery}/device/{home_assistant.slug(settings.root)}/config"
+            topic = f"{settings.discovery}/device/{slug(settings.root)}/config"
             client.publish(topic, self._discovery, qos=1, retain=True)
-        for tag in self._tags:
+        for tag in self._slugs:
             self._publish(self._state(tag))
         self._publish(self._microphone())
         self._publish(Message("status", "online", retain=True))
