@@ -157,6 +157,16 @@ def test_the_oldest_clips_make_room_and_nothing_else_is_touched(stage, tmp_path)
     assert other.exists()
 
 
+def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
+    noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32) * 0.1
+    with Clips(clip_settings(tmp_path, cap_mb=0.1), stage.dated) as sink:
+        for number, seconds in enumerate((1, 10, 1)):
+            sink.put(clips.Clip(file_name(1e9 + number, "dog"), noise[: seconds * RATE], "{}"))
+        until(lambda: sink.report().lost == 1)
+        until(lambda: sink.report().delivered == 2)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [file_name(1e9, "dog"), file_name(1e9 + 2, "dog")]
+
+
 def test_memory_is_bounded(stage, tmp_path):
     sink = Clips(clip_settings(tmp_path), stage.dated)
     stage.play(sink, stage.sound(120))

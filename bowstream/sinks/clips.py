@@ -23,7 +23,7 @@ from ..tagger import Tags
 from .dated import Dated, utc
 from .names import plain
 from .settings import SinkSettings, wanted
-from .worker import Sink
+from .worker import Refused, Sink
 
 # Names of ours: the time in UTC, the tag. Only such files are ever deleted.
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
@@ -191,8 +191,11 @@ class Clips(Sink[Clip]):
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""
         content = encoded(item, self._rate)
+        room = self._settings.cap_mb * 1e6 - len(content)
+        if room < 0:
+            raise Refused(f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}")
         self._folder.mkdir(parents=True, exist_ok=True)
-        make_room(self._folder, self._settings.cap_mb * 1e6 - len(content))
+        make_room(self._folder, room)
         part = self._folder / f".{item.name}.part"
         try:
             with part.open("wb") as file:
