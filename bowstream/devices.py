@@ -12,8 +12,7 @@ from .errors import DeviceAbsentError, DeviceError
 from .identity import KINDS, SYSFS, card_of, identities
 
 SOUND_NODES = Path("/dev/snd")
-# PortAudio's error numbers, from portaudio.h.
-DEVICE_UNAVAILABLE, INVALID_SAMPLE_RATE = -9985, -9997
+DEVICE_UNAVAILABLE = -9985  # from portaudio.h
 BUSY = "another program holds it: 'fuser -v /dev/snd/*' shows which; stop that one, or choose another device"
 NONE_FOUND = (
     "no microphone found: plug one in, or set the HAT's overlay in /boot/firmware/config.txt; "

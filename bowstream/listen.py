@@ -144,8 +144,12 @@ def stopped_by_signals(session: Session) -> Iterator[None]:
 def closing_line(session: Session) -> str:
     """Return what was heard and what went wrong, in one line."""
     report = session.health.report()
-    heard = f"{report.heard_s:.1f} s heard, {session.windows} hops, {session.events} events"
+    heard = f"{report.heard_s:.1f} s heard, {counted(session.windows, 'hop')}, {counted(session.events, 'event')}"
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
-    gaps = "1 gap" if report.gaps == 1 else f"{report.gaps} gaps"
-    lost = f"{report.lost_s:.3f} s lost in {gaps}, {report.overflows} overflows"
-    return f"bowstream: {heard}; {speed}; {lost}; {report.clipped} samples clipped"
+    lost = f"{report.lost_s:.3f} s lost in {counted(report.gaps, 'gap')}, {counted(report.overflows, 'overflow')}"
+    return f"bowstream: {heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped"
+
+
+def counted(number: int, what: str) -> str:
+    """Return `1 gap`, `2 gaps`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -22,24 +22,28 @@ START_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 class Stage:
     """The part of a session that sinks look at; `now` is the wall clock, and sound is heard the moment it is made."""
 
-    def __init__(self, *names):
+    def __init__(self, *names, hop_columns=10, confirm_hops=1):
         self.bundle = SimpleNamespace(
             front_end=FrontEnd(), tags=tuple(Tag(name, 0.6, 0.4) for name in names or ("dog", "laughing", "rain"))
         )
         self.health = Health(RATE)
         self.source = SimpleNamespace(live=True)
-        self.tagger = SimpleNamespace(position=0)
+        self.tracker = SimpleNamespace(confirm_hops=confirm_hops)
+        self.tagger = SimpleNamespace(position=0, coder=SimpleNamespace(hop_columns=hop_columns))
         self.dated = Dated(self, lambda: START_S + self.tagger.position / RATE)
 
     def sound(self, seconds):
         """Records of a second each: ten columns of sound whose samples count up, then their scores."""
         for _ in range(round(seconds)):
-            for _ in range(10):
-                first = self.tagger.position
-                ramp = np.arange(first, first + COLUMN) % 30_000
-                self.tagger.position += COLUMN
-                yield Sound((ramp / 32768).astype(np.float32), np.zeros((10, 96), np.float32))
+            yield from (self.piece() for _ in range(10))
             yield self.scores()
+
+    def piece(self, columns=1):
+        """Sound of so many columns, whose samples count up."""
+        first = self.tagger.position
+        self.tagger.position += columns * COLUMN
+        ramp = np.arange(first, self.tagger.position) % 30_000
+        return Sound((ramp / 32768).astype(np.float32), np.zeros((10 * columns, 96), np.float32))
 
     def scores(self, **named):
         scores = np.array([named.get(tag.name, 0.0) for tag in self.bundle.tags], np.float32)

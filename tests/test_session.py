@@ -1,5 +1,7 @@
 """The one loop: what it yields, and in which order, whatever the source does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from signals import blocks, noise, scene
@@ -8,6 +10,7 @@ from bowstream.errors import AudioError
 from bowstream.events import Event
 from bowstream.heard import Heard
 from bowstream.intake import Intake
+from bowstream.listen import closing_line
 from bowstream.live import Live, Player
 from bowstream.session import Gap, Session, Sound
 from bowstream.sources import AudioFile
@@ -58,8 +61,6 @@ def test_idle_is_passed_on(bundle):
 @pytest.fixture
 def eager(bundle):
     """The bundle with thresholds that any sound meets, so that there are events whatever the model thinks."""
-    from dataclasses import replace
-
     return replace(bundle, tags=tuple(replace(tag, on=0.0, off=0.0) for tag in bundle.tags[:2]))
 
 
@@ -83,6 +84,20 @@ def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
     assert records[9].onset == 20_000
     assert session.health.report().gaps == 1
     assert session.events == 4
+
+
+def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
+    one = replace(eager, tags=eager.tags[:1])
+    monkeypatch.setattr(type(one), "scores", lambda self, counts: np.full((len(counts), 1), 0.5, np.float32))
+    script = Script(Heard(np.empty(0, np.float32), 16_000), Heard(scene(1.0)))
+    script.clipped = script.overflows = 1
+    session = Session(script, one)
+    list(session)
+    assert closing_line(session).startswith("bowstream: 1.0 s heard, 1 hop, 1 event; hop latency ")
+    assert closing_line(session).endswith("; 1.000 s lost in 1 gap, 1 overflow; 1 sample clipped")
+    session = Session(Script(Heard(scene(2.0))), one)
+    list(session)
+    assert closing_line(session).endswith("; 0.000 s lost in 0 gaps, 2 overflows; 3 samples clipped")
 
 
 def test_no_window_reaches_over_a_gap(bundle):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -96,6 +97,42 @@ def test_clip_with_a_private_sound_in_it_is_not_kept(stage, tmp_path, laugh_s):
     assert bool(kept) == (laugh_s in (2.0, 6.0))
 
 
+def test_an_event_that_is_confirmed_late_has_its_sound(tmp_path):
+    """Ten scores in a row raise it, longer after its onset than the longest clip is."""
+    stage = Stage(confirm_hops=10)
+    with Clips(clip_settings(tmp_path, before_s=2.0, longest_s=4.0), stage.dated) as sink:
+        stage.play(sink, stage.sound(22), stage.begin("dog", 12.0), stage.sound(2))
+    (file,) = tmp_path.iterdir()
+    assert soundfile.read(file, dtype="int16")[0].tolist() == ramp(10 * RATE, 14 * RATE).tolist()
+
+
+def columns(stage, count, **scores):
+    """So many columns of sound, each with its scores: a hop of 0.1 s."""
+    for _ in range(count):
+        yield stage.piece()
+        yield stage.scores(**scores)
+
+
+def test_a_clip_waits_for_every_second_that_may_be_private(tmp_path):
+    """At a hop of 0.1 s a laugh at a clip's end is in nine more windows, and only the last may be sure of it."""
+    stage = Stage("dog", "laughing", hop_columns=1)
+    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+        stage.play(sink, columns(stage, 40), stage.begin("dog", 3.0), stage.end("dog", 3.0, 4.0), columns(stage, 11))
+        stage.play(sink, columns(stage, 1, laughing=0.4), columns(stage, 20))
+        assert sink.report().waiting + sink.report().delivered == 0
+        stage.play(sink, stage.begin("dog", 6.0), stage.end("dog", 6.0, 6.5), columns(stage, 20))
+    assert [file.name for file in tmp_path.iterdir()] == ["20270115T080005.500Z_dog.flac"]
+
+
+def test_a_private_second_is_known_as_long_as_its_sound(tmp_path):
+    """Also if sound comes in large pieces, of which the oldest is only partly needed."""
+    stage = Stage("dog", "laughing")
+    with Clips(clip_settings(tmp_path, never=("laughing",), longest_s=1.0), stage.dated) as sink:
+        stage.play(sink, stage.piece(20), replace(stage.scores(laughing=0.4), end=round(1.5 * RATE)))
+        stage.play(sink, stage.piece(20), stage.piece(11), stage.begin("dog", 1.9), stage.scores())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_private_event_is_never_recorded(stage, tmp_path):
     with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
         stage.play(sink, stage.sound(2), stage.begin("laughing", 1.0), stage.end("laughing", 1.0, 2.0))
@@ -118,6 +155,16 @@ def test_the_oldest_clips_make_room_and_nothing_else_is_touched(stage, tmp_path)
     assert kept == [file_name(1e9 + number, "dog") for number in range(10 - len(kept), 10)]
     assert len(kept) >= 2 and sum((tmp_path / name).stat().st_size for name in kept) <= 100_000
     assert other.exists()
+
+
+def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
+    noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32) * 0.1
+    with Clips(clip_settings(tmp_path, cap_mb=0.1), stage.dated) as sink:
+        for number, seconds in enumerate((1, 10, 1)):
+            sink.put(clips.Clip(file_name(1e9 + number, "dog"), noise[: seconds * RATE], "{}"))
+        until(lambda: sink.report().lost == 1)
+        until(lambda: sink.report().delivered == 2)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [file_name(1e9, "dog"), file_name(1e9 + 2, "dog")]
 
 
 def test_memory_is_bounded(stage, tmp_path):

@@ -23,7 +23,7 @@ from ..tagger import Tags
 from .dated import Dated, utc
 from .names import plain
 from .settings import SinkSettings, wanted
-from .worker import Sink
+from .worker import Refused, Sink
 
 # Names of ours: the time in UTC, the tag. Only such files are ever deleted.
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
@@ -89,6 +89,11 @@ class Clips(Sink[Clip]):
         self._folder = Path(settings.folder).expanduser()
         front_end, tags = dated.session.bundle.front_end, dated.session.bundle.tags
         self._rate, self._window = front_end.sample_rate, front_end.window_length
+        hop_s = dated.session.tagger.coder.hop_columns * front_end.column_s
+        known_s = settings.before_s + dated.session.tracker.confirm_hops * hop_s  # after a clip's start, its event is
+        self._kept = round((max(settings.longest_s, known_s) + 2.0) * self._rate)  # two seconds until it is scored
+        # The newest of what is scored is in windows to come, too, in which a private tag may still be heard.
+        self._doubtful = self._window - round(hop_s * self._rate) if settings.never else 0
         self._never = [(index, tag.off) for index, tag in enumerate(tags) if tag.name in settings.never]
         self._sounds: deque[tuple[int, Float32]] = deque()  # each with its first sample's position
         self._private: deque[int] = deque()  # ends of windows in which a private tag was heard
@@ -117,7 +122,7 @@ class Clips(Sink[Clip]):
             self._follow(record)
         elif isinstance(record, Tags):
             self._score(record)
-            yield from self._complete(self._scored)
+            yield from self._complete(self._scored - self._doubtful)
         elif isinstance(record, Gap):
             yield from self.finish()
             self._sounds.clear()
@@ -129,13 +134,12 @@ class Clips(Sink[Clip]):
         yield from self._complete(self._scored)
 
     def _keep(self, samples: Float32) -> None:
-        """Keep what a clip may still need: its own length, and two seconds until it is scored."""
+        """Keep what a clip may still need."""
         end = self._dated.session.tagger.position
         self._sounds.append((end - len(samples), samples))
-        oldest = end - round((self._settings.longest_s + 2.0) * self._rate)
-        while self._sounds[0][0] + len(self._sounds[0][1]) < oldest:
+        while self._sounds[0][0] + len(self._sounds[0][1]) < end - self._kept:
             self._sounds.popleft()
-        while self._private and self._private[0] < oldest:
+        while self._private and self._private[0] <= self._sounds[0][0]:
             self._private.popleft()
 
     def _follow(self, event: Event) -> None:
@@ -187,8 +191,11 @@ class Clips(Sink[Clip]):
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""
         content = encoded(item, self._rate)
+        room = self._settings.cap_mb * 1e6 - len(content)
+        if room < 0:
+            raise Refused(f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}")
         self._folder.mkdir(parents=True, exist_ok=True)
-        make_room(self._folder, self._settings.cap_mb * 1e6 - len(content))
+        make_room(self._folder, room)
         part = self._folder / f".{item.name}.part"
         try:
             with part.open("wb") as file:
