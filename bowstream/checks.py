@@ -16,7 +16,7 @@ import numpy as np
 
 from .bundle import Bundle, default_path, read
 from .config import Config
-from .devices import SOUND_NODES, find_device, list_devices, load_sounddevice
+from .devices import SOUND_NODES, Device, find_device, list_devices, load_sounddevice
 from .errors import UsageError
 from .frontend import Float32, FrontEnd
 from .health import SILENCE_DBFS, level_dbfs
@@ -121,10 +121,12 @@ def speed(bundle: Bundle) -> Finding:
     return Finding("warn", "speed", found, "take a longer hop (--hop 1.0), and see what else keeps the processor busy")
 
 
-def check_portaudio() -> Findings:
-    """PortAudio."""
+def check_portaudio() -> Generator[Finding, None, str]:
+    """PortAudio; return its version."""
     _, text = load_sounddevice().get_portaudio_version()
-    yield Finding("ok", "PortAudio", text.partition(",")[0])
+    found: str = text.partition(",")[0]
+    yield Finding("ok", "PortAudio", found)
+    return found
 
 
 def check_permission() -> Findings:
@@ -137,11 +139,12 @@ def check_permission() -> Findings:
         yield Finding("ok", "permission", f"{len(devices)} ALSA inputs may be opened")
 
 
-def check_devices() -> Findings:
-    """What there is to listen with."""
+def check_devices() -> Generator[Finding, None, list[Device]]:
+    """What there is to listen with; return it."""
     devices = list_devices()
     find_device(None, devices)  # says why there is none
     yield Finding("ok", "devices", "; ".join(f"{device.index} {device.name}" for device in devices))
+    return devices
 
 
 def check_microphone(settings: Settings, front_end: FrontEnd) -> Findings:

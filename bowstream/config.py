@@ -57,6 +57,7 @@ class Config:
         if not kept:
             self._complain(("tags",), "every tag is muted: nothing is left to listen for")
         tags = tuple(self._personal(bundle.tags[index]) for index in kept)
+        self._check_off([(tag.on, names[index]) for index, tag in zip(kept, tags)])
         shown = [tag.name for tag in tags]
         for index, name in zip(kept, shown):
             if shown.count(name) > 1 and name != names[index]:
@@ -75,6 +76,15 @@ class Config:
                 ("tags", tag.name, "off"), f"off wants at most on, which is {on:g} for {tag.name}, found {own.off:g}"
             )
         return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off))
+
+    def _check_off(self, begins: list[tuple[float, str]]) -> None:
+        """Complain of an `off` for all tags that is above the `on` of one that states no `off` of its own."""
+        own, off = self.settings.tags, self.settings.off
+        bound = [(on, name) for on, name in begins if name not in own or own[name].off is None]
+        on, name = min(bound, default=(1.0, ""))
+        if off is not None and off > on:
+            remedy = "lower it, raise that tag's on, or give it an off of its own"
+            self._complain(("off",), f"off wants at most {on:g}, at which {name!r} begins, found {off:g}: {remedy}")
 
     def _check_sinks(self, shown: list[str]) -> None:
         """Complain of tags that a sink's settings name and that are not shown."""

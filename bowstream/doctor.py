@@ -45,10 +45,10 @@ def examine(arguments: Namespace) -> Iterator[Finding]:
         yield from tried("config", checks.check_config(config, bundle))
         yield from tried("sinks", checks.check_sinks(config.settings))
         yield from tried("disk", checks.check_disk(config.settings))
-    yield from tried("PortAudio", checks.check_portaudio())
+    portaudio = yield from tried("PortAudio", checks.check_portaudio())
     yield from tried("permission", checks.check_permission())
-    yield from tried("devices", checks.check_devices())
-    if config and bundle:
+    devices = portaudio and (yield from tried("devices", checks.check_devices()))
+    if config and bundle and devices:
         yield from tried("microphone", checks.check_microphone(config.settings, bundle.front_end))
     yield from tried("processor", checks.check_processor(read_thermal()))
 

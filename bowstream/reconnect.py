@@ -22,8 +22,11 @@ from .heard import Heard, Notice
 from .live import LONGEST_WAIT_S
 from .microphone import Microphone
 
-# How long after a vain look for the microphone the next one follows, and how long one may take.
-LOOK_EVERY_S = 5.0
+# A look starts Python anew, which a Pi feels: often in the first minute, when somebody is at the plug; then the wait
+# is a share of the time that the microphone has been away.
+LOOK_EVERY_S, LOOK_RARELY_S = 5.0, 30.0
+WAIT_PER_AWAY = 1.0 / 12.0
+# How long a look may take.
 LOOK_TAKES_S = 30.0
 # What the process that looks exits with.
 FOUND, ABSENT, REFUSED = 0, 3, 4
@@ -96,7 +99,7 @@ class PatientMicrophone:
                 waited = True
             if self._microphone:
                 until_s = self._microphone.handed_on_s or until_s
-            yield from self._await(reason)
+            yield from self._await(reason, until_s)
 
     def _listen(self, until_s: float, waited: bool) -> Iterator[Heard | Notice | None]:
         """Open the microphone and yield what it hears, after the gap since `until_s` if it was waited for."""
@@ -116,11 +119,12 @@ class PatientMicrophone:
         self._clipped, self._overflows = self.clipped, self.overflows
         self._microphone, self.name = microphone, microphone.name
 
-    def _await(self, reason: str) -> Iterator[Notice | None]:
+    def _await(self, reason: str, since_s: float) -> Iterator[Notice | None]:
         """Return when the microphone can be opened; until then yield, and say why not when that changes."""
         while True:
             yield from self._say(reason)
-            yield from pause(LOOK_EVERY_S)
+            away_s = time.monotonic() - since_s
+            yield from pause(min(max(LOOK_EVERY_S, WAIT_PER_AWAY * away_s), LOOK_RARELY_S))
             found = yield from self._look()
             if found is None:
                 self._refresh()

@@ -54,7 +54,9 @@ class Settings:
     on: float | None = knob(
         None, help="score at which events begin, for all tags; else each tag's own", low=0.0, high=1.0, example=0.6
     )
-    off: float | None = knob(None, help="score below which they end", low=0.0, high=1.0, example=0.4)
+    off: float | None = knob(
+        None, help="score below which they end; at most the lowest at which one begins", low=0.0, high=1.0, example=0.4
+    )
     silence_s: float = knob(60.0, help="seconds of silence after which to warn", low=1.0, high=86_400.0)
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)

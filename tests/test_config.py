@@ -111,6 +111,7 @@ def test_all_errors_are_told_at_once(verb, written, capsys):
         ("[tags.cow]\nalias = 'x'\n[tags.dog]\nalias = 'x'", 2, "alias 'x' is the name of another tag, too"),
         ("[tags.dog]\nmuted = true\n[sinks.clips]\nnever = ['cat', 'dog']", 4, "never names 'dog', which is no tag"),
         ("[tags.dog]\nalias = 'Rex'\n[sinks.jsonl]\n[sinks.mqtt]\nonly = ['dog']", 5, "only names 'dog'"),
+        ("on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3", 2, "off wants at most 0.3, at which 'dog' begins, found 0.4: "),
         ("on = 0.4\n[tags.dog]\noff = 0.5", 3, "off wants at most on, which is 0.4 for dog, found 0.5"),
     ],
 )
@@ -119,6 +120,20 @@ def test_tags_are_checked_against_the_bundle(text, line, message, written, bundl
     with pytest.raises(UsageError) as error:
         read(path).personalise(bundle)
     assert str(error.value).startswith(f"{path}:{line}: {message}")
+
+
+def test_an_off_for_all_tags_is_held_to_the_bundles_lowest_on(written, bundle):
+    lowest = min(bundle.tags, key=lambda tag: tag.on)
+    assert {tag.off for tag in read(written(f"off = {lowest.on}")).personalise(bundle).tags} == {lowest.on}
+    with pytest.raises(UsageError, match=f"off wants at most {lowest.on:g}, at which '{lowest.name}' begins"):
+        read(written(f"off = {lowest.on + 0.01}")).personalise(bundle)
+
+
+def test_an_off_for_all_tags_leaves_those_with_their_own_alone(written, bundle):
+    text = "on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3\noff = 0.2\n[tags.cat]\non = 0.3\nmuted = true"
+    tags = {tag.name: (tag.on, tag.off) for tag in read(written(text)).personalise(bundle).tags}
+    assert tags.pop("dog") == (0.3, 0.2)
+    assert set(tags.values()) == {(0.6, 0.4)}
 
 
 def test_config_refuses_what_listen_refuses(written, capsys):

@@ -1,5 +1,6 @@
 """A microphone that comes and goes: a virtual card that is unplugged."""
 
+import itertools
 import json
 import signal
 import time
@@ -10,7 +11,7 @@ from signals import noise
 from test_listen import Listening
 
 from bowstream import reconnect
-from bowstream.errors import DeviceError
+from bowstream.errors import DeviceAbsentError, DeviceError
 from bowstream.frontend import FrontEnd
 from bowstream.reconnect import PatientMicrophone
 
@@ -119,6 +120,45 @@ def test_it_can_be_ended_while_the_microphone_is_away(card, listen):
     status, err = listening.end(signal.SIGTERM)
     assert status == 0
     assert "bowstream: 'mon' went away" in err
+
+
+class Clock:
+    """A clock that only sleep moves."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def sleep(self, seconds):
+        self.now_s += seconds
+
+
+def test_the_longer_it_is_away_the_rarer_the_looks(monkeypatch):
+    """Each starts a process. One that is plugged in again at once is found at once."""
+    clock, looks = Clock(), []
+
+    def look(self):
+        looks.append(clock.now_s)
+        yield None
+        return ""
+
+    def absent(*_):
+        raise DeviceAbsentError("it is not there")
+
+    monkeypatch.setattr(PatientMicrophone, "_look", look)
+    monkeypatch.setattr(reconnect, "Microphone", absent)
+    monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
+    monkeypatch.setattr(reconnect, "time", clock)
+    for _ in PatientMicrophone("usb:1:2", FrontEnd()):
+        if clock.now_s > 7200.0:
+            break
+    assert [each for each in looks if each <= 60.0] == [5.0 * number for number in range(1, 13)]
+    waits = [after - before for before, after in itertools.pairwise(looks)]
+    assert waits == pytest.approx(sorted(waits))
+    assert sum(each <= 360.0 for each in looks) < 40
+    assert waits[-100:] == pytest.approx(100 * [30.0])
 
 
 def test_the_same_reason_is_said_once(monkeypatch):
