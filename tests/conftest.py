@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from bowstream.coder import Encoder
 from bowstream.frontend import FrontEnd
 from bowstream.patches import input_sizes
 from bowstream.tflite import UNQUANTISED
+
+# A shell that starts the tests in the background hands down that Ctrl+C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run; no deadline, because a busy machine is no bug.
 settings.register_profile("bowstream", derandomize=True, deadline=None, max_examples=50)
