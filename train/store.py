@@ -106,7 +106,7 @@ def lineage(root: Path, path: Path) -> list[Path]:
 
 def now() -> str:
     """Return the time, UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
 
 
 @functools.cache
