@@ -9,8 +9,7 @@ import numpy as np
 from bowstream.codebook import Codebook
 from bowstream.coder import Encoder
 from bowstream.errors import UsageError
-from bowstream.frontend import FrontEnd
-from bowstream.patches import PATCH_BANDS
+from bowstream.patches import bands_of
 
 from .config import CodebookSettings
 from .data import Float32, Index
@@ -73,11 +72,6 @@ def k_means(latents: Float32, codes: int, rounds: int, seed: int, family: str) -
         model.fit(latents)
     say(f"codebook {family}  {codes} codes  {model.n_iter_} rounds  inertia {model.inertia_:.4g}")
     return model.cluster_centers_.astype(np.float32)
-
-
-def bands_of(family: str, front_end: FrontEnd) -> int:
-    """Return how many places in frequency a family's patches have."""
-    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
 
 
 def load_encoder(network: Path, codebook: Path) -> Encoder:

@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 
 from bowstream.frontend import FrontEnd, mel_filterbank
-from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS
+from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bands_of
 
 from .bundle import Parts
-from .codebook import bands_of, load_encoder
+from .codebook import load_encoder
 from .data import Float32, Index
 from .encoder import patches_of
 from .features import Features

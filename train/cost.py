@@ -27,12 +27,12 @@ from bowstream.errors import BowstreamError
 from bowstream.frontend import FrontEnd
 from bowstream.level import LevelSettings
 from bowstream.measure import made_up_sound
-from bowstream.patches import PATCH_BANDS, input_sizes
+from bowstream.patches import bands_of, input_sizes
 from bowstream.startup import memory_mb
 
 from .bundle import Parts, TagSettings, write_bundle
 from .codebook import CENTROIDS
-from .config import Config
+from .config import Config, LearnedSettings
 from .data import DataSet, Float32
 from .export import NETWORK, to_int8
 from .features import Features
@@ -44,8 +44,6 @@ from .sweep import write_rows
 
 Row = dict[str, Any]
 
-# Families with a codebook for each band, as the learned codebook has them.
-BY_BAND = ("pat", "fenv")
 # Rows that the converter learns ranges from; random weights have no others to learn.
 EXAMPLES = 100
 # Of logits: random scores would raise half of all tags, a sound raises few.
@@ -81,11 +79,11 @@ class Plan:
 class Size:
     """How big a model is; the defaults are those of the learned codebook's settings."""
 
-    width: int = 128
-    codes_a_band: int = 64
-    codes_a_family: int = 256
-    latent: int = 16
-    head: int = 512
+    width: int = LearnedSettings.learned_width
+    codes_a_band: int = LearnedSettings.codes_a_band
+    codes_a_family: int = LearnedSettings.codes_a_family
+    latent: int = LearnedSettings.latent
+    head: int = LearnedSettings.learned_head
     tags: int = 50
 
 
@@ -199,8 +197,8 @@ def random_bundle(size: Size) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         parts, n_counts = {}, 0
         for family, n_inputs in input_sizes(front_end).items():
-            bands = front_end.n_mels // PATCH_BANDS if family in BY_BAND else 1
-            codes = size.codes_a_band if family in BY_BAND else size.codes_a_family
+            bands = bands_of(family, front_end)
+            codes = size.codes_a_band if bands > 1 else size.codes_a_family
             parts[family] = Path(folder, family)
             parts[family].mkdir()
             (parts[family] / NETWORK).write_bytes(random_network(n_inputs, size.width, size.latent))
@@ -213,9 +211,9 @@ def random_bundle(size: Size) -> Iterator[Path]:
         sound = Features("none", front_end, LevelSettings(), np.empty((0,), np.float32), np.zeros(1, np.int64))
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
-        bundle, config = Path(folder, "bundle"), Config().with_values(count_transform="sqrt")
+        bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt")
         settings = [TagSettings(bias=UNHEARD)] * len(tags)
-        write_bundle(bundle, "random", Parts(parts, parts, head), sound, data, config, settings, {})
+        write_bundle(bundle, "random", model, sound, data, Config(), settings, {})
         yield bundle
 
 

@@ -9,12 +9,9 @@ import keras
 import tensorflow as tf
 
 from bowstream.frontend import FrontEnd
-from bowstream.patches import O_FRAMES, PATCH_BANDS, bicubic, input_sizes
+from bowstream.patches import O_FRAMES, PATCH_BANDS, bands_of, bicubic, input_sizes
 
 from .config import LearnedSettings
-
-# Families with a codebook for each band of 8 mels: the same shape is another sound elsewhere.
-BY_BAND = ("pat", "fenv")
 
 
 @tf.custom_gradient
@@ -87,8 +84,9 @@ class Joint(keras.Model):
             self.encoders[family] = encoder(size, settings, "mixed_bfloat16", use_bias=False)
             # Latent vectors of unit variance; folded into the encoder's last layer when it is exported.
             self.norms[family] = keras.layers.BatchNormalization(momentum=0.98, center=False, scale=False)
-            groups = front_end.n_mels // PATCH_BANDS if family in BY_BAND else 1
-            codes = settings.codes_a_band if family in BY_BAND else settings.codes_a_family
+            # A codebook for each band of 8 mels: the same shape is another sound elsewhere.
+            groups = bands_of(family, front_end)
+            codes = settings.codes_a_band if groups > 1 else settings.codes_a_family
             self.centroids[family] = self.add_weight(shape=(groups, codes, settings.latent), name=f"centroids_{family}")
         n_counts = sum(weight.shape[0] * weight.shape[1] for weight in self.centroids.values())
         self.head = head(n_counts, n_targets, settings, "mixed_bfloat16")

@@ -56,12 +56,12 @@ class Pool:
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
         """Return random windows, int32 [shape=(count, 4)]: clip, first frame, the clip's first and end frame."""
         clips = rng.permutation(np.arange(max(count, len(self))) % len(self))[:count]
-        begin = 10 * np.array([rng.choice(self.starts[clip]) for clip in clips]) + rng.integers(-5, 6, count)
-        length = 100 * self.n_windows[clips]
-        first = 100 * self.first[clips]
-        return np.stack([clips, first + np.clip(begin, 0, length - 100), first, first + length], axis=1).astype(
-            np.int32
-        )
+        per_column, per_window = self.sound.front_end.frames_per_column, self.sound.front_end.frames_per_window
+        column = np.array([rng.choice(self.starts[clip]) for clip in clips])
+        begin = per_column * column + rng.integers(-per_column // 2, per_column // 2 + 1, count)
+        first, length = per_window * self.first[clips], per_window * self.n_windows[clips]
+        begin = first + np.clip(begin, 0, length - per_window)
+        return np.stack([clips, begin, first, first + length], axis=1).astype(np.int32)
 
     @tf.function(jit_compile=True)  # fused into few loops, it takes a sixth of the time
     def augmented(self, drawn: tf.Tensor, noisy: float) -> tuple[tf.Tensor, tf.Tensor]:
