@@ -17,7 +17,8 @@ from train.config import AugmentSettings, Config  # noqa: E402
 from train.data import Clip, DataSet, Split  # noqa: E402
 from train.export import NETWORK  # noqa: E402
 from train.features import Features  # noqa: E402
-from train.pool import Pool  # noqa: E402
+from train.pool import UNSURE, Pool  # noqa: E402
+from train.refit import tag_loss  # noqa: E402
 
 # A busy machine takes minutes to trace what a free one does in seconds.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
@@ -25,7 +26,9 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 TINY = Config(method="learned").with_values(
     learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
-PLAIN = AugmentSettings(mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0)
+PLAIN = AugmentSettings(
+    mixed=0.0, equaliser_db=0.0, shift_bands=0, stretch=0.0, mask_bands=0, mask_frames=0, narrowed=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def sound():
 
 @pytest.fixture(scope="module")
 def pool(sound, data):
-    return Pool(sound, data, np.arange(20), [np.full((5, 100, 96), -23.0, np.float32)], PLAIN)
+    return Pool(sound, data, np.arange(20), [(np.full((5, 100, 96), -23.0, np.float32), {data.tags[1]})], PLAIN)
 
 
 def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
@@ -106,20 +109,44 @@ def test_the_root_has_a_finite_gradient_at_nothing():
 def test_mixing_adds_powers_and_shares_targets():
     augment.chance(5)
     power = tf.exp(augment.dice().normal((6, 100, 96)))
-    mixed, peaks, targets = augment.mix(power, tf.zeros((6, 9)), tf.eye(6), 1.0, -16.0)
+    labels = tf.stack([tf.eye(6), tf.zeros((6, 6))], axis=1)
+    mixed, peaks, mixed_labels = augment.mix(power, tf.zeros((6, 9)), labels, 1.0, -16.0)
+    targets, _ = tf.unstack(mixed_labels, axis=1)
     np.testing.assert_allclose(targets.numpy().sum(axis=1), 1.0, atol=1e-6)
     assert mixed.shape == power.shape and peaks.shape == (6, 9)
-    unmixed, _, same = augment.mix(power, tf.zeros((6, 9)), tf.eye(6), 0.0, -16.0)
+    unmixed, _, same = augment.mix(power, tf.zeros((6, 9)), labels, 0.0, -16.0)
     assert np.array_equal(unmixed, power)
-    assert np.array_equal(same, np.eye(6))
+    assert np.array_equal(same, labels)
 
 
 def test_a_mix_is_of_sounds_made_equally_loud():
     augment.chance(7)
     power = tf.tile([[[1e-6]], [[1.0]]], (10, 100, 96))
-    mixed, _, _ = augment.mix(power, tf.zeros((20, 9)), tf.eye(20), 1.0, -30.0)
+    mixed, _, _ = augment.mix(power, tf.zeros((20, 9)), tf.zeros((20, 2, 3)), 1.0, -30.0)
     share_of_own_level = (mixed / power).numpy()  # s² + (1 - s)² for a share of s
     assert 0.499 < share_of_own_level.min() < share_of_own_level.max() < 1.001
+
+
+def test_a_narrow_band_keeps_its_middle_and_only_some_windows_have_one():
+    augment.chance(8)
+    kept = augment.narrow(tf.ones((200, 100, 96)), 0.5).numpy()
+    assert (kept == kept[:, :1]).all() and (kept[:, :, 15:48] == 1.0).all()
+    lost = (kept[:, 0] < 0.011).sum(axis=1)  # at least 20 dB
+    assert 60 < (lost > 0).sum() < 140 and lost.max() <= 0.66 * 96
+    assert np.isin(np.diff(kept[:, 0] < 0.5).sum(axis=1), (0, 1, 2)).all()
+
+
+def test_nothing_is_taught_of_a_tag_that_may_sound_in_a_negative(pool, data):
+    drawn = pool.draw(np.random.default_rng(0), 64)
+    negatives = drawn[:, 0] >= 20
+    assert negatives.any()
+    _, targets = pool.augmented(tf.constant(drawn), 0.0)
+    unsure = (targets == UNSURE).numpy()
+    assert (unsure[:, 1] == negatives).all() and unsure.sum() == negatives.sum()
+    logits = tf.Variable(tf.random.stateless_normal(targets[:, :-1].shape, (1, 2)))
+    with tf.GradientTape() as tape:
+        loss = tag_loss(targets[:, :-1], logits)
+    assert ((tape.gradient(loss, logits).numpy() == 0.0) == unsure[:, :-1]).all()
 
 
 def test_noise_only_adds_and_only_to_some():

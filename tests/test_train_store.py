@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 
 import pytest
 
@@ -44,6 +45,23 @@ def test_an_interrupted_stage_finds_what_it_had_done(tmp_path):
     found = []
     artefact(tmp_path, "stage", {}, lambda path: found.extend(file.name for file in path.iterdir()))
     assert found == ["half"]
+
+
+def test_a_second_run_waits_for_what_the_first_one_makes(tmp_path, monkeypatch):
+    made, said, waiting = [], [], threading.Event()
+    monkeypatch.setattr(store, "say", lambda line: (said.append(line), waiting.set()))
+
+    def slow(path):
+        made.append(path)
+        assert waiting.wait(10)
+
+    runs = [threading.Thread(target=artefact, args=(tmp_path, "stage", {}, slow)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(made) == 1
+    assert [line.partition(str(tmp_path))[0] for line in said] == ["waiting for another process that makes "]
 
 
 def test_a_stage_made_anew_takes_what_depends_on_it_along(tmp_path):

@@ -22,6 +22,10 @@ dice = tf.random.get_global_generator
 DB = math.log(10.0) / 10.0  # natural log of power a decibel
 # The shortest ripple of the equaliser, in cosines over all bands.
 RIPPLES = 4
+# A narrow band begins and ends at these shares of all bands; how far the rest falls. A telephone: 0.1 to 0.7.
+NARROW_LOW = (0.0, 0.15)
+NARROW_HIGH = (0.5, 1.0)
+NARROW_DB = (20.0, 80.0)
 # How far noise lies below the loudest value of its window, and how much lower its highest band is than its lowest.
 NOISE_BELOW_DB = (3.0, 55.0)
 NOISE_TILT_DB = (-30.0, 3.0)
@@ -55,6 +59,16 @@ def equalise(power: tf.Tensor, spread_db: float) -> tf.Tensor:
     return power * tf.exp(response)[:, tf.newaxis]
 
 
+def narrow(power: tf.Tensor, probability: float) -> tf.Tensor:
+    """Take low and high bands from some windows of mel power (N, T, M), as a telephone or a small speaker does."""
+    count, n_mels = tf.shape(power)[0], power.shape[2]
+    place = tf.range(n_mels, dtype=tf.float32) / n_mels
+    low, high = dice().uniform((count, 1), *NARROW_LOW), dice().uniform((count, 1), *NARROW_HIGH)
+    fall = dice().uniform((count, 1), *NARROW_DB) * DB
+    narrowed = (dice().uniform((count, 1)) < probability) & ((place < low) | (place > high))
+    return power * tf.where(narrowed, tf.exp(-fall), 1.0)[:, tf.newaxis]
+
+
 def restless(n_mels: int) -> tf.Tensor:
     """Return the power of noise around its mean, (`NOISE_FRAMES`, M): drawn once, since drawing it costs much."""
     bands = np.arange(n_mels) / n_mels
@@ -81,7 +95,7 @@ def loudest(power: tf.Tensor, quietest: float) -> tf.Tensor:
 
 
 def mix(
-    power: tf.Tensor, peaks: tf.Tensor, targets: tf.Tensor, probability: float, quietest: float
+    power: tf.Tensor, peaks: tf.Tensor, labels: tf.Tensor, probability: float, quietest: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mix some windows with another, which is made as loud first, by random shares of amplitude.
 
@@ -89,11 +103,11 @@ def mix(
     ----------
     power : float32 [shape=(N, T, M)], mel power
     peaks : float32 [shape=(N, 9)], the loudest power of each of the columns before the window
-    targets : float32 [shape=(N, C)]; a mix has its sources' targets by their shares
+    labels : float32 [shape=(N, 2, C)]; a mix has its sources' labels by their shares
 
     Returns
     -------
-    power, peaks, targets : of the same shapes
+    power, peaks, labels : of the same shapes
     """
     count, levels = tf.shape(power)[0], loudest(power, quietest)
     partner = tf.argsort(dice().uniform((count,)))
@@ -102,7 +116,7 @@ def mix(
     return (
         own[:, :, tf.newaxis] * power + other[:, :, tf.newaxis] * tf.gather(power, partner),
         tf.maximum(own * peaks, other * tf.gather(peaks, partner)),
-        share * targets + (1.0 - share) * tf.gather(targets, partner),
+        share[:, :, tf.newaxis] * labels + (1.0 - share)[:, :, tf.newaxis] * tf.gather(labels, partner),
     )
 
 

@@ -91,8 +91,8 @@ def add_training(command: argparse.ArgumentParser) -> None:
         "--negatives",
         type=Path,
         metavar="FOLDER",
-        help="recordings of none of the tags, named KIND_…: a half is learned from (--method learned), the others "
-        "measure false events",
+        help="recordings of none of the tags, named KIND_…: each model measures false events on a part of them and, "
+        "with --method learned, learns from the others",
     )
     config.add_flags(command)
 

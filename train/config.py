@@ -30,7 +30,9 @@ class EncoderSettings(Checked):
 
     width: int = knob(256, "hidden neurons a layer; paper 2048, narrower is faster on a Pi", low=1)
     factor: int = knob(10, "values of a patch ÷ values of its latent vector; paper 10 (best) and 20", low=1, high=80)
-    encoder_dropout: float = knob(0.5, "share of hidden neurons dropped; paper 0.5", low=0.0, high=0.95)
+    encoder_dropout: float = knob(
+        0.1, "share of hidden neurons dropped; paper 0.5 of 2048, which starves narrower encoders", low=0.0, high=0.95
+    )
     encoder_epochs: int = knob(10, "passes over `epoch_patches`", low=1)
     epoch_patches: int = knob(100_000, "patches an epoch, the same work for each family", low=1)
     pool_patches: int = knob(200_000, "patches of a family held in memory, drawn at random", low=1)
@@ -101,6 +103,9 @@ class AugmentSettings(Checked):
     stretch: float = knob(0.3, "natural log of the speed at most", low=0.0)
     mask_bands: int = knob(8, "bands masked at most", low=0)
     mask_frames: int = knob(12, "frames masked at most", low=0)
+    narrowed: float = knob(
+        0.15, "probability that a window loses its low and high bands, as by a telephone", low=0.0, high=1.0
+    )
     noisy: float = knob(0.2, "probability that a window gets noise while encoders learn", low=0.0, high=1.0)
     audible_db: float = knob(30.0, "windows whose peak is further below the clip's are not learned from", low=0.0)
 

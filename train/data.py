@@ -42,11 +42,15 @@ class Clip:
 
 @dataclass(frozen=True)
 class Split:
-    """What one model is fitted on and what it is tried on: indices of clips, with nothing in common."""
+    """What one model is fitted on and what it is tried on: indices of clips, with nothing in common.
+
+    part : the part of the negatives that it is tried on, too; it learns from the others. None where it learns from all
+    """
 
     name: str
     fit: Index
     held: Index
+    part: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,22 @@ class DataSet:
     def splits(self) -> list[Split]:
         """Return the splits whose held-out scores are reported: one a fold, or the set's own."""
         if self.own_split:
-            return [Split(EVALUATION, self.in_folds(TRAIN), self.in_folds(EVALUATION))]
+            return [Split(EVALUATION, self.in_folds(TRAIN), self.in_folds(EVALUATION), part=0)]
         folds = sorted({clip.fold for clip in self.clips})
         return [
-            Split(f"fold {fold}", self.in_folds(*(other for other in folds if other != fold)), self.in_folds(fold))
-            for fold in folds
+            Split(f"fold {fold}", self.in_folds(*folds[:part], *folds[part + 1 :]), self.in_folds(fold), part)
+            for part, fold in enumerate(folds)
         ]
 
     def calibration_splits(self) -> list[Split]:
         """Return the splits whose held-out scores calibrate the final bundle."""
         if self.own_split:
-            return [Split(VALIDATION, self.in_folds(TRAIN), self.in_folds(VALIDATION))]
+            return [Split(VALIDATION, self.in_folds(TRAIN), self.in_folds(VALIDATION), part=0)]
         return self.splits()
 
     def final(self) -> Split:
         """Return what the final bundle is fitted on: the training part, or all folds."""
-        everything = np.arange(len(self.clips))
-        return Split("final", self.in_folds(TRAIN) if self.own_split else everything, np.empty(0, np.intp))
+        nothing = np.empty(0, np.intp)
+        if self.own_split:
+            return Split("final", self.in_folds(TRAIN), nothing, part=0)
+        return Split("final", np.arange(len(self.clips)), nothing)

@@ -19,7 +19,7 @@ from bowstream.tagger import Tagger
 from .bundle import TagSettings
 from .calibrate import apply
 from .data import DataSet, Float32, Index, Split
-from .negatives import Negative
+from .negatives import Negative, held_back
 from .parallel import parallel
 from .progress import track
 from .store import artefact, digest
@@ -74,11 +74,13 @@ def hear_held(root: Path, bundle: Path, data: DataSet, split: Split, features_ke
     return hear(root, "held", inputs, bundle, [clip.path for clip in clips], split.held, split.name)
 
 
-def hear_negatives(root: Path, bundle: Path, negatives: Sequence[Negative]) -> Held:
-    """Return what a bundle says of negatives."""
-    inputs = {"negatives": digest([negative.content for negative in negatives])}
-    paths = [negative.path for negative in negatives]
-    return hear(root, "heard_negatives", inputs, bundle, paths, np.arange(len(paths)), "negatives")
+def hear_negatives(root: Path, bundle: Path, negatives: Sequence[Negative], split: Split) -> Held:
+    """Return what a bundle says of the negatives that its split holds back; `clip` is their place among all."""
+    numbers = held_back(negatives, split)
+    heard = [negatives[number] for number in numbers]
+    inputs = {"negatives": digest([numbers, [negative.content for negative in heard]])}
+    paths = [negative.path for negative in heard]
+    return hear(root, "heard_negatives", inputs, bundle, paths, np.array(numbers), f"{split.name}, negatives")
 
 
 def hear(

@@ -59,6 +59,7 @@ NO_AUGMENTATION = {
     "stretch": 0.0,
     "mask_bands": 0,
     "mask_frames": 0,
+    "narrowed": 0.0,
     **NO_NOISE,
 }
 
@@ -74,8 +75,8 @@ EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
     ),
     "figure3": as_in_the_paper({"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)}),
     "factor": as_in_the_paper({"factor": (10, 20)}),
-    "width": as_in_the_paper({"width": (256, 512, 2048)}),
-    "table1": as_in_the_paper({"width": (2048,)}),
+    "width": as_in_the_paper({"width": (256, 512, 2048), "encoder_dropout": (0.1, 0.5)}),
+    "table1": as_in_the_paper({"width": (2048,), "encoder_dropout": (0.5,)}),
     "ablation": in_steps(
         ("recipe", PAPER),
         ("+ whitened latents", {"whiten": "yes"}),

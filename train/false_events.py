@@ -22,7 +22,7 @@ from .bundle import TagSettings
 from .calibrate import shifted
 from .data import DataSet, Float32, Index
 from .evaluate import Held
-from .negatives import MEASURE, Negative
+from .negatives import Negative
 from .trial import Model
 
 OFFSETS = tuple(0.25 * step for step in range(25))  # logits
@@ -33,10 +33,10 @@ RULE = (
     f"each, but none that leave less than {LEAST_SHARE:g} of the recall of unraised ones"
 )
 PROTOCOL = (
-    "The models of the folds, which learned from none of these files; calibration and thresholds of each from the "
-    "other folds. A false event is one on a negative, unless its tag may sound there. Recall is the share of tags of "
-    "held-out clips that raise an event there. Both are means over folds. The rate beside the shipped thresholds is "
-    "measured on each half of the files with the thresholds that the rule chooses on the other half."
+    "Each file is heard by the model of the fold that did not learn from it; calibration and thresholds of each model "
+    "from the other folds. A false event is one on a negative, unless its tag may sound there. Recall is the share of "
+    "tags of held-out clips that raise an event there, the mean over folds. The rate beside the shipped thresholds is "
+    "measured on each file with the thresholds that the rule chooses on all others."
 )
 HOP_COLUMNS = Settings().hop_columns
 NO_CODES = np.empty(0, np.intp)
@@ -66,15 +66,15 @@ def streams(held: Held, tags: Sequence[TagSettings]) -> dict[int, Float32]:
 
 
 def trade(data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]) -> list[Point]:
-    """Return what each offset gives, the mean over the folds' models."""
+    """Return what each offset gives: the mean recall of the folds' models, and the events on their own negatives."""
     heard = [(model, streams(model.held, model.tags), streams(model.negatives, model.tags)) for model in models]
     points = []
     for offset in OFFSETS:
-        recalls, events = [], np.zeros((len(models), len(negatives)), np.float32)
-        for row, (model, of_clips, of_files) in zip(events, heard):
+        recalls, events = [], np.zeros(len(negatives), np.float32)
+        for model, of_clips, of_files in heard:
             tags = [Tag(name, at.on, at.off) for name, at in zip(data.tags, shifted(model.tags, offset))]
             for file, scores in of_files.items():
-                row[file] = sum(tag not in negatives[file].may for tag in raised(tags, scores, front_end))
+                events[file] = sum(tag not in negatives[file].may for tag in raised(tags, scores, front_end))
             found = [
                 tag in names
                 for clip, scores in of_clips.items()
@@ -82,7 +82,7 @@ def trade(data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], mod
                 for tag in data.clips[clip].tags
             ]
             recalls.append(np.mean(found))
-        points.append(Point(offset, float(np.mean(recalls)), events.mean(axis=0)))
+        points.append(Point(offset, float(np.mean(recalls)), events))
     return points
 
 
@@ -92,13 +92,15 @@ def choose(points: Sequence[Point], hours: Float32, made: Index, among: Index) -
     Parameters
     ----------
     hours : float32 [shape=(files,)]
-    made, among : bool [shape=(files,)], which are made up, and which may be looked at
+    made : bool [shape=(files,)], which are made up
+    among : the numbers of those that may be looked at
     """
 
     def per_hour(point: Point, those: Index) -> float:
-        return float(point.events[those].sum() / hours[those].sum()) if those.any() else 0.0
+        return float(point.events[those].sum() / hours[those].sum()) if len(those) else 0.0
 
-    quiet = [point for point in points if all(per_hour(point, among & of) <= MOST_PER_HOUR for of in (made, ~made))]
+    recorded_and_made = among[~made[among]], among[made[among]]
+    quiet = [point for point in points if all(per_hour(point, those) <= MOST_PER_HOUR for those in recorded_and_made)]
     able = [point for point in points if point.recall >= LEAST_SHARE * points[0].recall]
     return min([*quiet[:1], able[-1]], key=lambda point: point.offset)
 
@@ -109,11 +111,11 @@ def false_events(
     """Return the trade of false events against recall, the thresholds to ship, and what they cost."""
     points = trade(data, front_end, negatives, models)
     window_h = front_end.window_length / front_end.sample_rate / 3600
-    hours = np.bincount(models[0].negatives.clip, minlength=len(negatives)) * window_h
+    heard = np.concatenate([model.negatives.clip for model in models])
+    hours = np.bincount(heard, minlength=len(negatives)) * window_h
     made = np.array([negative.made for negative in negatives])
-    part = np.array([negative.part for negative in negatives])
     kind = np.array([negative.kind for negative in negatives])
-    kinds = sorted(set(kind))
+    kinds = sorted(set(kind[hours > 0]))
 
     def rates(events: Float32) -> dict[str, Any]:
         def per_hour(those: Index) -> float:
@@ -122,19 +124,17 @@ def false_events(
         of_kinds = {name: per_hour(kind == name) for name in kinds}
         return {"recorded_per_hour": per_hour(~made), "made_per_hour": per_hour(made), "by_kind_per_hour": of_kinds}
 
-    events, recalls = np.zeros(len(negatives), np.float32), []
-    for half in MEASURE:
-        chosen = choose(points, hours, made, part != half)
-        events = np.where(part == half, chosen.events, events)
-        recalls.append(chosen.recall)
-    shipped = choose(points, hours, made, np.ones(len(negatives), bool))
+    files = np.flatnonzero(hours)
+    chosen = {file: choose(points, hours, made, files[files != file]) for file in files}
+    events = np.array([chosen[file].events[file] if file in chosen else 0.0 for file in range(len(negatives))])
+    shipped = choose(points, hours, made, files)
     return {
         "protocol": PROTOCOL,
         "rule": RULE,
-        "files": len(negatives),
+        "files": len(files),
         "hours": {"recorded": round(float(hours[~made].sum()), 3), "made": round(float(hours[made].sum()), 3)},
         "hours_by_kind": {name: round(float(hours[kind == name].sum()), 3) for name in kinds},
         "full_recall": round(points[0].recall, 4),
-        "shipped": {"offset": shipped.offset, "recall": round(float(np.mean(recalls)), 4), **rates(events)},
+        "shipped": {"offset": shipped.offset, "recall": round(shipped.recall, 4), **rates(events)},
         "curve": [{"offset": p.offset, "recall": round(p.recall, 4), **rates(p.events)} for p in points],
     }

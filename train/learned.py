@@ -33,10 +33,10 @@ from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8, write_network
 from .features import Features, hear
 from .head import COUNTS, HEAD, transformed
 from .joint import Joint, cut, encoder
-from .negatives import Negative
-from .pool import Pool
+from .negatives import Negative, to_learn_from
+from .pool import UNSURE, Pool
 from .progress import say, track
-from .refit import SHARES, TRANSFORM, count_augmented, refit_head
+from .refit import IMPOSSIBLE, SHARES, TRANSFORM, count_augmented, refit_head
 from .store import artefact, digest
 
 JOINT = "joint.weights.h5"
@@ -57,7 +57,7 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
     """Return encoders, centroids and head trained together; `path` is the folder of the checkpoint."""
     settings = config.learned
     keras.utils.set_random_seed(config.seed)
-    joint = new_joint(settings, pool.targets.shape[1], sound.front_end)
+    joint = new_joint(settings, pool.labels.shape[2], sound.front_end)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, settings.steps, warmup_target=settings.rate, warmup_steps=min(100, settings.steps // 10)
     )
@@ -67,10 +67,14 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
     @tf.function(input_signature=[tf.TensorSpec((settings.batch, 4), tf.int32)])
     def step(drawn: tf.Tensor) -> tf.Tensor:
         scaled, targets = pool.augmented(drawn, config.augment.noisy)
-        targets = (1.0 - settings.smoothing) * targets + settings.smoothing / targets.shape[1]
+        sure = targets != UNSURE
+        smoothed = (1.0 - settings.smoothing) * targets + settings.smoothing / targets.shape[1]
         with tf.GradientTape() as tape:
             logits, unevenness = joint(scaled, training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+            losses = tf.nn.softmax_cross_entropy_with_logits(
+                tf.where(sure, smoothed, 0.0), tf.where(sure, logits, IMPOSSIBLE)
+            )
+            loss = tf.reduce_mean(losses)
             total = loss + settings.usage * unevenness
         optimizer.apply_gradients(zip(tape.gradient(total, joint.trainable_variables), joint.trainable_variables))
         return loss
@@ -143,7 +147,8 @@ class Learning:
     @functools.cached_property
     def pool(self) -> Pool:
         """What is learned from."""
-        negatives = heard(tuple(negative.path for negative in self.negatives), self.sound.front_end)
+        log_mels = heard(tuple(negative.path for negative in self.negatives), self.sound.front_end)
+        negatives = [(log_mel, negative.may) for log_mel, negative in zip(log_mels, self.negatives)]
         return Pool(self.sound, self.data, self.split.fit, negatives, self.config.augment)
 
     @functools.cached_property
@@ -154,7 +159,7 @@ class Learning:
             "level": asdict(self.sound.level),
             "fit": digest(self.split.fit.tolist()),
             "targets": digest(self.data.targets().tolist()),
-            "negatives": [negative.content for negative in self.negatives],
+            "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],
             "settings": asdict(self.config.learned),
             "augment": asdict(self.config.augment),
             "seed": self.config.seed,
@@ -214,8 +219,8 @@ class Learning:
 def fit(
     root: Path, sound: Features, data: DataSet, split: Split, config: Config, negatives: Sequence[Negative]
 ) -> Parts:
-    """Return the artefacts of a model fitted on a split's `fit` clips; see `Learning`."""
-    learning = Learning(root, sound, data, split, config, negatives)
+    """Return the artefacts of a model fitted on a split's `fit` clips and its part of the negatives; see `Learning`."""
+    learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
     networks = {family: learning.harden(family) for family in FAMILIES}
     head = learning.refit(learning.counts(networks))
     return Parts(networks, networks, head, TRANSFORM, config.scores.competition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from .features import Features
 
 # Negatives are cut into pieces of this many windows, so that one recording does not count as one clip.
 PIECE = 5
+# The target of a tag that may or may not sound: nothing is learned about it there.
+UNSURE = -1.0
 
 
 class Pool:
@@ -23,25 +26,39 @@ class Pool:
     ----------
     sound : absolute log-mel, with the level that the bundle will have
     fit : the clips to learn from
-    negatives : log-mel (windows, T, M) of recordings of none of the tags; their target is one more, "none"
+    negatives : log-mel (windows, T, M) of recordings of none of the tags, and the tags that may sound in each all the
+        same; their target is one more, "none"
     """
 
     def __init__(
-        self, sound: Features, data: DataSet, fit: Index, negatives: list[Float32], settings: AugmentSettings
+        self,
+        sound: Features,
+        data: DataSet,
+        fit: Index,
+        negatives: Sequence[tuple[Float32, Collection[str]]],
+        settings: AugmentSettings,
     ) -> None:
         self.sound, self.settings, front_end = sound, settings, sound.front_end
         clips = [np.asarray(sound.of_clip(clip)) for clip in fit]
-        clips += [piece for negative in negatives for piece in np.array_split(negative, max(1, len(negative) // PIECE))]
+        pieces = [
+            (piece, may)
+            for log_mel, may in negatives
+            for piece in np.array_split(log_mel, max(1, len(log_mel) // PIECE))
+        ]
+        clips += [piece for piece, _ in pieces]
         self.n_windows = np.array([len(clip) for clip in clips])
         log_mel = np.concatenate(clips).reshape(-1, front_end.n_mels)
         peaks = log_mel.reshape(-1, front_end.frames_per_column * front_end.n_mels).max(axis=1)
         targets = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
         targets /= np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
         targets[:, -1] = 1.0 - targets[:, :-1].sum(axis=1)
+        unsure = np.zeros_like(targets)
+        for row, (_, may) in zip(unsure[len(fit) :], pieces):
+            row[:-1] = [tag in may for tag in data.tags]
         self.first = np.concatenate([[0], np.cumsum(self.n_windows)])[:-1]  # windows
         self.starts = [self._starts(peaks, clip, front_end.columns_per_window) for clip in range(len(clips))]
-        arrays = np.exp(log_mel), np.exp(peaks), targets.astype(np.float32)
-        self.power, self.peaks, self.targets = map(tf.constant, arrays)
+        arrays = np.exp(log_mel), np.exp(peaks), np.stack([targets, unsure], axis=1).astype(np.float32)
+        self.power, self.peaks, self.labels = map(tf.constant, arrays)
         self.noise = augment.restless(front_end.n_mels)
 
     def __len__(self) -> int:
@@ -67,7 +84,7 @@ class Pool:
     def augmented(self, drawn: tf.Tensor, noisy: float) -> tuple[tf.Tensor, tf.Tensor]:
         """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and their targets (N, C + 1).
 
-        `noisy` is the probability that a window gets noise.
+        A target is a tag's share, or `UNSURE`. `noisy` is the probability that a window gets noise.
         """
         settings, front_end, level = self.settings, self.sound.front_end, self.sound.level
         clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
@@ -80,8 +97,12 @@ class Pool:
         known = before >= first // front_end.frames_per_column
         peaks = tf.where(known, tf.gather(self.peaks, tf.maximum(before, 0)), 0.0)
         power = augment.equalise(power, settings.equaliser_db)
-        targets = tf.gather(self.targets, clip[:, 0])
-        power, peaks, targets = augment.mix(power, peaks, targets, settings.mixed, level.quietest)
+        labels = tf.gather(self.labels, clip[:, 0])
+        power, peaks, labels = augment.mix(power, peaks, labels, settings.mixed, level.quietest)
+        targets, unsure = tf.unstack(labels, axis=1)
+        targets = tf.where((unsure > 0.0) & (targets == 0.0), UNSURE, targets)
+        if settings.narrowed:
+            power = augment.narrow(power, settings.narrowed)
         if noisy:
             power = augment.add_noise(power, self.noise, noisy, level.quietest)
         scaled = augment.scale(power, peaks, level, front_end)

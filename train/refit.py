@@ -20,15 +20,17 @@ from .epochs import adam, order_of_epoch, train_epochs
 from .features import Features
 from .head import COUNTS, transformed
 from .joint import Joint, head
-from .pool import Pool
+from .pool import UNSURE, Pool
 from .progress import track
 
+# The logit of a tag that is left out of a softmax.
+IMPOSSIBLE = -1e4
 SHARES = "shares.npy"
 TRANSFORM = "sqrt"
 
 
 def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
-    """Write what the exported encoders count in augmented sound, uint8 (N, K), and each tag's share, float32 (N, C)."""
+    """Write what the exported encoders count in augmented sound, uint8 (N, K), and its targets, float32 (N, C)."""
     rng, batch = chance(config.seed, 2), config.learned.batch
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
@@ -71,8 +73,11 @@ def refit_head(path: Path, joint: Joint, counts: np.ndarray, shares: Float32, co
 @keras.saving.register_keras_serializable("bowstream")
 def tag_loss(shares: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Ask for a yes or no for each tag, and for the right order among the tags that are there."""
+    sure = tf.cast(shares != UNSURE, tf.float32)
+    shares = shares * sure
     present = tf.minimum(2.0 * shares, 1.0)  # both of two equally loud sounds are there
-    yes_or_no = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(present, logits), axis=-1)
+    yes_or_no = tf.reduce_sum(sure * tf.nn.sigmoid_cross_entropy_with_logits(present, logits), axis=-1)
     # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
-    order = -tf.reduce_sum(shares * tf.nn.log_softmax(logits), axis=-1)
+    among_sure = tf.nn.log_softmax(tf.where(sure > 0.0, logits, IMPOSSIBLE))
+    order = -tf.reduce_sum(shares * among_sure, axis=-1)
     return yes_or_no + order

@@ -18,7 +18,7 @@ from bowstream.sources import FILE_COLUMNS, AudioFile
 
 from .data import Float32
 from .evaluate import CLIPS, hear, measure, some
-from .negatives import Negative
+from .negatives import Negative, held_back
 from .progress import say
 from .store import digest
 from .trial import Model, Study, Trial
@@ -106,20 +106,24 @@ def robustness(
 
     Parameters
     ----------
-    negatives : the first recorded one is mixed in, too
+    negatives : into each trial's clips the first recorded one that its model does not know is mixed, too
     """
-    mixed = [
-        Change(f"{negative.kind}, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=negative.path)
-        for negative in negatives
-        if not negative.made
-    ]
     table = {}
-    for change in (None, *CHANGES, *mixed[:1]):
-        folds = [measured(study, trial, model, change) for trial, model in zip(trials, models)]
-        title = change.name if change else "as recorded"
+    changes: list[Sequence[Change | None]] = [[change] * len(trials) for change in (None, *CHANGES)]
+    if negatives:
+        changes.append([with_negative(negatives, trial) for trial in trials])
+    for of_trials in changes:
+        folds = [measured(study, *of_trial) for of_trial in zip(trials, models, of_trials)]
+        title = of_trials[0].name if of_trials[0] else "as recorded"
         table[title] = {name: round(float(np.mean([fold[name] for fold in folds])), 4) for name in folds[0]}
         say(f"{title}: " + "  ".join(f"{name} {value:.3f}" for name, value in table[title].items()))
     return {"splits": [trial.split.name for trial in trials], "most_clips_of_a_split": CLIPS, "table": table}
+
+
+def with_negative(negatives: Sequence[Negative], trial: Trial) -> Change:
+    """Return the mixing in of a recorded negative that a trial's model does not know."""
+    noise = next(negatives[number].path for number in held_back(negatives, trial.split) if not negatives[number].made)
+    return Change(f"a room, street or music, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=noise)
 
 
 def measured(study: Study, trial: Trial, model: Model, change: Change | None) -> dict[str, float]:

@@ -20,7 +20,7 @@ from .data import DataSet
 from .evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
 from .expense import expense
 from .false_events import false_events
-from .negatives import Negative, find_negatives, to_measure_with
+from .negatives import Negative, find_negatives
 from .plots import MEASURES
 from .problems import check
 from .progress import say
@@ -60,12 +60,12 @@ def run(
         "uncalibrated": scores_of_folds(data, [model.held for model in models]),
         "clip_ap_by_tag": precisions,
         "precision": compare(its, trials),
-        "robustness": robustness(its, trials, models, to_measure_with(negatives)),
+        "robustness": robustness(its, trials, models, negatives),
         "stages": stages(root, trials[0]),
     }
     tags = calibrated([trial.held for trial in calibration], data)
     if negatives:
-        metrics["false_events"] = false_events(data, its.sound.front_end, to_measure_with(negatives), models)
+        metrics["false_events"] = false_events(data, its.sound.front_end, negatives, models)
         tags = shifted(tags, metrics["false_events"]["shipped"]["offset"])
     tags = [replace(tag, average_precision=precisions[name]) for tag, name in zip(tags, data.tags)]
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
@@ -86,7 +86,7 @@ def run(
 def model_of(trial: Trial, its: Study, calibration: Sequence[Trial], negatives: Sequence[Negative]) -> Model:
     """Return a trial's model: calibrated on what other models said of other clips, and heard on negatives."""
     tags = calibrated([other.held for other in calibration if other is not trial], its.data)
-    said = hear_negatives(its.root, trial.bundle, to_measure_with(negatives)) if negatives else None
+    said = hear_negatives(its.root, trial.bundle, negatives, trial.split) if negatives else None
     return Model(tags, trial.held, said)
 
 

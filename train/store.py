@@ -1,13 +1,15 @@
 """Artefacts: each stage's output in a folder named after all that went into it.
 
 A folder is called `….partial` until its stage has ended, so an interrupted stage finds what it had
-finished, and a finished one is not run again. Settings that two runs share give the same name, so a
-sweep or the five folds share whatever they have in common. To run a stage again, delete its folder:
-whatever was made from it before is made anew too.
+finished, and a finished one is not run again; a `….lock` beside it lets one process at a time make it.
+Settings that two runs share give the same name, so a sweep or the five folds share whatever they have
+in common. To run a stage again, delete its folder: whatever was made from it before is made anew too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -16,13 +18,15 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import bowstream
 from bowstream.errors import UsageError
+
+from .progress import say
 
 RECORD = "stage.json"
 
@@ -48,13 +52,32 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     """
     inputs = {"bowstream": bowstream.__version__, **inputs}
     path = root / stage / digest(inputs)[:16]
-    if path.is_dir():
-        if not outdated(root, path):
-            return path
-        shutil.rmtree(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path.with_suffix(".lock")):
+        if path.is_dir() and outdated(root, path):
+            shutil.rmtree(path)
+        if not path.is_dir():
+            _make(path, stage, inputs, make)
+    return path
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file; wait, and say so, while another process does."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that makes {lock.with_suffix('')}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(path: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+    """Make an artefact."""
     partial = path.with_suffix(".partial")
     resumed = partial.is_dir()
-    partial.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(exist_ok=True)
     begun = time.monotonic()
     make(partial)
     record = {
@@ -68,7 +91,6 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     }
     (partial / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
     partial.rename(path)
-    return path
 
 
 def make_folder(path: Path) -> None:

@@ -15,7 +15,7 @@ from .config import LEARNED, Config, FeatureSettings
 from .data import DataSet, Split
 from .evaluate import Held, hear_held, measure
 from .features import Features, features
-from .negatives import Negative, to_learn_from
+from .negatives import Negative
 from .progress import say
 from .store import artefact
 
@@ -51,7 +51,7 @@ class Model:
     """A trial's model with calibration and thresholds that its own held-out clips had no part in.
 
     held : its uncalibrated scores of its held-out clips
-    negatives : those of the negatives that no model learned from, `clip` being their number; None without any
+    negatives : those of the negatives that it did not learn from, `clip` being their number; None without any
     """
 
     tags: Sequence[TagSettings]
@@ -74,9 +74,7 @@ def study(
         from . import learned
 
         absolute = features(root, data, hashes, FeatureSettings(level="absolute"))
-        of_method = functools.partial(
-            learned.fit, sound=replace(absolute, level=LevelSettings()), negatives=to_learn_from(negatives)
-        )
+        of_method = functools.partial(learned.fit, sound=replace(absolute, level=LevelSettings()), negatives=negatives)
     else:
         of_method = functools.partial(recipe.fit, sound=sound)
     return Study(root, data, sound, config, lambda split: of_method(root=root, data=data, split=split, config=config))
