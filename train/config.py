@@ -83,7 +83,7 @@ class LearnedSettings(Checked):
     codes_a_band: int = knob(64, "centroids of a band of `pat` and of `fenv`", low=2)
     codes_a_family: int = knob(256, "centroids of `env` and of `o`", low=2)
     usage: float = knob(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
-    steps: int = knob(8000, "training steps", low=1)
+    steps: int = knob(12_000, "training steps", low=1)
     batch: int = knob(96, "windows a step", low=2)
     rate: float = knob(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0)
     decay: float = knob(0.05, "AdamW's weight decay", low=0.0)
