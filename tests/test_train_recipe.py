@@ -71,7 +71,7 @@ def test_the_report_needs_nothing_but_itself(place, out):
     for heading in ("Scores", "Each tag", "What is taken for what", "codes have learned", "Float against int8"):
         assert heading in page
     metrics = json.loads((place / "runs" / "report_bundle" / "metrics.json").read_text())
-    assert {"features", "encoder_pat", "export_o", "codebook_env", "counts", "head", "held"} <= metrics["stages"].keys()
+    assert {"features", "encoder_pat", "export_o", "codebook_env", "codes", "head", "held"} <= metrics["stages"].keys()
 
 
 def test_a_second_run_makes_nothing_anew_and_says_the_same(place, asked, out):
@@ -120,19 +120,32 @@ def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monke
         ("= logarithm", {"count_transform": "log"}),
         ("= tf-idf", {"idf": "yes"}),
         ("+ bands", {"band_codes": 4}),
+        ("= pairs", {"pairs": 64}),
+        ("= sums", {"context": 3}),
     )
-    assert steps[-1].values == {**experiments.PAPER, "whiten": "yes", "level": "relative", "band_codes": 4}
+    assert steps[5].values == {**experiments.PAPER, "whiten": "yes", "level": "relative", "band_codes": 4}
     monkeypatch.setitem(experiments.EXPERIMENTS, "ablation", steps)
     before = set(made(place))
     arguments = [*asked, "--experiment", "ablation", "--folds", "1", "--out", str(place / "steps")]
     assert main(["sweep", *arguments]) == 0
     new = [path.parent.parent.name for path in set(made(place)) - before]
     # Beside what the run made: another level with encoders of its own, a whitening of each level's, bands.
-    wanted = {"features": 1, "encoder_pat": 1, "export_pat": 3, "codebook_pat": 4, "codebook_o": 3, "head": 6}
+    wanted = {"features": 1, "encoder_pat": 1, "export_pat": 3, "codebook_pat": 4, "codebook_o": 3, "head": 8}
     assert {stage: new.count(stage) for stage in wanted} == wanted
     lines = (place / "steps" / "sweep.md").read_text().splitlines()
+    assert [line.endswith("| — | — |") for line in lines[2:]] == [False] * 6 + [True] * 2
     assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {step.label['setting']}" for step in steps]
     assert (place / "steps" / "sweep.png").stat().st_size > 1000
+
+
+def test_what_no_device_can_do_is_tried_but_not_shipped(place, asked, capsys):
+    assert main(["run", *asked, "--context", "3", "--out", str(place / "never")]) == 2
+    assert "no bundle can do --pairs or --context" in capsys.readouterr().err
+
+
+def test_more_folds_than_there_are_is_said_in_one_line(place, asked, capsys):
+    assert main(["sweep", *asked, "--axis", "mask=0,0.35", "--folds", "3", "--out", str(place / "never")]) == 2
+    assert capsys.readouterr().err.strip() == "train: --folds 3: labels has 2"
 
 
 def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):

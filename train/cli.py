@@ -108,8 +108,15 @@ def run_command(arguments: argparse.Namespace) -> None:
     data = data_set(arguments)
     from .run import run
 
+    refuse_off_device(settings)
     page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
     run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)
+
+
+def refuse_off_device(settings: config.Config) -> None:
+    """Raise `UsageError` for what no device can do."""
+    if not settings.on_device:
+        raise UsageError("no bundle can do --pairs or --context: they can be tried with sweep")
 
 
 def sweep_command(arguments: argparse.Namespace) -> None:
@@ -125,6 +132,7 @@ def sweep_command(arguments: argparse.Namespace) -> None:
 def check_command(arguments: argparse.Namespace) -> None:
     """`check`."""
     settings = config.from_flags(vars(arguments))
+    refuse_off_device(settings)
     data = data_set(arguments)
     from .compare import compare
     from .negatives import find_negatives

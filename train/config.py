@@ -72,6 +72,15 @@ class HeadSettings(Checked):
     head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
     count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt", "log")
     idf: str = knob("no", "weigh a count by the rarity of its code (tf-idf); not in the paper", "no", "yes")
+    pairs: int = knob(
+        0, "buckets that pairs of `env` codes in a row are counted in, beside the codes (paper, V); sweep only", low=0
+    )
+    context: int = knob(1, "windows whose counts are summed, the newest and those before it; sweep only", low=1)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether a device can do what the head asks for."""
+        return self.pairs == 0 and self.context == 1
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,11 @@ class Config(Checked):
             mine = {name: value for name, value in values.items() if name in names}
             changed[stage] = dataclasses.replace(getattr(self, stage), **mine)
         return dataclasses.replace(self, **changed)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether a device can do what is asked for, so that a bundle can be made."""
+        return self.method == LEARNED or self.head.on_device
 
     def read(self) -> dict[str, Any]:
         """Return what the method reads, as JSON can hold it: the settings of its stages, and the seed."""

@@ -85,6 +85,8 @@ EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
         ("= logarithm instead", {"count_transform": "log"}),
         ("= tf-idf on top", {"idf": "yes"}),
         ("+ a codebook a band", {"band_codes": 64}),
+        ("= pairs of codes", {"pairs": 1024}),
+        ("= sums over 3 s", {"context": 3}),
         ("learned codebook", {"method": LEARNED, **NO_AUGMENTATION}),
         ("+ augmentation", {name: knobs()[name].default for name in NO_AUGMENTATION if name not in NO_NOISE}),
         ("+ noise", {name: knobs()[name].default for name in NO_NOISE}),

@@ -13,6 +13,7 @@ import numpy as np
 from bowstream.bundle import COUNT_TRANSFORMS
 from bowstream.coder import Coder
 
+from .calibrate import sigmoid
 from .codebook import load_encoder
 from .config import HeadSettings
 from .data import DataSet, Float32, Index
@@ -20,6 +21,7 @@ from .epochs import adam, order_of_epoch, train_epochs
 from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8
 from .features import Features
 from .progress import track
+from .sequences import pair_counts, summed
 from .store import artefact, digest
 
 if TYPE_CHECKING:
@@ -28,25 +30,40 @@ if TYPE_CHECKING:
 # A small set is passed over several times in what is called an epoch, so that it gets as many steps.
 EPOCH_WINDOWS = 8000
 
+CODES = "codes.npy"
 COUNTS = "counts.npy"
 HEAD = "head.keras"
+SCORES = "scores.npy"
 
 
 def count_codes(root: Path, features: Features, networks: Mapping[str, Path], codebooks: Mapping[str, Path]) -> Path:
-    """Return the artefact with the counts of all windows, int16 [shape=(windows, K)], as the device counts them."""
+    """Return the artefact with the codes and counts of all windows, as the device finds them.
+
+    They are int16, `codes.npy` [shape=(windows, 143)] and `counts.npy` [shape=(windows, K)].
+    """
     inputs = {"features": features.key, "codebooks": {family: path.name for family, path in codebooks.items()}}
 
     def make(path: Path) -> None:
         encoders = {family: load_encoder(networks[family], codebooks[family]) for family in networks}
         coder = Coder(encoders, features.front_end, features.front_end.columns_per_window)
-        shape = (len(features.log_mel), coder.n_counts)
-        counts = np.lib.format.open_memmap(path / COUNTS, "w+", np.int16, shape)
         # A window a hop: no code looks further back, so one stream over all clips counts as one a clip does.
-        for row, window in zip(counts, track(features.log_mel, len(counts), "counts")):
-            row[:] = coder.counts(coder.push(window))[0]
+        codes = [coder.push(window)[0] for window in track(features.log_mel, len(features.log_mel), "codes")]
+        np.save(path / CODES, np.array(codes, np.int16))
+        counts = np.lib.format.open_memmap(path / COUNTS, "w+", np.int16, (len(codes), coder.n_counts))
+        for row, of_window in zip(counts, codes):
+            row[:] = coder.counts(of_window[np.newaxis])[0]
         counts.flush()
 
-    return artefact(root, "counts", inputs, make)
+    return artefact(root, "codes", inputs, make)
+
+
+def rows_of(counts: Path, features: Features, settings: HeadSettings) -> Float32:
+    """Return what the head sees of all windows, float32 [shape=(windows, K)], from the artefact of their counts."""
+    rows = summed(np.load(counts / COUNTS).astype(np.float32), features.first, settings.context)
+    if settings.pairs:
+        pairs = pair_counts(np.load(counts / CODES), features.front_end, settings.pairs)
+        rows = np.concatenate([rows, summed(pairs, features.first, settings.context)], axis=1)
+    return transformed(rows, settings.count_transform)
 
 
 def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Model:
@@ -68,7 +85,10 @@ def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Mo
 def train_head(
     root: Path, features: Features, data: DataSet, fit: Index, counts: Path, settings: HeadSettings, seed: int
 ) -> Path:
-    """Return the artefact with the head: `head.keras` and `network.tflite`, transformed counts in and logits out."""
+    """Return the artefact with the head: `head.keras` and `network.tflite`, transformed counts in and logits out.
+
+    Where no device can do what the settings ask for, there is `scores.npy` of all windows instead of the network.
+    """
     windows, targets = features.windows(fit), data.targets()
     inputs = {
         "counts": counts.name,
@@ -79,15 +99,19 @@ def train_head(
     }
 
     def make(path: Path) -> None:
-        rows = transformed(np.load(counts / COUNTS, mmap_mode="r")[windows], settings.count_transform)
+        everything = rows_of(counts, features, settings)
+        rows = everything[windows]
         of_windows = targets[features.clip_of_window()[windows]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
         head = fit_head(path, rows * weights, of_windows, settings, seed)
         kernel, bias = head.layers[0].get_weights()
         head.layers[0].set_weights([kernel * weights[:, np.newaxis], bias])  # so that it takes counts as they are
         head.save(path / HEAD)
-        examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
-        (path / NETWORK).write_bytes(to_int8(head, examples))
+        if settings.on_device:
+            examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
+            (path / NETWORK).write_bytes(to_int8(head, examples))
+        else:
+            np.save(path / SCORES, sigmoid(head.predict(everything, verbose=0)).astype(np.float32))
 
     return artefact(root, "head", inputs, make)
 

@@ -62,6 +62,8 @@ def sweep(
     """
     if folds is not None and folds < 1:
         raise UsageError(f"--folds must be at least 1, got {folds}")
+    if folds is not None and folds > len(data.splits()):
+        raise UsageError(f"--folds {folds}: {data.name} has {len(data.splits())}")
     if negatives_folder and not any(config.method == LEARNED for config in configs):
         raise UsageError("--negatives are learned from with --method learned only: leave them out of this experiment")
     splits = data.splits()[:folds]
@@ -79,7 +81,8 @@ def sweep(
             trial = try_split(its, split)
             measures = measure(trial.held, data.targets(), data.single_label)
             row = {name: round(value, 4) for name, value in measures.items()}
-            rows.append({**variant.label, "split": split.name, **row, **expense(trial.bundle)})
+            cost = expense(trial.bundle) if trial.bundle else dict.fromkeys(LABELS, "")
+            rows.append({**variant.label, "split": split.name, **row, **cost})
             write_rows(out / "sweep.csv", rows)
     labels = list(variants[0].label)
     if labels[0] in knobs():
@@ -106,6 +109,12 @@ def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **LABELS}
     lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
     for setting, of_setting in settings.items():
-        means = {name: np.mean([row[name] for row in of_setting]) for name in columns}
-        lines.append([*map(str, setting), *(f"{means[name]:.{0 if name == 'us_per_s' else 3}f}" for name in columns)])
+        lines.append([*map(str, setting), *(mean_of(name, of_setting) for name in columns)])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def mean_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a column's mean as text; a dash where no device can do what the rows are about."""
+    if rows[0][name] == "":
+        return "—"
+    return f"{np.mean([row[name] for row in rows]):.{0 if name == 'us_per_s' else 3}f}"

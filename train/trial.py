@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bowstream.level import LevelSettings
 
 from . import recipe
@@ -15,6 +17,7 @@ from .config import LEARNED, Config, FeatureSettings
 from .data import DataSet, Split
 from .evaluate import Held, hear_held, measure
 from .features import Features, features
+from .head import SCORES
 from .negatives import Negative
 from .progress import say
 from .store import artefact
@@ -38,11 +41,14 @@ class Study:
 
 @dataclass(frozen=True)
 class Trial:
-    """A split, the model fitted on it, its bundle without calibration, and what that says of the held-out clips."""
+    """A split, the model fitted on it, its bundle without calibration, and what that says of the held-out clips.
+
+    `bundle` is None where no device can do what the settings ask for: then the head's own scores are held.
+    """
 
     split: Split
     parts: Parts
-    bundle: Path
+    bundle: Path | None
     held: Held
 
 
@@ -84,14 +90,24 @@ def try_split(study: Study, split: Split) -> Trial:
     """Fit on a split's `fit` clips and hear its `held` clips."""
     say(f"{split.name}: fitted on {len(split.fit)} clips, tried on {len(split.held)}")
     parts, data = study.fit(split), study.data
+    bundle = as_bundle(study, split, parts) if study.config.on_device else None
+    if bundle:
+        held = hear_held(study.root, bundle, data, split, study.sound.key)
+    else:
+        windows = study.sound.windows(split.held)
+        held = Held(np.load(parts.head / SCORES)[windows], study.sound.clip_of_window()[windows], parts.head)
+    scores = measure(held, data.targets(), data.single_label)
+    say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    return Trial(split, parts, bundle, held)
+
+
+def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
+    """Return the artefact with a split's bundle, without calibration."""
+    data = study.data
     plain = [TagSettings()] * len(data.tags)
-    bundle = artefact(
+    return artefact(
         study.root,
         "bundle",
         {"parts": parts.names(), "competition": parts.competition, "tags": list(data.tags)},
         lambda path: write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}),
     )
-    held = hear_held(study.root, bundle, data, split, study.sound.key)
-    scores = measure(held, data.targets(), data.single_label)
-    say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    return Trial(split, parts, bundle, held)

@@ -1,0 +1,37 @@
+"""Codes over a longer time: sums that stay in their clip, pairs that follow each other."""
+
+import numpy as np
+
+from bowstream.frontend import FrontEnd
+from train.sequences import pair_counts, summed
+
+CODES_A_WINDOW = 143
+
+
+def test_sums_reach_back_so_far_and_never_into_another_clip():
+    rows, first = np.array([[1.0], [10.0], [100.0], [5.0], [50.0]], np.float32), np.array([0, 3, 5])
+    assert summed(rows, first, 1).tolist() == rows.tolist()
+    assert summed(rows, first, 2)[:, 0].tolist() == [1, 11, 110, 5, 55]
+    assert summed(rows, first, 9)[:, 0].tolist() == [1, 11, 111, 5, 55]
+
+
+def windows(env):
+    codes = np.random.default_rng(0).integers(0, 200, (len(env), CODES_A_WINDOW))
+    codes[:, 12:130:13] = env
+    return codes
+
+
+def test_pairs_are_those_of_env_in_their_order():
+    front_end = FrontEnd()
+    steady, there, back = np.full(10, 300), np.repeat([300, 301], 5), np.repeat([301, 300], 5)
+    counts = pair_counts(windows([steady, there, back, steady]), front_end, 1024)
+    assert counts.shape == (4, 1024) and (counts.sum(axis=1) == 9).all()
+    assert counts[0].max() == 9 and np.array_equal(counts[0], counts[3])  # whatever other families say
+    assert sorted(counts[1][counts[1] > 0]) == sorted(counts[2][counts[2] > 0]) == [1, 4, 4]
+    assert not np.array_equal(counts[1], counts[2])
+
+
+def test_pairs_spread_over_the_buckets():
+    env = np.random.default_rng(1).integers(0, 256, (2000, 10))
+    counts = pair_counts(windows(env), FrontEnd(), 64).sum(axis=0)
+    assert counts.min() > 0.7 * counts.mean() and counts.max() < 1.3 * counts.mean()
