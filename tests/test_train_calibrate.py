@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
-from train.calibrate import apply, calibrate, sigmoid
-from train.evaluate import Held, average_precisions, measure, over_folds
-from train.report import confusion, reliability
+from train.measure.evaluate import Held, average_precisions, measure, over_folds
+from train.model.calibrate import apply, calibrate, sigmoid
+from train.report.page import confusion, reliability
 
 
 def test_calibration_recovers_a_known_distortion():

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 
 from train.cli import main
-from train.data import DataError
-from train.layouts import esc50, folder, fsd50k, table, urbansound8k
-from train.problems import check
+from train.dataset.data import DataError
+from train.dataset.layouts import esc50, folder, fsd50k, table, urbansound8k
+from train.dataset.problems import check
 
 
 def write_sound(path, seed, seconds=0.3):

@@ -6,17 +6,17 @@ import math
 import numpy as np
 import pytest
 import soundfile
+import train.dataset.features
 
-import train.features
 from bowstream.frontend import FrontEnd, LogMel
 from bowstream.level import Level, LevelSettings
 from bowstream.sources import AudioFile
-from train.config import FeatureSettings
-from train.data import DataError
-from train.features import features, fingerprint
-from train.layouts import folder
-from train.parallel import parallel
-from train.problems import check
+from train.common.config import FeatureSettings
+from train.common.parallel import parallel
+from train.dataset.data import DataError
+from train.dataset.features import features, fingerprint
+from train.dataset.layouts import folder
+from train.dataset.problems import check
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_an_interrupted_cache_goes_on_where_it_was(tmp_path, data, monkeypatch):
                 raise KeyboardInterrupt
             yield work(item)
 
-    monkeypatch.setattr(train.features, "parallel", interrupted)
+    monkeypatch.setattr(train.dataset.features, "parallel", interrupted)
     with pytest.raises(KeyboardInterrupt):
         features(tmp_path / "cut", data, hashes, FeatureSettings())
     (partial,) = (tmp_path / "cut" / "features").glob("*.partial")
@@ -68,7 +68,7 @@ def test_an_interrupted_cache_goes_on_where_it_was(tmp_path, data, monkeypatch):
             heard.append(item)
             yield work(item)
 
-    monkeypatch.setattr(train.features, "parallel", counted)
+    monkeypatch.setattr(train.dataset.features, "parallel", counted)
     assert np.array_equal(features(tmp_path / "cut", data, hashes, FeatureSettings()).log_mel, whole)
     assert len(heard) == 3
     features(tmp_path / "cut", data, hashes, FeatureSettings())

@@ -11,14 +11,14 @@ from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input
 
 tf = pytest.importorskip("tensorflow")
 
-from train import augment, joint, learned, refit  # noqa: E402
-from train.codebook import load_encoder  # noqa: E402
-from train.config import AugmentSettings, Config  # noqa: E402
-from train.data import Clip, DataSet, Split  # noqa: E402
-from train.export import NETWORK  # noqa: E402
-from train.features import Features  # noqa: E402
-from train.pool import UNSURE, Pool  # noqa: E402
-from train.refit import tag_loss  # noqa: E402
+from train.common.config import AugmentSettings, Config  # noqa: E402
+from train.dataset.data import Clip, DataSet, Split  # noqa: E402
+from train.dataset.features import Features  # noqa: E402
+from train.learned import augment, joint, learned, refit  # noqa: E402
+from train.learned.pool import UNSURE, Pool  # noqa: E402
+from train.learned.refit import tag_loss  # noqa: E402
+from train.model.codebook import load_encoder  # noqa: E402
+from train.model.export import NETWORK  # noqa: E402
 
 # A busy machine takes minutes to trace what a free one does in seconds.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]

@@ -7,15 +7,15 @@ import soundfile
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
 from bowstream.frontend import FrontEnd
-from train.bundle import TagSettings
-from train.calibrate import shifted
-from train.data import Clip, DataError, DataSet
-from train.evaluate import Held
-from train.false_events import Point, choose, false_events
-from train.made_up import made_sounds
-from train.negatives import Negative, find_negatives, held_back, to_learn_from
-from train.problems import content_hash
-from train.trial import Model
+from train.dataset.data import Clip, DataError, DataSet
+from train.dataset.made_up import made_sounds
+from train.dataset.negatives import Negative, find_negatives, held_back, to_learn_from
+from train.dataset.problems import content_hash
+from train.measure.evaluate import Held
+from train.measure.false_events import Point, choose, false_events
+from train.measure.trial import Model
+from train.model.bundle import TagSettings
+from train.model.calibrate import shifted
 
 DATA = DataSet(
     "two tags", tuple(Clip(f"{n}.wav", None, (tag,), str(n)) for n, tag in enumerate(("bell", "rain"))),

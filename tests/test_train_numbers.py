@@ -6,7 +6,7 @@ import json
 import pytest
 
 from train.cli import main
-from train.numbers import CHECKOUT, COLUMNS, numbers
+from train.report.numbers import CHECKOUT, COLUMNS, numbers
 
 BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->"
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}

@@ -5,9 +5,9 @@ import pytest
 
 from bowstream.frontend import FrontEnd
 from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
-from train.encoder import draw_patches, patches_of
-from train.epochs import order_of_epoch
-from train.features import Features
+from train.common.epochs import order_of_epoch
+from train.dataset.features import Features
+from train.model.encoder import draw_patches, patches_of
 
 WINDOWS = 60
 

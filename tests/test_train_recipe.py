@@ -15,13 +15,14 @@ import keras
 
 import bowstream
 from bowstream.frontend import FrontEnd
-from train import epochs, experiments
+from train import experiments
 from train.cli import main
-from train.config import EncoderSettings, HeadSettings
-from train.data import Clip, DataSet
-from train.encoder import fit_autoencoder
-from train.features import Features
-from train.head import COUNTS, HEAD, fit_head, rarity, train_head
+from train.common import epochs
+from train.common.config import EncoderSettings, HeadSettings
+from train.dataset.data import Clip, DataSet
+from train.dataset.features import Features
+from train.model.encoder import fit_autoencoder
+from train.model.head import COUNTS, HEAD, fit_head, rarity, train_head
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 

@@ -6,8 +6,8 @@ import soundfile
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
-from train.evaluate import scores_of
-from train.robust import CHANGES, PHONE_HZ, Change
+from train.measure.evaluate import scores_of
+from train.measure.robust import CHANGES, PHONE_HZ, Change
 
 RATE = 16_000
 

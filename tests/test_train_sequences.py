@@ -3,7 +3,7 @@
 import numpy as np
 
 from bowstream.frontend import FrontEnd
-from train.sequences import pair_counts, summed
+from train.model.sequences import pair_counts, summed
 
 CODES_A_WINDOW = 143
 

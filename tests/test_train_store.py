@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from train import store
-from train.store import artefact, git_revision, lineage, record
+from train.common import store
+from train.common.store import artefact, git_revision, lineage, record
 
 
 def counted(made, name):
@@ -95,7 +95,7 @@ def test_the_revision_says_whether_the_code_is_as_it_was_committed(tmp_path, mon
     git("init")
     git("add", ".")
     git("commit", "-m", "first")
-    monkeypatch.setattr(store, "__file__", str(tmp_path / "train" / "store.py"))
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "train" / "common" / "store.py"))
     head = git("rev-parse", "HEAD").stdout[:12]
     (tmp_path / "train" / "metrics.json").write_text("{}")  # no code
     assert git_revision.__wrapped__() == head

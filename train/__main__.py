@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .memory import MEMORY
+from .common.memory import MEMORY
 
 if __name__ == "__main__":
     if not MEMORY.keys() <= os.environ.keys():

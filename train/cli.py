@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bowstream.errors import BowstreamError, UsageError
 
-from . import config
-from .data import DataError, DataSet
+from .common import config
+from .dataset.data import DataError, DataSet
+from .dataset.layouts import LAYOUTS
 from .experiments import EXPERIMENTS, combinations, parse_axis
-from .layouts import LAYOUTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,11 +134,11 @@ def check_command(arguments: argparse.Namespace) -> None:
     settings = config.from_flags(vars(arguments))
     refuse_off_device(settings)
     data = data_set(arguments)
-    from .compare import compare
-    from .negatives import find_negatives
-    from .problems import check
-    from .quiet import start_tensorflow
-    from .trial import study, try_split
+    from .common.quiet import start_tensorflow
+    from .dataset.negatives import find_negatives
+    from .dataset.problems import check
+    from .measure.compare import compare
+    from .measure.trial import study, try_split
 
     hashes = check(data)
     negatives = find_negatives(arguments.runs, arguments.negatives, data, hashes) if arguments.negatives else ()
@@ -149,7 +149,7 @@ def check_command(arguments: argparse.Namespace) -> None:
 
 def numbers_command(arguments: argparse.Namespace) -> None:
     """`numbers`."""
-    from .numbers import COLUMNS, numbers
+    from .report.numbers import COLUMNS, numbers
 
     print(numbers(COLUMNS), end="")
 
@@ -163,7 +163,7 @@ def cost_command(arguments: argparse.Namespace) -> None:
 
 def data_command(arguments: argparse.Namespace) -> None:
     """`data`."""
-    from .problems import check
+    from .dataset.problems import check
 
     data = data_set(arguments)
     check(data)

@@ -30,16 +30,16 @@ from bowstream.measure import made_up_sound
 from bowstream.patches import bands_of, input_sizes
 from bowstream.startup import memory_mb
 
-from .bundle import Parts, TagSettings, write_bundle
-from .codebook import CENTROIDS
-from .config import Config, LearnedSettings
-from .data import DataSet, Float32
-from .export import NETWORK, to_int8
-from .features import Features
-from .memory import MEMORY
-from .plots import figure
-from .progress import say
-from .quiet import start_tensorflow
+from .common.config import Config, LearnedSettings
+from .common.memory import MEMORY
+from .common.progress import say
+from .common.quiet import start_tensorflow
+from .dataset.data import DataSet, Float32
+from .dataset.features import Features
+from .model.bundle import Parts, TagSettings, write_bundle
+from .model.codebook import CENTROIDS
+from .model.export import NETWORK, to_int8
+from .report.plots import figure
 from .sweep import write_rows
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from bowstream.errors import UsageError
 
-from .config import LEARNED, RECIPE, knobs
+from .common.config import LEARNED, RECIPE, knobs
 
 Axes = Mapping[str, Sequence[Any]]
 

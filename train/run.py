@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import TagSettings, write_bundle
-from .calibrate import calibrate, shifted
-from .codes import look
-from .compare import compare
-from .config import Config
-from .data import DataSet
-from .evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
-from .expense import expense
-from .false_events import false_events
-from .negatives import Negative, find_negatives
-from .plots import MEASURES
-from .problems import check
-from .progress import say
-from .quiet import start_tensorflow
-from .report import confusion, reliability, write_report
-from .robust import robustness
-from .store import git_revision, lineage, make_folder, now, record
-from .trial import Model, Study, Trial, study, try_split
+from .common.config import Config
+from .common.progress import say
+from .common.quiet import start_tensorflow
+from .common.store import git_revision, lineage, make_folder, now, record
+from .dataset.data import DataSet
+from .dataset.negatives import Negative, find_negatives
+from .dataset.problems import check
+from .measure.compare import compare
+from .measure.evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
+from .measure.expense import expense
+from .measure.false_events import false_events
+from .measure.robust import robustness
+from .measure.trial import Model, Study, Trial, study, try_split
+from .model.bundle import TagSettings, write_bundle
+from .model.calibrate import calibrate, shifted
+from .report.codes import look
+from .report.page import confusion, reliability, write_report
+from .report.plots import MEASURES
 
 METRICS = "metrics.json"
 PROTOCOL = "held-out clips through bowstream.Tagger, each fold calibrated on the others: "

@@ -11,19 +11,19 @@ import numpy as np
 
 from bowstream.errors import UsageError
 
-from .config import LEARNED, Config, knobs, refuse_unread
-from .data import DataSet
-from .evaluate import measure
-from .expense import LABELS, expense
+from .common.config import LEARNED, Config, knobs, refuse_unread
+from .common.knobs import flag
+from .common.progress import say
+from .common.quiet import start_tensorflow
+from .common.store import make_folder
+from .dataset.data import DataSet
+from .dataset.negatives import find_negatives
+from .dataset.problems import check
 from .experiments import Variant
-from .knobs import flag
-from .negatives import find_negatives
-from .plots import MEASURES, plot_steps, plot_sweep
-from .problems import check
-from .progress import say
-from .quiet import start_tensorflow
-from .store import make_folder
-from .trial import study, try_split
+from .measure.evaluate import measure
+from .measure.expense import LABELS, expense
+from .measure.trial import study, try_split
+from .report.plots import MEASURES, plot_steps, plot_sweep
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:

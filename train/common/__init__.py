@@ -1,0 +1,1 @@
+"""What every stage stands on: settings, artefacts, epochs, progress, processes. Knows nothing of sound."""

@@ -1,0 +1,149 @@
+"""Artefacts: each stage's output in a folder named after all that went into it.
+
+A folder is called `….partial` until its stage has ended, so an interrupted stage finds what it had
+finished, and a finished one is not run again; a `….lock` beside it lets one process at a time make it.
+Settings that two runs share give the same name, so a sweep or the five folds share whatever they have
+in common. To run a stage again, delete its folder: whatever was made from it before is made anew too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import re
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import bowstream
+from bowstream.errors import UsageError
+
+from .progress import say
+
+RECORD = "stage.json"
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+    """Return the folder of an artefact; make it first where it is missing.
+
+    Parameters
+    ----------
+    root : the folder of all artefacts
+    stage : what kind it is
+    inputs : all that it depends on: settings, and names of other artefacts; JSON
+    make : writes it into the folder that it is given, which may hold what an interrupted run left
+
+    Returns
+    -------
+    path : the finished folder, with `stage.json`: inputs, git revision, time and memory taken
+    """
+    inputs = {"bowstream": bowstream.__version__, **inputs}
+    path = root / stage / digest(inputs)[:16]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path.with_suffix(".lock")):
+        if path.is_dir() and outdated(root, path):
+            shutil.rmtree(path)
+        if not path.is_dir():
+            _make(path, stage, inputs, make)
+    return path
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file; wait, and say so, while another process does."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another process that makes {lock.with_suffix('')}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(path: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+    """Make an artefact."""
+    partial = path.with_suffix(".partial")
+    resumed = partial.is_dir()
+    partial.mkdir(exist_ok=True)
+    begun = time.monotonic()
+    make(partial)
+    record = {
+        "stage": stage,
+        "inputs": inputs,
+        "git_revision": git_revision(),
+        "created": now(),
+        "seconds": round(time.monotonic() - begun, 1),
+        "resumed": resumed,  # then there were more seconds, in another process
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+    (partial / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    partial.rename(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none; raise `UsageError` where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"wanted a folder at {path}, which cannot be made: {error.strerror}") from error
+
+
+def record(path: Path) -> dict[str, Any]:
+    """Return an artefact's `stage.json`."""
+    content: dict[str, Any] = json.loads((path / RECORD).read_text("utf-8"))
+    return content
+
+
+def parents(root: Path, path: Path) -> list[Path]:
+    """Return the artefacts that an artefact was made from."""
+    names = re.findall(r'"([0-9a-f]{16})"', json.dumps(record(path)["inputs"]))
+    return [parent for name in names for parent in root.glob(f"*/{name}")]
+
+
+def outdated(root: Path, path: Path) -> bool:
+    """Whether something that an artefact was made from has been made anew since."""
+    return any(record(parent)["created"] > record(path)["created"] for parent in parents(root, path))
+
+
+def lineage(root: Path, path: Path) -> list[Path]:
+    """Return all artefacts that went into one, in the order in which they were made, and itself."""
+    found: list[Path] = []
+    for parent in parents(root, path):
+        found += [older for older in lineage(root, parent) if older not in found]
+    return [*found, path]
+
+
+def now() -> str:
+    """Return the time, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+@functools.cache
+def git_revision() -> str:
+    """Return the revision that this code is at, with `+` where the code of `train/` or `bowstream/` differs.
+
+    That is asked once, early: what is changed later is not what runs.
+    """
+    here = Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        changed = git("status", "--porcelain", "--", "train/*.py", "bowstream/*.py").strip()
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

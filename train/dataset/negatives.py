@@ -1,0 +1,135 @@
+"""Negatives: recordings of none of the tags, and made-up sounds that are nothing either.
+
+They are dealt out by file into as many parts as there are splits. A split's model learns from the
+others and shows on its own part how often it raises a tag for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bowstream.sources import SUFFIXES
+
+from ..common.parallel import parallel
+from ..common.store import artefact
+from .data import DataError, DataSet, Split
+from .layouts import read_rows, readable
+from .made_up import fingerprint, write_made_up
+from .problems import content_hash, look_at
+
+# A set with one split deals in two: half to learn from, half to measure with.
+FEWEST_PARTS = 2
+# A folder's own note of tags that may sound in a recording all the same, and how its cells separate them.
+NOTE = "negatives.csv"
+SEPARATORS = re.compile(r"[;,/]")
+IN_BRACKETS = re.compile(r"\(.*?\)")
+
+
+@dataclass(frozen=True)
+class Negative:
+    """A recording of none of the tags.
+
+    kind : speech, music …: its file's name up to the first `_`
+    part : the split whose model does not learn from it
+    content : the file's SHA-256
+    may : tags that may sound in it all the same
+    """
+
+    path: Path
+    kind: str
+    part: int
+    content: str
+    made: bool = False
+    may: frozenset[str] = frozenset()
+
+
+def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str, str]) -> tuple[Negative, ...]:
+    """Return a folder's recordings and the made-up sounds, dealt out.
+
+    Parameters
+    ----------
+    root : the folder of all artefacts
+    hashes : SHA-256 of each clip of the data set, by the clip's name
+
+    Raises
+    ------
+    DataError
+        If there are too few, or one cannot be heard, is there twice or is a clip of the data set.
+    """
+    if not folder.is_dir():
+        raise DataError([f"{folder} is no folder: wanted one with recordings as negatives"])
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    parts = max(FEWEST_PARTS, len(data.splits()))
+    if len(paths) < parts:
+        raise DataError([f"{folder}: wanted at least {parts} recordings as negatives, one a part, found {len(paths)}"])
+    looked = list(parallel(look_at, paths))
+    problems = [problem for problem, _ in looked if problem]
+    contents = {path: content for path, (_, content) in zip(paths, looked) if content}
+    problems += twins(contents, {content: name for name, content in hashes.items()})
+    if problems:
+        raise DataError(problems)
+    may = tags_that_may_sound(folder)
+    of_file = {path: may.get(path.relative_to(folder).as_posix(), frozenset()) for path in paths}
+    recorded = deal(paths, parts)
+    return (
+        *(Negative(path, kind_of(path), part, contents[path], False, of_file[path]) for path, part in recorded),
+        *made_up(root, parts),
+    )
+
+
+def twins(contents: Mapping[Path, str], clips: Mapping[str, str]) -> Iterator[str]:
+    """Name negatives that are there twice, and those that are clips of the data set."""
+    seen: dict[str, Path] = {}
+    for path, content in contents.items():
+        if content in clips:
+            yield f"{path}: a negative with the content of clip {clips[content]}"
+        if content in seen:
+            yield f"{path}: a negative with the content of {seen[content].name}"
+        seen[content] = path
+
+
+def tags_that_may_sound(folder: Path) -> dict[str, frozenset[str]]:
+    """Return what `negatives.csv`, if it is there, says in its columns `path` and `may_contain`."""
+    if not (folder / NOTE).is_file():
+        return {}
+    rows = read_rows(folder / NOTE, "path")
+    if "may_contain" not in rows[0]:
+        raise DataError([f"{folder / NOTE}: wanted columns path, may_contain, may_contain not found"])
+    cells = {row["path"]: row["may_contain"] for row in rows}
+    return {
+        path: frozenset(readable(tag) for tag in SEPARATORS.split(IN_BRACKETS.sub("", cell)) if tag.strip())
+        for path, cell in cells.items()
+    }
+
+
+def kind_of(path: Path) -> str:
+    """Return the file's name up to the first `_`; `other` where there is none."""
+    kind, underscore, _ = path.stem.partition("_")
+    return kind if underscore else "other"
+
+
+def deal(paths: Iterable[Path], parts: int) -> Iterator[tuple[Path, int]]:
+    """Deal files out kind by kind, in the order of a hash of the name: the same on every machine."""
+    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(path.name.encode()).digest()))
+    return ((path, place % parts) for place, path in enumerate(in_order))
+
+
+def made_up(root: Path, parts: int) -> list[Negative]:
+    """Return the made-up sounds, dealt out."""
+    folder = artefact(root, "made_up", {"fingerprint": fingerprint()}, write_made_up)
+    dealt = deal(sorted(folder.glob("*.flac")), parts)
+    return [Negative(path, f"made {kind_of(path)}", part, content_hash(path), True) for path, part in dealt]
+
+
+def to_learn_from(negatives: Sequence[Negative], split: Split) -> list[Negative]:
+    """Return the negatives that a split's model learns from."""
+    return [negative for negative in negatives if negative.part != split.part]
+
+
+def held_back(negatives: Sequence[Negative], split: Split) -> list[int]:
+    """Return which of the negatives a split's model is tried on."""
+    return [number for number, negative in enumerate(negatives) if negative.part == split.part]

@@ -1,0 +1,108 @@
+"""What is wrong with a data set, found before any training."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from bowstream.errors import AudioError
+from bowstream.frontend import FrontEnd
+from bowstream.sources import AudioFile
+
+from ..common.parallel import parallel
+from ..common.progress import say, track
+from .data import OWN_SPLIT, TRAIN, DataError, DataSet
+
+
+def check(data: DataSet) -> dict[str, str]:
+    """Look at every file of a data set; say what is odd, raise if something is wrong.
+
+    Returns
+    -------
+    hashes : SHA-256 of each clip's file, by the clip's name
+
+    Raises
+    ------
+    DataError
+        With a line for each problem.
+    """
+    paths = [clip.path for clip in data.clips]
+    looked = list(track(parallel(look_at, paths), len(paths), "checking files"))
+    problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
+    hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
+    twins = list(same_content(data, hashes))
+    if not data.published:
+        problems += twins
+    if problems:
+        raise DataError(problems)
+    for line in twins:
+        say(f"note: {line}")
+    return hashes
+
+
+def look_at(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a recording ('' if nothing) and the SHA-256 of its content."""
+    try:
+        with AudioFile(path, FrontEnd()) as source:
+            if source.frames == 0:
+                return f"{path}: there is no audio in it (0 samples)", ""
+        return "", content_hash(path)
+    except AudioError as error:
+        return str(error), ""
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}", ""
+    except ValueError as error:  # a name with a NUL in it
+        return f"{str(path)!r}: cannot be read: {error}", ""
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+    return content.hexdigest()
+
+
+def repeated(data: DataSet) -> Iterable[str]:
+    """Name clips that are listed more than once."""
+    names = Counter(clip.name for clip in data.clips)
+    return (f"{name}: listed {times} times" for name, times in names.items() if times > 1)
+
+
+def thin_tags(data: DataSet) -> Iterable[str]:
+    """Name tags that a split leaves without training clips, and folds that leave nothing to train or try on."""
+    folds = defaultdict(set)
+    for clip in data.clips:
+        for tag in clip.tags:
+            folds[tag].add(clip.fold)
+    parts = {clip.fold for clip in data.clips}
+    if parts & OWN_SPLIT and parts != OWN_SPLIT:
+        yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
+        return
+    if len(parts) < 2:
+        yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
+        return
+    if data.single_label and len(data.tags) < 2:
+        yield f"{data.name}: all clips have the tag {data.tags[0]!r}: there is nothing to tell it from"
+    for tag in data.tags:
+        if data.own_split and TRAIN not in folds[tag]:
+            yield f"tag {tag!r} has no clip in the training part"
+        elif not data.own_split and len(folds[tag]) < 2:
+            yield f"tag {tag!r} has clips in fewer than two folds: it cannot be both learned and tried; record more"
+
+
+def same_content(data: DataSet, hashes: dict[str, str]) -> Iterable[str]:
+    """Name files with the same content in different folds or with different tags."""
+    groups = defaultdict(list)
+    for clip in data.clips:
+        if clip.name in hashes:
+            groups[hashes[clip.name]].append(clip)
+    for clips in groups.values():
+        names = ", ".join(clip.name for clip in clips)
+        if len({clip.fold for clip in clips}) > 1:
+            yield f"the same recording in different folds flatters the scores: {names}"
+        if len({clip.tags for clip in clips}) > 1:
+            yield f"the same recording with different tags: {names}"

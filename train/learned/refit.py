@@ -1,0 +1,83 @@
+"""The last head of a learned codebook: fitted on what the exported encoders count in augmented sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bowstream.coder import Coder
+from bowstream.patches import FAMILIES
+
+from ..common.config import Config
+from ..common.epochs import adam, order_of_epoch, train_epochs
+from ..common.progress import track
+from ..dataset.data import Float32
+from ..dataset.features import Features
+from ..model.codebook import load_encoder
+from ..model.head import COUNTS, transformed
+from .augment import chance
+from .joint import Joint, head
+from .pool import UNSURE, Pool
+
+# The logit of a tag that is left out of a softmax.
+IMPOSSIBLE = -1e4
+SHARES = "shares.npy"
+TRANSFORM = "sqrt"
+
+
+def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
+    """Write what the exported encoders count in augmented sound, uint8 (N, K), and its targets, float32 (N, C)."""
+    rng, batch = chance(config.seed, 2), config.learned.batch
+    encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
+    coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
+    rows, shares = [], []
+    draws = max(1, config.refit.refit_windows * len(pool) // batch)
+    for _ in track(range(draws), draws, "counts"):
+        scaled, targets = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy)
+        windows = scaled.numpy().reshape(batch, -1, sound.front_end.n_mels)
+        rows += [coder.counts(coder.push(window)).astype(np.uint8) for window in windows]
+        shares.append(targets.numpy()[:, :-1])
+    np.save(path / COUNTS, np.concatenate(rows))
+    np.save(path / SHARES, np.concatenate(shares))
+
+
+def refit_head(path: Path, joint: Joint, counts: np.ndarray, shares: Float32, config: Config) -> keras.Model:
+    """Return a head fitted on what the exported encoders count, (N, K), and the tags' shares, (N, C).
+
+    It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them.
+    """
+    settings = config.refit
+    rows, targets = tf.constant(transformed(counts, TRANSFORM), tf.float16), tf.constant(shares)
+    steps = -(-len(counts) // settings.refit_batch)
+
+    def new_model() -> keras.Model:
+        *hidden, kernel, bias = joint.head.get_weights()
+        final = head(counts.shape[1], shares.shape[1], joint.settings)
+        final.set_weights([*hidden, kernel[:, :-1], bias[:-1]])
+        model = keras.Sequential([final])  # so that what is saved knows nothing of its training
+        model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), tag_loss)
+        return model
+
+    def data_of_epoch(epoch: int) -> tf.data.Dataset:
+        order = order_of_epoch(config.seed, epoch, len(counts), len(counts))
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(settings.refit_batch)
+        return batches.map(lambda index: (tf.gather(rows, index), tf.gather(targets, index))).prefetch(2)
+
+    return train_epochs(path, "head", new_model, data_of_epoch, settings.refit_epochs, config.seed).get_layer("head")
+
+
+@keras.saving.register_keras_serializable("bowstream")
+def tag_loss(shares: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Ask for a yes or no for each tag, and for the right order among the tags that are there."""
+    sure = tf.cast(shares != UNSURE, tf.float32)
+    shares = shares * sure
+    present = tf.minimum(2.0 * shares, 1.0)  # both of two equally loud sounds are there
+    yes_or_no = tf.reduce_sum(sure * tf.nn.sigmoid_cross_entropy_with_logits(present, logits), axis=-1)
+    # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
+    among_sure = tf.nn.log_softmax(tf.where(sure > 0.0, logits, IMPOSSIBLE))
+    order = -tf.reduce_sum(shares * among_sure, axis=-1)
+    return yes_or_no + order

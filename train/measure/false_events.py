@@ -1,0 +1,140 @@
+"""False events: how often a model raises a tag for nothing, against how often for what is there.
+
+The thresholds of all tags are raised together, by so many logits. What is measured are events, through
+bowstream's own tracker with its default hop, hold and confirmation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bowstream.bundle import Tag
+from bowstream.events import EventTracker
+from bowstream.frontend import FrontEnd
+from bowstream.settings import Settings
+from bowstream.tagger import Tags
+
+from ..dataset.data import DataSet, Float32, Index
+from ..dataset.negatives import Negative
+from ..model.bundle import TagSettings
+from ..model.calibrate import shifted
+from .evaluate import Held
+from .trial import Model
+
+OFFSETS = tuple(0.25 * step for step in range(25))  # logits
+MOST_PER_HOUR = 1.0
+LEAST_SHARE = 0.5
+RULE = (
+    f"the lowest thresholds with at most {MOST_PER_HOUR:g} false event an hour, over recorded and over made-up sounds "
+    f"each, but none that leave less than {LEAST_SHARE:g} of the recall of unraised ones"
+)
+PROTOCOL = (
+    "Each file is heard by the model of the fold that did not learn from it; calibration and thresholds of each model "
+    "from the other folds. A false event is one on a negative, unless its tag may sound there. Recall is the share of "
+    "tags of held-out clips that raise an event there, the mean over folds. The rate beside the shipped thresholds is "
+    "measured on each file with the thresholds that the rule chooses on all others."
+)
+HOP_COLUMNS = Settings().hop_columns
+NO_CODES = np.empty(0, np.intp)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What thresholds raised by `offset` logits give: recall, and the events on each negative, (files,)."""
+
+    offset: float
+    recall: float
+    events: Float32
+
+
+def raised(tags: Sequence[Tag], scores: Float32, front_end: FrontEnd) -> list[str]:
+    """Return the tag of each event that a stream's scores, float32 [shape=(windows, C)], raise."""
+    tracker = EventTracker(tags, front_end, HOP_COLUMNS, Settings().hold_s, Settings().confirm_hops)
+    hop, first = HOP_COLUMNS * front_end.column_length, front_end.window_length
+    changed = [tracker.push(Tags(first + hop * place, row, NO_CODES)) for place, row in enumerate(scores)]
+    return [event.tag for events in changed for event in events if event.offset is None]
+
+
+def streams(held: Held, tags: Sequence[TagSettings]) -> dict[int, Float32]:
+    """Return the calibrated scores of each clip or file, (windows, C) by its number."""
+    scores = held.calibrated(tags).scores
+    return {int(clip): scores[held.clip == clip] for clip in np.unique(held.clip)}
+
+
+def trade(data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]) -> list[Point]:
+    """Return what each offset gives: the mean recall of the folds' models, and the events on their own negatives."""
+    heard = [(model, streams(model.held, model.tags), streams(model.negatives, model.tags)) for model in models]
+    points = []
+    for offset in OFFSETS:
+        recalls, events = [], np.zeros(len(negatives), np.float32)
+        for model, of_clips, of_files in heard:
+            tags = [Tag(name, at.on, at.off) for name, at in zip(data.tags, shifted(model.tags, offset))]
+            for file, scores in of_files.items():
+                events[file] = sum(tag not in negatives[file].may for tag in raised(tags, scores, front_end))
+            found = [
+                tag in names
+                for clip, scores in of_clips.items()
+                for names in [raised(tags, scores, front_end)]
+                for tag in data.clips[clip].tags
+            ]
+            recalls.append(np.mean(found))
+        points.append(Point(offset, float(np.mean(recalls)), events))
+    return points
+
+
+def choose(points: Sequence[Point], hours: Float32, made: Index, among: Index) -> Point:
+    """Return the point that `RULE` picks, looking at some of the files only.
+
+    Parameters
+    ----------
+    hours : float32 [shape=(files,)]
+    made : bool [shape=(files,)], which are made up
+    among : the numbers of those that may be looked at
+    """
+
+    def per_hour(point: Point, those: Index) -> float:
+        return float(point.events[those].sum() / hours[those].sum()) if len(those) else 0.0
+
+    recorded_and_made = among[~made[among]], among[made[among]]
+    quiet = [point for point in points if all(per_hour(point, those) <= MOST_PER_HOUR for those in recorded_and_made)]
+    able = [point for point in points if point.recall >= LEAST_SHARE * points[0].recall]
+    return min([*quiet[:1], able[-1]], key=lambda point: point.offset)
+
+
+def false_events(
+    data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]
+) -> dict[str, Any]:
+    """Return the trade of false events against recall, the thresholds to ship, and what they cost."""
+    points = trade(data, front_end, negatives, models)
+    window_h = front_end.window_length / front_end.sample_rate / 3600
+    heard = np.concatenate([model.negatives.clip for model in models])
+    hours = np.bincount(heard, minlength=len(negatives)) * window_h
+    made = np.array([negative.made for negative in negatives])
+    kind = np.array([negative.kind for negative in negatives])
+    kinds = sorted(set(kind[hours > 0]))
+
+    def rates(events: Float32) -> dict[str, Any]:
+        def per_hour(those: Index) -> float:
+            return round(float(events[those].sum() / hours[those].sum()), 2)
+
+        of_kinds = {name: per_hour(kind == name) for name in kinds}
+        return {"recorded_per_hour": per_hour(~made), "made_per_hour": per_hour(made), "by_kind_per_hour": of_kinds}
+
+    files = np.flatnonzero(hours)
+    chosen = {file: choose(points, hours, made, files[files != file]) for file in files}
+    events = np.array([chosen[file].events[file] if file in chosen else 0.0 for file in range(len(negatives))])
+    shipped = choose(points, hours, made, files)
+    return {
+        "protocol": PROTOCOL,
+        "rule": RULE,
+        "files": len(files),
+        "hours": {"recorded": round(float(hours[~made].sum()), 3), "made": round(float(hours[made].sum()), 3)},
+        "hours_by_kind": {name: round(float(hours[kind == name].sum()), 3) for name in kinds},
+        "full_recall": round(points[0].recall, 4),
+        "shipped": {"offset": shipped.offset, "recall": round(shipped.recall, 4), **rates(events)},
+        "curve": [{"offset": p.offset, "recall": round(p.recall, 4), **rates(p.events)} for p in points],
+    }

@@ -1,0 +1,113 @@
+"""One model: fitted on a split, tried on the split's held-out clips. Run, sweep and check all do this."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bowstream.level import LevelSettings
+
+from ..common.config import LEARNED, Config, FeatureSettings
+from ..common.progress import say
+from ..common.store import artefact
+from ..dataset.data import DataSet, Split
+from ..dataset.features import Features, features
+from ..dataset.negatives import Negative
+from ..model import recipe
+from ..model.bundle import Parts, TagSettings, write_bundle
+from ..model.head import SCORES
+from .evaluate import Held, hear_held, measure
+
+
+@dataclass(frozen=True)
+class Study:
+    """A data set and a configuration: all that it takes to fit models.
+
+    root : the folder of all artefacts
+    sound : the log-mel that encoders see
+    fit : returns the artefacts of a model fitted on a split's `fit` clips
+    """
+
+    root: Path
+    data: DataSet
+    sound: Features
+    config: Config
+    fit: Callable[[Split], Parts]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A split, the model fitted on it, its bundle without calibration, and what that says of the held-out clips.
+
+    `bundle` is None where no device can do what the settings ask for: then the head's own scores are held.
+    """
+
+    split: Split
+    parts: Parts
+    bundle: Path | None
+    held: Held
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trial's model with calibration and thresholds that its own held-out clips had no part in.
+
+    held : its uncalibrated scores of its held-out clips
+    negatives : those of the negatives that it did not learn from, `clip` being their number; None without any
+    """
+
+    tags: Sequence[TagSettings]
+    held: Held
+    negatives: Held | None
+
+
+def study(
+    root: Path, data: DataSet, hashes: Mapping[str, str], config: Config, negatives: Sequence[Negative] = ()
+) -> Study:
+    """Return the study of a data set with the method that is asked for.
+
+    Parameters
+    ----------
+    hashes : SHA-256 of each clip's file, by the clip's name
+    negatives : recordings of none of the tags; the learned codebook learns from a part of them, the recipe from none
+    """
+    sound = features(root, data, hashes, config.features)
+    if config.method == LEARNED:
+        from ..learned import learned
+
+        absolute = features(root, data, hashes, FeatureSettings(level="absolute"))
+        of_method = functools.partial(learned.fit, sound=replace(absolute, level=LevelSettings()), negatives=negatives)
+    else:
+        of_method = functools.partial(recipe.fit, sound=sound)
+    return Study(root, data, sound, config, lambda split: of_method(root=root, data=data, split=split, config=config))
+
+
+def try_split(study: Study, split: Split) -> Trial:
+    """Fit on a split's `fit` clips and hear its `held` clips."""
+    say(f"{split.name}: fitted on {len(split.fit)} clips, tried on {len(split.held)}")
+    parts, data = study.fit(split), study.data
+    bundle = as_bundle(study, split, parts) if study.config.on_device else None
+    if bundle:
+        held = hear_held(study.root, bundle, data, split, study.sound.key)
+    else:
+        windows = study.sound.windows(split.held)
+        held = Held(np.load(parts.head / SCORES)[windows], study.sound.clip_of_window()[windows], parts.head)
+    scores = measure(held, data.targets(), data.single_label)
+    say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    return Trial(split, parts, bundle, held)
+
+
+def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
+    """Return the artefact with a split's bundle, without calibration."""
+    data = study.data
+    plain = [TagSettings()] * len(data.tags)
+    return artefact(
+        study.root,
+        "bundle",
+        {"parts": parts.names(), "competition": parts.competition, "tags": list(data.tags)},
+        lambda path: write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}),
+    )

@@ -1,0 +1,1 @@
+"""The paper's recipe: autoencoders, export, codebooks, counts, head, calibration, and the bundle they end in."""

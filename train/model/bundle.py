@@ -1,0 +1,124 @@
+"""Writes a bundle in the form that `bowstream.bundle` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bowstream.bundle
+from bowstream.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, PROBE
+from bowstream.patches import FAMILIES
+from bowstream.tagger import Tagger
+
+from ..common.config import Config
+from ..common.store import git_revision, now
+from ..dataset.data import DataSet
+from ..dataset.features import Features, synthetic_second
+from .codebook import CENTROIDS
+from .export import NETWORK
+
+LICENCE_FILE = "LICENSE"
+LICENCE = """The weights in this folder were trained on {data.name}. Their licence:
+
+{data.licence}
+
+The code that made and runs them is MIT, see the LICENSE of bowstream.
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The artefacts of one fitted model, what its head wants to see of a count, and how its tags compete."""
+
+    networks: Mapping[str, Path]
+    codebooks: Mapping[str, Path]
+    head: Path
+    count_transform: str
+    competition: float = 0.0
+
+    def names(self) -> list[str]:
+        """Return the artefacts' names, which tell this model from any other."""
+        return [path.name for path in (*self.networks.values(), *self.codebooks.values(), self.head)]
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
+
+    `average_precision` is that over held-out clips, None where the tag was in none.
+    """
+
+    slope: float = 1.0
+    bias: float = 0.0
+    on: float = 0.5
+    off: float = 0.25
+    average_precision: float | None = None
+
+
+def write_bundle(
+    path: Path,
+    name: str,
+    parts: Parts,
+    features: Features,
+    data: DataSet,
+    config: Config,
+    tags: Sequence[TagSettings],
+    metrics: Mapping[str, Any],
+) -> None:
+    """Write a bundle into a folder, with its probe and licence."""
+    path.mkdir(parents=True, exist_ok=True)
+    for family in FAMILIES:
+        shutil.copyfile(parts.networks[family] / NETWORK, path / ENCODERS[family])
+    shutil.copyfile(parts.head / NETWORK, path / HEAD)
+    save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
+    save_arrays(path / PROBE, {})
+    (path / LICENCE_FILE).write_text(LICENCE.format(data=data), "utf-8")
+    description = {
+        "format": FORMAT,
+        "name": name,
+        "created": now(),
+        "git_revision": git_revision(),
+        "front_end": asdict(features.front_end),
+        "level": asdict(features.level) if features.level else None,
+        "count_transform": parts.count_transform,
+        "competition": parts.competition,
+        "tags": [{"name": tag, **asdict(settings)} for tag, settings in zip(data.tags, tags)],
+        "trained_on": data.name,
+        "licences": {"weights": data.licence, "code": "MIT"},
+        "training": config.read(),
+        "metrics": dict(metrics),
+    }
+    seal(path, description)
+    save_arrays(path / PROBE, probe(path, synthetic_second(features.front_end)))
+    seal(path, description)
+    bowstream.load_bundle(path)
+
+
+def seal(path: Path, description: Mapping[str, Any]) -> None:
+    """Write `bundle.json` with the hashes of the files and its own."""
+    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in FILES}
+    content = {**description, "files": hashes}
+    content["sha256"] = bowstream.bundle.digest(content)
+    (path / DESCRIPTION).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what this machine makes of a second of sound."""
+    bundle, _ = bowstream.bundle.read(path)
+    tagger = Tagger(bundle)
+    log_mel = tagger.log_mel.push(samples)
+    tagger.reset()
+    (tags,) = tagger.push(samples)
+    return {"samples": samples, "log_mel": log_mel, "codes": tags.codes, "scores": tags.scores}
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an npz file whose bytes depend on the arrays alone, not on the time."""
+    np.savez(path, **arrays)

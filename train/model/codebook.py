@@ -1,0 +1,79 @@
+"""Codebooks: k-means on the latent vectors of the exported encoder (paper, III-B)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bowstream.codebook import Codebook
+from bowstream.coder import Encoder
+from bowstream.errors import UsageError
+from bowstream.patches import bands_of
+
+from ..common.config import CodebookSettings
+from ..common.progress import say
+from ..common.store import artefact, digest
+from ..dataset.data import Float32, Index
+from ..dataset.features import Features
+from .encoder import draw_patches
+from .export import load_network
+
+CENTROIDS = "centroids.npy"
+BATCH = 1000
+
+
+def fit_codebook(
+    root: Path, features: Features, fit: Index, family: str, network: Path, settings: CodebookSettings, seed: int
+) -> Path:
+    """Return the artefact with one family's centroids in `centroids.npy`.
+
+    They are float32 [shape=(D, Z)], or [shape=(bands, D, Z)] where each band has a codebook of its own.
+    """
+    bands = bands_of(family, features.front_end) if settings.band_codes else 1
+    codes = settings.band_codes if bands > 1 else settings.codes
+    inputs = {
+        "network": network.name,
+        "fit": digest(fit.tolist()),
+        "bands": bands,
+        "codes": codes,
+        "latents": settings.kmeans_latents,
+        "rounds": settings.kmeans_rounds,
+        "seed": seed,
+    }
+
+    def make(path: Path) -> None:
+        rng, model, windows = np.random.default_rng(seed), load_network(network), features.windows(fit)
+        centroids = []
+        for band in range(bands):
+            every = slice(band, None, bands)
+            patches = draw_patches(features, family, windows, settings.kmeans_latents // bands, rng, every)
+            latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
+            distinct = len(np.unique(latents, axis=0))
+            if distinct < codes:
+                raise UsageError(
+                    f"{family}: {codes} codes want at least as many different patches, the training part has "
+                    f"{distinct}: ask for fewer with {'--band-codes' if bands > 1 else '--codes'}, or record more"
+                )
+            centroids.append(k_means(latents, codes, settings.kmeans_rounds, seed, family))
+        np.save(path / CENTROIDS, np.stack(centroids) if bands > 1 else centroids[0])
+
+    return artefact(root, f"codebook_{family}", inputs, make)
+
+
+def k_means(latents: Float32, codes: int, rounds: int, seed: int, family: str) -> Float32:
+    """Return the centroids of latent vectors, (N, Z) -> (codes, Z)."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
+
+    model = KMeans(codes, n_init=1, max_iter=rounds, random_state=seed)
+    # One thread takes seconds; several that wait for each other on a busy machine take minutes.
+    with threadpool_limits(1):
+        model.fit(latents)
+    say(f"codebook {family}  {codes} codes  {model.n_iter_} rounds  inertia {model.inertia_:.4g}")
+    return model.cluster_centers_.astype(np.float32)
+
+
+def load_encoder(network: Path, codebook: Path) -> Encoder:
+    """Return an exported encoder with its codebook, as the device runs it."""
+    return Encoder(load_network(network), Codebook(np.load(codebook / CENTROIDS)))

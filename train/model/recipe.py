@@ -1,0 +1,41 @@
+"""Read this first: the stages from recordings to a bundle, in their order (paper, III and IV).
+
+features ─► autoencoders ─► export ─► codebooks ─► counts ─► head ─► bundle ─► held-out scores
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bowstream.errors import UsageError
+from bowstream.patches import FAMILIES
+
+from ..common.config import Config
+from ..dataset.data import DataSet, Split
+from ..dataset.features import Features
+from .bundle import Parts
+from .codebook import fit_codebook
+from .encoder import train_encoder
+from .export import export_encoder
+from .head import count_codes, train_head
+
+
+def fit(root: Path, sound: Features, data: DataSet, split: Split, config: Config) -> Parts:
+    """Return the artefacts of a model fitted on a split's `fit` clips; those that exist are not made again."""
+    windows, codes = len(sound.windows(split.fit)), config.codebook.codes
+    if windows < codes:  # `o` has one patch a window
+        raise UsageError(
+            f"{codes} codes want at least as many windows of 1 s to learn from, {split.name} has {windows}: "
+            "ask for fewer with --codes, or record more"
+        )
+    networks, codebooks = {}, {}
+    for family in FAMILIES:
+        encoder = train_encoder(root, sound, split.fit, family, config.encoder, config.seed)
+        networks[family] = export_encoder(
+            root, sound, split.fit, family, encoder, config.codebook.whiten == "yes", config.seed
+        )
+    for family in FAMILIES:
+        codebooks[family] = fit_codebook(root, sound, split.fit, family, networks[family], config.codebook, config.seed)
+    counts = count_codes(root, sound, networks, codebooks)
+    head = train_head(root, sound, data, split.fit, counts, config.head, config.seed)
+    return Parts(networks, codebooks, head, config.head.count_transform)

@@ -1,0 +1,45 @@
+"""Codes over a longer time, which the paper names as its way on (V). Tried in training; a device does neither."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bowstream.frontend import FrontEnd
+from bowstream.patches import bands_of
+
+from ..dataset.data import Float32, Index
+
+
+def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
+    """Count pairs of `env` codes that follow each other in a window, hashed into so many buckets.
+
+    Parameters
+    ----------
+    codes : int [shape=(windows, 143)], in a coder's order
+
+    Returns
+    -------
+    counts : float32 [shape=(windows, buckets)]
+    """
+    of_column = bands_of("pat", front_end) + 1
+    env = codes[:, of_column - 1 : of_column * front_end.columns_per_window : of_column].astype(np.uint64)
+    # Knuth's multiplicative hash of both numbers in one.
+    pairs = (env[:, :-1] * 65536 + env[:, 1:]) * 2654435761 % (1 << 32) * buckets >> 32
+    counts = np.zeros((len(codes), buckets), np.float32)
+    np.add.at(counts, (np.arange(len(codes))[:, np.newaxis], pairs.astype(np.intp)), 1.0)
+    return counts
+
+
+def summed(rows: Float32, first: Index, context: int) -> Float32:
+    """Sum each window's counts (N, K) with those of the windows before it in its clip, `context` windows in all.
+
+    Parameters
+    ----------
+    first : int [shape=(clips + 1,)], the first window of each clip, and the end
+    """
+    begin = np.repeat(first[:-1], np.diff(first))
+    total = rows.copy()
+    for back in range(1, context):
+        known = np.flatnonzero(np.arange(len(rows)) - back >= begin)
+        total[known] += rows[known - back]
+    return total
