@@ -16,6 +16,7 @@ from .chatter import muted
 from .config import Config, load
 from .errors import BowstreamError, UsageError
 from .frontend import FrontEnd
+from .heap import return_big_buffers
 from .heard import Notice
 from .live import Live, Player
 from .microphone import Microphone
@@ -32,6 +33,7 @@ def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
     if arguments.demo and (arguments.device or arguments.sample_rate or arguments.reconnect):
         raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
+    return_big_buffers()
     config = load(arguments)
     bundle = config.personalise(load_bundle(config.settings.bundle))
     source = open_source(arguments.demo, config.settings, bundle.front_end)

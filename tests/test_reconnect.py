@@ -1,9 +1,13 @@
 """A microphone that comes and goes: a virtual card that is unplugged."""
 
+import gc
 import itertools
 import json
 import signal
 import time
+import weakref
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import soundcard
@@ -11,6 +15,7 @@ from signals import noise
 from test_listen import Listening
 
 from bowstream import reconnect
+from bowstream.devices import Device
 from bowstream.errors import DeviceAbsentError, DeviceError
 from bowstream.frontend import FrontEnd
 from bowstream.reconnect import PatientMicrophone
@@ -188,3 +193,76 @@ def test_the_same_reason_is_said_once(monkeypatch):
         for heard in PatientMicrophone("usb:1:2", FrontEnd()):
             said += [heard.text] if heard else []
     assert said == ["it is not there; waiting for it", "it is busy; waiting for it"]
+
+
+class Coming:
+    """A microphone that delivers for a moment, then goes away; or that does not deliver at all."""
+
+    opened: ClassVar[list[bool]] = []
+    there: ClassVar[weakref.WeakSet] = weakref.WeakSet()
+    clipped, overflows, closed, name, handed_on_s = 0, 0, True, "mic", None
+
+    def __init__(self, *_):
+        delivers = Coming.opened.pop(0)
+        self.began_s = 0.0 if delivers else None
+        self.device = DEVICE
+        self.stream = self  # which refers to it
+        Coming.there.add(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __iter__(self):
+        yield None
+        raise DeviceAbsentError("it went away")
+
+
+DEVICE = Device(1, "mic: USB Audio (hw:1,0)", "ALSA", 1, 48_000, False, ("usb:1:2", "card:mic"))
+ANOTHER = replace(DEVICE, ids=("usb:3:4", "card:mic"))
+
+
+@pytest.fixture
+def coming(monkeypatch):
+    """`coming(delivers, device=DEVICE)` listens to one stream after the other, and counts PortAudio's starts.
+
+    `delivers` says of each stream whether it does, `device` is what PortAudio lists in the end.
+    """
+
+    def found(self):
+        yield None
+
+    def listen(delivers, device=DEVICE):
+        refreshes = []
+        monkeypatch.setattr(Coming, "opened", list(delivers))
+        monkeypatch.setattr(PatientMicrophone, "_look", found)
+        monkeypatch.setattr(reconnect, "Microphone", Coming)
+        monkeypatch.setattr(reconnect, "list_devices", lambda: [device])
+        monkeypatch.setattr(reconnect, "refresh", lambda: refreshes.append(True))
+        monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
+        monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
+        for _ in PatientMicrophone("usb:1:2", FrontEnd()):
+            if not Coming.opened:
+                break
+        return len(refreshes)
+
+    return listen
+
+
+def test_portaudio_is_started_anew_only_when_its_list_does_not_hold(coming):
+    """Starting it anew leaks."""
+    assert coming([True] * 4) == 0
+    assert coming([True] * 4, device=ANOTHER) == 3
+    assert coming([True, False, True, True]) == 1
+
+
+def test_a_stream_that_ended_is_let_go_of_at_once(coming):
+    """Its ring is large, and Python's collector rarely comes by."""
+    gc.disable()
+    try:
+        coming([True] * 10)
+        assert len(Coming.there) <= 1
+    finally:
+        gc.enable()

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -165,6 +166,19 @@ def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
         until(lambda: sink.report().lost == 1)
         until(lambda: sink.report().delivered == 2)
     assert sorted(file.name for file in tmp_path.iterdir()) == [file_name(1e9, "dog"), file_name(1e9 + 2, "dog")]
+
+
+def test_many_clips_take_no_more_memory_than_few(tmp_path):
+    """A folder fills for months."""
+    peaks = []
+    for number in range(2000):
+        (tmp_path / file_name(1e9 + number, "dog")).touch()
+        if number in (199, 1999):
+            tracemalloc.start()
+            clips.make_room(tmp_path, 0.0)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 def test_memory_is_bounded(stage, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import io
 import json
 import os
@@ -30,6 +31,8 @@ NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 PART = re.compile(r"\..+\.flac\.part")
 # Seconds of sound that may wait for a disk: 15 MB.
 WAITING_S = 240
+# Clips that are deleted at a time.
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,15 +223,21 @@ def encoded(clip: Clip, sample_rate: int) -> bytes:
 
 
 def make_room(folder: Path, cap_bytes: float) -> None:
-    """Delete the oldest clips until the rest fit."""
-    clips = sorted(file for file in folder.iterdir() if NAME.fullmatch(file.name))
-    sizes = [file.stat().st_size for file in clips]
-    excess = sum(sizes) - cap_bytes
-    for file, size in zip(clips, sizes):
-        if excess <= 0:
-            break
-        file.unlink(missing_ok=True)
-        excess -= size
+    """Delete the oldest clips until the rest fit; takes no more memory for many clips than for few."""
+    while (excess := sum(size for _, size in clips_in(folder)) - cap_bytes) > 0:
+        for name, size in heapq.nsmallest(AT_ONCE, clips_in(folder)):
+            if excess <= 0:
+                break
+            (folder / name).unlink(missing_ok=True)
+            excess -= size
+
+
+def clips_in(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name and size of each clip, in no order."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if NAME.fullmatch(entry.name):
+                yield entry.name, entry.stat().st_size
 
 
 def file_name(seconds: float, tag: str) -> str:
