@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 import soundfile
-import train.dataset.features
 
+import train.dataset.features
 from bowstream.frontend import FrontEnd, LogMel
 from bowstream.level import Level, LevelSettings
 from bowstream.sources import AudioFile

@@ -23,6 +23,11 @@ DATA = DataSet(
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
 def folder(tmp_path):
     path = tmp_path / "negatives"
@@ -32,9 +37,9 @@ def folder(tmp_path):
     return path
 
 
-def test_files_are_dealt_out_kind_by_kind_and_the_same_again(tmp_path, folder):
-    found = find_negatives(tmp_path, folder, DATA, {})
-    assert found == find_negatives(tmp_path, folder, DATA, {})
+def test_files_are_dealt_out_kind_by_kind_and_the_same_again(runs, folder):
+    found = find_negatives(runs, folder, DATA, {})
+    assert found == find_negatives(runs, folder, DATA, {})
     recorded = [negative for negative in found if not negative.made]
     assert sorted(negative.path.name for negative in recorded) == sorted(path.name for path in folder.iterdir())
     assert [sum(negative.part == part for negative in recorded) for part in (0, 1)] == [4, 4]
@@ -42,10 +47,8 @@ def test_files_are_dealt_out_kind_by_kind_and_the_same_again(tmp_path, folder):
         assert {n.part for n in those} == {0, 1}
 
 
-def test_a_model_is_tried_on_the_negatives_that_it_did_not_learn_from_and_the_last_one_learns_from_all(
-    tmp_path, folder
-):
-    found = find_negatives(tmp_path, folder, DATA, {})
+def test_a_model_is_tried_on_the_negatives_that_it_did_not_learn_from_and_the_last_one_learns_from_all(runs, folder):
+    found = find_negatives(runs, folder, DATA, {})
     tried = [held_back(found, split) for split in DATA.splits()]
     assert sorted(number for numbers in tried for number in numbers) == list(range(len(found)))
     for split, numbers in zip(DATA.splits(), tried):
@@ -67,14 +70,14 @@ def test_made_up_sounds_have_the_levels_in_their_names():
         assert least < power[len(power) // 2 :].sum() / power.sum() < most
 
 
-def test_tags_that_may_sound_in_a_negative_are_noted_in_its_folder(tmp_path, folder):
+def test_tags_that_may_sound_in_a_negative_are_noted_in_its_folder(runs, folder):
     (folder / "negatives.csv").write_text('path,may_contain\nstreet_7.wav,"wind (gusts), insects/small_birds"\n')
-    found = {negative.path.name: negative.may for negative in find_negatives(tmp_path, folder, DATA, {})}
+    found = {negative.path.name: negative.may for negative in find_negatives(runs, folder, DATA, {})}
     assert found["street_7.wav"] == {"wind", "insects", "small birds"} and not found["speech_0.wav"]
 
 
 @pytest.mark.parametrize("damage", ["too few", "not a sound", "twice", "a clip"])
-def test_what_is_wrong_with_negatives_is_said(tmp_path, folder, damage):
+def test_what_is_wrong_with_negatives_is_said(runs, folder, damage):
     hashes, said = {}, "content of"
     if damage == "too few":
         said = "wanted at least 2 recordings as negatives, one a part, found 1"
@@ -88,7 +91,7 @@ def test_what_is_wrong_with_negatives_is_said(tmp_path, folder, damage):
     else:
         hashes = {"0.wav": content_hash(folder / "speech_0.wav")}
     with pytest.raises(DataError, match=said):
-        find_negatives(tmp_path, folder, DATA, hashes)
+        find_negatives(runs, folder, DATA, hashes)
 
 
 def test_thresholds_are_raised_in_logits():

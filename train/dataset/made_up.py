@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,7 @@ def tune(count: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     return samples[:count]
 
 
+@functools.lru_cache(100)  # a tune has few notes and plays them often
 def note(hz: float, count: int, sample_rate: int, dullness: float, decay: float, attack_s: float) -> np.ndarray:
     """Return a note: harmonics that fall with their number to the power of `dullness`, `decay` nepers in its length."""
     t = np.arange(count) / sample_rate
