@@ -251,7 +251,8 @@ def test_a_table_that_is_no_text(tmp_path):
 
 
 def test_looking_at_data_needs_no_training_library():
-    code = "import sys, train.cli, train.dataset.problems; print({'tensorflow', 'sklearn', 'librosa', 'scipy'} & set(sys.modules))"
+    libraries = {"tensorflow", "sklearn", "librosa", "scipy"}
+    code = f"import sys, train.cli, train.dataset.problems; print({libraries} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
