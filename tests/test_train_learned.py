@@ -15,7 +15,7 @@ from train.common.config import AugmentSettings, Config  # noqa: E402
 from train.dataset.data import Clip, DataSet, Split  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.learned import augment, joint, learned, refit  # noqa: E402
-from train.learned.pool import UNSURE, Pool  # noqa: E402
+from train.learned.pool import UNSURE, Pool, shares_of  # noqa: E402
 from train.learned.refit import tag_loss  # noqa: E402
 from train.model.codebook import load_encoder  # noqa: E402
 from train.model.export import NETWORK  # noqa: E402
@@ -106,7 +106,7 @@ def test_the_root_has_a_finite_gradient_at_nothing():
     assert np.isfinite(tape.gradient(root, counts)).all()
 
 
-def test_mixing_adds_powers_and_shares_targets():
+def test_mixing_adds_powers_and_shares_labels():
     augment.chance(5)
     power = tf.exp(augment.dice().normal((6, 100, 96)))
     labels = tf.stack([tf.eye(6), tf.zeros((6, 6))], axis=1)
@@ -140,13 +140,26 @@ def test_nothing_is_taught_of_a_tag_that_may_sound_in_a_negative(pool, data):
     drawn = pool.draw(np.random.default_rng(0), 64)
     negatives = drawn[:, 0] >= 20
     assert negatives.any()
-    _, targets = pool.augmented(tf.constant(drawn), 0.0)
-    unsure = (targets == UNSURE).numpy()
+    _, presence = pool.augmented(tf.constant(drawn), 0.0)
+    unsure = (presence == UNSURE).numpy()
     assert (unsure[:, 1] == negatives).all() and unsure.sum() == negatives.sum()
-    logits = tf.Variable(tf.random.stateless_normal(targets[:, :-1].shape, (1, 2)))
+    logits = tf.Variable(tf.random.stateless_normal(presence[:, :-1].shape, (1, 2)))
     with tf.GradientTape() as tape:
-        loss = tag_loss(targets[:, :-1], logits)
+        loss = tag_loss(presence, logits)
     assert ((tape.gradient(loss, logits).numpy() == 0.0) == unsure[:, :-1]).all()
+
+
+def test_a_clip_of_several_tags_asks_for_a_yes_to_each():
+    presence = tf.constant([[1.0, 1.0, 1.0, 0.0, 0.0], [0.4, 0.0, 0.6, 0.0, 0.0], [0.0, UNSURE, 0.0, 0.0, 1.0]])
+    yes, no = 20.0, -20.0
+    right = tf.constant([[yes, yes, yes, no], [yes, no, yes, no], [no, yes, no, no]])
+    order = tf.constant([np.log(3.0), 0.0, 0.0])  # three alike share a third each
+    found = tag_loss(presence, right)
+    np.testing.assert_allclose(found[0], order[0], atol=1e-4)
+    np.testing.assert_allclose(found[1], 0.2 * 20.0 + np.log(2.0), atol=1e-3)  # 0.4 is a yes of 0.8
+    np.testing.assert_allclose(found[2], 0.0, atol=1e-4)
+    _, shares = shares_of(presence)
+    np.testing.assert_allclose(shares[0], [1 / 3] * 3 + [0.0] * 2, atol=1e-6)
 
 
 def test_noise_only_adds_and_only_to_some():

@@ -1,5 +1,7 @@
 """Negatives: how they are dealt out, what they measure, and which thresholds they choose."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -71,9 +73,17 @@ def test_made_up_sounds_have_the_levels_in_their_names():
 
 
 def test_tags_that_may_sound_in_a_negative_are_noted_in_its_folder(runs, folder):
-    (folder / "negatives.csv").write_text('path,may_contain\nstreet_7.wav,"wind (gusts), insects/small_birds"\n')
-    found = {negative.path.name: negative.may for negative in find_negatives(runs, folder, DATA, {})}
-    assert found["street_7.wav"] == {"wind", "insects", "small birds"} and not found["speech_0.wav"]
+    data = dataclasses.replace(DATA, tags=("bell", "rain", "small birds", "Fill_(with_liquid)"))
+    cell = "rain (drops), insects/small_birds; Fill_(with_liquid)"
+    (folder / "negatives.csv").write_text(f'path,may_contain\nstreet_7.wav,"{cell}"\n')
+    found = {negative.path.name: negative.may for negative in find_negatives(runs, folder, data, {})}
+    assert found["street_7.wav"] == {"rain", "small birds", "Fill_(with_liquid)"} and not found["speech_0.wav"]
+
+
+def test_a_note_about_a_recording_that_is_not_there_is_said(runs, folder):
+    (folder / "negatives.csv").write_text("path,may_contain\nstreet_8.wav,rain\n")
+    with pytest.raises(DataError, match="there is no recording street_8"):
+        find_negatives(runs, folder, DATA, {})
 
 
 @pytest.mark.parametrize("damage", ["too few", "not a sound", "twice", "a clip"])
@@ -131,6 +141,7 @@ def test_events_are_counted_as_bowstream_raises_them():
     ]
     found = false_events(DATA, front_end, negatives, [Model(tags, held, of_model) for of_model in said])
     assert found["files"] == 2
+    assert found["shipped"]["recorded_events"] == 1 and found["shipped"]["recorded_interval_95"] == [9.11, 2005.79]
     assert found["hours"] == {"recorded": round(10 / 3600, 3), "made": round(5 / 3600, 3)}
     begin = found["curve"][0]
     assert begin["recall"] == found["full_recall"] == 0.5  # the bell's clip raises it, the rain's does not

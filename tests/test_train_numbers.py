@@ -6,13 +6,13 @@ import json
 import pytest
 
 from train.cli import main
-from train.report.numbers import CHECKOUT, COLUMNS, numbers
+from train.report.numbers import ABLATION, CHECKOUT, COLUMNS, numbers, steps
 
-BEGIN, END = "<!-- numbers -->\n", "<!-- /numbers -->"
+NUMBERS, STEPS = (("<!-- numbers -->\n", "<!-- /numbers -->"), ("<!-- steps -->\n", "<!-- /steps -->"))
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}
 CHANGED = (
     *("gain -30 dB", "gain +6 dB", "300 … 3400 Hz only", "a copy at 48 kHz", "ten scores a second"),
-    *(f"white noise, {snr_db} dB SNR" for snr_db in (20, 10, 0)),
+    *(f"{noise}, {snr_db} dB SNR" for noise in ("white noise", "a negative") for snr_db in (20, 10, 0)),
 )
 METRICS = {
     **MEASURES,
@@ -33,8 +33,7 @@ def test_the_table_tells_what_the_metrics_hold(tmp_path):
     with_negatives = copy.deepcopy(METRICS)
     with_negatives["false_events"] = {
         "full_recall": 0.7,
-        "hours": {"recorded": 2.0},
-        "shipped": {"recorded_per_hour": 0.92, "recall": 0.41},
+        "shipped": {"recorded_per_hour": 1.92, "recorded_interval_95": [0.4, 5.6], "recall": 0.41},
     }
     with_negatives["stages"]["joint"]["resumed"] = True
     for name, metrics in (("one", METRICS), ("other", with_negatives)):
@@ -42,20 +41,29 @@ def test_the_table_tells_what_the_metrics_hold(tmp_path):
     lines = numbers({"one": tmp_path / "one", "other": tmp_path / "other"}).splitlines()
     assert lines[0] == "|  | one | other |"
     assert "| clip accuracy | 0.500 (0.400 … 0.600) | 0.500 (0.400 … 0.600) |" in lines
-    assert "| false events an hour | not measured | 0.9 (in 2.0 h) at a recall of 0.41 of 0.70 |" in lines
+    assert "| false events an hour | not measured | 2 (0 … 6) at a recall of 0.41 of 0.70 |" in lines
     assert "| training of one fold | 11 min, 2.0 GB, 2 cores | at least 11 min, 2.0 GB, 2 cores |" in lines
 
 
 def test_missing_metrics_are_said_in_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(COLUMNS, "the paper's recipe", tmp_path / "nowhere.json")
+    monkeypatch.setitem(COLUMNS, "the paper's recipe, width 256", tmp_path / "nowhere.json")
     assert main(["numbers"]) == 2
     assert "nowhere.json is missing" in capsys.readouterr().err
 
 
 def test_the_readme_has_the_numbers_of_the_committed_runs(capsys):
-    missing = [path for path in COLUMNS.values() if not path.exists()]
-    if missing:
-        pytest.skip(f"no run's metrics are at {missing[0]}")
+    if not ABLATION.exists():
+        pytest.skip(f"no experiment is at {ABLATION}")
     assert main(["numbers"]) == 0
     readme = (CHECKOUT / "README.md").read_text("utf-8")
-    assert readme.partition(BEGIN)[2].partition(END)[0] == capsys.readouterr().out
+    tables = [readme.partition(begin)[2].partition(end)[0] for begin, end in (NUMBERS, STEPS)]
+    assert "\n".join(tables) == capsys.readouterr().out
+
+
+def test_steps_are_means_over_splits_and_what_no_device_does_has_no_cost(tmp_path):
+    header = "setting,split,clip_map,accuracy,bundle_mb,us_per_s\n"
+    rows = "recipe,fold 1,0.5,0.4,2.0,700\nrecipe,fold 2,0.6,0.5,2.0,800\n= sums,fold 1,0.7,0.6,,\n"
+    (tmp_path / "sweep.csv").write_text(header + rows)
+    lines = steps(tmp_path / "sweep.csv").splitlines()
+    assert lines[0] == "| setting | clip mAP | clip accuracy | bundle, MB | µs a second of sound |"
+    assert lines[2:] == ["| recipe | 0.550 | 0.450 | 2.000 | 750 |", "| = sums | 0.700 | 0.600 | — | — |"]

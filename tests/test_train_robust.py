@@ -1,13 +1,18 @@
 """What is done to clips before they are heard again, against what the words say."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
+from train.dataset.data import Split
+from train.dataset.negatives import Negative
 from train.measure.evaluate import scores_of
-from train.measure.robust import CHANGES, PHONE_HZ, Change
+from train.measure.robust import CHANGES, PHONE_HZ, Change, with_negative
+from train.measure.trial import Trial
 
 RATE = 16_000
 
@@ -57,6 +62,19 @@ def test_another_rate_comes_back_as_it_was(samples, front_end):
     assert len(again) == len(samples)
     inner = slice(1000, -1000)
     assert np.abs(again - samples)[inner].max() < 0.02 * np.abs(samples).max() + 0.01
+
+
+def test_what_is_mixed_in_is_a_recording_that_the_model_does_not_know_and_that_has_no_tag():
+    kinds = [
+        ("kitchen", 0, False, {"rain"}),
+        ("made hum", 0, True, ()),
+        ("music", 0, False, ()),
+        ("speech", 1, False, ()),
+    ]
+    negatives = [Negative(Path(kind), kind, part, kind, made, frozenset(may)) for kind, part, made, may in kinds]
+    for part, kind in ((0, "music"), (1, "speech")):
+        trial = Trial(Split("fold", None, None, part), None, None, None)
+        assert with_negative(negatives, trial).noise == Path(kind)
 
 
 def test_every_change_goes_through_the_device_s_path(tmp_path, samples, bundle_path):

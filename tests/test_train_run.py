@@ -54,12 +54,13 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     assert any(name.endswith(", 10 dB SNR") and not name.startswith("white") for name in table)
     assert table["as recorded"] == {name: metrics[name]["mean"] for name in ("clip_map", "chunk_map", "accuracy")}
     false = metrics["false_events"]
-    assert set(false["hours_by_kind"]) == {"bird", "whistle", "made hum", "made noise"}
+    assert {"bird", "whistle"} < set(false["hours_by_kind"]) <= {"bird", "whistle", *MADE}
     assert bundle.description["metrics"]["event_recall"] == false["shipped"]["recall"]
     assert "Does it know when it does not know?" in (tmp_path / "page" / "report.html").read_text()
     assert (tmp_path / "page" / "false_events.png").stat().st_size > 1000
 
 
+MADE = ("made silence", "made hum", "made noise", "made music")
 REFUSED = {
     "recipe's knob": (["run", "--method", "learned", "--codes", "8"], "--codes is a knob of --method recipe"),
     "learned knob": (["run", "--steps", "8"], "--steps is a knob of --method learned"),

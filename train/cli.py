@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser("sweep", help="the paper's experiments, or any combination of knobs: a CSV and a plot")
     wanted = sweep.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--experiment", choices=EXPERIMENTS, help="one of the paper's")
+    wanted.add_argument("--experiment", choices=EXPERIMENTS, help="one of the paper's, or the ablation")
     wanted.add_argument("--axis", action="append", metavar="KNOB=VALUE,VALUE…", help="a knob and its values; repeat it")
     sweep.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
     sweep.add_argument("--out", type=Path, required=True, help="folder of sweep.csv and sweep.png")
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     cost.add_argument("--out", type=Path, required=True, help="folder of the tables (CSV) and plots")
     cost.set_defaults(command=cost_command)
 
-    numbers = commands.add_parser("numbers", help="the README's table, from the committed metrics of its runs")
+    numbers = commands.add_parser("numbers", help="the README's tables, from the committed metrics of their runs")
     numbers.set_defaults(command=numbers_command)
 
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
@@ -133,6 +133,8 @@ def check_command(arguments: argparse.Namespace) -> None:
     """`check`."""
     settings = config.from_flags(vars(arguments))
     refuse_off_device(settings)
+    if arguments.negatives and settings.method == config.RECIPE:
+        raise UsageError("--negatives are learned from with --method learned only: check has no other use for them")
     data = data_set(arguments)
     from .common.quiet import start_tensorflow
     from .dataset.negatives import find_negatives
@@ -149,9 +151,10 @@ def check_command(arguments: argparse.Namespace) -> None:
 
 def numbers_command(arguments: argparse.Namespace) -> None:
     """`numbers`."""
-    from .report.numbers import COLUMNS, numbers
+    from .report.numbers import ABLATION, COLUMNS, numbers, steps
 
-    print(numbers(COLUMNS), end="")
+    print(numbers(COLUMNS))
+    print(steps(ABLATION), end="")
 
 
 def cost_command(arguments: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from .report.page import confusion, reliability, write_report
 from .report.plots import MEASURES
 
 METRICS = "metrics.json"
-PROTOCOL = "held-out clips through bowstream.Tagger, each fold calibrated on the others: "
+PROTOCOL = "held-out clips through bowstream.Tagger, "
 
 
 def run(
@@ -55,7 +55,9 @@ def run(
     models = [model_of(trial, its, calibration, negatives) for trial in trials]
     precisions = by_tag(data, together([model.held.calibrated(model.tags) for model in models]))
     metrics = {
-        "protocol": PROTOCOL + ", ".join(trial.split.name for trial in trials),
+        "protocol": PROTOCOL
+        + ("calibrated on val: " if data.own_split else "each fold calibrated on the others: ")
+        + ", ".join(trial.split.name for trial in trials),
         **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
         "uncalibrated": scores_of_folds(data, [model.held for model in models]),
         "clip_ap_by_tag": precisions,

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bowstream.errors import UsageError
 
 from .common.config import LEARNED, Config, knobs, refuse_unread
@@ -23,7 +21,8 @@ from .experiments import Variant
 from .measure.evaluate import measure
 from .measure.expense import LABELS, expense
 from .measure.trial import study, try_split
-from .report.plots import MEASURES, plot_steps, plot_sweep
+from .report.numbers import markdown
+from .report.plots import plot_steps, plot_sweep
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
@@ -99,22 +98,3 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-
-
-def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
-    """Return a table of each setting's means over the splits."""
-    settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        settings.setdefault(tuple(row[label] for label in labels), []).append(row)
-    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **LABELS}
-    lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
-    for setting, of_setting in settings.items():
-        lines.append([*map(str, setting), *(mean_of(name, of_setting) for name in columns)])
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def mean_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a column's mean as text; a dash where no device can do what the rows are about."""
-    if rows[0][name] == "":
-        return "—"
-    return f"{np.mean([row[name] for row in rows]):.{0 if name == 'us_per_s' else 3}f}"

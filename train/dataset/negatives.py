@@ -17,7 +17,7 @@ from bowstream.sources import SUFFIXES
 from ..common.parallel import parallel
 from ..common.store import artefact
 from .data import DataError, DataSet, Split
-from .layouts import read_rows, readable
+from .layouts import read_rows, readable, stop_at
 from .made_up import fingerprint, write_made_up
 from .problems import content_hash, look_at
 
@@ -72,7 +72,7 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
     problems += twins(contents, {content: name for name, content in hashes.items()})
     if problems:
         raise DataError(problems)
-    may = tags_that_may_sound(folder)
+    may = tags_that_may_sound(folder, paths, data.tags)
     of_file = {path: may.get(path.relative_to(folder).as_posix(), frozenset()) for path in paths}
     recorded = deal(paths, parts)
     return (
@@ -92,18 +92,34 @@ def twins(contents: Mapping[Path, str], clips: Mapping[str, str]) -> Iterator[st
         seen[content] = path
 
 
-def tags_that_may_sound(folder: Path) -> dict[str, frozenset[str]]:
-    """Return what `negatives.csv`, if it is there, says in its columns `path` and `may_contain`."""
-    if not (folder / NOTE).is_file():
+def tags_that_may_sound(folder: Path, paths: Sequence[Path], tags: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Return which of the tags may sound in each file, by what `negatives.csv`, if it is there, says.
+
+    Its columns are `path` and `may_contain`. A tag is written as in the data set, or with underscores for
+    spaces and a remark in brackets; what is no tag of the set does not matter.
+    """
+    note = folder / NOTE
+    if not note.is_file():
         return {}
-    rows = read_rows(folder / NOTE, "path")
+    rows = read_rows(note, "path")
     if "may_contain" not in rows[0]:
-        raise DataError([f"{folder / NOTE}: wanted columns path, may_contain, may_contain not found"])
-    cells = {row["path"]: row["may_contain"] for row in rows}
-    return {
-        path: frozenset(readable(tag) for tag in SEPARATORS.split(IN_BRACKETS.sub("", cell)) if tag.strip())
-        for path, cell in cells.items()
-    }
+        raise DataError([f"{note}: wanted columns path, may_contain, may_contain not found"])
+    there = {path.relative_to(folder).as_posix() for path in paths}
+    stop_at(f"{note}: there is no recording {row['path']}" for row in rows if row["path"] not in there)
+    known = {plain(tag): tag for tag in tags} | {tag: tag for tag in tags}
+
+    def named(cell: str) -> Iterator[str]:
+        for words in SEPARATORS.split(cell):
+            for written in (words.strip(), plain(words)):
+                if written in known:
+                    yield known[written]
+
+    return {row["path"]: frozenset(named(row["may_contain"])) for row in rows}
+
+
+def plain(tag: str) -> str:
+    """Return a tag without a remark in brackets and with spaces for underscores."""
+    return readable(IN_BRACKETS.sub("", tag))
 
 
 def kind_of(path: Path) -> str:

@@ -36,8 +36,8 @@ from ..model.export import NETWORK, REPRESENTATIVE_ROWS, to_int8, write_network
 from ..model.head import COUNTS, HEAD, transformed
 from .augment import chance
 from .joint import Joint, cut, encoder
-from .pool import UNSURE, Pool
-from .refit import IMPOSSIBLE, SHARES, TRANSFORM, count_augmented, refit_head
+from .pool import Pool, shares_of
+from .refit import IMPOSSIBLE, PRESENCE, TRANSFORM, count_augmented, refit_head
 
 JOINT = "joint.weights.h5"
 # Steps between two checkpoints, each with a line about the loss.
@@ -66,15 +66,13 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
 
     @tf.function(input_signature=[tf.TensorSpec((settings.batch, 4), tf.int32)])
     def step(drawn: tf.Tensor) -> tf.Tensor:
-        scaled, targets = pool.augmented(drawn, config.augment.noisy)
-        sure = targets != UNSURE
-        smoothed = (1.0 - settings.smoothing) * targets + settings.smoothing / targets.shape[1]
+        scaled, presence = pool.augmented(drawn, config.augment.noisy)
+        sure, shares = shares_of(presence)
+        smoothed = (1.0 - settings.smoothing) * shares + settings.smoothing / shares.shape[1]
         with tf.GradientTape() as tape:
             logits, unevenness = joint(scaled, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(
-                tf.where(sure, smoothed, 0.0), tf.where(sure, logits, IMPOSSIBLE)
-            )
-            loss = tf.reduce_mean(losses)
+            log_odds = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
+            loss = -tf.reduce_mean(tf.reduce_sum(tf.where(sure, smoothed * log_odds, 0.0), axis=-1))
             total = loss + settings.usage * unevenness
         optimizer.apply_gradients(zip(tape.gradient(total, joint.trainable_variables), joint.trainable_variables))
         return loss
@@ -123,10 +121,10 @@ def export(path: Path, joint: Joint, family: str, scaled: tf.Tensor, rng: np.ran
     np.save(path / CENTROIDS, centroids if len(centroids) > 1 else centroids[0])
 
 
-@functools.lru_cache(1)
-def heard(paths: tuple[Path, ...], front_end: FrontEnd) -> list[Float32]:
-    """Return the absolute log-mel of recordings, (windows, T, M) each; those last asked for are kept."""
-    return [hear(path, front_end, None) for path in paths]
+@functools.cache  # each is asked for once a fold
+def heard(path: Path, front_end: FrontEnd) -> Float32:
+    """Return the absolute log-mel of a recording, (windows, T, M)."""
+    return hear(path, front_end, None)
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,7 @@ class Learning:
     @functools.cached_property
     def pool(self) -> Pool:
         """What is learned from."""
-        log_mels = heard(tuple(negative.path for negative in self.negatives), self.sound.front_end)
-        negatives = [(log_mel, negative.may) for log_mel, negative in zip(log_mels, self.negatives)]
+        negatives = [(heard(negative.path, self.sound.front_end), negative.may) for negative in self.negatives]
         return Pool(self.sound, self.data, self.split.fit, negatives, self.config.augment)
 
     @functools.cached_property
@@ -202,8 +199,8 @@ class Learning:
         """Return the artefact with the last head."""
 
         def make(path: Path) -> None:
-            rows, shares = np.load(counts / COUNTS), np.load(counts / SHARES)
-            final = refit_head(path, self.joint, rows, shares, self.config)
+            rows, presence = np.load(counts / COUNTS), np.load(counts / PRESENCE)
+            final = refit_head(path, self.joint, rows, presence, self.config)
             final.save(path / HEAD)
             (path / NETWORK).write_bytes(to_int8(final, transformed(rows[:REPRESENTATIVE_ROWS], TRANSFORM)))
 
@@ -219,7 +216,7 @@ class Learning:
 def fit(
     root: Path, sound: Features, data: DataSet, split: Split, config: Config, negatives: Sequence[Negative]
 ) -> Parts:
-    """Return the artefacts of a model fitted on a split's `fit` clips and its part of the negatives; see `Learning`."""
+    """Return the artefacts of a model fitted on a split's `fit` clips and the negatives that it does not hold back."""
     learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
     networks = {family: learning.harden(family) for family in FAMILIES}
     head = learning.refit(learning.counts(networks))

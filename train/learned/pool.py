@@ -15,7 +15,7 @@ from . import augment
 
 # Negatives are cut into pieces of this many windows, so that one recording does not count as one clip.
 PIECE = 5
-# The target of a tag that may or may not sound: nothing is learned about it there.
+# The presence of a tag that may or may not sound: nothing is learned about it there.
 UNSURE = -1.0
 
 
@@ -27,7 +27,7 @@ class Pool:
     sound : absolute log-mel, with the level that the bundle will have
     fit : the clips to learn from
     negatives : log-mel (windows, T, M) of recordings of none of the tags, and the tags that may sound in each all the
-        same; their target is one more, "none"
+        same; what is present there is one more tag, "none"
     """
 
     def __init__(
@@ -49,15 +49,14 @@ class Pool:
         self.n_windows = np.array([len(clip) for clip in clips])
         log_mel = np.concatenate(clips).reshape(-1, front_end.n_mels)
         peaks = log_mel.reshape(-1, front_end.frames_per_column * front_end.n_mels).max(axis=1)
-        targets = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
-        targets /= np.maximum(targets.sum(axis=1, keepdims=True), 1.0)
-        targets[:, -1] = 1.0 - targets[:, :-1].sum(axis=1)
-        unsure = np.zeros_like(targets)
+        presence = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
+        presence[:, -1] = ~presence.any(axis=1)
+        unsure = np.zeros_like(presence)
         for row, (_, may) in zip(unsure[len(fit) :], pieces):
             row[:-1] = [tag in may for tag in data.tags]
         self.first = np.concatenate([[0], np.cumsum(self.n_windows)])[:-1]  # windows
         self.starts = [self._starts(peaks, clip, front_end.columns_per_window) for clip in range(len(clips))]
-        arrays = np.exp(log_mel), np.exp(peaks), np.stack([targets, unsure], axis=1).astype(np.float32)
+        arrays = np.exp(log_mel), np.exp(peaks), np.stack([presence, unsure], axis=1).astype(np.float32)
         self.power, self.peaks, self.labels = map(tf.constant, arrays)
         self.noise = augment.restless(front_end.n_mels)
 
@@ -82,9 +81,10 @@ class Pool:
 
     @tf.function(jit_compile=True)  # fused into few loops, it takes a sixth of the time
     def augmented(self, drawn: tf.Tensor, noisy: float) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and their targets (N, C + 1).
+        """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and presence (N, C + 1) in them.
 
-        A target is a tag's share, or `UNSURE`. `noisy` is the probability that a window gets noise.
+        A tag's presence is the share of its source in the mix, or `UNSURE`; the last is that of "none". `noisy` is the
+        probability that a window gets noise.
         """
         settings, front_end, level = self.settings, self.sound.front_end, self.sound.level
         clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
@@ -99,11 +99,18 @@ class Pool:
         power = augment.equalise(power, settings.equaliser_db)
         labels = tf.gather(self.labels, clip[:, 0])
         power, peaks, labels = augment.mix(power, peaks, labels, settings.mixed, level.quietest)
-        targets, unsure = tf.unstack(labels, axis=1)
-        targets = tf.where((unsure > 0.0) & (targets == 0.0), UNSURE, targets)
+        presence, unsure = tf.unstack(labels, axis=1)
+        presence = tf.where((unsure > 0.0) & (presence == 0.0), UNSURE, presence)
         if settings.narrowed:
             power = augment.narrow(power, settings.narrowed)
         if noisy:
             power = augment.add_noise(power, self.noise, noisy, level.quietest)
         scaled = augment.scale(power, peaks, level, front_end)
-        return augment.mask(scaled, settings.mask_frames, settings.mask_bands), targets
+        return augment.mask(scaled, settings.mask_frames, settings.mask_bands), presence
+
+
+def shares_of(presence: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return which presences are sure, bool, and each tag's share of all that is present, both (N, C + 1)."""
+    sure = presence != UNSURE
+    known = tf.where(sure, presence, 0.0)
+    return sure, known / tf.reduce_sum(known, axis=-1, keepdims=True)

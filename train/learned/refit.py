@@ -21,42 +21,42 @@ from ..model.codebook import load_encoder
 from ..model.head import COUNTS, transformed
 from .augment import chance
 from .joint import Joint, head
-from .pool import UNSURE, Pool
+from .pool import Pool, shares_of
 
 # The logit of a tag that is left out of a softmax.
 IMPOSSIBLE = -1e4
-SHARES = "shares.npy"
+PRESENCE = "presence.npy"
 TRANSFORM = "sqrt"
 
 
 def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
-    """Write what the exported encoders count in augmented sound, uint8 (N, K), and its targets, float32 (N, C)."""
+    """Write what the exported encoders count in augmented sound, uint8 (N, K), and what is present, (N, C + 1)."""
     rng, batch = chance(config.seed, 2), config.learned.batch
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
-    rows, shares = [], []
+    rows, present = [], []
     draws = max(1, config.refit.refit_windows * len(pool) // batch)
     for _ in track(range(draws), draws, "counts"):
-        scaled, targets = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy)
+        scaled, presence = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy)
         windows = scaled.numpy().reshape(batch, -1, sound.front_end.n_mels)
         rows += [coder.counts(coder.push(window)).astype(np.uint8) for window in windows]
-        shares.append(targets.numpy()[:, :-1])
+        present.append(presence.numpy())
     np.save(path / COUNTS, np.concatenate(rows))
-    np.save(path / SHARES, np.concatenate(shares))
+    np.save(path / PRESENCE, np.concatenate(present))
 
 
-def refit_head(path: Path, joint: Joint, counts: np.ndarray, shares: Float32, config: Config) -> keras.Model:
-    """Return a head fitted on what the exported encoders count, (N, K), and the tags' shares, (N, C).
+def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, config: Config) -> keras.Model:
+    """Return a head fitted on what the exported encoders count, (N, K), and what is present, (N, C + 1).
 
     It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them.
     """
     settings = config.refit
-    rows, targets = tf.constant(transformed(counts, TRANSFORM), tf.float16), tf.constant(shares)
+    rows, targets = tf.constant(transformed(counts, TRANSFORM), tf.float16), tf.constant(presence)
     steps = -(-len(counts) // settings.refit_batch)
 
     def new_model() -> keras.Model:
         *hidden, kernel, bias = joint.head.get_weights()
-        final = head(counts.shape[1], shares.shape[1], joint.settings)
+        final = head(counts.shape[1], presence.shape[1] - 1, joint.settings)
         final.set_weights([*hidden, kernel[:, :-1], bias[:-1]])
         model = keras.Sequential([final])  # so that what is saved knows nothing of its training
         model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), tag_loss)
@@ -71,13 +71,17 @@ def refit_head(path: Path, joint: Joint, counts: np.ndarray, shares: Float32, co
 
 
 @keras.saving.register_keras_serializable("bowstream")
-def tag_loss(shares: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Ask for a yes or no for each tag, and for the right order among the tags that are there."""
-    sure = tf.cast(shares != UNSURE, tf.float32)
-    shares = shares * sure
-    present = tf.minimum(2.0 * shares, 1.0)  # both of two equally loud sounds are there
-    yes_or_no = tf.reduce_sum(sure * tf.nn.sigmoid_cross_entropy_with_logits(present, logits), axis=-1)
+def tag_loss(presence: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Ask for a yes or no for each tag, and for the right order among the tags that are there.
+
+    Parameters
+    ----------
+    presence : float32 [shape=(N, C + 1)]
+    logits : float32 [shape=(N, C)]
+    """
+    sure, shares = (of_all[:, :-1] for of_all in shares_of(presence))
+    present = tf.clip_by_value(2.0 * presence[:, :-1], 0.0, 1.0)  # both of two equally loud sounds are there
+    yes_or_no = tf.nn.sigmoid_cross_entropy_with_logits(present, logits)
     # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
-    among_sure = tf.nn.log_softmax(tf.where(sure > 0.0, logits, IMPOSSIBLE))
-    order = -tf.reduce_sum(shares * among_sure, axis=-1)
-    return yes_or_no + order
+    among_sure = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
+    return tf.reduce_sum(tf.where(sure, yes_or_no, 0.0) - shares * among_sure, axis=-1)

@@ -124,10 +124,17 @@ def false_events(
         of_kinds = {name: per_hour(kind == name) for name in kinds}
         return {"recorded_per_hour": per_hour(~made), "made_per_hour": per_hour(made), "by_kind_per_hour": of_kinds}
 
+    def interval(count: float) -> list[float]:
+        """Return the exact 95 % interval of a Poisson count, an hour."""
+        from scipy.stats import chi2
+
+        ends = chi2.ppf(0.025, 2 * count) if count else 0.0, chi2.ppf(0.975, 2 * count + 2)
+        return [round(float(end / 2 / hours[~made].sum()), 2) for end in ends]
+
     files = np.flatnonzero(hours)
     chosen = {file: choose(points, hours, made, files[files != file]) for file in files}
     events = np.array([chosen[file].events[file] if file in chosen else 0.0 for file in range(len(negatives))])
-    shipped = choose(points, hours, made, files)
+    shipped, count = choose(points, hours, made, files), float(events[~made].sum())
     return {
         "protocol": PROTOCOL,
         "rule": RULE,
@@ -135,6 +142,12 @@ def false_events(
         "hours": {"recorded": round(float(hours[~made].sum()), 3), "made": round(float(hours[made].sum()), 3)},
         "hours_by_kind": {name: round(float(hours[kind == name].sum()), 3) for name in kinds},
         "full_recall": round(points[0].recall, 4),
-        "shipped": {"offset": shipped.offset, "recall": round(shipped.recall, 4), **rates(events)},
+        "shipped": {
+            "offset": shipped.offset,
+            "recall": round(shipped.recall, 4),
+            "recorded_events": int(count),
+            "recorded_interval_95": interval(count),
+            **rates(events),
+        },
         "curve": [{"offset": p.offset, "recall": round(p.recall, 4), **rates(p.events)} for p in points],
     }

@@ -20,7 +20,8 @@ from ..common.progress import say
 from ..common.store import digest
 from ..dataset.data import Float32
 from ..dataset.negatives import Negative, held_back
-from .evaluate import CLIPS, hear, measure, some
+from ..dataset.problems import content_hash
+from .evaluate import CLIPS, Held, hear, measure, some
 from .trial import Model, Study, Trial
 
 FULL_SCALE = 1 << 15
@@ -121,20 +122,25 @@ def robustness(
 
 
 def with_negative(negatives: Sequence[Negative], trial: Trial) -> Change:
-    """Return the mixing in of a recorded negative that a trial's model does not know."""
-    noise = next(negatives[number].path for number in held_back(negatives, trial.split) if not negatives[number].made)
-    return Change(f"a room, street or music, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=noise)
+    """Return the mixing in of a recorded negative that a trial's model does not know, with as few tags as may be."""
+    own = [negatives[number] for number in held_back(negatives, trial.split)]
+    noise = min((negative for negative in own if not negative.made), key=lambda negative: len(negative.may))
+    return Change(f"a negative, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=noise.path)
 
 
 def measured(study: Study, trial: Trial, model: Model, change: Change | None) -> dict[str, float]:
     """Return the measures of a trial's held-out clips after a change."""
     data, clips = study.data, some(trial.split.held, CLIPS)
-    inputs = {
-        "features": study.sound.key,
-        "held": digest([data.clips[clip].name for clip in clips]),
-        "change": {**asdict(change), "noise": str(change.noise)} if change else None,
-    }
-    paths = [data.clips[clip].path for clip in clips]
-    title = f"{trial.split.name}, {change.name if change else 'as recorded'}"
-    held = hear(study.root, "robust", inputs, trial.bundle, paths, clips, title, change)
+    if change:
+        inputs = {
+            "features": study.sound.key,
+            "held": digest([data.clips[clip].name for clip in clips]),
+            "change": {**asdict(change), "noise": content_hash(change.noise) if change.noise else None},
+        }
+        paths = [data.clips[clip].path for clip in clips]
+        title = f"{trial.split.name}, {change.name}"
+        held = hear(study.root, "robust", inputs, trial.bundle, paths, clips, title, change)
+    else:
+        some_of_it = np.isin(trial.held.clip, clips)
+        held = Held(trial.held.scores[some_of_it], trial.held.clip[some_of_it])
     return measure(held.calibrated(model.tags), data.targets(), data.single_label)

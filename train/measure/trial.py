@@ -73,7 +73,7 @@ def study(
     Parameters
     ----------
     hashes : SHA-256 of each clip's file, by the clip's name
-    negatives : recordings of none of the tags; the learned codebook learns from a part of them, the recipe from none
+    negatives : recordings of none of the tags; the learned codebook learns from those that a split does not hold back
     """
     sound = features(root, data, hashes, config.features)
     if config.method == LEARNED:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bowstream.errors import UsageError
 
 from ..measure.expense import LABELS
+from .plots import MEASURES
 
 CHECKOUT = Path(__file__).parents[2]
 # Whose numbers, and where the metrics of the run lie; `run` writes them beside the bundle.
 COLUMNS = {
-    "the paper's recipe": CHECKOUT / "train" / "metrics" / "recipe.json",
+    "the paper's recipe, width 256": CHECKOUT / "train" / "metrics" / "recipe.json",
     "the shipped bundle": CHECKOUT / "models" / "default" / "metrics.json",
 }
+ABLATION = CHECKOUT / "train" / "metrics" / "ablation.csv"
 Metrics = Mapping[str, Any]
 
 
@@ -32,7 +37,12 @@ def over_folds(name: str) -> Callable[[Metrics], str]:
 
 def after(change: str, name: str) -> Callable[[Metrics], str]:
     """Return what tells a measure after a change of the clips."""
-    return lambda metrics: f"{metrics['robustness']['table'][change][name]:.3f}"
+
+    def tell(metrics: Metrics) -> str:
+        table = metrics["robustness"]["table"]
+        return f"{table[change][name]:.3f}" if change in table else "not measured"
+
+    return tell
 
 
 def before_export(metrics: Metrics) -> str:
@@ -42,12 +52,13 @@ def before_export(metrics: Metrics) -> str:
 
 
 def false_events(metrics: Metrics) -> str:
-    """Tell false events an hour, over how many hours, and the recall they are bought with."""
+    """Tell false events an hour with the interval of their count, and the recall they are bought with."""
     if "false_events" not in metrics:
         return "not measured"
     shipped, full = metrics["false_events"]["shipped"], metrics["false_events"]["full_recall"]
-    hours = metrics["false_events"]["hours"]["recorded"]
-    return f"{shipped['recorded_per_hour']:.1f} (in {hours:.1f} h) at a recall of {shipped['recall']:.2f} of {full:.2f}"
+    low, high = shipped["recorded_interval_95"]
+    rate = f"{shipped['recorded_per_hour']:.0f} ({low:.0f} … {high:.0f})"
+    return f"{rate} at a recall of {shipped['recall']:.2f} of {full:.2f}"
 
 
 def training(metrics: Metrics) -> str:
@@ -73,6 +84,7 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
     "accuracy in white noise, 0 dB SNR": after("white noise, 0 dB SNR", "accuracy"),
     "accuracy through a telephone's band": after("300 … 3400 Hz only", "accuracy"),
     "accuracy of copies at 48 kHz": after("a copy at 48 kHz", "accuracy"),
+    "accuracy in another recording, 10 dB SNR": after("a negative, 10 dB SNR", "accuracy"),
     "false events an hour": false_events,
     LABELS["bundle_mb"]: lambda metrics: f"{metrics['expense']['bundle_mb']:.1f}",
     LABELS["us_per_s"]: lambda metrics: f"{metrics['expense']['us_per_s']:.0f}",
@@ -101,3 +113,37 @@ def numbers(columns: Mapping[str, Path]) -> str:
     lines = [["", *metrics], ["---", *("---" for _ in metrics)]]
     lines += [[row, *(tell(of_run) for of_run in metrics.values())] for row, tell in ROWS.items()]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def steps(path: Path) -> str:
+    """Return the table of an experiment's means, Markdown, from the CSV that `python -m train sweep` wrote.
+
+    Raises
+    ------
+    UsageError
+        If it is missing.
+    """
+    try:
+        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is missing: copy there the sweep.csv that `python -m train sweep` wrote") from error
+    return markdown(rows, list(rows[0])[: list(rows[0]).index("split")])
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Return a table of each setting's means over the splits."""
+    settings: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        settings.setdefault(tuple(row[label] for label in labels), []).append(row)
+    columns = {**{name: title for name, title in MEASURES.items() if name in rows[0]}, **LABELS}
+    lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
+    for setting, of_setting in settings.items():
+        lines.append([*map(str, setting), *(mean_of(name, of_setting) for name in columns)])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def mean_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a column's mean as text; a dash where no device can do what the rows are about."""
+    if rows[0][name] == "":
+        return "—"
+    return f"{np.mean([float(row[name]) for row in rows]):.{0 if name == 'us_per_s' else 3}f}"
