@@ -1,6 +1,7 @@
 """Negatives: how they are dealt out, what they measure, and which thresholds they choose."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[
 from bowstream.frontend import FrontEnd
 from train.dataset.data import Clip, DataError, DataSet
 from train.dataset.made_up import made_sounds
-from train.dataset.negatives import Negative, find_negatives, held_back, to_learn_from
+from train.dataset.negatives import Negative, deal, find_negatives, held_back, to_learn_from
 from train.dataset.problems import content_hash
 from train.measure.evaluate import Held
 from train.measure.false_events import Point, choose, false_events
@@ -57,6 +58,15 @@ def test_a_model_is_tried_on_the_negatives_that_it_did_not_learn_from_and_the_la
         learned = {negative.content for negative in to_learn_from(found, split)}
         assert learned == {n.content for n in found} - {found[number].content for number in numbers}
     assert to_learn_from(found, DATA.final()) == list(found) and not held_back(found, DATA.final())
+
+
+def test_a_made_up_sound_is_in_one_part_at_all_its_levels():
+    paths = [Path(f"{name}.flac") for name, _ in made_sounds(1600, 16_000)]
+    parts = {}
+    for path, part in deal(paths, 5):
+        parts.setdefault(path.stem.partition("_-")[0], set()).add(part)
+    assert len(parts) == 16 and all(len(of_sound) == 1 for of_sound in parts.values())
+    assert set.union(*parts.values()) == set(range(5))
 
 
 def test_made_up_sounds_have_the_levels_in_their_names():

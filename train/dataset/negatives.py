@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ FEWEST_PARTS = 2
 # A folder's own note of tags that may sound in a recording all the same, and how its cells separate them.
 NOTE = "negatives.csv"
 SEPARATORS = re.compile(r"[;,/]")
+# What the name of a made-up sound ends with.
+LEVEL = re.compile(r"_-\d+dbfs$")
 IN_BRACKETS = re.compile(r"\(.*?\)")
 
 
@@ -128,10 +130,15 @@ def kind_of(path: Path) -> str:
     return kind if underscore else "other"
 
 
-def deal(paths: Iterable[Path], parts: int) -> Iterator[tuple[Path, int]]:
-    """Deal files out kind by kind, in the order of a hash of the name: the same on every machine."""
-    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(path.name.encode()).digest()))
-    return ((path, place % parts) for place, path in enumerate(in_order))
+def deal(paths: Sequence[Path], parts: int) -> list[tuple[Path, int]]:
+    """Deal files out kind by kind, in the order of a hash of the name: the same on every machine.
+
+    A made-up sound at several levels is one: level is what the front end takes away.
+    """
+    sounds = {path: LEVEL.sub("", path.stem) for path in paths}
+    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(sounds[path].encode()).digest(), path))
+    place = {sound: place for place, sound in enumerate(dict.fromkeys(sounds[path] for path in in_order))}
+    return [(path, place[sounds[path]] % parts) for path in in_order]
 
 
 def made_up(root: Path, parts: int) -> list[Negative]:
