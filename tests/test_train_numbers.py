@@ -33,7 +33,12 @@ def test_the_table_tells_what_the_metrics_hold(tmp_path):
     with_negatives = copy.deepcopy(METRICS)
     with_negatives["false_events"] = {
         "full_recall": 0.7,
-        "shipped": {"recorded_per_hour": 1.92, "recorded_interval_95": [0.4, 5.6], "recall": 0.41},
+        "shipped": {
+            "recorded_per_hour": 1.92,
+            "recorded_interval_95": [0.4, 5.6],
+            "recall": 0.41,
+            "by_kind_per_hour": {"made hum": 0.0, "music": 115.2},
+        },
     }
     with_negatives["stages"]["joint"]["resumed"] = True
     for name, metrics in (("one", METRICS), ("other", with_negatives)):
@@ -41,7 +46,8 @@ def test_the_table_tells_what_the_metrics_hold(tmp_path):
     lines = numbers({"one": tmp_path / "one", "other": tmp_path / "other"}).splitlines()
     assert lines[0] == "|  | one | other |"
     assert "| clip accuracy | 0.500 (0.400 … 0.600) | 0.500 (0.400 … 0.600) |" in lines
-    assert "| false events an hour | not measured | 2 (0 … 6) at a recall of 0.41 of 0.70 |" in lines
+    assert "| false events an hour by kind | not measured | made hum 0, music 115 |" in lines
+    assert "| false events an hour, recorded | not measured | 2 (0 … 6) at a recall of 0.41 of 0.70 |" in lines
     assert "| training of one fold | 11 min, 2.0 GB, 2 cores | at least 11 min, 2.0 GB, 2 cores |" in lines
 
 

@@ -61,6 +61,14 @@ def false_events(metrics: Metrics) -> str:
     return f"{rate} at a recall of {shipped['recall']:.2f} of {full:.2f}"
 
 
+def by_kind(metrics: Metrics) -> str:
+    """Tell false events an hour on each kind of recording."""
+    if "false_events" not in metrics:
+        return "not measured"
+    kinds = metrics["false_events"]["shipped"]["by_kind_per_hour"]
+    return ", ".join(f"{kind} {rate:.0f}" for kind, rate in kinds.items())
+
+
 def training(metrics: Metrics) -> str:
     """Tell what all stages of one split take together."""
     stages = metrics["stages"].values()
@@ -85,7 +93,8 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
     "accuracy through a telephone's band": after("300 … 3400 Hz only", "accuracy"),
     "accuracy of copies at 48 kHz": after("a copy at 48 kHz", "accuracy"),
     "accuracy in another recording, 10 dB SNR": after("a negative, 10 dB SNR", "accuracy"),
-    "false events an hour": false_events,
+    "false events an hour, recorded": false_events,
+    "false events an hour by kind": by_kind,
     LABELS["bundle_mb"]: lambda metrics: f"{metrics['expense']['bundle_mb']:.1f}",
     LABELS["us_per_s"]: lambda metrics: f"{metrics['expense']['us_per_s']:.0f}",
     "training of one fold": training,
