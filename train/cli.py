@@ -133,8 +133,7 @@ def check_command(arguments: argparse.Namespace) -> None:
     """`check`."""
     settings = config.from_flags(vars(arguments))
     refuse_off_device(settings)
-    if arguments.negatives and settings.method == config.RECIPE:
-        raise UsageError("--negatives are learned from with --method learned only: check has no other use for them")
+    config.refuse_idle_negatives(arguments.negatives, [settings.method])
     data = data_set(arguments)
     from .common.quiet import start_tensorflow
     from .dataset.negatives import find_negatives

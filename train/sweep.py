@@ -9,7 +9,7 @@ from typing import Any
 
 from bowstream.errors import UsageError
 
-from .common.config import LEARNED, Config, knobs, refuse_unread
+from .common.config import Config, knobs, refuse_idle_negatives, refuse_unread
 from .common.knobs import flag
 from .common.progress import say
 from .common.quiet import start_tensorflow
@@ -63,8 +63,7 @@ def sweep(
         raise UsageError(f"--folds must be at least 1, got {folds}")
     if folds is not None and folds > len(data.splits()):
         raise UsageError(f"--folds {folds}: {data.name} has {len(data.splits())}")
-    if negatives_folder and not any(config.method == LEARNED for config in configs):
-        raise UsageError("--negatives are learned from with --method learned only: leave them out of this experiment")
+    refuse_idle_negatives(negatives_folder, {config.method for config in configs})
     splits = data.splits()[:folds]
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bowstream.errors import UsageError
@@ -209,6 +210,12 @@ def refuse_unread(names: Iterable[str], methods: Collection[str]) -> None:
         if name not in read:
             of = next(method for method, read_by in READ_BY.items() if any(name in of_stage[one] for one in read_by))
             raise UsageError(f"{flag(name)} is a knob of --method {of}; --method {' and '.join(methods)} has none such")
+
+
+def refuse_idle_negatives(negatives: Path | None, methods: Collection[str]) -> None:
+    """Raise `UsageError` for negatives that none of these methods learns from, where that is all they are for."""
+    if negatives and LEARNED not in methods:
+        raise UsageError("--negatives are learned from with --method learned only: leave them out")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -36,8 +36,8 @@ from ..model.export import NETWORK, REPRESENTATIVE_ROWS, to_int8, write_network
 from ..model.head import COUNTS, HEAD, transformed
 from .augment import chance
 from .joint import Joint, cut, encoder
-from .pool import Pool, shares_of
-from .refit import IMPOSSIBLE, PRESENCE, TRANSFORM, count_augmented, refit_head
+from .pool import Pool, log_shares, shares_of
+from .refit import PRESENCE, TRANSFORM, count_augmented, refit_head
 
 JOINT = "joint.weights.h5"
 # Steps between two checkpoints, each with a line about the loss.
@@ -71,8 +71,8 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
         smoothed = (1.0 - settings.smoothing) * shares + settings.smoothing / shares.shape[1]
         with tf.GradientTape() as tape:
             logits, unevenness = joint(scaled, training=True)
-            log_odds = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
-            loss = -tf.reduce_mean(tf.reduce_sum(tf.where(sure, smoothed * log_odds, 0.0), axis=-1))
+            errors = tf.where(sure, -smoothed * log_shares(logits, sure), 0.0)
+            loss = tf.reduce_mean(tf.reduce_sum(errors, axis=-1))
             total = loss + settings.usage * unevenness
         optimizer.apply_gradients(zip(tape.gradient(total, joint.trainable_variables), joint.trainable_variables))
         return loss

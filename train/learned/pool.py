@@ -17,6 +17,8 @@ from . import augment
 PIECE = 5
 # The presence of a tag that may or may not sound: nothing is learned about it there.
 UNSURE = -1.0
+# The logit of a tag that is left out of a softmax.
+IMPOSSIBLE = -1e4
 
 
 class Pool:
@@ -107,6 +109,11 @@ class Pool:
             power = augment.add_noise(power, self.noise, noisy, level.quietest)
         scaled = augment.scale(power, peaks, level, front_end)
         return augment.mask(scaled, settings.mask_frames, settings.mask_bands), presence
+
+
+def log_shares(logits: tf.Tensor, sure: tf.Tensor) -> tf.Tensor:
+    """Return the logarithms of the shares that logits give, where sure; what is unsure has no part in them."""
+    return tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
 
 
 def shares_of(presence: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -21,10 +21,8 @@ from ..model.codebook import load_encoder
 from ..model.head import COUNTS, transformed
 from .augment import chance
 from .joint import Joint, head
-from .pool import Pool, shares_of
+from .pool import Pool, log_shares, shares_of
 
-# The logit of a tag that is left out of a softmax.
-IMPOSSIBLE = -1e4
 PRESENCE = "presence.npy"
 TRANSFORM = "sqrt"
 
@@ -83,5 +81,4 @@ def tag_loss(presence: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     present = tf.clip_by_value(2.0 * presence[:, :-1], 0.0, 1.0)  # both of two equally loud sounds are there
     yes_or_no = tf.nn.sigmoid_cross_entropy_with_logits(present, logits)
     # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
-    among_sure = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
-    return tf.reduce_sum(tf.where(sure, yes_or_no, 0.0) - shares * among_sure, axis=-1)
+    return tf.reduce_sum(tf.where(sure, yes_or_no, 0.0) - shares * log_shares(logits, sure), axis=-1)

@@ -107,7 +107,7 @@ def robustness(
 
     Parameters
     ----------
-    negatives : into each trial's clips the first recorded one that its model does not know is mixed, too
+    negatives : into each trial's clips a recorded one that its model does not know is mixed, too
     """
     table = {}
     changes: list[Sequence[Change | None]] = [[change] * len(trials) for change in (None, *CHANGES)]

@@ -118,7 +118,7 @@ def train_head(
 
 def transformed(counts: np.ndarray, transform: str) -> Float32:
     """Return what the head sees of counts, float32 of the same shape."""
-    return COUNT_TRANSFORMS[transform](counts.astype(np.float32))
+    return COUNT_TRANSFORMS[transform](counts.astype(np.float32, copy=False))
 
 
 def rarity(rows: Float32) -> Float32:

@@ -103,11 +103,16 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
 
 def read(path: Path) -> Metrics:
     """Return a run's metrics."""
-    try:
-        content: Metrics = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} is missing: copy there the metrics.json that `python -m train run` wrote") from error
+    content: Metrics = json.loads(text_of(path, "metrics.json", "run"))
     return content
+
+
+def text_of(path: Path, name: str, command: str) -> str:
+    """Return the text of a file; where it is missing, raise `UsageError` with what wrote it under which name."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is missing: copy there the {name} that `python -m train {command}` wrote") from error
 
 
 def numbers(columns: Mapping[str, Path]) -> str:
@@ -121,7 +126,7 @@ def numbers(columns: Mapping[str, Path]) -> str:
     metrics = {name: read(path) for name, path in columns.items()}
     lines = [["", *metrics], ["---", *("---" for _ in metrics)]]
     lines += [[row, *(tell(of_run) for of_run in metrics.values())] for row, tell in ROWS.items()]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table(lines)
 
 
 def steps(path: Path) -> str:
@@ -132,10 +137,7 @@ def steps(path: Path) -> str:
     UsageError
         If it is missing.
     """
-    try:
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} is missing: copy there the sweep.csv that `python -m train sweep` wrote") from error
+    rows = list(csv.DictReader(text_of(path, "sweep.csv", "sweep").splitlines()))
     return markdown(rows, list(rows[0])[: list(rows[0]).index("split")])
 
 
@@ -148,6 +150,11 @@ def markdown(rows: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     lines = [[*labels, *columns.values()], ["---"] * len(labels) + ["---:"] * len(columns)]
     for setting, of_setting in settings.items():
         lines.append([*map(str, setting), *(mean_of(name, of_setting) for name in columns)])
+    return table(lines)
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells as Markdown."""
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
