@@ -107,6 +107,7 @@ class LearnedSettings(Checked):
 class AugmentSettings(Checked):
     """What is done to sound that the learned codebook and its head learn from."""
 
+    negative_share: float = knob(0.2, "share of windows drawn from negatives at most", low=0.0, high=1.0)
     mixed: float = knob(0.6, "probability that a window is mixed with another", low=0.0, high=1.0)
     equaliser_db: float = knob(6.0, "spread of the random equaliser", low=0.0)
     shift_bands: int = knob(4, "bands that a window is shifted up or down at most", low=0)

@@ -39,11 +39,14 @@ def chance(*seeds: int) -> np.random.Generator:
     return rng
 
 
-def warp(settings: AugmentSettings, front_end: FrontEnd, count: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return frame offsets, int (N, T), at a random speed, and band indices, int (N, M), at a random pitch."""
+def warp(settings: AugmentSettings, front_end: FrontEnd, count: Any, windows: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return frames at a random speed, int (N, T), 0 where the last of some windows begins, and band indices at a
+    random pitch, int (N, M).
+    """
     n_frames, n_mels = front_end.frames_per_window, front_end.n_mels
     speed = tf.exp(dice().uniform((count, 1), -settings.stretch, settings.stretch))
-    frames = (tf.range(n_frames, dtype=tf.float32) - n_frames / 2) * speed + n_frames / 2
+    frames = tf.range(n_frames * (1 - windows), n_frames)
+    frames = (tf.cast(frames, tf.float32) - n_frames / 2) * speed + n_frames / 2
     shift = dice().uniform((count, 1), -settings.shift_bands, settings.shift_bands + 1, dtype=tf.int32)
     return tf.cast(tf.round(frames), tf.int32), tf.clip_by_value(tf.range(n_mels) + shift, 0, n_mels - 1)
 
@@ -121,23 +124,24 @@ def mix(
 
 
 def scale(power: tf.Tensor, peaks: tf.Tensor, level: LevelSettings, front_end: FrontEnd) -> tf.Tensor:
-    """Do what `LogMel` does with power and `bowstream.level.Level` with its log, to windows that begin in mid-stream.
+    """Do what `LogMel` does with power and `bowstream.level.Level` with its log, to sound that begins in mid-stream.
 
     Parameters
     ----------
     power : float32 [shape=(N, T, M)], mel power
-    peaks : float32 [shape=(N, 9)], the loudest power of each of the columns before the window; 0 where there are none
+    peaks : float32 [shape=(N, 9)], the loudest power of each of the columns before it; 0 where there are none
 
     Returns
     -------
     scaled : float32 [shape=(N, columns, frames, M)]
     """
     log_mel = tf.math.log(tf.maximum(power, front_end.power_floor))
-    columns = tf.reshape(log_mel, (-1, front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels))
+    count = power.shape[1] // front_end.frames_per_column
+    columns = tf.reshape(log_mel, (-1, count, front_end.frames_per_column, front_end.n_mels))
     before = tf.math.log(tf.maximum(peaks, front_end.power_floor))
     peaks = tf.concat([before, tf.reduce_max(columns, axis=(2, 3))], axis=1)
     width = front_end.columns_per_window
-    references = tf.stack([tf.reduce_max(peaks[:, first : first + width], axis=1) for first in range(width)], axis=1)
+    references = tf.stack([tf.reduce_max(peaks[:, first : first + width], axis=1) for first in range(count)], axis=1)
     references = tf.maximum(references, level.quietest)[:, :, tf.newaxis, tf.newaxis]
     return tf.maximum((columns - references) / (level.range_db * DB) + 1.0, 0.0)
 

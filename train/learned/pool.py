@@ -40,7 +40,7 @@ class Pool:
         negatives: Sequence[tuple[Float32, Collection[str]]],
         settings: AugmentSettings,
     ) -> None:
-        self.sound, self.settings, front_end = sound, settings, sound.front_end
+        self.sound, self.settings, front_end, self.n_clips = sound, settings, sound.front_end, len(fit)
         clips = [np.asarray(sound.of_clip(clip)) for clip in fit]
         pieces = [
             (piece, may)
@@ -73,7 +73,9 @@ class Pool:
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
         """Return random windows, int32 [shape=(count, 4)]: clip, first frame, the clip's first and end frame."""
-        clips = rng.permutation(np.arange(max(count, len(self))) % len(self))[:count]
+        negatives = round(count * min(self.settings.negative_share, 1.0 - self.n_clips / len(self)))
+        kinds = (0, self.n_clips, count - negatives), (self.n_clips, len(self), negatives)
+        clips = np.concatenate([some(rng, *kind) for kind in kinds])
         per_column, per_window = self.sound.front_end.frames_per_column, self.sound.front_end.frames_per_window
         column = np.array([rng.choice(self.starts[clip]) for clip in clips])
         begin = per_column * column + rng.integers(-per_column // 2, per_column // 2 + 1, count)
@@ -82,20 +84,25 @@ class Pool:
         return np.stack([clips, begin, first, first + length], axis=1).astype(np.int32)
 
     @tf.function(jit_compile=True)  # fused into few loops, it takes a sixth of the time
-    def augmented(self, drawn: tf.Tensor, noisy: float) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return windows as the patches are cut from them, float32 (N, 10, 10, M), and presence (N, C + 1) in them.
+    def augmented(self, drawn: tf.Tensor, noisy: float, windows: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return sound as the patches are cut from it, float32 (N, 10 * windows, 10, M), and presence (N, C + 1) in it.
 
-        A tag's presence is the share of its source in the mix, or `UNSURE`; the last is that of "none". `noisy` is the
-        probability that a window gets noise.
+        A tag's presence is the share of its source in the mix, or `UNSURE`; the last is that of "none".
+
+        Parameters
+        ----------
+        noisy : probability of noise
+        windows : how many windows, the one that was drawn and those before it
         """
         settings, front_end, level = self.settings, self.sound.front_end, self.sound.level
         clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
-        frames, bands = augment.warp(settings, front_end, tf.shape(drawn)[0])
+        frames, bands = augment.warp(settings, front_end, tf.shape(drawn)[0], windows)
         place = begin + frames
         power = tf.gather(self.power, tf.clip_by_value(place, first, end - 1))
         power = tf.gather(power, bands, axis=2, batch_dims=1)
         power *= tf.cast((place >= first) & (place < end), tf.float32)[:, :, tf.newaxis]
-        before = begin // front_end.frames_per_column + tf.range(1 - front_end.columns_per_window, 0)
+        oldest = begin // front_end.frames_per_column - (windows - 1) * front_end.columns_per_window
+        before = oldest + tf.range(1 - front_end.columns_per_window, 0)
         known = before >= first // front_end.frames_per_column
         peaks = tf.where(known, tf.gather(self.peaks, tf.maximum(before, 0)), 0.0)
         power = augment.equalise(power, settings.equaliser_db)
@@ -109,6 +116,11 @@ class Pool:
             power = augment.add_noise(power, self.noise, noisy, level.quietest)
         scaled = augment.scale(power, peaks, level, front_end)
         return augment.mask(scaled, settings.mask_frames, settings.mask_bands), presence
+
+
+def some(rng: np.random.Generator, first: int, end: int, count: int) -> Index:
+    """Return so many random numbers of a range, none much more often than another."""
+    return first + rng.permutation(np.arange(max(count, end - first)) % max(1, end - first))[:count]
 
 
 def log_shares(logits: tf.Tensor, sure: tf.Tensor) -> tf.Tensor:
