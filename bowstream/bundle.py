@@ -26,7 +26,7 @@ from .level import LevelSettings
 from .patches import FAMILIES, bands_of, input_sizes, patches_per_window
 from .tflite import Model
 
-FORMAT = "bowstream-bundle-1"
+FORMAT = "bowstream-bundle-2"
 DESCRIPTION = "bundle.json"
 HEAD = "head.tflite"
 CODEBOOKS = "codebooks.npz"
@@ -55,6 +55,7 @@ class Bundle:
     """A loaded bundle.
 
     description : `bundle.json` as it was read
+    context : windows whose counts the head is shown as one sum
     competition : how much of a window's evidence the tags share, 0 … 1; see `compete`
     outputs : which of the head's outputs the tags are; None for all, in their order
     """
@@ -67,6 +68,7 @@ class Bundle:
     head: Model
     tags: tuple[Tag, ...]
     count_transform: str
+    context: int
     slopes: Float32
     biases: Float32
     competition: float
@@ -84,8 +86,9 @@ class Bundle:
 
     @cached_property
     def _head_inputs(self) -> np.ndarray[Any, Any]:
-        """What the head takes for a count of 0, 1 … as many as a window has codes: worked out once."""
-        counts = np.arange(sum(patches_per_window(self.front_end).values()) + 1, dtype=np.float32)
+        """What the head takes for a count of 0, 1 … as many as a context has codes: worked out once."""
+        codes = self.context * sum(patches_per_window(self.front_end).values())
+        counts = np.arange(codes + 1, dtype=np.float32)
         return self.head.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
 
 
@@ -125,6 +128,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             head=Model(contents[HEAD], HEAD),
             tags=tuple(Tag(tag["name"], float(tag["on"]), float(tag["off"])) for tag in description["tags"]),
             count_transform=description["count_transform"],
+            context=int(description["context"]),
             slopes=np.array([tag["slope"] for tag in description["tags"]], np.float32),
             biases=np.array([tag["bias"] for tag in description["tags"]], np.float32),
             competition=float(description["competition"]),
@@ -206,6 +210,8 @@ def check_shapes(bundle: Bundle) -> None:
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
     if bundle.count_transform not in COUNT_TRANSFORMS:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants the unknown count transform {bundle.count_transform!r}")
+    if bundle.context < 1:
+        raise BundleError(f"{bundle.path / DESCRIPTION} wants a context of at least 1 window, got {bundle.context}")
     if not 0.0 <= bundle.competition <= 1.0:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants a competition of 0 … 1, got {bundle.competition}")
     if not (np.isfinite(bundle.slopes).all() and np.isfinite(bundle.biases).all()):

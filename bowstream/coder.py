@@ -128,9 +128,10 @@ class Coder:
         return codes
 
     def counts(self, codes: Codes) -> Counts:
-        """Return how often each code occurs: (windows, 143) -> int [shape=(windows, n_counts)]."""
+        """Return how often each code occurs: (windows, …) -> int [shape=(windows, n_counts)]."""
         of_window = np.arange(len(codes))[:, np.newaxis] * self.n_counts
-        counts = np.bincount((codes + of_window).ravel(), minlength=len(codes) * self.n_counts)
+        places = codes.reshape(len(codes), np.prod(codes.shape[1:])) + of_window
+        counts = np.bincount(places.ravel(), minlength=len(codes) * self.n_counts)
         return counts.reshape(len(codes), self.n_counts)
 
     def _columns(self, columns: Float32) -> list[NDArray[Any]]:

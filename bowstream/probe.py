@@ -71,7 +71,7 @@ def run_probe(bundle: Bundle, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
         (tags,) = tagger.push(samples)
         return ProbeResult(
             log_mel=float(np.abs(log_mel - probe["log_mel"]).max()),
-            codes=int((tags.codes != probe["codes"]).sum()),
+            codes=int((tags.codes[-1] != probe["codes"]).sum()),
             scores=float(np.abs(tags.scores - probe["scores"]).max()),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Read this first: the whole method.
 
-    samples ─► log-mel ─► level ─► patches ─► encoders ─► nearest centroids ─► counts ─► head ─► scores
+    samples ─► log-mel ─► level ─► patches ─► encoders ─► nearest centroids ─► context ─► counts ─► head ─► scores
 
 Source: P. Verma, "Attention is All You Need? Good Embeddings with Statistics are Enough: Large Scale Audio
 Understanding without Transformers / Convolutions / BERTs / Mixers / Attention / RNNs or …", 2022.
@@ -15,17 +15,19 @@ import numpy as np
 from .bundle import Bundle
 from .codebook import Codes
 from .coder import Coder
+from .context import Context
 from .frontend import Float32, LogMel
 from .level import Level
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What was heard in one window.
+    """What was heard in one window, and what the head was shown for it.
 
     end : sample at which the window ends, at the front end's rate
     scores : float32 [shape=(C,)], 0 … 1, in the order of the bundle's tags
-    codes : int [shape=(143,)], the window's codes, each offset by its family's place in the counts
+    codes : int [shape=(context, 143)], of the windows before it and, last, its own; each offset by its family's place
+        in the counts
     """
 
     end: int
@@ -36,9 +38,9 @@ class Tags:
 class Tagger:
     """Names the sounds of a stream; a file is a stream that never waits.
 
-    State is the log-mel's tail, the level's peaks and the coder's window; `newest_log_mel` is what the
-    encoders saw of the last push, for whoever draws it. The scores depend on the
-    samples alone, not on how many are pushed at a time.
+    State is the log-mel's tail, the level's peaks, the coder's window and the context's codes; `newest_log_mel`
+    is what the encoders saw of the last push, for whoever draws it. The scores depend on the samples alone, not
+    on how many are pushed at a time.
 
     Parameters
     ----------
@@ -52,6 +54,7 @@ class Tagger:
         self.log_mel = LogMel(bundle.front_end)
         self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
         self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
+        self.context = Context(bundle.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
 
@@ -70,6 +73,7 @@ class Tagger:
         if self.level:
             self.level.reset()
         self.coder.reset()
+        self.context.reset()
 
     def push(self, samples: Float32) -> list[Tags]:
         """Hear the next whole columns and return a `Tags` for each window that they complete.
@@ -88,7 +92,7 @@ class Tagger:
             log_mel = self.level.push(log_mel)
         self.newest_log_mel = log_mel
         ends = self._ends(len(samples) // self.front_end.column_length)
-        codes = self.coder.push(log_mel)
+        codes = self.context.push(self.coder.push(log_mel))
         self.position += len(samples)
         scores = self.bundle.scores(self.coder.counts(codes))
         return [Tags(end, *heard) for end, heard in zip(ends, zip(scores, codes))]

@@ -108,5 +108,5 @@ def test_stages_do_what_the_tagger_does(hop, bundle):
 def codes_of(tagger, samples, hop):
     """The `pat` codes of a window's first columns."""
     tagger.reset()
-    codes = tagger.push(samples)[-1].codes
+    codes = tagger.push(samples)[-1].codes[-1]
     return codes[:130].reshape(10, 13)[:hop, :12]

@@ -32,7 +32,7 @@ def test_a_swapped_file_hash(copy, capsys):
 @pytest.mark.parametrize(
     "field",
     [
-        *("front_end", "level", "tags", "files", "count_transform", "name"),
+        *("front_end", "level", "tags", "files", "count_transform", "context", "name"),
         *("created", "git_revision", "trained_on", "licences", "metrics"),
     ],
 )
@@ -66,6 +66,8 @@ def test_a_description_that_lacks_a_field(field, copy, capsys):
         ("files", []),
         ("files", 3),
         ("count_transform", "cube"),
+        ("context", 0),
+        ("context", "long"),
         ("count_transform", ["sqrt"]),
         ("competition", 1.5),
         ("competition", "much"),

@@ -30,6 +30,7 @@ def small(front_end, stub_encoders):
         head=StubNetwork(n_counts, 3, 0),
         tags=tuple(Tag(name, 0.5, 0.3) for name in ("low", "high", "rough")),
         count_transform="none",
+        context=1,
         slopes=np.full(3, 0.001, np.float32),
         biases=np.zeros(3, np.float32),
         competition=0.0,

@@ -36,7 +36,7 @@ def coder(stateful):
 
 def tagger(stateful):
     tags = stateful.push(SOUND[: 12 * 1600])
-    return np.concatenate([[heard.end, *heard.codes, *heard.scores] for heard in tags])
+    return np.concatenate([[heard.end, *heard.codes.ravel(), *heard.scores] for heard in tags])
 
 
 def intake(stateful):

@@ -140,8 +140,8 @@ def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monke
 
 
 def test_what_no_device_can_do_is_tried_but_not_shipped(place, asked, capsys):
-    assert main(["run", *asked, "--context", "3", "--out", str(place / "never")]) == 2
-    assert "no bundle can do --pairs or --context" in capsys.readouterr().err
+    assert main(["run", *asked, "--pairs", "64", "--out", str(place / "never")]) == 2
+    assert "no bundle can do --pairs" in capsys.readouterr().err
 
 
 def test_more_folds_than_there_are_is_said_in_one_line(place, asked, capsys):

@@ -9,10 +9,11 @@ CODES_A_WINDOW = 143
 
 
 def test_sums_reach_back_so_far_and_never_into_another_clip():
+    """At the beginning of a clip its first window stands for what was before."""
     rows, first = np.array([[1.0], [10.0], [100.0], [5.0], [50.0]], np.float32), np.array([0, 3, 5])
     assert summed(rows, first, 1).tolist() == rows.tolist()
-    assert summed(rows, first, 2)[:, 0].tolist() == [1, 11, 110, 5, 55]
-    assert summed(rows, first, 9)[:, 0].tolist() == [1, 11, 111, 5, 55]
+    assert summed(rows, first, 2)[:, 0].tolist() == [2, 11, 110, 10, 55]
+    assert summed(rows, first, 3)[:, 0].tolist() == [3, 12, 111, 15, 60]
 
 
 def windows(env):

@@ -116,7 +116,7 @@ def run_command(arguments: argparse.Namespace) -> None:
 def refuse_off_device(settings: config.Config) -> None:
     """Raise `UsageError` for what no device can do."""
     if not settings.on_device:
-        raise UsageError("no bundle can do --pairs or --context: they can be tried with sweep")
+        raise UsageError("no bundle can do --pairs: they can be tried with sweep")
 
 
 def sweep_command(arguments: argparse.Namespace) -> None:

@@ -76,12 +76,6 @@ class HeadSettings(Checked):
     pairs: int = knob(
         0, "buckets that pairs of `env` codes in a row are counted in, beside the codes (paper, V); sweep only", low=0
     )
-    context: int = knob(1, "windows whose counts are summed, the newest and those before it; sweep only", low=1)
-
-    @property
-    def on_device(self) -> bool:
-        """Whether a device can do what the head asks for."""
-        return self.pairs == 0 and self.context == 1
 
 
 @dataclass(frozen=True)
@@ -143,7 +137,7 @@ class ScoreSettings(Checked):
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """All knobs: which method, the seed that all stages share, and the settings of the stages."""
+    """All knobs: which method, what all methods and stages share, and the settings of the stages."""
 
     method: str = knob(
         RECIPE,
@@ -152,6 +146,7 @@ class Config(Checked):
         LEARNED,
     )
     seed: int = knob(1, "of all that is random", low=0)
+    context: int = knob(1, "windows whose counts the head is shown as one sum: the newest and those before it", low=1)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     codebook: CodebookSettings = field(default_factory=CodebookSettings)
@@ -175,13 +170,12 @@ class Config(Checked):
     @property
     def on_device(self) -> bool:
         """Whether a device can do what is asked for, so that a bundle can be made."""
-        return self.method == LEARNED or self.head.on_device
+        return self.method == LEARNED or self.head.pairs == 0
 
     def read(self) -> dict[str, Any]:
-        """Return what the method reads, as JSON can hold it: the settings of its stages, and the seed."""
-        return {"method": self.method, "seed": self.seed} | {
-            stage: asdict(getattr(self, stage)) for stage in READ_BY[self.method]
-        }
+        """Return what the method reads, as JSON can hold it: the knobs of all methods, and its stages' settings."""
+        of_all = {name: getattr(self, name) for name in knobs_of(self)}
+        return of_all | {stage: asdict(getattr(self, stage)) for stage in READ_BY[self.method]}
 
 
 # The stages whose settings each method reads.

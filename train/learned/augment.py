@@ -40,8 +40,9 @@ def chance(*seeds: int) -> np.random.Generator:
 
 
 def warp(settings: AugmentSettings, front_end: FrontEnd, count: Any, windows: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return frames at a random speed, int (N, T), 0 where the last of some windows begins, and band indices at a
-    random pitch, int (N, M).
+    """Return frames at a random speed, int (N, T), and band indices at a random pitch, int (N, M).
+
+    Frame 0 is the first of the last window.
     """
     n_frames, n_mels = front_end.frames_per_window, front_end.n_mels
     speed = tf.exp(dice().uniform((count, 1), -settings.stretch, settings.stretch))

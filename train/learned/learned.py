@@ -191,6 +191,7 @@ class Learning:
             "networks": {family: path.name for family, path in networks.items()},
             "windows": self.config.refit.refit_windows,
             "noisy": self.config.refit.refit_noisy,
+            "context": self.config.context,
         }
         make = functools.partial(count_augmented, networks=networks, sound=self.sound, config=self.config)
         return artefact(self.root, "augmented_counts", inputs, lambda path: make(path, pool=self.pool))
@@ -220,4 +221,4 @@ def fit(
     learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
     networks = {family: learning.harden(family) for family in FAMILIES}
     head = learning.refit(learning.counts(networks))
-    return Parts(networks, networks, head, TRANSFORM, config.scores.competition)
+    return Parts(networks, networks, head, TRANSFORM, config.context, config.scores.competition)

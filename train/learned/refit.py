@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bowstream.coder import Coder
+from bowstream.context import Context
 from bowstream.patches import FAMILIES
 
 from ..common.config import Config
@@ -28,16 +29,22 @@ TRANSFORM = "sqrt"
 
 
 def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
-    """Write what the exported encoders count in augmented sound, uint8 (N, K), and what is present, (N, C + 1)."""
+    """Write what the exported encoders count in augmented sound, uint16 (N, K), and what is present, (N, C + 1).
+
+    Streams of some windows are heard, as many as a context at most: the counts are those of a stream's last window.
+    """
     rng, batch = chance(config.seed, 2), config.learned.batch
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
+    context = Context(config.context, hops_apart=1)
     rows, present = [], []
     draws = max(1, config.refit.refit_windows * len(pool) // batch)
     for _ in track(range(draws), draws, "counts"):
-        scaled, presence = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy)
-        windows = scaled.numpy().reshape(batch, -1, sound.front_end.n_mels)
-        rows += [coder.counts(coder.push(window)).astype(np.uint8) for window in windows]
+        scaled, presence = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy, config.context)
+        for stream in scaled.numpy().reshape(batch, -1, sound.front_end.n_mels):
+            context.reset()
+            heard = coder.push(stream)[-rng.integers(1, config.context + 1) :]
+            rows.append(coder.counts(context.push(heard)[-1:]).astype(np.uint16))
         present.append(presence.numpy())
     np.save(path / COUNTS, np.concatenate(rows))
     np.save(path / PRESENCE, np.concatenate(present))
@@ -53,9 +60,10 @@ def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, 
     steps = -(-len(counts) // settings.refit_batch)
 
     def new_model() -> keras.Model:
-        *hidden, kernel, bias = joint.head.get_weights()
+        first, *hidden, kernel, bias = joint.head.get_weights()
         final = head(counts.shape[1], presence.shape[1] - 1, joint.settings)
-        final.set_weights([*hidden, kernel[:, :-1], bias[:-1]])
+        # What it takes grows as the root of the number of windows.
+        final.set_weights([first / np.sqrt(config.context), *hidden, kernel[:, :-1], bias[:-1]])
         model = keras.Sequential([final])  # so that what is saved knows nothing of its training
         model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), tag_loss)
         return model

@@ -12,6 +12,7 @@ import bowstream
 from bowstream.bundle import Bundle, compete
 from bowstream.codebook import Codebook
 from bowstream.coder import Coder, Encoder
+from bowstream.context import Context
 from bowstream.patches import FAMILIES, patches_per_window
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Codes, int [shape=(windows, 143)], and scores, float32 [shape=(windows, C)], of some clips."""
+    """Codes, int [shape=(windows, context, 143)], and scores, float32 [shape=(windows, C)], of some clips."""
 
     codes: Index
     scores: Float32
@@ -83,7 +84,7 @@ def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     changed, off_device = of_float.codes != of_int8.codes, of_int8.codes != of_device.codes
 
     def share(differs: Index, family: str) -> float:
-        return round(float(differs[:, families == family].mean()), 5)
+        return round(float(differs[..., families == family].mean()), 5)
 
     return {
         "clips": len(clips),
@@ -114,7 +115,7 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
         codebook = Codebook(np.load(parts.codebooks[family] / CENTROIDS))
         encoders[family] = Encoder(KerasNetwork(keras.models.load_model(network / ENCODER)), codebook)
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, sound, clips, "Keras")
+    codes = all_codes(coder, bundle.context, sound, clips, "Keras")
     head = keras.models.load_model(parts.head / HEAD)
     logits = head.predict(transformed(coder.counts(codes), bundle.count_transform), verbose=0)
     return Outcome(codes, sigmoid(compete(logits, bundle.competition)))
@@ -123,7 +124,7 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
 def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:
     """Codes and scores of the exported networks on cached features."""
     coder = Coder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, sound, clips, "TFLite")
+    codes = all_codes(coder, bundle.context, sound, clips, "TFLite")
     return Outcome(codes, bundle.scores(coder.counts(codes)))
 
 
@@ -139,7 +140,7 @@ def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
     return Outcome(np.stack([tags.codes for tags in heard]), np.stack([tags.scores for tags in heard]))
 
 
-def all_codes(coder: Coder, sound: Features, clips: Index, title: str) -> Index:
-    """Return the codes of all windows of some clips, a window a hop."""
-    windows = sound.windows(clips)
-    return np.concatenate([coder.push(sound.log_mel[window]) for window in track(windows, len(windows), title)])
+def all_codes(coder: Coder, context: int, sound: Features, clips: Index, title: str) -> Index:
+    """Return the codes of the contexts of all windows of some clips, a window a hop and a clip a stream."""
+    streams = (coder.push(sound.of_clip(clip)) for clip in track(clips, len(clips), title))
+    return np.concatenate([Context(context, 1).push(stream) for stream in streams])

@@ -108,6 +108,6 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     return artefact(
         study.root,
         "bundle",
-        {"parts": parts.names(), "competition": parts.competition, "tags": list(data.tags)},
+        {"parts": parts.names(), "context": parts.context, "competition": parts.competition, "tags": list(data.tags)},
         lambda path: write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}),
     )

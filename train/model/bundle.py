@@ -35,12 +35,16 @@ The code that made and runs them is MIT, see the LICENSE of bowstream.
 
 @dataclass(frozen=True)
 class Parts:
-    """The artefacts of one fitted model, what its head wants to see of a count, and how its tags compete."""
+    """The artefacts of one fitted model, what its head wants to see, and how its tags compete.
+
+    context : windows whose counts are one sum
+    """
 
     networks: Mapping[str, Path]
     codebooks: Mapping[str, Path]
     head: Path
     count_transform: str
+    context: int
     competition: float = 0.0
 
     def names(self) -> list[str]:
@@ -88,6 +92,7 @@ def write_bundle(
         "front_end": asdict(features.front_end),
         "level": asdict(features.level) if features.level else None,
         "count_transform": parts.count_transform,
+        "context": parts.context,
         "competition": parts.competition,
         "tags": [{"name": tag, **asdict(settings)} for tag, settings in zip(data.tags, tags)],
         "trained_on": data.name,
@@ -116,7 +121,7 @@ def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
     log_mel = tagger.log_mel.push(samples)
     tagger.reset()
     (tags,) = tagger.push(samples)
-    return {"samples": samples, "log_mel": log_mel, "codes": tags.codes, "scores": tags.scores}
+    return {"samples": samples, "log_mel": log_mel, "codes": tags.codes[-1], "scores": tags.scores}
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from bowstream.bundle import COUNT_TRANSFORMS
 from bowstream.coder import Coder
 
-from ..common.config import HeadSettings
+from ..common.config import Config, HeadSettings
 from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.progress import track
 from ..common.store import artefact, digest
@@ -57,12 +57,12 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
     return artefact(root, "codes", inputs, make)
 
 
-def rows_of(counts: Path, features: Features, settings: HeadSettings) -> Float32:
+def rows_of(counts: Path, features: Features, settings: HeadSettings, context: int) -> Float32:
     """Return what the head sees of all windows, float32 [shape=(windows, K)], from the artefact of their counts."""
-    rows = summed(np.load(counts / COUNTS).astype(np.float32), features.first, settings.context)
+    rows = summed(np.load(counts / COUNTS).astype(np.float32), features.first, context)
     if settings.pairs:
         pairs = pair_counts(np.load(counts / CODES), features.front_end, settings.pairs)
-        rows = np.concatenate([rows, summed(pairs, features.first, settings.context)], axis=1)
+        rows = np.concatenate([rows, summed(pairs, features.first, context)], axis=1)
     return transformed(rows, settings.count_transform)
 
 
@@ -82,33 +82,32 @@ def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Mo
     return keras.Sequential([keras.layers.Input((n_counts,)), *hidden(), *hidden(), logits], name="head")
 
 
-def train_head(
-    root: Path, features: Features, data: DataSet, fit: Index, counts: Path, settings: HeadSettings, seed: int
-) -> Path:
+def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts: Path, config: Config) -> Path:
     """Return the artefact with the head: `head.keras` and `network.tflite`, transformed counts in and logits out.
 
     Where no device can do what the settings ask for, there is `scores.npy` of all windows instead of the network.
     """
-    windows, targets = features.windows(fit), data.targets()
+    settings, windows, targets = config.head, features.windows(fit), data.targets()
     inputs = {
         "counts": counts.name,
         "fit": digest(fit.tolist()),
         "targets": digest(targets.tolist()),
         "settings": asdict(settings),
-        "seed": seed,
+        "context": config.context,
+        "seed": config.seed,
     }
 
     def make(path: Path) -> None:
-        everything = rows_of(counts, features, settings)
+        everything = rows_of(counts, features, settings, config.context)
         rows = everything[windows]
         of_windows = targets[features.clip_of_window()[windows]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
-        head = fit_head(path, rows * weights, of_windows, settings, seed)
+        head = fit_head(path, rows * weights, of_windows, settings, config.seed)
         kernel, bias = head.layers[0].get_weights()
         head.layers[0].set_weights([kernel * weights[:, np.newaxis], bias])  # so that it takes counts as they are
         head.save(path / HEAD)
-        if settings.on_device:
-            examples = np.random.default_rng(seed).permutation(rows)[:REPRESENTATIVE_ROWS]
+        if config.on_device:
+            examples = np.random.default_rng(config.seed).permutation(rows)[:REPRESENTATIVE_ROWS]
             (path / NETWORK).write_bytes(to_int8(head, examples))
         else:
             np.save(path / SCORES, sigmoid(head.predict(everything, verbose=0)).astype(np.float32))

@@ -37,5 +37,5 @@ def fit(root: Path, sound: Features, data: DataSet, split: Split, config: Config
     for family in FAMILIES:
         codebooks[family] = fit_codebook(root, sound, split.fit, family, networks[family], config.codebook, config.seed)
     counts = count_codes(root, sound, networks, codebooks)
-    head = train_head(root, sound, data, split.fit, counts, config.head, config.seed)
-    return Parts(networks, codebooks, head, config.head.count_transform)
+    head = train_head(root, sound, data, split.fit, counts, config)
+    return Parts(networks, codebooks, head, config.head.count_transform, config.context)

@@ -1,9 +1,12 @@
-"""Codes over a longer time, which the paper names as its way on (V). Tried in training; a device does neither."""
+"""Codes over a longer time, which the paper names as its way on (V). A device does not count pairs."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
+from bowstream.context import Context
 from bowstream.frontend import FrontEnd
 from bowstream.patches import bands_of
 
@@ -31,15 +34,11 @@ def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
 
 
 def summed(rows: Float32, first: Index, context: int) -> Float32:
-    """Sum each window's counts (N, K) with those of the windows before it in its clip, `context` windows in all.
+    """Sum the counts of each window's context, (N, K), as a device does that hears each clip as a stream.
 
     Parameters
     ----------
     first : int [shape=(clips + 1,)], the first window of each clip, and the end
     """
-    begin = np.repeat(first[:-1], np.diff(first))
-    total = rows.copy()
-    for back in range(1, context):
-        known = np.flatnonzero(np.arange(len(rows)) - back >= begin)
-        total[known] += rows[known - back]
-    return total
+    clips = (rows[begin:end] for begin, end in pairwise(first))
+    return np.concatenate([Context(context, 1).push(clip).sum(axis=1) for clip in clips])

@@ -1,0 +1,50 @@
+"""A longer time than a window: counts summed over the newest window and some before it (paper, V, names it)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .codebook import Codes
+
+
+class Context:
+    """The codes of the newest window together with those of earlier ones.
+
+    The windows of a context do not overlap, and lie as close as the hop allows: at hops of 0.1, 0.2, 0.5 and 1 s, of
+    windows of 1 s, without a gap. Until a stream is long enough, its first window stands for what came before.
+
+    Parameters
+    ----------
+    windows : how many in all, at least 1
+    hops_apart : hops from one to the next
+    """
+
+    def __init__(self, windows: int, hops_apart: int) -> None:
+        self.windows = windows
+        self._places = np.arange(windows) * hops_apart
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self._past: Codes | None = None
+
+    def push(self, codes: Codes) -> Codes:
+        """Return the codes of each new window's context, oldest window first.
+
+        Parameters
+        ----------
+        codes : int [shape=(n, P)], of windows a hop apart
+
+        Returns
+        -------
+        contexts : int [shape=(n, windows, P)]
+        """
+        reach = self._places[-1]
+        if self._past is None and len(codes):
+            self._past = np.repeat(codes[:1], reach, axis=0)
+        if self._past is None:
+            return np.empty((0, self.windows, codes.shape[1]), codes.dtype)
+        stream = np.concatenate([self._past, codes])
+        self._past = stream[len(codes) :]
+        contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
+        return contexts
