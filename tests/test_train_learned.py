@@ -1,13 +1,18 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from bowstream.codebook import Codebook
 from bowstream.coder import Coder
+from bowstream.context import Context
 from bowstream.frontend import FrontEnd
 from bowstream.level import Level, LevelSettings
 from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
+from bowstream.tflite import UNQUANTISED
 
 tf = pytest.importorskip("tensorflow")
 
@@ -19,6 +24,7 @@ from train.learned.pool import UNSURE, Pool, shares_of  # noqa: E402
 from train.learned.refit import tag_loss  # noqa: E402
 from train.model.codebook import load_encoder  # noqa: E402
 from train.model.export import NETWORK  # noqa: E402
+from train.model.head import COUNTS  # noqa: E402
 
 # A busy machine takes minutes to trace what a free one does in seconds.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
@@ -62,6 +68,46 @@ def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
     for (_, begin, first, end), window in zip(drawn, scaled.numpy()):
         stream = Level(sound.level, sound.front_end).push(np.log(pool.power.numpy()[first:end]))
         np.testing.assert_allclose(window.reshape(100, 96), stream[begin - first :][:100], atol=1e-6)
+
+
+def test_before_a_window_comes_what_its_clip_had_there_and_before_that_silence(pool, sound, front_end):
+    drawn = pool.draw(np.random.default_rng(0), 64)
+    drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10  # whole columns
+    scaled, _ = pool.augmented(tf.constant(drawn), 0.0, 3)
+    silence = np.full((300, 96), np.log(front_end.power_floor), np.float32)
+    for (_, begin, first, end), windows in zip(drawn, scaled.numpy()):
+        heard = np.concatenate([silence, np.log(pool.power.numpy()[first:end])])
+        stream = Level(sound.level, front_end).push(heard)[100 + begin - first :][:300]
+        np.testing.assert_allclose(windows.reshape(300, 96), stream, atol=1e-6)
+
+
+def test_negatives_are_drawn_no_more_often_than_their_share(sound, data):
+    silence = np.full((100, 100, 96), -23.0, np.float32)
+    for share, negatives in ((0.25, 16), (0.0, 0), (1.0, 32)):  # half of all, where no share forbids it
+        many = Pool(sound, data, np.arange(20), [(silence, ())], replace(PLAIN, negative_share=share))
+        clips = many.draw(np.random.default_rng(0), 64)[:, 0]
+        assert (clips >= 20).sum() == negatives
+        times = np.bincount(clips)[:20]
+        assert times.max() - times.min() <= 1
+
+
+def test_the_last_head_learns_from_streams_of_up_to_a_context(tmp_path, monkeypatch, pool, sound):
+    config, lengths = TINY.with_values(context=3, refit_windows=1), []
+    network = SimpleNamespace(n_inputs=1, n_outputs=1, quantisation=UNQUANTISED)
+    encoders = {
+        family: SimpleNamespace(network=network, codebook=range(8), codes=codes_by_level) for family in FAMILIES
+    }
+    monkeypatch.setattr(refit, "load_encoder", lambda family, _: encoders[family])
+    push = Context.push
+    monkeypatch.setattr(Context, "push", lambda self, codes: lengths.append(len(codes)) or push(self, codes))
+    refit.count_augmented(tmp_path, dict(zip(FAMILIES, FAMILIES)), pool, sound, config)
+    counts = np.load(tmp_path / COUNTS)
+    assert (counts.sum(axis=1) == 3 * 143).all()
+    assert set(lengths) == {1, 2, 3} and len(lengths) == len(counts)
+
+
+def codes_by_level(patches):
+    return np.clip(patches.mean(axis=-1) * 8, 0, 7).astype(np.intp)
 
 
 def test_patches_are_those_of_the_device(front_end):

@@ -38,13 +38,14 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     import bowstream
 
     out = ["--out", str(tmp_path / "bundle"), "--report", str(tmp_path / "page")]
-    assert main(["run", *asked, *SMALL, *out, "--negatives", str(negatives)]) == 0
+    assert main(["run", *asked, *SMALL, *out, "--context", "2", "--negatives", str(negatives)]) == 0
     bundle = bowstream.load_bundle(tmp_path / "bundle")
     assert bundle.description["training"]["method"] == "learned"
     assert bundle.description["training"]["learned"]["steps"] == 60 and "head" not in bundle.description["training"]
     assert bundle.count_transform == "sqrt" and bundle.level is not None
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
+    assert bundle.context == 2 and tags.codes.shape == (2, 143)
     assert tags.scores[0] > tags.scores[1]
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()

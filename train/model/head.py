@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,13 +57,18 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
     return artefact(root, "codes", inputs, make)
 
 
-def rows_of(counts: Path, features: Features, settings: HeadSettings, context: int) -> Float32:
-    """Return what the head sees of all windows, float32 [shape=(windows, K)], from the artefact of their counts."""
-    rows = summed(np.load(counts / COUNTS).astype(np.float32), features.first, context)
-    if settings.pairs:
-        pairs = pair_counts(np.load(counts / CODES), features.front_end, settings.pairs)
-        rows = np.concatenate([rows, summed(pairs, features.first, context)], axis=1)
-    return transformed(rows, settings.count_transform)
+def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Config) -> Float32:
+    """Return what the head sees of clips' windows, float32 [shape=(windows, K)], from the artefact of their counts."""
+    of_all, codes, pairs = np.load(counts / COUNTS, "r"), np.load(counts / CODES, "r"), config.head.pairs
+
+    def of_clip(clip: int) -> Float32:
+        windows = slice(*features.first[clip : clip + 2])
+        rows = of_all[windows]
+        if pairs:
+            rows = np.concatenate([rows, pair_counts(codes[windows], features.front_end, pairs)], axis=1)
+        return transformed(summed(rows, config.context), config.head.count_transform)
+
+    return np.concatenate([of_clip(clip) for clip in clips])
 
 
 def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Model:
@@ -98,8 +103,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
     }
 
     def make(path: Path) -> None:
-        everything = rows_of(counts, features, settings, config.context)
-        rows = everything[windows]
+        rows = rows_of(counts, features, fit, config)
         of_windows = targets[features.clip_of_window()[windows]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
         head = fit_head(path, rows * weights, of_windows, settings, config.seed)
@@ -110,6 +114,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
             examples = np.random.default_rng(config.seed).permutation(rows)[:REPRESENTATIVE_ROWS]
             (path / NETWORK).write_bytes(to_int8(head, examples))
         else:
+            everything = rows_of(counts, features, range(len(data.clips)), config)
             np.save(path / SCORES, sigmoid(head.predict(everything, verbose=0)).astype(np.float32))
 
     return artefact(root, "head", inputs, make)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from bowstream.context import Context
@@ -33,12 +31,6 @@ def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
     return counts
 
 
-def summed(rows: Float32, first: Index, context: int) -> Float32:
-    """Sum the counts of each window's context, (N, K), as a device does that hears each clip as a stream.
-
-    Parameters
-    ----------
-    first : int [shape=(clips + 1,)], the first window of each clip, and the end
-    """
-    clips = (rows[begin:end] for begin, end in pairwise(first))
-    return np.concatenate([Context(context, 1).push(clip).sum(axis=1) for clip in clips])
+def summed(rows: np.ndarray, context: int) -> np.ndarray:
+    """Sum the counts of each window's context, (N, K), as a device does that hears these windows as a stream."""
+    return Context(context, hops_apart=1).push(rows).sum(axis=1, dtype=rows.dtype)
