@@ -20,6 +20,7 @@ import numpy as np
 
 from .codebook import Codebook
 from .coder import Encoder
+from .context import times_shown
 from .errors import BundleError
 from .frontend import Float32, FrontEnd
 from .level import LevelSettings
@@ -55,7 +56,7 @@ class Bundle:
     """A loaded bundle.
 
     description : `bundle.json` as it was read
-    context : windows whose counts the head is shown as one sum
+    context : windows that are heard together, the newest and those before it
     competition : how much of a window's evidence the tags share, 0 … 1; see `compete`
     outputs : which of the head's outputs the tags are; None for all, in their order
     """
@@ -190,13 +191,15 @@ def read_encoders(contents: Mapping[str, bytes]) -> dict[str, Encoder]:
 
 def check_shapes(bundle: Bundle) -> None:
     """Raise `BundleError` unless networks, codebooks, head and tags fit together."""
+    if bundle.context < 1:
+        raise BundleError(f"{bundle.path / DESCRIPTION} wants a context of at least 1 window, got {bundle.context}")
     wanted, found = {}, {}
     for family, size in input_sizes(bundle.front_end).items():
         network, codebook = bundle.encoders[family].network, bundle.encoders[family].codebook
         wanted[ENCODERS[family]] = (size, codebook.n_values)
         found[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
     n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
-    wanted[HEAD] = (n_counts, len(bundle.tags))
+    wanted[HEAD] = (times_shown(bundle.context) * n_counts, len(bundle.tags))
     found[HEAD] = (bundle.head.n_inputs, bundle.head.n_outputs)
     for name in wanted:
         if wanted[name] != found[name]:
@@ -210,8 +213,6 @@ def check_shapes(bundle: Bundle) -> None:
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
     if bundle.count_transform not in COUNT_TRANSFORMS:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants the unknown count transform {bundle.count_transform!r}")
-    if bundle.context < 1:
-        raise BundleError(f"{bundle.path / DESCRIPTION} wants a context of at least 1 window, got {bundle.context}")
     if not 0.0 <= bundle.competition <= 1.0:
         raise BundleError(f"{bundle.path / DESCRIPTION} wants a competition of 0 … 1, got {bundle.competition}")
     if not (np.isfinite(bundle.slopes).all() and np.isfinite(bundle.biases).all()):

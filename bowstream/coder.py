@@ -128,11 +128,11 @@ class Coder:
         return codes
 
     def counts(self, codes: Codes) -> Counts:
-        """Return how often each code occurs: (windows, …) -> int [shape=(windows, n_counts)]."""
-        of_window = np.arange(len(codes))[:, np.newaxis] * self.n_counts
-        places = codes.reshape(len(codes), np.prod(codes.shape[1:])) + of_window
-        counts = np.bincount(places.ravel(), minlength=len(codes) * self.n_counts)
-        return counts.reshape(len(codes), self.n_counts)
+        """Return how often each code occurs in each window: (…, 143) -> int [shape=(…, n_counts)]."""
+        windows = codes.reshape(-1, len(self._offsets))
+        of_window = np.arange(len(windows))[:, np.newaxis] * self.n_counts
+        counts = np.bincount((windows + of_window).ravel(), minlength=len(windows) * self.n_counts)
+        return counts.reshape(*codes.shape[:-1], self.n_counts)
 
     def _columns(self, columns: Float32) -> list[NDArray[Any]]:
         """Work out all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""

@@ -1,4 +1,4 @@
-"""A longer time than a window: counts summed over the newest window and some before it (paper, V, names it)."""
+"""A longer time than a window: the newest window and some before it, heard together (paper, V, names it)."""
 
 from __future__ import annotations
 
@@ -48,3 +48,25 @@ class Context:
         self._past = stream[len(codes) :]
         contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
         return contexts
+
+
+def shown(counts: Codes) -> Codes:
+    """Return what the head is shown of contexts: the counts of their newest window and, if it is not alone, of all.
+
+    The newest by itself is what tells at once that a sound has begun; the sum is surer of one that goes on.
+
+    Parameters
+    ----------
+    counts : int [shape=(n, windows, K)], oldest window first
+
+    Returns
+    -------
+    shown : int [shape=(n, times_shown(windows) * K)]
+    """
+    parts = [counts[:, -1], counts.sum(axis=1, dtype=counts.dtype)]
+    return np.concatenate(parts[: times_shown(counts.shape[1])], axis=1)
+
+
+def times_shown(windows: int) -> int:
+    """Return how many counts of each code the head is shown of a context."""
+    return min(windows, 2)

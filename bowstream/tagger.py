@@ -14,8 +14,8 @@ import numpy as np
 
 from .bundle import Bundle
 from .codebook import Codes
-from .coder import Coder
-from .context import Context
+from .coder import Coder, Counts
+from .context import Context, shown, times_shown
 from .frontend import Float32, LogMel
 from .level import Level
 
@@ -94,8 +94,12 @@ class Tagger:
         ends = self._ends(len(samples) // self.front_end.column_length)
         codes = self.context.push(self.coder.push(log_mel))
         self.position += len(samples)
-        scores = self.bundle.scores(self.coder.counts(codes))
+        scores = self.bundle.scores(self.counts(codes))
         return [Tags(end, *heard) for end, heard in zip(ends, zip(scores, codes))]
+
+    def counts(self, codes: Codes) -> Counts:
+        """Return what the head is shown of the codes of contexts, int (n, context, 143)."""
+        return shown(self.coder.counts(codes))
 
     def explain(self, tags: Tags) -> dict[str, Float32]:
         """Say how much each family's codes speak for each tag: the score, less the score without their counts.
@@ -104,9 +108,10 @@ class Tagger:
         -------
         gains : float32 [shape=(C,)] a family, -1 … 1
         """
-        counts = self.coder.counts(tags.codes[np.newaxis])
+        counts = self.counts(tags.codes[np.newaxis])
         first = list(self.coder.offsets.values())
         family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1
+        family = np.tile(family, times_shown(self.bundle.context))
         without = np.where(family == np.arange(len(first))[:, np.newaxis], 0, counts)
         return dict(zip(self.coder.offsets, tags.scores - self.bundle.scores(without)))
 

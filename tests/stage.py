@@ -47,7 +47,7 @@ class Stage:
 
     def scores(self, **named):
         scores = np.array([named.get(tag.name, 0.0) for tag in self.bundle.tags], np.float32)
-        return Tags(self.tagger.position, scores, np.zeros(143, np.int64))
+        return Tags(self.tagger.position, scores, np.zeros((1, 143), np.int64))
 
     def begin(self, tag, onset_s):
         return Event(tag, round(onset_s * RATE), None, 0.8, 0.8)

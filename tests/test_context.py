@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowstream.context import Context
+from bowstream.context import Context, shown, times_shown
 
 
 def windows(count):
@@ -51,3 +51,14 @@ def test_a_reset_forgets(pushed):
     context.push(windows(pushed) + 100)
     context.reset()
     assert np.array_equal(context.push(windows(2)), Context(3, hops_apart=1).push(windows(2)))
+
+
+def test_the_head_is_shown_the_newest_window_and_the_sum():
+    contexts = Context(3, hops_apart=1).push(np.array([[1, 0], [10, 5], [100, 0]]))
+    assert shown(contexts).tolist() == [[1, 0, 3, 0], [10, 5, 12, 5], [100, 0, 111, 5]]
+    assert times_shown(3) == 2
+
+
+def test_a_window_alone_is_shown_once():
+    assert shown(Context(1, hops_apart=1).push(windows(3))).tolist() == windows(3).tolist()
+    assert times_shown(1) == 1

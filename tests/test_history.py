@@ -46,7 +46,7 @@ class Nothing:
 
 
 def scored(end_s, *scores):
-    return Tags(round(end_s * 16_000), np.array(scores, np.float32), np.zeros(143, np.intp))
+    return Tags(round(end_s * 16_000), np.array(scores, np.float32), np.zeros((1, 143), np.intp))
 
 
 def history_of(small, hop_columns, records):
@@ -164,7 +164,7 @@ def test_explain_leaves_each_family_out(small):
     gains = tagger.explain(tags)
     assert list(gains) == ["pat", "fenv", "env", "o"]
     for family, encoder in small.encoders.items():
-        counts = tagger.coder.counts(tags.codes[np.newaxis])
+        counts = tagger.counts(tags.codes[np.newaxis])
         first = tagger.coder.offsets[family]
         counts[:, first : first + len(encoder.codebook)] = 0
         assert np.array_equal(gains[family], tags.scores - small.scores(counts)[0])

@@ -1,19 +1,11 @@
-"""Codes over a longer time: sums that stay in their clip, pairs that follow each other."""
+"""Codes over a longer time: pairs that follow each other."""
 
 import numpy as np
 
 from bowstream.frontend import FrontEnd
-from train.model.sequences import pair_counts, summed
+from train.model.sequences import pair_counts
 
 CODES_A_WINDOW = 143
-
-
-def test_sums_reach_back_so_far_and_the_first_window_stands_for_what_was_before():
-    rows = np.array([[1], [10], [100], [500]], np.int16)
-    assert summed(rows, 1).tolist() == rows.tolist()
-    assert summed(rows, 2)[:, 0].tolist() == [2, 11, 110, 600]
-    assert summed(rows, 3)[:, 0].tolist() == [3, 12, 111, 610]
-    assert summed(rows, 3).dtype == np.int16
 
 
 def windows(env):

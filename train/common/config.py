@@ -146,7 +146,7 @@ class Config(Checked):
         LEARNED,
     )
     seed: int = knob(1, "of all that is random", low=0)
-    context: int = knob(1, "windows whose counts the head is shown as one sum: the newest and those before it", low=1)
+    context: int = knob(1, "windows that the head hears together: the newest, and its sum with those before it", low=1)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     codebook: CodebookSettings = field(default_factory=CodebookSettings)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bowstream.coder import Coder
-from bowstream.context import Context
+from bowstream.context import Context, shown, times_shown
 from bowstream.patches import FAMILIES
 
 from ..common.config import Config
@@ -29,9 +29,9 @@ TRANSFORM = "sqrt"
 
 
 def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
-    """Write what the exported encoders count in augmented sound, uint16 (N, K), and what is present, (N, C + 1).
+    """Write what a head is shown of augmented sound, uint16 (N, K), and what is present, (N, C + 1).
 
-    Streams of some windows are heard, as many as a context at most: the counts are those of a stream's last window.
+    Streams of some windows are heard, as many as a context at most: what counts is what is shown at their end.
     """
     rng, batch = chance(config.seed, 2), config.learned.batch
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
@@ -44,14 +44,14 @@ def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound:
         for stream in scaled.numpy().reshape(batch, -1, sound.front_end.n_mels):
             context.reset()
             heard = coder.push(stream)[-rng.integers(1, config.context + 1) :]
-            rows.append(coder.counts(context.push(heard)[-1:]).astype(np.uint16))
+            rows.append(shown(coder.counts(context.push(heard)[-1:])).astype(np.uint16))
         present.append(presence.numpy())
     np.save(path / COUNTS, np.concatenate(rows))
     np.save(path / PRESENCE, np.concatenate(present))
 
 
 def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, config: Config) -> keras.Model:
-    """Return a head fitted on what the exported encoders count, (N, K), and what is present, (N, C + 1).
+    """Return a head fitted on what it is shown of codes, (N, K), and what is present, (N, C + 1).
 
     It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them.
     """
@@ -62,8 +62,10 @@ def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, 
     def new_model() -> keras.Model:
         first, *hidden, kernel, bias = joint.head.get_weights()
         final = head(counts.shape[1], presence.shape[1] - 1, joint.settings)
-        # What it takes grows as the root of the number of windows.
-        final.set_weights([first / np.sqrt(config.context), *hidden, kernel[:, :-1], bias[:-1]])
+        times = times_shown(config.context)
+        # The root of a sum grows as the root of the number of windows.
+        first = np.concatenate([first / np.sqrt(windows) / times for windows in (1, config.context)[:times]])
+        final.set_weights([first, *hidden, kernel[:, :-1], bias[:-1]])
         model = keras.Sequential([final])  # so that what is saved knows nothing of its training
         model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), tag_loss)
         return model

@@ -12,7 +12,7 @@ import bowstream
 from bowstream.bundle import Bundle, compete
 from bowstream.codebook import Codebook
 from bowstream.coder import Coder, Encoder
-from bowstream.context import Context
+from bowstream.context import Context, shown
 from bowstream.patches import FAMILIES, patches_per_window
 from bowstream.sources import AudioFile
 from bowstream.tagger import Tagger
@@ -117,7 +117,7 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
     codes = all_codes(coder, bundle.context, sound, clips, "Keras")
     head = keras.models.load_model(parts.head / HEAD)
-    logits = head.predict(transformed(coder.counts(codes), bundle.count_transform), verbose=0)
+    logits = head.predict(transformed(shown(coder.counts(codes)), bundle.count_transform), verbose=0)
     return Outcome(codes, sigmoid(compete(logits, bundle.competition)))
 
 
@@ -125,7 +125,7 @@ def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:
     """Codes and scores of the exported networks on cached features."""
     coder = Coder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
     codes = all_codes(coder, bundle.context, sound, clips, "TFLite")
-    return Outcome(codes, bundle.scores(coder.counts(codes)))
+    return Outcome(codes, bundle.scores(shown(coder.counts(codes))))
 
 
 def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:

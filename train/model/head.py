@@ -12,6 +12,7 @@ import numpy as np
 
 from bowstream.bundle import COUNT_TRANSFORMS
 from bowstream.coder import Coder
+from bowstream.context import Context, shown
 
 from ..common.config import Config, HeadSettings
 from ..common.epochs import adam, order_of_epoch, train_epochs
@@ -22,7 +23,7 @@ from ..dataset.features import Features
 from .calibrate import sigmoid
 from .codebook import load_encoder
 from .export import NETWORK, REPRESENTATIVE_ROWS, to_int8
-from .sequences import pair_counts, summed
+from .sequences import pair_counts
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +67,8 @@ def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Conf
         rows = of_all[windows]
         if pairs:
             rows = np.concatenate([rows, pair_counts(codes[windows], features.front_end, pairs)], axis=1)
-        return transformed(summed(rows, config.context), config.head.count_transform)
+        contexts = Context(config.context, hops_apart=1).push(rows)
+        return transformed(shown(contexts), config.head.count_transform)
 
     return np.concatenate([of_clip(clip) for clip in clips])
 

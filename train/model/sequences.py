@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from bowstream.context import Context
 from bowstream.frontend import FrontEnd
 from bowstream.patches import bands_of
 
@@ -29,8 +28,3 @@ def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
     counts = np.zeros((len(codes), buckets), np.float32)
     np.add.at(counts, (np.arange(len(codes))[:, np.newaxis], pairs.astype(np.intp)), 1.0)
     return counts
-
-
-def summed(rows: np.ndarray, context: int) -> np.ndarray:
-    """Sum the counts of each window's context, (N, K), as a device does that hears these windows as a stream."""
-    return Context(context, hops_apart=1).push(rows).sum(axis=1, dtype=rows.dtype)
