@@ -1,4 +1,4 @@
-"""A made-up scene for those without a microphone: 48 seconds, synthesised as it goes, the same in every run."""
+"""A made-up scene for those without a microphone: 70 seconds, synthesised as it goes, the same in every run."""
 
 from __future__ import annotations
 
@@ -164,18 +164,18 @@ def vacuum_cleaner(t: Wave, rng: np.random.Generator) -> Wave:
 
 # Start and length in seconds, peak in dBFS, and the sound.
 SCENE: tuple[tuple[float, float, float, Recipe], ...] = (
-    (1.5, 2.6, -8.0, knocks),
-    (5.0, 4.0, -14.0, clock_tick),
-    (9.5, 4.0, -10.0, crickets),
-    (14.0, 4.5, -9.0, siren),
-    (19.0, 5.5, -8.0, church_bells),
-    (25.0, 3.0, -6.0, dog),
-    (28.5, 4.0, -9.0, clock_alarm),
-    (33.0, 5.0, -12.0, rain),
-    (38.5, 4.5, -9.0, sea_waves),
-    (43.5, 4.0, -9.0, vacuum_cleaner),
+    (2.3, 2.6, -8.0, knocks),
+    (7.3, 4.0, -14.0, clock_tick),
+    (14.3, 4.0, -10.0, crickets),
+    (21.3, 4.5, -9.0, siren),
+    (28.3, 5.5, -8.0, church_bells),
+    (36.3, 3.0, -6.0, dog),
+    (42.3, 4.0, -9.0, clock_alarm),
+    (49.3, 5.0, -12.0, rain),
+    (57.3, 4.5, -9.0, sea_waves),
+    (64.3, 4.0, -9.0, vacuum_cleaner),
 )
-DURATION_S = 48.0
+DURATION_S = 70.0
 HUSH_S = 6.0
 
 

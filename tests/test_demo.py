@@ -103,20 +103,20 @@ def test_a_microphone_would_deliver_the_same(front_end):
 
 
 def test_there_is_something_to_see(samples, tmp_path, bundle):
-    """Sounds are raised and lowered again, one of the plainest by its name: a synthesis is not a recording."""
+    """Sounds are raised by their names and lowered again, the plainest at least: a synthesis is not a recording."""
     soundfile.write(tmp_path / "scene.wav", samples, RATE, "PCM_16")
     with AudioFile(tmp_path / "scene.wav", bundle.front_end) as recording:
         events = [record for record in Session(recording, bundle) if isinstance(record, Event)]
     past = [event for event in events if event.offset is not None]
-    during = {
-        recipe.__name__
+    right = {
+        event.tag
         for start_s, length_s, _, recipe in SCENE
         for event in past
-        if event.onset < (start_s + length_s) * 16_000 and event.offset > start_s * 16_000
+        if event.tag.replace(" ", "_") == recipe.__name__
+        and event.onset < (start_s + length_s) * 16_000
+        and event.offset > start_s * 16_000
     }
-    assert len({event.tag for event in past}) >= 3
-    assert len(during) >= 4
-    assert {"dog", "siren", "clock_alarm", "rain"} & {event.tag.replace(" ", "_") for event in past}
+    assert len(right) >= 3
 
 
 def test_the_picture_is_made(tmp_path):

@@ -6,7 +6,7 @@ import json
 from train.cli import main
 from train.report.numbers import CHECKOUT, COLUMNS, numbers, steps
 
-NUMBERS, STEPS = (("<!-- numbers -->\n", "<!-- /numbers -->"), ("<!-- steps -->\n", "<!-- /steps -->"))
+TABLES = [(f"<!-- {name} -->\n", f"<!-- /{name} -->") for name in ("numbers", "steps")]
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}
 CHANGED = (
     *("gain -30 dB", "gain +6 dB", "300 … 3400 Hz only", "a copy at 48 kHz", "ten scores a second"),
@@ -58,7 +58,7 @@ def test_missing_metrics_are_said_in_one_line(tmp_path, monkeypatch, capsys):
 def test_the_readme_has_the_numbers_of_the_committed_runs(capsys):
     assert main(["numbers"]) == 0
     readme = (CHECKOUT / "README.md").read_text("utf-8")
-    tables = [readme.partition(begin)[2].partition(end)[0] for begin, end in (NUMBERS, STEPS)]
+    tables = [readme.partition(begin)[2].partition(end)[0] for begin, end in TABLES]
     assert "\n".join(tables) == capsys.readouterr().out
 
 

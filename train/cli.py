@@ -150,10 +150,9 @@ def check_command(arguments: argparse.Namespace) -> None:
 
 def numbers_command(arguments: argparse.Namespace) -> None:
     """`numbers`."""
-    from .report.numbers import ABLATION, COLUMNS, numbers, steps
+    from .report.numbers import COLUMNS, SWEEPS, numbers, steps
 
-    print(numbers(COLUMNS))
-    print(steps(ABLATION), end="")
+    print("\n".join([numbers(COLUMNS), *map(steps, SWEEPS)]), end="")
 
 
 def cost_command(arguments: argparse.Namespace) -> None:

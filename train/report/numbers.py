@@ -21,7 +21,8 @@ COLUMNS = {
     "the paper's recipe, width 256": CHECKOUT / "train" / "metrics" / "recipe.json",
     "the shipped bundle": CHECKOUT / "models" / "default" / "metrics.json",
 }
-ABLATION = CHECKOUT / "train" / "metrics" / "ablation.csv"
+# Experiments whose means it quotes; `sweep` wrote them.
+SWEEPS = [CHECKOUT / "train" / "metrics" / f"{name}.csv" for name in ("ablation",)]
 Metrics = Mapping[str, Any]
 
 
