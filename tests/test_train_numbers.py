@@ -6,7 +6,7 @@ import json
 from train.cli import main
 from train.report.numbers import CHECKOUT, COLUMNS, numbers, steps
 
-TABLES = [(f"<!-- {name} -->\n", f"<!-- /{name} -->") for name in ("numbers", "steps")]
+TABLES = [(f"<!-- {name} -->\n", f"<!-- /{name} -->") for name in ("numbers", "context", "steps")]
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}
 CHANGED = (
     *("gain -30 dB", "gain +6 dB", "300 … 3400 Hz only", "a copy at 48 kHz", "ten scores a second"),

@@ -22,7 +22,7 @@ COLUMNS = {
     "the shipped bundle": CHECKOUT / "models" / "default" / "metrics.json",
 }
 # Experiments whose means it quotes; `sweep` wrote them.
-SWEEPS = [CHECKOUT / "train" / "metrics" / f"{name}.csv" for name in ("ablation",)]
+SWEEPS = [CHECKOUT / "train" / "metrics" / f"{name}.csv" for name in ("context", "ablation")]
 Metrics = Mapping[str, Any]
 
 
