@@ -18,7 +18,7 @@ from bowstream.frontend import FrontEnd
 from train import experiments
 from train.cli import main
 from train.common import epochs
-from train.common.config import EncoderSettings, HeadSettings
+from train.common.config import Config, EncoderSettings
 from train.dataset.data import Clip, DataSet
 from train.dataset.features import Features
 from train.model.encoder import fit_autoencoder
@@ -157,14 +157,14 @@ def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):
 def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):
     """A head that learned from weighted counts takes plain ones: trained without chance, both agree."""
     counts, sound, data = data_of_counts
-    settings = HeadSettings(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes")
+    config = Config().with_values(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes")
     weights = rarity(np.load(counts / COUNTS).astype(np.float32))
     assert weights[0] == pytest.approx(1.0) and weights[1] == pytest.approx(np.log(21 / 11) + 1)
-    path = train_head(tmp_path, sound, data, np.arange(20), counts, settings, 1)
+    path = train_head(tmp_path, sound, data, np.arange(20), counts, config)
     folded = keras.models.load_model(path / HEAD)
     (tmp_path / "plain").mkdir()
     rows = np.load(counts / COUNTS).astype(np.float32)
-    plain = fit_head(tmp_path / "plain", rows * weights, data.targets(), settings, 1)
+    plain = fit_head(tmp_path / "plain", rows * weights, data.targets(), config.head, 1)
     np.testing.assert_allclose(folded(rows), plain(rows * weights), atol=1e-3)
 
 

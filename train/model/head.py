@@ -60,12 +60,13 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
 
 def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Config) -> Float32:
     """Return what the head sees of clips' windows, float32 [shape=(windows, K)], from the artefact of their counts."""
-    of_all, codes, pairs = np.load(counts / COUNTS, "r"), np.load(counts / CODES, "r"), config.head.pairs
+    of_all, pairs = np.load(counts / COUNTS, "r"), config.head.pairs
+    codes = np.load(counts / CODES, "r") if pairs else None
 
     def of_clip(clip: int) -> Float32:
         windows = slice(*features.first[clip : clip + 2])
         rows = of_all[windows]
-        if pairs:
+        if codes is not None:
             rows = np.concatenate([rows, pair_counts(codes[windows], features.front_end, pairs)], axis=1)
         contexts = Context(config.context, hops_apart=1).push(rows)
         return transformed(shown(contexts), config.head.count_transform)
