@@ -20,7 +20,6 @@ class Context:
     """
 
     def __init__(self, windows: int, hops_apart: int) -> None:
-        self.windows = windows
         self._places = np.arange(windows) * hops_apart
         self.reset()
 
@@ -39,11 +38,10 @@ class Context:
         -------
         contexts : int [shape=(n, windows, P)]
         """
-        reach = self._places[-1]
-        if self._past is None and len(codes):
-            self._past = np.repeat(codes[:1], reach, axis=0)
+        if not len(codes):
+            return np.empty((0, len(self._places), codes.shape[1]), codes.dtype)
         if self._past is None:
-            return np.empty((0, self.windows, codes.shape[1]), codes.dtype)
+            self._past = np.repeat(codes[:1], self._places[-1], axis=0)
         stream = np.concatenate([self._past, codes])
         self._past = stream[len(codes) :]
         contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
@@ -63,8 +61,10 @@ def shown(counts: Codes) -> Codes:
     -------
     shown : int [shape=(n, times_shown(windows) * K)]
     """
-    parts = [counts[:, -1], counts.sum(axis=1, dtype=counts.dtype)]
-    return np.concatenate(parts[: times_shown(counts.shape[1])], axis=1)
+    newest = counts[:, -1]
+    if times_shown(counts.shape[1]) == 1:
+        return newest
+    return np.concatenate([newest, counts.sum(axis=1, dtype=counts.dtype)], axis=1)
 
 
 def times_shown(windows: int) -> int:

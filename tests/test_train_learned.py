@@ -61,9 +61,15 @@ def pool(sound, data):
     return Pool(sound, data, np.arange(20), [(np.full((5, 100, 96), -23.0, np.float32), {data.tags[1]})], PLAIN)
 
 
-def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
+def drawn_at_columns(pool):
+    """Windows that begin with a column of their clip."""
     drawn = pool.draw(np.random.default_rng(0), 64)
-    drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10  # whole columns
+    drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10
+    return drawn
+
+
+def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
+    drawn = drawn_at_columns(pool)
     scaled, _ = pool.augmented(tf.constant(drawn), 0.0)
     for (_, begin, first, end), window in zip(drawn, scaled.numpy()):
         stream = Level(sound.level, sound.front_end).push(np.log(pool.power.numpy()[first:end]))
@@ -71,8 +77,7 @@ def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
 
 
 def test_before_a_window_comes_what_its_clip_had_there_and_before_that_silence(pool, sound, front_end):
-    drawn = pool.draw(np.random.default_rng(0), 64)
-    drawn[:, 1] -= (drawn[:, 1] - drawn[:, 2]) % 10  # whole columns
+    drawn = drawn_at_columns(pool)
     scaled, _ = pool.augmented(tf.constant(drawn), 0.0, 3)
     silence = np.full((300, 96), np.log(front_end.power_floor), np.float32)
     for (_, begin, first, end), windows in zip(drawn, scaled.numpy()):

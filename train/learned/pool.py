@@ -40,7 +40,8 @@ class Pool:
         negatives: Sequence[tuple[Float32, Collection[str]]],
         settings: AugmentSettings,
     ) -> None:
-        self.sound, self.settings, front_end, self.n_clips = sound, settings, sound.front_end, len(fit)
+        self.sound, self.settings, front_end = sound, settings, sound.front_end
+        self.n_clips = len(fit)
         clips = [np.asarray(sound.of_clip(clip)) for clip in fit]
         pieces = [
             (piece, may)

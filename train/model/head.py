@@ -95,7 +95,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
 
     Where no device can do what the settings ask for, there is `scores.npy` of all windows instead of the network.
     """
-    settings, windows, targets = config.head, features.windows(fit), data.targets()
+    settings, targets = config.head, data.targets()
     inputs = {
         "counts": counts.name,
         "fit": digest(fit.tolist()),
@@ -107,7 +107,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
 
     def make(path: Path) -> None:
         rows = rows_of(counts, features, fit, config)
-        of_windows = targets[features.clip_of_window()[windows]]
+        of_windows = targets[features.clip_of_window()[features.windows(fit)]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
         head = fit_head(path, rows * weights, of_windows, settings, config.seed)
         kernel, bias = head.layers[0].get_weights()
