@@ -1,6 +1,7 @@
 """Artefacts are made once, go on where they were cut, and follow what they were made from."""
 
 import json
+import shutil
 import subprocess
 import threading
 
@@ -44,7 +45,7 @@ def test_an_interrupted_stage_finds_what_it_had_done(tmp_path):
         artefact(tmp_path, "stage", {}, cut)
     found = []
     artefact(tmp_path, "stage", {}, lambda path: found.extend(file.name for file in path.iterdir()))
-    assert found == ["half"]
+    assert sorted(found) == ["half", "stage.json"]
 
 
 def test_a_second_run_waits_for_what_the_first_one_makes(tmp_path, monkeypatch):
@@ -68,11 +69,39 @@ def test_a_stage_made_anew_takes_what_depends_on_it_along(tmp_path):
     made = []
     second = chain(tmp_path, made)
     first = lineage(tmp_path, second)[0]
-    (first / "result").unlink()
-    (first / "stage.json").unlink()
-    first.rmdir()
+    shutil.rmtree(first)
     chain(tmp_path, made)
     assert made == ["first", "second", "first", "second"]
+
+
+def test_what_was_begun_with_a_stage_that_is_made_anew_meanwhile_is_begun_anew(tmp_path):
+    first = artefact(tmp_path, "first", {}, lambda path: None)
+
+    def cut(path):
+        (path / "half").write_text("of the old first")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        artefact(tmp_path, "second", {"first": first.name}, cut)
+    shutil.rmtree(first)
+    artefact(tmp_path, "first", {}, lambda path: None)
+    second = artefact(tmp_path, "second", {"first": first.name}, lambda path: None)
+    assert not (second / "half").exists() and record(second)["resumed"] is False
+
+
+def test_what_outlived_the_making_anew_of_its_stage_is_made_anew(tmp_path):
+    """It finished after the stage that it was begun with had been made anew by another process."""
+    made = []
+    first = artefact(tmp_path, "first", {}, counted(made, "first"))
+
+    def overtaken(path):
+        shutil.rmtree(first)
+        artefact(tmp_path, "first", {}, counted(made, "first"))
+        made.append("second of the old first")
+
+    artefact(tmp_path, "second", {"first": first.name}, overtaken)
+    artefact(tmp_path, "second", {"first": first.name}, counted(made, "second"))
+    assert made == ["first", "first", "second of the old first", "second"]
 
 
 def test_the_record_says_what_went_in_and_what_it_took(tmp_path):
@@ -104,7 +133,6 @@ def test_the_revision_says_whether_the_code_is_as_it_was_committed(tmp_path, mon
 
 
 def test_a_stage_that_was_interrupted_says_that_its_seconds_are_not_all(tmp_path):
-    (tmp_path / "stage").mkdir()
     whole = artefact(tmp_path, "stage", {}, lambda path: None)
     assert record(whole)["resumed"] is False
     whole.rename(whole.with_suffix(".partial"))

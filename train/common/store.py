@@ -54,10 +54,13 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     path = root / stage / digest(inputs)[:16]
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path.with_suffix(".lock")):
-        if path.is_dir() and outdated(root, path):
-            shutil.rmtree(path)
+        partial = path.with_suffix(".partial")
+        for there in (path, partial):
+            if there.is_dir() and not fresh(root, there):
+                shutil.rmtree(there)
         if not path.is_dir():
-            _make(path, stage, inputs, make)
+            _make(root, partial, stage, inputs, make)
+            partial.rename(path)
     return path
 
 
@@ -73,24 +76,29 @@ def alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _make(path: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
-    """Make an artefact."""
-    partial = path.with_suffix(".partial")
-    resumed = partial.is_dir()
-    partial.mkdir(exist_ok=True)
+def _make(root: Path, path: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> None:
+    """Fill an artefact's folder, which is there where an interrupted run left it."""
+    resumed = path.is_dir()
+    if not resumed:
+        path.mkdir()
+        _write_record(path, {"stage": stage, "inputs": inputs, "made_from": made_from(root, inputs)})
     begun = time.monotonic()
-    make(partial)
-    record = {
-        "stage": stage,
-        "inputs": inputs,
+    make(path)
+    took = {
         "git_revision": git_revision(),
         "created": now(),
         "seconds": round(time.monotonic() - begun, 1),
         "resumed": resumed,  # then there were more seconds, in another process
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    (partial / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    partial.rename(path)
+    _write_record(path, record(path) | took)
+
+
+def _write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `stage.json` at once or not at all."""
+    new = path / f"new-{RECORD}"
+    new.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    new.replace(path / RECORD)
 
 
 def make_folder(path: Path) -> None:
@@ -107,21 +115,27 @@ def record(path: Path) -> dict[str, Any]:
     return content
 
 
-def parents(root: Path, path: Path) -> list[Path]:
-    """Return the artefacts that an artefact was made from."""
-    names = re.findall(r'"([0-9a-f]{16})"', json.dumps(record(path)["inputs"]))
+def parents(root: Path, inputs: Mapping[str, Any]) -> list[Path]:
+    """Return the artefacts that are named among what goes into another."""
+    names = re.findall(r'"([0-9a-f]{16})"', json.dumps(inputs))
     return [parent for name in names for parent in root.glob(f"*/{name}")]
 
 
-def outdated(root: Path, path: Path) -> bool:
-    """Whether something that an artefact was made from has been made anew since."""
-    return any(record(parent)["created"] > record(path)["created"] for parent in parents(root, path))
+def made_from(root: Path, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return when each of those was made."""
+    return {parent.name: record(parent)["created"] for parent in parents(root, inputs)}
+
+
+def fresh(root: Path, path: Path) -> bool:
+    """Whether an artefact, finished or begun, was made from what is there now."""
+    kept = record(path) if (path / RECORD).is_file() else {}  # cut before there was one
+    return "made_from" in kept and kept["made_from"] == made_from(root, kept["inputs"])
 
 
 def lineage(root: Path, path: Path) -> list[Path]:
     """Return all artefacts that went into one, in the order in which they were made, and itself."""
     found: list[Path] = []
-    for parent in parents(root, path):
+    for parent in parents(root, record(path)["inputs"]):
         found += [older for older in lineage(root, parent) if older not in found]
     return [*found, path]
 
