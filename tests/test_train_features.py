@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import bowstream.intake
 import train.dataset.features
 from bowstream.frontend import FrontEnd, LogMel
 from bowstream.level import Level, LevelSettings
@@ -82,6 +83,12 @@ def test_the_key_follows_content_front_end_and_level(tmp_path, data):
     assert features(tmp_path, data, changed, FeatureSettings()).key != first
     assert features(tmp_path, data, hashes, FeatureSettings(level="absolute")).key != first
     assert fingerprint(FrontEnd(), None) != fingerprint(dataclasses.replace(FrontEnd(), fmax_hz=7900.0), None)
+
+
+def test_the_key_follows_the_code_that_mixes_and_resamples(monkeypatch):
+    before = fingerprint(FrontEnd(), None)
+    monkeypatch.setattr(bowstream.intake, "to_mono", lambda frames: frames[:, 0])
+    assert fingerprint(FrontEnd(), None) != before
 
 
 def test_recordings_that_are_not_finite_are_all_named(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 TRAIN = Path(__file__).parents[1] / "train"
 ORDER = ("common", "dataset", "model", "learned", "measure", "report")
+MESSAGES = {"errors", "chatter"}
 MODULES = sorted(path for folder in ORDER for path in (TRAIN / folder).glob("*.py"))
 
 
@@ -16,6 +17,18 @@ def test_a_module_imports_from_its_own_folder_and_those_below(path):
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == 2:
             assert node.module and node.module.partition(".")[0] in below, f"{path}:{node.lineno}"
+
+
+def test_what_makes_scores_is_known_whole():
+    """So that none of its changes leaves codes or scores from before in use."""
+    from train.common.device import ON_THE_PATH
+
+    folder, known = TRAIN.parent / "bowstream", {module.__name__.partition(".")[2] for module in ON_THE_PATH}
+    for name in known:
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                assert node.module in known | MESSAGES, f"{name}.py:{node.lineno}"
+    assert {"tagger", "sources"} <= known
 
 
 def test_every_folder_has_its_place():

@@ -13,8 +13,9 @@ import numpy as np
 
 from bowstream.errors import AudioError
 from bowstream.frontend import FrontEnd, LogMel
+from bowstream.intake import Intake
 from bowstream.level import Level, LevelSettings
-from bowstream.sources import AudioFile
+from bowstream.sources import FILE_COLUMNS, AudioFile
 
 from ..common.config import FeatureSettings
 from ..common.parallel import parallel
@@ -24,6 +25,8 @@ from .data import DataError, DataSet, Float32, Index
 
 FRAMES = "log_mel.f32"
 CLIPS = "clips.jsonl"
+# Of the synthetic sound that shows whether resampling is still the same.
+STRANGE_RATE_HZ = 44_100
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,19 @@ def hear(path: Path, front_end: FrontEnd, level: LevelSettings | None) -> Float3
 
 
 def fingerprint(front_end: FrontEnd, level: LevelSettings | None) -> str:
-    """Return a hash of the log-mel of a synthetic second: it changes when the front end's code or libraries do."""
-    frames = LogMel(front_end).push(synthetic_second(front_end))
+    """Return a hash of the log-mel of a synthetic sound: it changes when the code or libraries of what hears do."""
+    second = synthetic_second(front_end)
+    frames = LogMel(front_end).push(np.concatenate([second, resampled(second, front_end)]))
     if level:
         frames = Level(level, front_end).push(frames)
     # Rounded, so that processors which differ in the last bits share a cache.
     return hashlib.sha256(np.round(frames, 2).tobytes()).hexdigest()
+
+
+def resampled(second: Float32, front_end: FrontEnd) -> Float32:
+    """Return what comes in of a sound, (n,), that is taken for one at another rate in two channels."""
+    intake = Intake("synthetic", STRANGE_RATE_HZ, front_end, FILE_COLUMNS)
+    return np.concatenate([*intake.push(np.stack([second, second[::-1]], axis=1)), *intake.finish()])
 
 
 def synthetic_second(front_end: FrontEnd) -> Float32:

@@ -24,6 +24,7 @@ from bowstream.frontend import FrontEnd
 from bowstream.patches import FAMILIES
 
 from ..common.config import Config, LearnedSettings
+from ..common.device import device_code
 from ..common.epochs import STATE, load_state, save_state
 from ..common.progress import say, track
 from ..common.store import artefact, digest
@@ -189,6 +190,7 @@ class Learning:
         """Return the artefact with the counts of augmented sound."""
         inputs = {
             "networks": {family: path.name for family, path in networks.items()},
+            "device": device_code(),
             "windows": self.config.refit.refit_windows,
             "noisy": self.config.refit.refit_noisy,
             "context": self.config.context,

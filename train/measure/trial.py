@@ -12,6 +12,7 @@ import numpy as np
 from bowstream.level import LevelSettings
 
 from ..common.config import LEARNED, Config, FeatureSettings
+from ..common.device import device_code
 from ..common.progress import say
 from ..common.store import artefact
 from ..dataset.data import DataSet, Split
@@ -105,9 +106,15 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     """Return the artefact with a split's bundle, without calibration."""
     data = study.data
     plain = [TagSettings()] * len(data.tags)
-    return artefact(
-        study.root,
-        "bundle",
-        {"parts": parts.names(), "context": parts.context, "competition": parts.competition, "tags": list(data.tags)},
-        lambda path: write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}),
-    )
+    inputs = {
+        "parts": parts.names(),
+        "context": parts.context,
+        "competition": parts.competition,
+        "tags": list(data.tags),
+        "device": device_code(),
+    }
+
+    def make(path: Path) -> None:
+        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {})
+
+    return artefact(study.root, "bundle", inputs, make)

@@ -15,6 +15,7 @@ from bowstream.coder import Coder
 from bowstream.context import Context, shown
 
 from ..common.config import Config, HeadSettings
+from ..common.device import device_code
 from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.progress import track
 from ..common.store import artefact, digest
@@ -42,7 +43,11 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
 
     They are int16, `codes.npy` [shape=(windows, 143)] and `counts.npy` [shape=(windows, K)].
     """
-    inputs = {"features": features.key, "codebooks": {family: path.name for family, path in codebooks.items()}}
+    inputs = {
+        "features": features.key,
+        "codebooks": {family: path.name for family, path in codebooks.items()},
+        "device": device_code(),
+    }
 
     def make(path: Path) -> None:
         encoders = {family: load_encoder(networks[family], codebooks[family]) for family in networks}

@@ -1,0 +1,32 @@
+"""Which of bowstream's code makes scores of sound, so that what it made is made anew when it changes."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+
+from bowstream import (
+    bundle,
+    codebook,
+    coder,
+    context,
+    frontend,
+    heard,
+    intake,
+    level,
+    patches,
+    raw,
+    sources,
+    tagger,
+    tflite,
+)
+
+# `tagger` and `sources`, and all that they import but messages.
+ON_THE_PATH = (bundle, codebook, coder, context, frontend, heard, intake, level, patches, raw, sources, tagger, tflite)
+
+
+@functools.cache
+def device_code() -> str:
+    """Return a hash of the code on the path from a recording to its scores."""
+    return hashlib.sha256("".join(map(inspect.getsource, ON_THE_PATH)).encode()).hexdigest()
