@@ -1,4 +1,4 @@
-"""A small data set that anyone can tell apart: hums and hisses."""
+"""A small data set that anyone can tell apart, hums and hisses, and recordings that are neither."""
 
 import csv
 
@@ -20,3 +20,12 @@ def write_hums(root, folds, seed=0):
     with (root / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("file", "tags", "fold"), *rows])
     return root / "labels.csv"
+
+
+def write_negatives(root):
+    """Write three birds and three whistles; return the folder."""
+    t = np.arange(48_000) / 16_000
+    for number in range(6):
+        samples = 0.2 * np.sin(2 * np.pi * (900 + 300 * number) * t * (1 + t)) * (np.sin(9 * t) > 0)
+        soundfile.write(root / f"{('bird', 'whistle')[number % 2]}_{number}.wav", samples, 16_000)
+    return root

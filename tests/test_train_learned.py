@@ -200,6 +200,24 @@ def test_nothing_is_taught_of_a_tag_that_may_sound_in_a_negative(pool, data):
     assert ((tape.gradient(loss, logits).numpy() == 0.0) == unsure[:, :-1]).all()
 
 
+def test_a_tag_that_may_sound_in_a_negative_is_taught_where_the_other_of_a_mix_has_it(sound, data):
+    may = [(np.full((5, 100, 96), -12.0, np.float32), {data.tags[1]})]
+    pool = Pool(sound, data, np.arange(20), may, replace(PLAIN, mixed=1.0, negative_share=0.5))
+    drawn = pool.draw(np.random.default_rng(0), 64)
+    augment.chance(9)
+    _, presence = pool.augmented(tf.constant(drawn), 0.0)
+    of_second, none = presence.numpy()[:, 1], presence.numpy()[:, 2]
+    half_negative = (none > 0.0) & (none < 1.0)
+    assert half_negative.any()
+    assert (of_second[none == 1.0] == UNSURE).all() and (of_second[none == 0.0] != UNSURE).all()
+    assert set(np.sign(of_second[half_negative])) == {UNSURE, 1.0}
+    logits = tf.Variable(tf.random.stateless_normal(presence.shape, (1, 2)))
+    with tf.GradientTape() as tape:
+        loss = learned.share_loss(logits, presence, 0.1)
+    assert np.isfinite(loss).all()
+    assert ((tape.gradient(loss, logits).numpy() == 0.0) == (presence == UNSURE).numpy()).all()
+
+
 def test_a_clip_of_several_tags_asks_for_a_yes_to_each():
     presence = tf.constant([[1.0, 1.0, 1.0, 0.0, 0.0], [0.4, 0.0, 0.6, 0.0, 0.0], [0.0, UNSURE, 0.0, 0.0, 1.0]])
     yes, no = 20.0, -20.0

@@ -16,9 +16,10 @@ from train.dataset.negatives import Negative, deal, find_negatives, held_back, t
 from train.dataset.problems import content_hash
 from train.measure.evaluate import Held
 from train.measure.false_events import Point, choose, false_events
-from train.measure.trial import Model
+from train.measure.trial import Model, Study, Trial
 from train.model.bundle import TagSettings
-from train.model.calibrate import shifted
+from train.model.calibrate import calibrate, shifted
+from train.run import model_of
 
 DATA = DataSet(
     "two tags", tuple(Clip(f"{n}.wav", None, (tag,), str(n)) for n, tag in enumerate(("bell", "rain"))),
@@ -117,6 +118,19 @@ def test_what_is_wrong_with_negatives_is_said(runs, folder, damage):
 def test_thresholds_are_raised_in_logits():
     (tag,) = shifted([TagSettings(on=0.5, off=0.25)], 2.0)
     assert tag.on == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-4) and tag.off == pytest.approx(tag.on / 2, abs=1e-4)
+
+
+def test_a_model_is_calibrated_on_what_others_said(runs):
+    """The calibration of each fold's scores, by hand from the other fold's."""
+    clips = tuple(Clip(f"{n}.wav", None, (("bell", "rain")[n % 2],), str(n // 4)) for n in range(8))
+    data = dataclasses.replace(DATA, clips=clips)
+    rng = np.random.default_rng(1)
+    trials = [Trial(split, None, None, Held(rng.random((4, 2), np.float32), split.held)) for split in data.splits()]
+    study = Study(runs, data, None, None, None)
+    for trial, other in (trials, trials[::-1]):
+        model = model_of(trial, study, trials, ())
+        assert model.tags == calibrate(other.held.scores, data.targets()[other.held.clip])
+        assert model.held is trial.held and model.negatives is None
 
 
 def point(offset, recall, *events):

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hums import write_hums
+from hums import write_hums, write_negatives
 
 pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
@@ -21,6 +21,8 @@ from train.common import epochs
 from train.common.config import Config, EncoderSettings
 from train.dataset.data import Clip, DataSet
 from train.dataset.features import Features
+from train.model.bundle import TagSettings
+from train.model.calibrate import shifted
 from train.model.encoder import fit_autoencoder
 from train.model.head import COUNTS, HEAD, fit_head, rarity, train_head
 
@@ -137,6 +139,18 @@ def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monke
     assert [line.endswith("| — | — |") for line in lines[2:]] == [False] * 6 + [True, False]
     assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {step.label['setting']}" for step in steps]
     assert (place / "steps" / "sweep.png").stat().st_size > 1000
+
+
+def test_negatives_raise_the_thresholds_that_ship(place, asked, out, tmp_path):
+    """The folds' models are tried on the negatives; all else is as in the run without them."""
+    folder = write_negatives(tmp_path)
+    assert main(["run", *asked, "--negatives", str(folder), "--out", str(place / "quiet")]) == 0
+    before, after = (bowstream.load_bundle(path).description for path in (out, place / "quiet"))
+    false = json.loads((place / "quiet" / "metrics.json").read_text())["false_events"]
+    assert false["files"] == 6 + 26 and false["shipped"]["offset"] > 0.0
+    raised = shifted([TagSettings(on=tag["on"]) for tag in before["tags"]], false["shipped"]["offset"])
+    assert [(tag["on"], tag["off"]) for tag in after["tags"]] == [(tag.on, tag.off) for tag in raised]
+    assert before["files"] == after["files"]  # the same networks, codebooks and probe
 
 
 def test_what_no_device_can_do_is_tried_but_not_shipped(place, asked, capsys):

@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import soundfile
-from hums import write_hums
+from hums import write_hums, write_negatives
 
 from train.cli import main
 
@@ -24,11 +23,7 @@ def asked(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def negatives(tmp_path_factory):
-    root, t = tmp_path_factory.mktemp("negatives"), np.arange(48_000) / 16_000
-    for number in range(6):
-        samples = 0.2 * np.sin(2 * np.pi * (900 + 300 * number) * t * (1 + t)) * (np.sin(9 * t) > 0)
-        soundfile.write(root / f"{('bird', 'whistle')[number % 2]}_{number}.wav", samples, 16_000)
-    return root
+    return write_negatives(tmp_path_factory.mktemp("negatives"))
 
 
 @pytest.mark.timeout(900)

@@ -68,12 +68,9 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
     @tf.function(input_signature=[tf.TensorSpec((settings.batch, 4), tf.int32)])
     def step(drawn: tf.Tensor) -> tf.Tensor:
         scaled, presence = pool.augmented(drawn, config.augment.noisy)
-        sure, shares = shares_of(presence)
-        smoothed = (1.0 - settings.smoothing) * shares + settings.smoothing / shares.shape[1]
         with tf.GradientTape() as tape:
             logits, unevenness = joint(scaled, training=True)
-            errors = tf.where(sure, -smoothed * log_shares(logits, sure), 0.0)
-            loss = tf.reduce_mean(tf.reduce_sum(errors, axis=-1))
+            loss = tf.reduce_mean(share_loss(logits, presence, settings.smoothing))
             total = loss + settings.usage * unevenness
         optimizer.apply_gradients(zip(tape.gradient(total, joint.trainable_variables), joint.trainable_variables))
         return loss
@@ -91,6 +88,13 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
             say(f"joint  step {index + 1}/{settings.steps}  loss {np.mean(losses[-SAY_EVERY:]):.3f}")
             save_state(path, state)
     return joint
+
+
+def share_loss(logits: tf.Tensor, presence: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Return the cross-entropy of logits with each tag's share of what is present, both (N, C + 1) -> (N,)."""
+    sure, shares = shares_of(presence)
+    smoothed = (1.0 - smoothing) * shares + smoothing / shares.shape[1]
+    return tf.reduce_sum(tf.where(sure, -smoothed * log_shares(logits, sure), 0.0), axis=-1)
 
 
 def start_centroids(joint: Joint, scaled: tf.Tensor, rng: np.random.Generator) -> None:

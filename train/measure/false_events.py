@@ -33,10 +33,10 @@ RULE = (
     f"each, but none that leave less than {LEAST_SHARE:g} of the recall of unraised ones"
 )
 PROTOCOL = (
-    "Each file is heard by the model of the fold that did not learn from it; calibration and thresholds of each model "
-    "from the other folds. A false event is one on a negative, unless its tag may sound there. Recall is the share of "
-    "tags of held-out clips that raise an event there, the mean over folds. The rate beside the shipped thresholds is "
-    "measured on each file with the thresholds that the rule chooses on all others."
+    "Each file is heard by a model that did not learn from it; each model's calibration and thresholds come from other "
+    "clips than it is tried on. A false event is one on a negative, unless its tag may sound there. Recall is the "
+    "share of tags of held-out clips that raise an event there, the mean over models. The rate beside the shipped "
+    "thresholds is measured on each file with the thresholds that the rule chooses on all others."
 )
 HOP_COLUMNS = Settings().hop_columns
 NO_CODES = np.empty(0, np.intp)

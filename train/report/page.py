@@ -67,7 +67,7 @@ EXPLAINED = (
     "mAP is the mean over tags of average precision; chunks are windows of 1 s, each with its clip's tags; a clip's "
     "scores are the average over its chunks. The interval is Student's, 95 %, over folds."
 )
-CALIBRATED = "Each fold's scores are calibrated on the other folds, so the calibrated curve is held out too."
+CALIBRATED = "No clip has a part in the calibration of its own scores, so the calibrated curve is held out too."
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
