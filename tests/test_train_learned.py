@@ -68,11 +68,20 @@ def drawn_at_columns(pool):
     return drawn
 
 
+def log_mel_of(pool, first, end):
+    return np.log(pool.power.numpy()[first:end].astype(np.float32))
+
+
+def test_what_is_kept_of_a_clip_is_right_to_a_fiftieth_of_a_decibel(pool, sound):
+    found = log_mel_of(pool, 0, 100 * sound.first[-1])
+    np.testing.assert_allclose(found, sound.log_mel.reshape(-1, 96), atol=0.02 * augment.DB)
+
+
 def test_windows_from_mid_stream_have_the_level_of_the_stream(pool, sound):
     drawn = drawn_at_columns(pool)
     scaled, _ = pool.augmented(tf.constant(drawn), 0.0)
     for (_, begin, first, end), window in zip(drawn, scaled.numpy()):
-        stream = Level(sound.level, sound.front_end).push(np.log(pool.power.numpy()[first:end]))
+        stream = Level(sound.level, sound.front_end).push(log_mel_of(pool, first, end))
         np.testing.assert_allclose(window.reshape(100, 96), stream[begin - first :][:100], atol=1e-6)
 
 
@@ -81,7 +90,7 @@ def test_before_a_window_comes_what_its_clip_had_there_and_before_that_silence(p
     scaled, _ = pool.augmented(tf.constant(drawn), 0.0, 3)
     silence = np.full((300, 96), np.log(front_end.power_floor), np.float32)
     for (_, begin, first, end), windows in zip(drawn, scaled.numpy()):
-        heard = np.concatenate([silence, np.log(pool.power.numpy()[first:end])])
+        heard = np.concatenate([silence, log_mel_of(pool, first, end)])
         stream = Level(sound.level, front_end).push(heard)[100 + begin - first :][:300]
         np.testing.assert_allclose(windows.reshape(300, 96), stream, atol=1e-6)
 

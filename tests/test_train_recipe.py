@@ -178,7 +178,7 @@ def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):
     folded = keras.models.load_model(path / HEAD)
     (tmp_path / "plain").mkdir()
     rows = np.load(counts / COUNTS).astype(np.float32)
-    plain = fit_head(tmp_path / "plain", rows * weights, data.targets(), config.head, 1)
+    plain = fit_head(tmp_path / "plain", rows * weights, np.ones(3, np.float32), data.targets(), config.head, 1)
     np.testing.assert_allclose(folded(rows), plain(rows * weights), atol=1e-3)
 
 

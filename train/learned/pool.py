@@ -15,6 +15,8 @@ from . import augment
 
 # Negatives are cut into pieces of this many windows, so that one recording does not count as one clip.
 PIECE = 5
+# How mel power is kept: in half of float32's size and with its range, right to 0.02 dB.
+STORED = tf.bfloat16
 # The presence of a tag that may or may not sound: nothing is learned about it there.
 UNSURE = -1.0
 # The logit of a tag that is left out of a softmax.
@@ -50,16 +52,19 @@ class Pool:
         ]
         clips += [piece for piece, _ in pieces]
         self.n_windows = np.array([len(clip) for clip in clips])
-        log_mel = np.concatenate(clips).reshape(-1, front_end.n_mels)
-        peaks = log_mel.reshape(-1, front_end.frames_per_column * front_end.n_mels).max(axis=1)
         presence = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
         presence[:, -1] = ~presence.any(axis=1)
         unsure = np.zeros_like(presence)
         for row, (_, may) in zip(unsure[len(fit) :], pieces):
             row[:-1] = [tag in may for tag in data.tags]
         self.first = np.concatenate([[0], np.cumsum(self.n_windows)])[:-1]  # windows
-        self.starts = [self._starts(peaks, clip, front_end.columns_per_window) for clip in range(len(clips))]
-        arrays = np.exp(log_mel), np.exp(peaks), np.stack([presence, unsure], axis=1).astype(np.float32)
+        power = np.empty((self.n_windows.sum(), front_end.frames_per_window, front_end.n_mels), STORED.as_numpy_dtype)
+        for clip, first in zip(clips, self.first):
+            power[first : first + len(clip)] = np.exp(clip)
+        peaks = power.reshape(-1, front_end.frames_per_column * front_end.n_mels).max(axis=1).astype(np.float32)
+        log_peaks = np.log(peaks)
+        self.starts = [self._starts(log_peaks, clip, front_end.columns_per_window) for clip in range(len(clips))]
+        arrays = power.reshape(-1, front_end.n_mels), peaks, np.stack([presence, unsure], axis=1).astype(np.float32)
         self.power, self.peaks, self.labels = map(tf.constant, arrays)
         self.noise = augment.restless(front_end.n_mels)
 
@@ -99,7 +104,7 @@ class Pool:
         clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
         frames, bands = augment.warp(settings, front_end, tf.shape(drawn)[0], windows)
         place = begin + frames
-        power = tf.gather(self.power, tf.clip_by_value(place, first, end - 1))
+        power = tf.cast(tf.gather(self.power, tf.clip_by_value(place, first, end - 1)), tf.float32)
         power = tf.gather(power, bands, axis=2, batch_dims=1)
         power *= tf.cast((place >= first) & (place < end), tf.float32)[:, :, tf.newaxis]
         oldest = begin // front_end.frames_per_column - (windows - 1) * front_end.columns_per_window

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream.bundle import COUNT_TRANSFORMS
 from bowstream.coder import Coder
@@ -63,8 +64,11 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
     return artefact(root, "codes", inputs, make)
 
 
-def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Config) -> Float32:
-    """Return what the head sees of clips' windows, float32 [shape=(windows, K)], from the artefact of their counts."""
+def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Config) -> NDArray[np.float16]:
+    """Return what the head sees of clips' windows, float16 [shape=(windows, K)], from the artefact of their counts.
+
+    Counts are exact in half of float32's size, their roots and logarithms right to three digits.
+    """
     of_all, pairs = np.load(counts / COUNTS, "r"), config.head.pairs
     codes = np.load(counts / CODES, "r") if pairs else None
 
@@ -74,7 +78,7 @@ def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Conf
         if codes is not None:
             rows = np.concatenate([rows, pair_counts(codes[windows], features.front_end, pairs)], axis=1)
         contexts = Context(config.context, hops_apart=1).push(rows)
-        return transformed(shown(contexts), config.head.count_transform)
+        return transformed(shown(contexts), config.head.count_transform).astype(np.float16)
 
     return np.concatenate([of_clip(clip) for clip in clips])
 
@@ -114,13 +118,13 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
         rows = rows_of(counts, features, fit, config)
         of_windows = targets[features.clip_of_window()[features.windows(fit)]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
-        head = fit_head(path, rows * weights, of_windows, settings, config.seed)
+        head = fit_head(path, rows, weights, of_windows, settings, config.seed)
         kernel, bias = head.layers[0].get_weights()
         head.layers[0].set_weights([kernel * weights[:, np.newaxis], bias])  # so that it takes counts as they are
         head.save(path / HEAD)
         if config.on_device:
-            examples = np.random.default_rng(config.seed).permutation(rows)[:REPRESENTATIVE_ROWS]
-            (path / NETWORK).write_bytes(to_int8(head, examples))
+            examples = np.random.default_rng(config.seed).permutation(len(rows))[:REPRESENTATIVE_ROWS]
+            (path / NETWORK).write_bytes(to_int8(head, rows[examples].astype(np.float32)))
         else:
             everything = rows_of(counts, features, range(len(data.clips)), config)
             np.save(path / SCORES, sigmoid(head.predict(everything, verbose=0)).astype(np.float32))
@@ -133,13 +137,15 @@ def transformed(counts: np.ndarray, transform: str) -> Float32:
     return COUNT_TRANSFORMS[transform](counts.astype(np.float32, copy=False))
 
 
-def rarity(rows: Float32) -> Float32:
+def rarity(rows: np.ndarray) -> Float32:
     """Return each code's inverse document frequency, (N, K) -> (K,), a window being a document; smoothed."""
     return (np.log((1 + len(rows)) / (1 + (rows > 0).sum(axis=0))) + 1).astype(np.float32)
 
 
-def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings, seed: int) -> keras.Model:
-    """Return a head trained on windows (N, K) and targets (N, C); a clip's tags are given to each of its windows."""
+def fit_head(
+    path: Path, rows: np.ndarray, weights: Float32, targets: Float32, settings: HeadSettings, seed: int
+) -> keras.Model:
+    """Return a head trained on windows (N, K), weighted by (K,), and targets (N, C), those of each window's clip."""
     import keras
     import tensorflow as tf
 
@@ -157,7 +163,7 @@ def fit_head(path: Path, rows: Float32, targets: Float32, settings: HeadSettings
         order = order_of_epoch(seed, epoch, len(rows), drawn)
 
         def masked(step: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            counts = tf.gather(all_rows, index)
+            counts = tf.cast(tf.gather(all_rows, index), tf.float32) * weights
             dice = tf.random.stateless_uniform(tf.shape(counts), [seed * 100_003 + epoch, tf.cast(step, tf.int32)])
             return tf.where(dice < settings.mask, 0.0, counts), tf.gather(all_targets, index)
 
