@@ -43,7 +43,7 @@ def test_gain_is_in_decibels_and_clips_at_full_scale(samples, front_end):
 def test_noise_has_the_power_that_is_asked_for(tmp_path, samples, front_end, snr_db, recorded):
     path = tmp_path / "hum.wav"
     soundfile.write(path, 0.01 * np.sin(2 * np.pi * 50 * np.arange(RATE) / RATE), RATE, "FLOAT")
-    change = Change("noise", snr_db=snr_db, noise=path if recorded else None)
+    change = Change("noise", snr_db=snr_db, noise=Negative(path, "hum", 0, "its hash") if recorded else None)
     noise = changed(change, samples, front_end).astype(float) - samples
     assert 10 * np.log10(np.mean(samples.astype(float) ** 2) / np.mean(noise**2)) == pytest.approx(snr_db, abs=0.1)
     assert np.array_equal(changed(change, samples, front_end) - samples, noise.astype(np.float32))
@@ -74,7 +74,7 @@ def test_what_is_mixed_in_is_a_recording_that_the_model_does_not_know_and_that_h
     negatives = [Negative(Path(kind), kind, part, kind, made, frozenset(may)) for kind, part, made, may in kinds]
     for part, kind in ((0, "music"), (1, "speech")):
         trial = Trial(Split("fold", None, None, part), None, None, None)
-        assert with_negative(negatives, trial).noise == Path(kind)
+        assert with_negative(negatives, trial).noise.content == kind
 
 
 def test_every_change_goes_through_the_device_s_path(tmp_path, samples, bundle_path):

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
+import bowstream
 from bowstream.context import times_shown
 from bowstream.errors import BowstreamError
 from bowstream.frontend import FrontEnd
@@ -49,8 +50,6 @@ Row = dict[str, Any]
 EXAMPLES = 100
 # Of logits: random scores would raise half of all tags, a sound raises few.
 UNHEARD = -20.0
-# Windows that it hears together, as the shipped bundle does.
-CONTEXT = 3
 LABELS = {
     "hop_s": "hop, s",
     "us_p50": "CPU, µs a second of audio (median)",
@@ -197,6 +196,7 @@ def replayed(arguments: Sequence[str], stream: Sequence[bytes]) -> Run:
 def random_bundle(size: Size) -> Iterator[Path]:
     """Yield a bundle of a size with random weights, in a folder that goes when it is left."""
     front_end, rng = FrontEnd(), np.random.default_rng(0)
+    context = bowstream.load_bundle().context  # as the shipped one
     with tempfile.TemporaryDirectory() as folder:
         parts, n_counts = {}, 0
         for family, n_inputs in input_sizes(front_end).items():
@@ -210,11 +210,11 @@ def random_bundle(size: Size) -> Iterator[Path]:
             n_counts += bands * codes
         head = Path(folder, "head")
         head.mkdir()
-        (head / NETWORK).write_bytes(random_network(times_shown(CONTEXT) * n_counts, size.head, size.tags))
+        (head / NETWORK).write_bytes(random_network(times_shown(context) * n_counts, size.head, size.tags))
         sound = Features("none", front_end, LevelSettings(), np.empty((0,), np.float32), np.zeros(1, np.int64))
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
-        bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", CONTEXT)
+        bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", context)
         settings = [TagSettings(bias=UNHEARD)] * len(tags)
         write_bundle(bundle, "random", model, sound, data, Config(), settings, {})
         yield bundle

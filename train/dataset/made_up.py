@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def made_sounds(count: int, sample_rate: int) -> Iterator[tuple[str, Float32]]:
             yield f"{name}_{level_dbfs}dbfs", at_level(shape, level_dbfs)
     for number in range(TUNES):
         yield f"music_{number}_{TUNE_DBFS}dbfs", at_level(tune(count, sample_rate, rng), TUNE_DBFS)
+
+
+def without_level(name: str) -> str:
+    """Return which sound it is, of whatever level."""
+    return re.sub(r"_-\d+dbfs$", "", name)
 
 
 def coloured(count: int, sample_rate: int, slope: float, rng: np.random.Generator) -> np.ndarray:

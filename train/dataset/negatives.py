@@ -18,7 +18,7 @@ from ..common.parallel import parallel
 from ..common.store import artefact
 from .data import DataError, DataSet, Split
 from .layouts import read_rows, readable, stop_at
-from .made_up import fingerprint, write_made_up
+from .made_up import fingerprint, without_level, write_made_up
 from .problems import content_hash, look_at
 
 # A set with one split deals in two: half to learn from, half to measure with.
@@ -26,8 +26,6 @@ FEWEST_PARTS = 2
 # A folder's own note of tags that may sound in a recording all the same, and how its cells separate them.
 NOTE = "negatives.csv"
 SEPARATORS = re.compile(r"[;,/]")
-# What the name of a made-up sound ends with.
-LEVEL = re.compile(r"_-\d+dbfs$")
 IN_BRACKETS = re.compile(r"\(.*?\)")
 
 
@@ -135,7 +133,7 @@ def deal(paths: Sequence[Path], parts: int) -> list[tuple[Path, int]]:
 
     A made-up sound at several levels is one: level is what the front end takes away.
     """
-    sounds = {path: LEVEL.sub("", path.stem) for path in paths}
+    sounds = {path: without_level(path.stem) for path in paths}
     in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(sounds[path].encode()).digest(), path))
     place = {sound: place for place, sound in enumerate(dict.fromkeys(sounds[path] for path in in_order))}
     return [(path, place[sounds[path]] % parts) for path in in_order]

@@ -81,7 +81,7 @@ class Pool:
         """Return random windows, int32 [shape=(count, 4)]: clip, first frame, the clip's first and end frame."""
         negatives = round(count * min(self.settings.negative_share, 1.0 - self.n_clips / len(self)))
         kinds = (0, self.n_clips, count - negatives), (self.n_clips, len(self), negatives)
-        clips = np.concatenate([some(rng, *kind) for kind in kinds])
+        clips = np.concatenate([in_turn(rng, *kind) for kind in kinds])
         per_column, per_window = self.sound.front_end.frames_per_column, self.sound.front_end.frames_per_window
         column = np.array([rng.choice(self.starts[clip]) for clip in clips])
         begin = per_column * column + rng.integers(-per_column // 2, per_column // 2 + 1, count)
@@ -124,7 +124,7 @@ class Pool:
         return augment.mask(scaled, settings.mask_frames, settings.mask_bands), presence
 
 
-def some(rng: np.random.Generator, first: int, end: int, count: int) -> Index:
+def in_turn(rng: np.random.Generator, first: int, end: int, count: int) -> Index:
     """Return so many random numbers of a range, none much more often than another."""
     return first + rng.permutation(np.arange(max(count, end - first)) % max(1, end - first))[:count]
 

@@ -26,7 +26,7 @@ from ..model.calibrate import sigmoid
 from ..model.codebook import CENTROIDS
 from ..model.encoder import ENCODER
 from ..model.head import HEAD, transformed
-from .evaluate import CLIPS, Held, measure, some
+from .evaluate import CLIPS, Held, measure, spread
 from .trial import Study, Trial
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def compare(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
 def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     """Return how far Keras, TFLite and the device's path part on held-out clips: codes changed, scores, the cost."""
     sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.bundle)
-    clips = some(trial.split.held, CLIPS)
+    clips = spread(trial.split.held, CLIPS)
     of_float = in_keras(sound, clips, trial.parts, loaded)
     of_int8 = on_features(sound, clips, loaded)
     of_device = on_device(data, clips, loaded)

@@ -57,7 +57,7 @@ class Held:
         return (total / windows[:, np.newaxis]).astype(np.float32), clips
 
 
-def some(clips: Index, most: int) -> Index:
+def spread(clips: Index, most: int) -> Index:
     """Return at most so many clips, evenly spread; neighbours by name may be of one tag."""
     return clips[np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
 

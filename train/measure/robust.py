@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ from ..common.progress import say
 from ..common.store import digest
 from ..dataset.data import Float32
 from ..dataset.negatives import Negative, held_back
-from ..dataset.problems import content_hash
-from .evaluate import CLIPS, Held, hear, measure, some
+from .evaluate import CLIPS, Held, hear, measure, spread
 from .trial import Model, Study, Trial
 
 FULL_SCALE = 1 << 15
@@ -39,7 +38,7 @@ class Change:
 
     gain_db : louder, or fainter
     snr_db : how far added noise lies below the clip; none is added where it is None
-    noise : a recording to take it from; white noise without one
+    noise : a negative to take it from; white noise without one
     band_hz : what is left of the spectrum
     rate_hz : the rate that it is given at
     hop_columns : columns between two scores
@@ -48,7 +47,7 @@ class Change:
     name: str
     gain_db: float = 0.0
     snr_db: float | None = None
-    noise: Path | None = None
+    noise: Negative | None = None
     band_hz: tuple[float, float] | None = None
     rate_hz: int | None = None
     hop_columns: int = 10
@@ -72,7 +71,7 @@ class Change:
         rng = np.random.default_rng(zlib.crc32(samples.tobytes()))  # the same in every run
         noise = rng.standard_normal(len(samples))
         if self.noise:
-            recording = recorded(self.noise, front_end)
+            recording = recorded(self.noise.path, front_end)
             noise = np.resize(np.roll(recording, -rng.integers(len(recording))), len(samples))
         power = np.mean(np.square(samples, dtype=np.float64)) * 10 ** (-self.snr_db / 10)
         return noise * np.sqrt(power / max(np.mean(noise**2), QUIETEST_POWER))
@@ -125,17 +124,17 @@ def with_negative(negatives: Sequence[Negative], trial: Trial) -> Change:
     """Return the mixing in of a recorded negative that a trial's model does not know, with as few tags as may be."""
     own = [negatives[number] for number in held_back(negatives, trial.split)]
     noise = min((negative for negative in own if not negative.made), key=lambda negative: len(negative.may))
-    return Change(f"a negative, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=noise.path)
+    return Change(f"a negative, {NEGATIVE_SNR_DB:.0f} dB SNR", snr_db=NEGATIVE_SNR_DB, noise=noise)
 
 
 def measured(study: Study, trial: Trial, model: Model, change: Change | None) -> dict[str, float]:
     """Return the measures of a trial's held-out clips after a change."""
-    data, clips = study.data, some(trial.split.held, CLIPS)
+    data, clips = study.data, spread(trial.split.held, CLIPS)
     if change:
         inputs = {
             "features": study.sound.key,
             "held": digest([data.clips[clip].name for clip in clips]),
-            "change": {**asdict(change), "noise": content_hash(change.noise) if change.noise else None},
+            "change": {**asdict(replace(change, noise=None)), "noise": change.noise.content if change.noise else None},
         }
         paths = [data.clips[clip].path for clip in clips]
         title = f"{trial.split.name}, {change.name}"
