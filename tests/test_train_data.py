@@ -1,6 +1,7 @@
 """Data sets: the official layouts, made up small, and what is wrong with broken ones."""
 
 import csv
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import pytest
 import soundfile
 
 from train.cli import main
+from train.dataset import layouts
 from train.dataset.data import DataError
+from train.dataset.deal import FOLDS, deal
 from train.dataset.layouts import esc50, folder, fsd50k, table, urbansound8k
 from train.dataset.problems import check
 
@@ -126,7 +129,7 @@ def test_csv_keeps_groups_together_and_takes_several_tags(tmp_path):
     rows = []
     for number in range(20):
         write_sound(tmp_path / f"{number}.wav", number)
-        rows.append((f"{number}.wav", "rain;wind" if number % 2 else "rain", f"tape {number // 4}"))
+        rows.append((f"{number}.wav", ("rain;wind", "rain", "wind")[number % 3], f"tape {number // 4}"))
     write_rows(tmp_path / "labels.csv", ("file", "tags", "group"), rows)
     data = table(tmp_path / "labels.csv")
     check(data)
@@ -134,6 +137,95 @@ def test_csv_keeps_groups_together_and_takes_several_tags(tmp_path):
     folds = {clip.name: clip.fold for clip in data.clips}
     for number in range(20):
         assert folds[f"{number}.wav"] == folds[f"{number // 4 * 4}.wav"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clips_of_several_tags_are_dealt_evenly(tmp_path, seed):
+    """Each tag is in as many folds as it can be, and each fold has about a fifth of each tag and of all."""
+    rng = np.random.default_rng(seed)
+    names = [f"tag {number}" for number in range(12)]
+    rows = []
+    for number in range(300):
+        tags = rng.choice(names, rng.integers(1, 4), replace=False, p=np.arange(12, 0, -1) / 78)
+        rows.append((tmp_path / f"{number}.wav", tuple(tags), ""))
+    folds = deal(tmp_path, rows)
+    assert [clip.path for clip in folds] == [path for path, _, _ in rows]
+    sizes = [sum(clip.fold == str(fold + 1) for clip in folds) for fold in range(FOLDS)]
+    assert max(sizes) <= 1.25 * min(sizes)
+    for name in names:
+        of_tag = [sum(clip.fold == str(fold + 1) and name in clip.tags for clip in folds) for fold in range(FOLDS)]
+        assert max(of_tag) - min(of_tag) <= max(3, 0.25 * sum(of_tag))
+
+
+def test_tags_with_few_clips_do_not_all_lie_in_the_first_folds(tmp_path):
+    rows = [(tmp_path / f"{tag} {number}.wav", (f"tag {tag}",), "") for tag in range(40) for number in range(2)]
+    clips = deal(tmp_path, rows)
+    sizes = [sum(clip.fold == str(fold + 1) for clip in clips) for fold in range(FOLDS)]
+    assert min(sizes) >= 8
+    for tag in range(40):
+        assert len({clip.fold for clip in clips if clip.tags == (f"tag {tag}",)}) == 2
+
+
+ODD_COLUMNS = {
+    "another case": ("file,tags,Fold", "there is a column 'Fold': wanted 'fold'"),
+    "plural": ("file,tags,groups", "there is a column 'groups': wanted 'group'"),
+    "a group in two folds": ("file,tags,fold,group", "wanted one fold for group 'tape', found 0, 1"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_COLUMNS)
+def test_columns_that_would_be_misunderstood_are_refused(tmp_path, case):
+    header, said = ODD_COLUMNS[case]
+    rows = [(f"{number}.wav", ("rain", "wind")[number % 2], number // 2 % 2, "tape") for number in range(8)]
+    columns = header.split(",")
+    write_rows(tmp_path / "labels.csv", columns, [row[: len(columns)] for row in rows])
+    with pytest.raises(DataError, match=said):
+        table(tmp_path / "labels.csv")
+
+
+def test_columns_that_are_not_used_are_named(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(layouts, "say", said.append)
+    rows = [(f"{number}.wav", ("rain", "wind")[number % 2], "wet") for number in range(8)]
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "comment"), rows)
+    assert len(table(tmp_path / "labels.csv").clips) == 8
+    assert said == [f"note: {tmp_path / 'labels.csv'}: not used: comment"]
+
+
+ODD_FOLDS = {
+    "words": (("Train", "Val", "Eval"), "wanted train, val and eval"),
+    "other words": (("training", "validation", "test"), "wanted train, val and eval"),
+    "numbers": (("1", "01", "2"), "wanted each number written in one way"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_FOLDS)
+def test_folds_that_would_be_misunderstood_are_refused(tmp_path, case):
+    folds, said = ODD_FOLDS[case]
+    rows = [(f"{fold}{tag}.wav", tag, fold) for fold in folds for tag in ("a", "b")]
+    for number, (name, _, _) in enumerate(rows):
+        write_sound(tmp_path / name, number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    with pytest.raises(DataError, match=said):
+        check(table(tmp_path / "labels.csv"))
+
+
+def test_what_is_left_out_of_a_folder_is_said(folder_root, monkeypatch):
+    said = []
+    monkeypatch.setattr(layouts, "say", said.append)
+    for number in range(3):
+        (folder_root / "kettle" / f"{number}.m4a").write_bytes(b"music")
+    assert len(folder(folder_root).clips) == 10
+    assert [line.partition(" are")[0] for line in said] == ["note: 3 files that end in .m4a"]
+
+
+def test_two_folders_of_one_tag_and_a_name_that_is_no_text(folder_root):
+    write_sound(folder_root / "door bell" / "9.wav", 9)
+    (folder_root / "kettle" / "0.wav").rename(folder_root / "kettle" / os.fsdecode(b"\xff.wav"))
+    with pytest.raises(DataError) as caught:
+        folder(folder_root)
+    said = "\n".join(caught.value.problems)
+    assert "another folder's tag is 'door bell', too" in said and "wanted a name in UTF-8" in said
 
 
 def test_csv_may_bring_its_own_split(tmp_path):
@@ -152,11 +244,36 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
+def as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def write_nan(path):
+    soundfile.write(path, np.array([0.1, np.nan, 0.1], np.float32), 16_000, "FLOAT")
+
+
 ESC50_DAMAGE = {
     "no table": (lambda root: (root / "meta" / "esc50.csv").unlink(), "no meta/esc50.csv"),
     "column gone": (lambda root: edit(root / "meta" / "esc50.csv", "category", "kind"), "category not found"),
     "rows gone": (lambda root: (root / "meta" / "esc50.csv").write_text("filename,fold,target,category\n"), "no rows"),
-    "fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,7"), "fold '7'"),
+    "fold": (lambda root: edit(root / "meta" / "esc50.csv", "0.wav,1", "0.wav,7"), "fold '7', wanted 1 … 5"),
+    "another fold": (
+        lambda root: edit(root / "meta" / "esc50.csv", "0.wav,1", "0.wav,2"),
+        "in fold 2, its name says 1",
+    ),
+    "empty table": (lambda root: (root / "meta" / "esc50.csv").write_text(""), "its first line: it is empty"),
+    "semicolons": (
+        lambda root: (root / "meta" / "esc50.csv").write_text("filename;fold;target;category\n"),
+        "its first line: filename;fold;target;category",
+    ),
+    "two tags of a target": (lambda root: edit(root / "meta" / "esc50.csv", "dog", "cat"), "wanted one category for"),
+    "a fold gone": (
+        lambda root: (root / "meta" / "esc50.csv").write_text("filename,fold,target,category\n1-1-A-0.wav,1,0,dog\n"),
+        "nothing in fold 5",
+    ),
+    "a pipe": (lambda root: as_pipe(root / "audio" / "1-101-A-0.wav"), "wanted a file, found something else"),
+    "not finite": (lambda root: write_nan(root / "audio" / "1-101-A-0.wav"), "found NaN or infinity"),
     "no fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,"), "has no fold"),
     "two folds": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,12"), "fold '12'"),
     "no name": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav", ""), "line 2 has no filename"),
@@ -174,7 +291,7 @@ ESC50_DAMAGE = {
         "truncated",
     ),
     "listed twice": (
-        lambda root: edit(root / "meta" / "esc50.csv", "5-105-A-0.wav,5", "1-101-A-0.wav,5"),
+        lambda root: edit(root / "meta" / "esc50.csv", "5-105-A-0.wav,5", "1-101-A-0.wav,1"),
         "listed 2 times",
     ),
 }
@@ -217,9 +334,29 @@ def test_a_label_outside_the_vocabulary(fsd50k_root):
         fsd50k(fsd50k_root)
 
 
+@pytest.mark.parametrize("content", [b"", b"0;Bark;/m/05tny_", "0,Bark,x".encode("utf-16")])
+def test_a_vocabulary_that_is_none(fsd50k_root, content):
+    (fsd50k_root / "FSD50K.ground_truth" / "vocabulary.csv").write_bytes(content)
+    with pytest.raises(DataError, match="vocabulary"):
+        fsd50k(fsd50k_root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",1,0,air", ",11,0,air", "in fold '11', wanted 1 … 10"),
+        (",10,1,car", ",10,0,car", "wanted one class for classID '0'"),
+    ],
+)
+def test_an_urbansound8k_that_is_not_as_published(urbansound8k_root, old, new, said):
+    edit(urbansound8k_root / "metadata" / "UrbanSound8K.csv", old, new)
+    with pytest.raises(DataError, match=said):
+        urbansound8k(urbansound8k_root)
+
+
 def test_a_recording_cut_across_folds(urbansound8k_root):
     edit(urbansound8k_root / "metadata" / "UrbanSound8K.csv", ",1020,", ",1010,")
-    with pytest.raises(DataError, match="1010 has slices in folds"):
+    with pytest.raises(DataError, match="wanted one fold for fsID '1010', found 1, 2"):
         urbansound8k(urbansound8k_root)
 
 

@@ -1,7 +1,6 @@
 """Negatives: how they are dealt out, what they measure, and which thresholds they choose."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[
 from bowstream.frontend import FrontEnd
 from train.dataset.data import Clip, DataError, DataSet
 from train.dataset.made_up import made_sounds
-from train.dataset.negatives import Negative, deal, find_negatives, held_back, to_learn_from
+from train.dataset.negatives import Negative, find_negatives, held_back, made_up, to_learn_from
 from train.dataset.problems import content_hash
 from train.measure.evaluate import Held
 from train.measure.false_events import Point, choose, false_events
@@ -61,11 +60,19 @@ def test_a_model_is_tried_on_the_negatives_that_it_did_not_learn_from_and_the_la
     assert to_learn_from(found, DATA.final()) == list(found) and not held_back(found, DATA.final())
 
 
-def test_a_made_up_sound_is_in_one_part_at_all_its_levels():
-    paths = [Path(f"{name}.flac") for name, _ in made_sounds(1600, 16_000)]
+def test_recordings_of_one_name_in_several_folders_are_several(runs, tmp_path):
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+        sound = np.random.default_rng(number).uniform(-0.1, 0.1, 8000)
+        soundfile.write(tmp_path / str(number) / "street_01.wav", sound, 16_000)
+    found = [negative for negative in find_negatives(runs, tmp_path, DATA, {}) if not negative.made]
+    assert sorted(negative.part for negative in found) == [0, 0, 1, 1]
+
+
+def test_a_made_up_sound_is_in_one_part_at_all_its_levels(runs):
     parts = {}
-    for path, part in deal(paths, 5):
-        parts.setdefault(path.stem.partition("_-")[0], set()).add(part)
+    for negative in made_up(runs, 5):
+        parts.setdefault(negative.path.stem.partition("_-")[0], set()).add(negative.part)
     assert len(parts) == 16 and all(len(of_sound) == 1 for of_sound in parts.values())
     assert set.union(*parts.values()) == set(range(5))
 

@@ -13,7 +13,7 @@ from bowstream.errors import BowstreamError, UsageError
 from .common import config
 from .dataset.data import DataError, DataSet
 from .dataset.layouts import LAYOUTS
-from .experiments import EXPERIMENTS, combinations, parse_axis
+from .experiments import EXPERIMENTS, combinations, parse_axes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,12 +81,12 @@ def add_data(command: argparse.ArgumentParser) -> None:
     """Add what names a data set and where artefacts go."""
     command.add_argument("--data", choices=LAYOUTS, required=True, help="how the data set lies on disk")
     command.add_argument("--root", type=Path, required=True, help="its folder (its CSV for --data csv)")
-    command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
     """Add what a training takes."""
     add_data(command)
+    command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     command.add_argument(
         "--negatives",
         type=Path,
@@ -123,7 +123,7 @@ def sweep_command(arguments: argparse.Namespace) -> None:
     """`sweep`."""
     from .sweep import configs_of, sweep
 
-    variants = EXPERIMENTS.get(arguments.experiment) or combinations(dict(map(parse_axis, arguments.axis)))
+    variants = EXPERIMENTS.get(arguments.experiment) or combinations(parse_axes(arguments.axis))
     configs = configs_of(variants, config.given(vars(arguments)))
     data = data_set(arguments)
     print(sweep(arguments.runs, data, arguments.out, variants, configs, arguments.folds, arguments.negatives))
@@ -167,6 +167,6 @@ def data_command(arguments: argparse.Namespace) -> None:
     from .dataset.problems import check
 
     data = data_set(arguments)
-    check(data)
+    check(data, whole=True)
     folds = sorted({clip.fold for clip in data.clips})
     print(f"{data.name}: {len(data.clips)} clips, {len(data.tags)} tags, folds {', '.join(folds)}: nothing is wrong")

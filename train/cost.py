@@ -36,6 +36,7 @@ from .common.config import Config, LearnedSettings
 from .common.memory import MEMORY
 from .common.progress import say
 from .common.quiet import start_tensorflow
+from .common.store import make_folder
 from .dataset.data import DataSet, Float32
 from .dataset.features import Features
 from .model.bundle import Parts, TagSettings, write_bundle
@@ -91,8 +92,8 @@ class Size:
 
 def cost(out: Path, plan: Plan) -> None:
     """Measure all of it, into `out`: a CSV and a plot a table, written as each is done."""
+    make_folder(out)
     start_tensorflow()
-    out.mkdir(parents=True, exist_ok=True)
     samples = made_up_sound(FrontEnd().sample_rate)
     for table, rows, x, y, lines in (
         ("hop", by_hop(), "hop_s", "us_p50", ()),

@@ -32,9 +32,9 @@ def combinations(axes: Axes) -> list[Variant]:
     return [Variant(values, values) for values in settings]
 
 
-def as_in_the_paper(axes: Axes) -> list[Variant]:
-    """Return every combination, with all else that is not the paper's as it was there."""
-    return [Variant(one.label, {**PAPER, **one.values}) for one in combinations(axes)]
+def as_in_the_paper(axes: Axes, **same: Any) -> list[Variant]:
+    """Return every combination, with what is the same in all, and all else that is not the paper's as it was there."""
+    return [Variant(one.label, {**PAPER, **same, **one.values}) for one in combinations(axes)]
 
 
 def in_steps(*steps: tuple[str, Mapping[str, Any]]) -> list[Variant]:
@@ -66,12 +66,7 @@ NO_AUGMENTATION = {
 # The paper's experiments, and what came after it. Masking came after its Figure 2, which is without.
 EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
     "figure2": as_in_the_paper(
-        {
-            "codes": (16, 64, 256, 1024),
-            "head_width": (256, 512, 2048, 4096),
-            "head_dropout": (0.1, 0.4),
-            "mask": (0.0,),
-        }
+        {"codes": (16, 64, 256, 1024), "head_width": (256, 512, 2048, 4096), "head_dropout": (0.1, 0.4)}, mask=0.0
     ),
     "figure3": as_in_the_paper({"mask": (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)}),
     "factor": as_in_the_paper({"factor": (10, 20)}),
@@ -92,6 +87,16 @@ EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
         ("+ noise", {name: knobs()[name].default for name in NO_NOISE}),
     ),
 }
+
+
+def parse_axes(texts: Sequence[str]) -> Axes:
+    """Read several `knob=value,value,…`; raise `UsageError` for a knob that is there twice, or as `parse_axis` does."""
+    axes: dict[str, Sequence[Any]] = {}
+    for name, values in map(parse_axis, texts):
+        if name in axes:
+            raise UsageError(f"--axis {name} is there twice: give all of its values in one")
+        axes[name] = values
+    return axes
 
 
 def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:

@@ -64,11 +64,11 @@ def sweep(
     if folds is not None and folds > len(data.splits()):
         raise UsageError(f"--folds {folds}: {data.name} has {len(data.splits())}")
     refuse_idle_negatives(negatives_folder, {config.method for config in configs})
+    make_folder(out)
     splits = data.splits()[:folds]
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
-    make_folder(out)
     rows: list[dict[str, Any]] = []
     for number, (variant, config) in enumerate(zip(variants, configs), 1):
         say(

@@ -38,7 +38,7 @@ class EncoderSettings(Checked):
     epoch_patches: int = knob(100_000, "patches an epoch, the same work for each family", low=1)
     pool_patches: int = knob(200_000, "patches of a family held in memory, drawn at random", low=1)
     encoder_batch: int = knob(512, "patches a step", low=1)
-    encoder_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
+    encoder_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class HeadSettings(Checked):
     )
     head_epochs: int = knob(60, "passes over the training windows, each of 8000 windows at least", low=1)
     head_batch: int = knob(128, "windows a step", low=1)
-    head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
+    head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
     count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt", "log")
     idf: str = knob("no", "weigh a count by the rarity of its code (tf-idf); not in the paper", "no", "yes")
     pairs: int = knob(
@@ -89,7 +89,7 @@ class LearnedSettings(Checked):
     usage: float = knob(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
     steps: int = knob(12_000, "training steps", low=1)
     batch: int = knob(96, "windows a step", low=2)
-    rate: float = knob(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0)
+    rate: float = knob(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0, high=1.0)
     decay: float = knob(0.05, "AdamW's weight decay", low=0.0)
     smoothing: float = knob(0.1, "share of the targets that is spread over all tags", low=0.0, high=0.9)
     learned_head: int = knob(512, "neurons in each of the head's two hidden layers", low=1)
@@ -123,7 +123,7 @@ class RefitSettings(Checked):
     refit_epochs: int = knob(8, "passes over them", low=1)
     refit_noisy: float = knob(0.3, "probability that a window gets noise here", low=0.0, high=1.0)
     refit_batch: int = knob(256, "windows a step", low=1)
-    refit_rate: float = knob(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0)
+    refit_rate: float = knob(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Config(Checked):
         RECIPE,
         LEARNED,
     )
-    seed: int = knob(1, "of all that is random", low=0)
+    seed: int = knob(1, "of all that is random", low=0, high=2**32 - 1)
     context: int = knob(1, "windows that the head hears together: the newest, and its sum with those before it", low=1)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream.errors import BowstreamError
+
 from .progress import say, track
 
 if TYPE_CHECKING:
@@ -46,12 +48,19 @@ def train_epochs(
         reseed(model, np.random.default_rng([seed, epoch]))
         loss = model.fit(data_of_epoch(epoch), verbose=0).history["loss"][0]
         say(f"{title}  epoch {epoch + 1}/{epochs}  {getattr(model.loss, '__name__', model.loss)} {loss:.5f}")
+        refuse_infinite(title, loss)
         # Written beside and renamed, so that an interruption never leaves half of one.
         partial = checkpoint.with_name("partial.keras")
         model.save(partial)
         partial.replace(checkpoint)
     checkpoint.unlink()
     return model
+
+
+def refuse_infinite(title: str, loss: float) -> None:
+    """Raise `BowstreamError` for a loss that no training comes back from."""
+    if not np.isfinite(loss):
+        raise BowstreamError(f"{title}: the loss is {loss}, the training has come apart: take a lower learning rate")
 
 
 def reseed(model: keras.Model, rng: np.random.Generator) -> None:

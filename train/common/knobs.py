@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import field
 from typing import Any
 
@@ -23,7 +24,8 @@ class Checked:
             if rules["choices"] and value not in rules["choices"]:
                 raise UsageError(f"{flag(name)} must be one of {', '.join(map(str, rules['choices']))}, got {value}")
             low, high = rules["low"], rules["high"]
-            # Written so that a NaN is refused, too.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{flag(name)} must be a finite number, got {value}")
             if not (low is None or value >= low) or not (high is None or value <= high):
                 wanted = f"at least {low}" if high is None else f"{low} … {high}"
                 raise UsageError(f"{flag(name)} must be {wanted}, got {value}")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bowstream.sources import SUFFIXES
 
+from ..common.progress import say
 from .data import EVALUATION, Clip, DataError, DataSet
+from .deal import deal
+from .tables import ambiguous, read_cells, read_rows, stop_at
 
-# What a row has beyond the header.
-MORE = "beyond the header"
-# Folds that clips without any are dealt into.
-FOLDS = 5
+# The columns of one's own table that may be left out.
+OPTIONAL = ("fold", "group")
 TAG_SEPARATOR = ";"
 
 ESC50_LICENCE = (
@@ -32,7 +32,8 @@ URBANSOUND8K_LICENCE = (
     'Christopher Jacoby and Juan Pablo Bello: "A Dataset and Taxonomy for Urban Sound Research", '
     "ACM Multimedia 2014, https://urbansounddataset.weebly.com"
 )
-ESC50_FOLDS = ("1", "2", "3", "4", "5")
+ESC50_FOLDS = [str(fold) for fold in range(1, 6)]
+URBANSOUND8K_FOLDS = [str(fold) for fold in range(1, 11)]
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
 
 
@@ -42,15 +43,16 @@ def esc50(root: Path) -> DataSet:
     if table is None:
         raise DataError([f"{root} is no ESC-50: there is no meta/esc50.csv (or esc50.csv) in it"])
     rows = read_rows(table, "filename", "fold", "target", "category")
-    targets = {row["category"]: row["target"] for row in rows}
-    odd = [
-        f"{table}: {row['filename']} has target {row['target']} and category {row['category']!r}, elsewhere "
-        f"{targets[row['category']]}"
+    odd = [*ambiguous(table, rows, "category", "target"), *ambiguous(table, rows, "target", "category")]
+    odd += other_folds(table, rows, "filename", ESC50_FOLDS)
+    odd += [
+        f"{table}: {row['filename']} is in fold {row['fold']}, its name says {row['filename'].partition('-')[0]}"
         for row in rows
-        if row["target"] != targets[row["category"]]
+        if row["fold"] in ESC50_FOLDS and row["fold"] != row["filename"].partition("-")[0]
     ]
-    odd += [f"{table}: {row['filename']} is in fold {row['fold']!r}" for row in rows if row["fold"] not in ESC50_FOLDS]
     stop_at(odd)
+    for line in ambiguous(table, rows, "src_file", "fold"):
+        say(f"note: {line}")  # so it was published
     clips = [
         Clip(row["filename"], root / "audio" / row["filename"], (readable(row["category"]),), row["fold"])
         for row in rows
@@ -61,8 +63,9 @@ def esc50(root: Path) -> DataSet:
 def fsd50k(root: Path) -> DataSet:
     """FSD50K: `FSD50K.dev_audio/`, `FSD50K.eval_audio/`, `FSD50K.ground_truth/{dev,eval,vocabulary}.csv`."""
     truth = root / "FSD50K.ground_truth"
-    with open_table(truth / "vocabulary.csv") as file:
-        vocabulary = [row[1] for row in csv.reader(file) if len(row) > 1]
+    vocabulary = [cells[1] for _, cells in read_cells(truth / "vocabulary.csv") if len(cells) > 1]
+    if not vocabulary:
+        raise DataError([f"{truth / 'vocabulary.csv'}: wanted lines such as 0,Bark,/m/05tny_, found none"])
     clips, odd = [], []
     for part in ("dev", "eval"):
         columns = ("fname", "labels", "split") if part == "dev" else ("fname", "labels")
@@ -83,14 +86,9 @@ def urbansound8k(root: Path) -> DataSet:
     """UrbanSound8K: `metadata/UrbanSound8K.csv` and `audio/fold1` … `audio/fold10`."""
     table = root / "metadata" / "UrbanSound8K.csv"
     rows = read_rows(table, "slice_file_name", "fsID", "fold", "class")
-    folds = defaultdict(set)
-    for row in rows:
-        folds[row["fsID"]].add(row["fold"])
-    stop_at(
-        f"{table}: recording {recording} has slices in folds {', '.join(sorted(found))}"
-        for recording, found in folds.items()
-        if len(found) > 1
-    )
+    odd = [*ambiguous(table, rows, "class", "classID"), *ambiguous(table, rows, "classID", "class")]
+    odd += [*ambiguous(table, rows, "fsID", "fold"), *other_folds(table, rows, "slice_file_name", URBANSOUND8K_FOLDS)]
+    stop_at(odd)
     clips = [
         Clip(
             row["slice_file_name"],
@@ -109,10 +107,24 @@ def folder(root: Path) -> DataSet:
         raise DataError([f"{root} is no folder"])
     kinds = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     loose = sorted(path.name for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
-    found = {kind: sorted(path for path in kind.rglob("*") if path.suffix.lower() in SUFFIXES) for kind in kinds}
+    files = {kind: sorted(path for path in kind.rglob("*") if not path.is_dir()) for kind in kinds}
+    found = {kind: [path for path in files[kind] if path.suffix.lower() in SUFFIXES] for kind in kinds}
     odd = [f"{kind}: there are no recordings in it" for kind in kinds if not found[kind]]
     odd += [f"{root / name}: a recording outside of any tag's folder" for name in loose]
+    same = Counter(readable(kind.name) for kind in kinds)
+    odd += [
+        f"{kind}: another folder's tag is {readable(kind.name)!r}, too"
+        for kind in kinds
+        if same[readable(kind.name)] > 1
+    ]
+    odd += [f"{path}: wanted a name in UTF-8: rename it" for kind in kinds for path in found[kind] if not in_utf8(path)]
     stop_at(odd if kinds else [f"{root}: wanted a folder for each tag with recordings in it, found none"])
+    left_out = Counter(path.suffix for kind in kinds for path in files[kind] if path not in found[kind])
+    for ending, number in sorted(left_out.items()):
+        say(
+            f"note: {number} files {f'that end in {ending}' if ending else 'without an ending'} are no recordings "
+            "that can be read: left out"
+        )
     rows = [(path, (readable(kind.name),), "") for kind in kinds for path in found[kind]]
     return data_set(root.resolve().name, deal(root, rows), OWN_LICENCE)
 
@@ -124,11 +136,12 @@ def table(file: Path) -> DataSet:
     Folds named train, val and eval are the set's own split; all others are rotated over.
     """
     rows = read_rows(file, "file", "tags")
+    stop_at([*almost(file, rows[0]), *ambiguous(file, rows, "group", "fold")])
     stop_at(f"{file}: {row['file']} has no tag" for row in rows if not row["tags"].strip(" ;"))
     tags = [
         tuple(dict.fromkeys(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())) for row in rows
     ]
-    if rows and "fold" in rows[0]:
+    if "fold" in rows[0]:
         stop_at(f"{file}: {row['file']} has no fold" for row in rows if not row["fold"])
         clips = [Clip(row["file"], file.parent / row["file"], of, row["fold"]) for row, of in zip(rows, tags)]
     else:
@@ -148,22 +161,34 @@ LAYOUTS: Mapping[str, Callable[[Path], DataSet]] = {
 }
 
 
-def deal(root: Path, rows: Iterable[tuple[Path, tuple[str, ...], str]]) -> list[Clip]:
-    """Deal recordings into folds, each tag evenly, by a hash of the name (or group): the same on every machine."""
-    groups = defaultdict(list)
-    for path, tags, group in rows:
-        groups[group or path.as_posix()].append((path, tags))
-    hands: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for group, members in groups.items():
-        hands[members[0][1]].append(group)
-    clips = []
-    for names in hands.values():
-        in_order = sorted(names, key=lambda name: hashlib.sha256(Path(name).name.encode()).digest())
-        for place, group in enumerate(in_order):
-            for path, tags in groups[group]:
-                name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-                clips.append(Clip(name, path, tags, str(place % FOLDS + 1)))
-    return clips
+def almost(file: Path, row: Mapping[str, str]) -> Iterator[str]:
+    """Name columns that look like one that would be used; say which others are not."""
+    unused = [column for column in row if column not in ("file", "tags", *OPTIONAL)]
+    for column in unused:
+        for wanted in difflib.get_close_matches(column.lower(), OPTIONAL, cutoff=0.8):
+            yield f"{file}: there is a column {column!r}: wanted {wanted!r}, if it is that"
+    if unused:
+        say(f"note: {file}: not used: {', '.join(unused)}")
+
+
+def other_folds(file: Path, rows: Iterable[Mapping[str, str]], name: str, folds: list[str]) -> Iterator[str]:
+    """Name rows in folds that a set does not have, and folds of which there is no row."""
+    rows, wanted = list(rows), f"wanted {folds[0]} … {folds[-1]}"
+    for row in rows:
+        if row["fold"] not in folds:
+            yield f"{file}: {row[name]} is in fold {row['fold']!r}, {wanted}"
+    for fold in folds:
+        if all(row["fold"] != fold for row in rows):
+            yield f"{file}: there is nothing in fold {fold}, {wanted}"
+
+
+def in_utf8(path: Path) -> bool:
+    """Whether a file's name is text."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def data_set(
@@ -175,48 +200,6 @@ def data_set(
     return DataSet(name, in_order, tuple(names), single_label, licence, published=licence != OWN_LICENCE)
 
 
-def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
-    """Return a CSV's rows; raise `DataError` unless it has these columns, filled, and at least one row."""
-    with open_table(file) as lines:
-        reader = csv.DictReader(lines, restkey=MORE)
-        try:
-            read = [(reader.line_num, row) for row in reader]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError([f"{file} is no CSV in UTF-8: {error}"]) from error
-    header = list(reader.fieldnames or ())
-    missing = [column for column in columns if column not in header]
-    if missing:
-        raise DataError([f"{file}: wanted columns {', '.join(columns)}, {', '.join(missing)} not found"])
-    if not read:
-        raise DataError([f"{file}: there are no rows in it"])
-    odd = [f"{file}: there are two columns {column!r}" for column in columns if header.count(column) > 1]
-    odd += [f"{file}: line {line} has more cells than the header" for line, row in read if MORE in row]
-    rows = [{key: (value or "").strip() for key, value in row.items() if key != MORE} for _, row in read]
-    odd += [
-        f"{file}: line {line} has no {column}"
-        for (line, _), row in zip(read, rows)
-        for column in columns
-        if not row[column]
-    ]
-    stop_at(odd)
-    return rows
-
-
-def open_table(file: Path) -> Iterable[str]:
-    """Open a CSV."""
-    try:
-        return file.open(newline="", encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError([f"{file} cannot be read: {error.strerror}"]) from error
-
-
 def readable(label: str) -> str:
     """Return a label with spaces for underscores."""
     return label.replace("_", " ").strip()
-
-
-def stop_at(problems: Iterable[str]) -> None:
-    """Raise `DataError` if there are problems."""
-    found = list(problems)
-    if found:
-        raise DataError(found)

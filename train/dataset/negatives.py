@@ -6,9 +6,11 @@ others and shows on its own part how often it raises a tag for nothing.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +19,10 @@ from bowstream.sources import SUFFIXES
 from ..common.parallel import parallel
 from ..common.store import artefact
 from .data import DataError, DataSet, Split
-from .layouts import read_rows, readable, stop_at
+from .layouts import readable
 from .made_up import fingerprint, without_level, write_made_up
 from .problems import content_hash, look_at
+from .tables import read_rows, stop_at
 
 # A set with one split deals in two: half to learn from, half to measure with.
 FEWEST_PARTS = 2
@@ -66,7 +69,7 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
     parts = max(FEWEST_PARTS, len(data.splits()))
     if len(paths) < parts:
         raise DataError([f"{folder}: wanted at least {parts} recordings as negatives, one a part, found {len(paths)}"])
-    looked = list(parallel(look_at, paths))
+    looked = list(parallel(functools.partial(look_at, whole=True), paths))
     problems = [problem for problem, _ in looked if problem]
     contents = {path: content for path, (_, content) in zip(paths, looked) if content}
     problems += twins(contents, {content: name for name, content in hashes.items()})
@@ -128,22 +131,23 @@ def kind_of(path: Path) -> str:
     return kind if underscore else "other"
 
 
-def deal(paths: Sequence[Path], parts: int) -> list[tuple[Path, int]]:
-    """Deal files out kind by kind, in the order of a hash of the name: the same on every machine.
-
-    A made-up sound at several levels is one: level is what the front end takes away.
-    """
-    sounds = {path: without_level(path.stem) for path in paths}
-    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(sounds[path].encode()).digest(), path))
-    place = {sound: place for place, sound in enumerate(dict.fromkeys(sounds[path] for path in in_order))}
-    return [(path, place[sounds[path]] % parts) for path in in_order]
+def deal(paths: Iterable[Path], parts: int) -> list[tuple[Path, int]]:
+    """Deal files out kind by kind, in the order of a hash of the name: the same on every machine."""
+    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(os.fsencode(path.stem)).digest(), path))
+    return [(path, place % parts) for place, path in enumerate(in_order)]
 
 
 def made_up(root: Path, parts: int) -> list[Negative]:
-    """Return the made-up sounds, dealt out."""
+    """Return the made-up sounds, dealt out; one at several levels is in one part, as level is what is taken away."""
     folder = artefact(root, "made_up", {"fingerprint": fingerprint()}, write_made_up)
-    dealt = deal(sorted(folder.glob("*.flac")), parts)
-    return [Negative(path, f"made {kind_of(path)}", part, content_hash(path), True) for path, part in dealt]
+    paths = sorted(folder.glob("*.flac"))
+    part_of = dict(deal({path.with_stem(without_level(path.stem)) for path in paths}, parts))
+    return [
+        Negative(
+            path, f"made {kind_of(path)}", part_of[path.with_stem(without_level(path.stem))], content_hash(path), True
+        )
+        for path in paths
+    ]
 
 
 def to_learn_from(negatives: Sequence[Negative], split: Split) -> list[Negative]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from bowstream.errors import AudioError
@@ -15,9 +17,16 @@ from ..common.parallel import parallel
 from ..common.progress import say, track
 from .data import OWN_SPLIT, TRAIN, DataError, DataSet
 
+# How the folds of a set's own split begin, in whatever words.
+LIKE_A_SPLIT = ("train", "dev", "val", "test", "eval")
 
-def check(data: DataSet) -> dict[str, str]:
+
+def check(data: DataSet, whole: bool = False) -> dict[str, str]:
     """Look at every file of a data set; say what is odd, raise if something is wrong.
+
+    Parameters
+    ----------
+    whole : decode each file to its end; else what is damaged inside shows when its features are computed
 
     Returns
     -------
@@ -29,7 +38,8 @@ def check(data: DataSet) -> dict[str, str]:
         With a line for each problem.
     """
     paths = [clip.path for clip in data.clips]
-    looked = list(track(parallel(look_at, paths), len(paths), "checking files"))
+    look = functools.partial(look_at, whole=whole)
+    looked = list(track(parallel(look, paths), len(paths), "checking files"))
     problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
     hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
     twins = list(same_content(data, hashes))
@@ -42,12 +52,16 @@ def check(data: DataSet) -> dict[str, str]:
     return hashes
 
 
-def look_at(path: Path) -> tuple[str, str]:
+def look_at(path: Path, whole: bool) -> tuple[str, str]:
     """Return what is wrong with a recording ('' if nothing) and the SHA-256 of its content."""
     try:
+        if path.exists() and not path.is_file():
+            return f"{path}: wanted a file, found something else", ""
         with AudioFile(path, FrontEnd()) as source:
             if source.frames == 0:
                 return f"{path}: there is no audio in it (0 samples)", ""
+            if whole:
+                collections.deque(source, maxlen=0)
         return "", content_hash(path)
     except AudioError as error:
         return str(error), ""
@@ -79,19 +93,35 @@ def thin_tags(data: DataSet) -> Iterable[str]:
         for tag in clip.tags:
             folds[tag].add(clip.fold)
     parts = {clip.fold for clip in data.clips}
-    if parts & OWN_SPLIT and parts != OWN_SPLIT:
+    if parts != OWN_SPLIT and any(part.lower().startswith(LIKE_A_SPLIT) for part in parts):
         yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
+        return
+    if len(numbers_of(parts)) < len(parts):
+        yield f"{data.name}: folds are {', '.join(sorted(parts))}: wanted each number written in one way"
         return
     if len(parts) < 2:
         yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
         return
-    if data.single_label and len(data.tags) < 2:
-        yield f"{data.name}: all clips have the tag {data.tags[0]!r}: there is nothing to tell it from"
+    times = Counter(tag for clip in data.clips for tag in clip.tags)
     for tag in data.tags:
+        if times[tag] == len(data.clips):
+            yield f"{data.name}: all clips have the tag {tag!r}: there is nothing to tell it from"
         if data.own_split and TRAIN not in folds[tag]:
             yield f"tag {tag!r} has no clip in the training part"
         elif not data.own_split and len(folds[tag]) < 2:
             yield f"tag {tag!r} has clips in fewer than two folds: it cannot be both learned and tried; record more"
+
+
+def numbers_of(parts: Collection[str]) -> set[str | float]:
+    """Return the folds as numbers where they are some."""
+
+    def number(part: str) -> str | float:
+        try:
+            return float(part)
+        except ValueError:
+            return part
+
+    return set(map(number, parts))
 
 
 def same_content(data: DataSet, hashes: dict[str, str]) -> Iterable[str]:

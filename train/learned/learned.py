@@ -25,7 +25,7 @@ from bowstream.patches import FAMILIES
 
 from ..common.config import Config, LearnedSettings
 from ..common.device import device_code
-from ..common.epochs import STATE, load_state, save_state
+from ..common.epochs import STATE, load_state, refuse_infinite, save_state
 from ..common.progress import say, track
 from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Float32, Split
@@ -85,7 +85,9 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
             rng = chance(config.seed, 1, index)
         losses.append(step(pool.draw(rng, settings.batch)))
         if (index + 1) % SAY_EVERY == 0:
-            say(f"joint  step {index + 1}/{settings.steps}  loss {np.mean(losses[-SAY_EVERY:]):.3f}")
+            loss = np.mean(losses[-SAY_EVERY:])
+            say(f"joint  step {index + 1}/{settings.steps}  loss {loss:.3f}")
+            refuse_infinite("joint", loss)
             save_state(path, state)
     return joint
 

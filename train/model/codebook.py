@@ -43,11 +43,16 @@ def fit_codebook(
     }
 
     def make(path: Path) -> None:
+        drawn = settings.kmeans_latents // bands
+        if drawn < codes:
+            raise UsageError(
+                f"{family}: {codes} codes want as many latent vectors, got {drawn}: raise --kmeans-latents"
+            )
         rng, model, windows = np.random.default_rng(seed), load_network(network), features.windows(fit)
         centroids = []
         for band in range(bands):
             every = slice(band, None, bands)
-            patches = draw_patches(features, family, windows, settings.kmeans_latents // bands, rng, every)
+            patches = draw_patches(features, family, windows, drawn, rng, every)
             latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
             distinct = len(np.unique(latents, axis=0))
             if distinct < codes:
