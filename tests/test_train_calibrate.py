@@ -59,6 +59,7 @@ def test_interval_over_folds():
     summary = over_folds([{"accuracy": value} for value in (0.4, 0.5, 0.6)])["accuracy"]
     # Student's t at 2 degrees of freedom is 4.303; the deviation is 0.1.
     assert summary["mean"] == 0.5 and summary["interval_95"] == pytest.approx([0.2516, 0.7484], abs=1e-3)
+    assert over_folds([{"accuracy": value} for value in (0.9, 1.0)])["accuracy"]["interval_95"][1] == 1.0
     assert "interval_95" not in over_folds([{"accuracy": 0.4}])["accuracy"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,6 @@ def run(
         + ", ".join(trial.split.name for trial in trials),
         **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
         "uncalibrated": scores_of_folds(data, [model.held for model in models]),
-        "clip_ap_by_tag": precisions,
         "precision": compare(its, trials),
         "robustness": robustness(its, trials, models, negatives),
         "stages": stages(root, trials[0]),
@@ -70,6 +69,7 @@ def run(
         metrics["false_events"] = false_events(data, its.sound.front_end, negatives, models)
         tags = shifted(tags, metrics["false_events"]["shipped"]["offset"])
     tags = [replace(tag, average_precision=precisions[name]) for tag, name in zip(tags, data.tags)]
+    metrics |= {"data": about(its, trials), "tags": of_tags(data, tags)}
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
     parts = its.fit(data.final())
     write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics))
@@ -114,6 +114,19 @@ def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagSettings]:
     """Return calibration and thresholds from held-out scores."""
     held = together(parts)
     return calibrate(held.scores, data.targets()[held.clip])
+
+
+def about(its: Study, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return how much sound there is, and how much of it each model learned from and was tried on."""
+    seconds = len(its.sound.log_mel) * its.sound.front_end.window_length / its.sound.front_end.sample_rate
+    splits = {trial.split.name: {"fit": len(trial.split.fit), "held": len(trial.split.held)} for trial in trials}
+    return {"clips": len(its.data.clips), "hours": round(seconds / 3600, 3), "splits": splits}
+
+
+def of_tags(data: DataSet, tags: Sequence[TagSettings]) -> dict[str, dict[str, Any]]:
+    """Return each tag's clips and settings by its name."""
+    clips = data.targets().sum(axis=0)
+    return {name: {"clips": int(count), **asdict(tag)} for name, count, tag in zip(data.tags, clips, tags)}
 
 
 def by_tag(data: DataSet, held: Held) -> dict[str, float | None]:

@@ -31,6 +31,7 @@ def start_tensorflow() -> None:
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
+        tf.get_logger().setLevel("ERROR")  # each model is traced anew, and each time it warns of that
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     say(f"training on {', '.join(gpu.name for gpu in gpus) or f'{os.cpu_count()} processor cores'}")

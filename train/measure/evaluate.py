@@ -165,5 +165,7 @@ def over_folds(values: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any
         summary[name] = {"mean": round(float(folds.mean()), 4), "folds": [round(float(value), 4) for value in folds]}
         if len(folds) > 1:
             half = t.ppf(0.975, len(folds) - 1) * folds.std(ddof=1) / np.sqrt(len(folds))
-            summary[name]["interval_95"] = [round(float(folds.mean() + sign * half), 4) for sign in (-1, 1)]
+            summary[name]["interval_95"] = [
+                round(float(np.clip(folds.mean() + sign * half, 0.0, 1.0)), 4) for sign in (-1, 1)
+            ]
     return summary

@@ -145,6 +145,9 @@ def false_events(
         "shipped": {
             "offset": shipped.offset,
             "recall": round(shipped.recall, 4),
+            "quiet": all(
+                rates(shipped.events)[name] <= MOST_PER_HOUR for name in ("recorded_per_hour", "made_per_hour")
+            ),
             "recorded_events": int(count),
             "recorded_interval_95": interval(count),
             **rates(events),

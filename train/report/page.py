@@ -19,6 +19,7 @@ from .plots import MEASURES
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+div { overflow-x: auto }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd }
 th { text-align: left } td { text-align: right } td:first-child { text-align: left } img { max-width: 100% }
 audio { height: 1.6rem; width: 9rem; vertical-align: middle } h2 { margin-top: 2.5rem }
@@ -38,7 +39,8 @@ def write_report(
     path.mkdir(parents=True, exist_ok=True)
     sections = [
         ("Scores", scores_table(metrics) + f"<p>{html.escape(metrics['protocol'])}. {EXPLAINED}</p>"),
-        ("Each tag", per_tag(path, metrics["clip_ap_by_tag"])),
+        ("Heard", data_section(metrics["data"])),
+        ("Each tag", per_tag(path, metrics["tags"])),
     ]
     if figures["confusion"] is not None:
         plots.plot_confusion(path / "confusion.png", figures["confusion"], figures["tags"])
@@ -55,7 +57,8 @@ def write_report(
     body = "".join(f"<h2>{html.escape(name)}</h2>{content}" for name, content in sections)
     page = path / "report.html"
     page.write_text(
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f"<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width'><title>{html.escape(title)}</title>"
         f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><p>{metrics['created']}, revision "
         f"{metrics['git_revision']}</p>{body}</html>\n",
         "utf-8",
@@ -65,7 +68,7 @@ def write_report(
 
 EXPLAINED = (
     "mAP is the mean over tags of average precision; chunks are windows of 1 s, each with its clip's tags; a clip's "
-    "scores are the average over its chunks. The interval is Student's, 95 %, over folds."
+    "scores are the average over its chunks. The interval, where there are folds, is Student's, 95 %, over them."
 )
 CALIBRATED = "No clip has a part in the calibration of its own scores, so the calibrated curve is held out too."
 
@@ -74,7 +77,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return an HTML table."""
     lines = ["".join(f"<th>{html.escape(name)}</th>" for name in header)]
     lines += ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    return wide("".join(f"<tr>{line}</tr>" for line in lines))
+
+
+def wide(rows: str) -> str:
+    """Return a table that scrolls by itself where the window is narrow."""
+    return f"<div><table>{rows}</table></div>"
 
 
 def embedded(content: bytes, kind: str) -> str:
@@ -99,13 +107,29 @@ def scores_table(metrics: Mapping[str, Any]) -> str:
     return table(("", "mean", "95 % interval", "folds"), rows)
 
 
-def per_tag(path: Path, precisions: Mapping[str, float | None]) -> str:
-    """Return the average precision of each tag over held-out clips."""
-    plots.plot_bars(path / "tags.png", precisions, "average precision over clips")
-    missing = [tag for tag, value in precisions.items() if value is None]
-    return picture(path / "tags.png") + (
-        f"<p>Not held out anywhere: {html.escape(', '.join(missing))}.</p>" if missing else ""
+def data_section(data: Mapping[str, Any]) -> str:
+    """Return how much was learned from and tried."""
+    splits = [(name, split["fit"], split["held"]) for name, split in data["splits"].items()]
+    return f"<p>{data['clips']} clips, {data['hours']:.2f} h.</p>" + table(
+        ("clips of", "learned from", "tried on"), splits
     )
+
+
+def per_tag(path: Path, tags: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return each tag's clips, its average precision over held-out ones, and the thresholds that ship."""
+    precisions = {tag: of_tag["average_precision"] for tag, of_tag in tags.items()}
+    plots.plot_bars(path / "tags.png", precisions, "average precision over clips")
+    rows = [
+        (
+            tag,
+            of_tag["clips"],
+            "not held out" if precisions[tag] is None else f"{precisions[tag]:.3f}",
+            f"{of_tag['on']:.3f}",
+            f"{of_tag['off']:.3f}",
+        )
+        for tag, of_tag in tags.items()
+    ]
+    return picture(path / "tags.png") + table(("", "clips", "average precision", "begins at", "ends below"), rows)
 
 
 def family_section(path: Path, family: str, codes: Sequence[Code]) -> str:
@@ -120,7 +144,7 @@ def family_section(path: Path, family: str, codes: Sequence[Code]) -> str:
         for code in mine
     )
     header = "<tr><th>code</th><th>of patches</th><th>shaped noise</th><th>makes likelier</th></tr>"
-    return f"<h3>{family}</h3>{picture(path / f'codes_{family}.png')}<table>{header}{rows}</table>"
+    return f"<h3>{family}</h3>{picture(path / f'codes_{family}.png')}{wide(header + rows)}"
 
 
 def precision_table(precision: Mapping[str, Any]) -> str:
@@ -173,7 +197,9 @@ def false_events_section(path: Path, false: Mapping[str, Any]) -> str:
     rows.append((f"shipped: {shipped['offset']:.2f}", *told(shipped)))
     return (
         f"<p>{html.escape(false['protocol'])} {false['hours']['recorded']:.2f} h were recorded, "
-        f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}.</p>"
+        f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}"
+        + ("" if shipped["quiet"] else ": <strong>it is the recall that decided, there are more</strong>")
+        + ".</p>"
         f"{picture(path / 'false_events.png')}<p>False events an hour, with thresholds raised by so many logits:</p>"
         + table(("logits", "recall", "recorded", "made up", *shipped["by_kind_per_hour"]), rows)
     )
@@ -195,9 +221,9 @@ def stages_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def settings_table(training: Mapping[str, Any]) -> str:
-    """Return all knobs."""
-    rows = [(name, value) for stage in training.values() if isinstance(stage, dict) for name, value in stage.items()]
-    return table(("knob", "value"), [*rows, ("seed", training["seed"])])
+    """Return all knobs that the method reads."""
+    stages = [(stage if isinstance(stage, dict) else {name: stage}) for name, stage in training.items()]
+    return table(("knob", "value"), [row for stage in stages for row in stage.items()])
 
 
 def confusion(clip_scores: Float32, targets: Float32) -> Float32:
