@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,3 +107,22 @@ class DataSet:
         if self.own_split:
             return Split("final", self.in_folds(TRAIN), nothing, part=0)
         return Split("final", np.arange(len(self.clips)), nothing)
+
+
+def data_set(
+    name: str,
+    clips: Iterable[Clip],
+    licence: str,
+    published: bool = False,
+    single_label: bool = True,
+    tags: Iterable[str] = (),
+) -> DataSet:
+    """Return a data set in its fixed order; tags are those of its clips unless given."""
+    in_order = tuple(sorted(clips, key=lambda clip: clip.name))
+    names = sorted(set(tags) or {tag for clip in in_order for tag in clip.tags})
+    return DataSet(name, in_order, tuple(names), single_label, licence, published)
+
+
+def readable(label: str) -> str:
+    """Return a label with spaces for underscores."""
+    return label.replace("_", " ").strip()

@@ -18,8 +18,7 @@ from bowstream.sources import SUFFIXES
 
 from ..common.parallel import parallel
 from ..common.store import artefact
-from .data import DataError, DataSet, Split
-from .layouts import readable
+from .data import DataError, DataSet, Split, readable
 from .made_up import fingerprint, without_level, write_made_up
 from .problems import content_hash, look_at
 from .tables import read_rows, stop_at

@@ -1,0 +1,90 @@
+"""One's own recordings: a folder a tag, or a table of files and tags."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bowstream.sources import SUFFIXES
+
+from ..common.progress import say
+from .data import Clip, DataError, DataSet, data_set, readable
+from .deal import deal
+from .tables import ambiguous, read_rows, stop_at
+
+OWN_LICENCE = "not stated: trained on its maker's own recordings"
+# The columns of one's own table that may be left out.
+OPTIONAL = ("fold", "group")
+TAG_SEPARATOR = ";"
+
+
+def folder(root: Path) -> DataSet:
+    """A folder of folders, each named after the tag that its recordings have."""
+    if not root.is_dir():
+        raise DataError([f"{root} is no folder"])
+    kinds = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not kinds:
+        raise DataError([f"{root}: wanted a folder for each tag with recordings in it, found none"])
+    loose = sorted(path.name for path in root.iterdir() if is_recording(path))
+    files = {kind: sorted(path for path in kind.rglob("*") if not path.is_dir()) for kind in kinds}
+    found = {kind: list(filter(is_recording, files[kind])) for kind in kinds}
+    times = Counter(readable(kind.name) for kind in kinds)
+    odd = [f"{kind}: there are no recordings in it" for kind in kinds if not found[kind]]
+    odd += [f"{root / name}: a recording outside of any tag's folder" for name in loose]
+    odd += [f"{kind}: another folder's tag is the same" for kind in kinds if times[readable(kind.name)] > 1]
+    odd += [f"{path}: wanted a name in UTF-8: rename it" for kind in kinds for path in found[kind] if not is_text(path)]
+    stop_at(odd)
+    left_out = Counter(path.suffix or "no ending" for kind in kinds for path in files[kind] if not is_recording(path))
+    for ending, number in sorted(left_out.items()):
+        say(f"note: left out, as no recordings that can be read: {number} of {ending}")
+    rows = [(path, (readable(kind.name),), "") for kind in kinds for path in found[kind]]
+    return data_set(root.resolve().name, deal(root, rows), OWN_LICENCE)
+
+
+def table(file: Path) -> DataSet:
+    """A CSV with columns `file` and `tags` (separated by `;`), and perhaps `fold` or `group`.
+
+    Files are relative to the CSV. Rows of one `group` (clips cut from one recording, say) stay in one fold.
+    Folds named train, val and eval are the set's own split; all others are rotated over.
+    """
+    rows = read_rows(file, "file", "tags")
+    stop_at([*almost(file, rows[0]), *ambiguous(file, rows, "group", "fold")])
+    stop_at(f"{file}: {row['file']} has no tag" for row in rows if not row["tags"].strip(" ;"))
+    tags = [
+        tuple(dict.fromkeys(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())) for row in rows
+    ]
+    if "fold" in rows[0]:
+        stop_at(f"{file}: {row['file']} has no fold" for row in rows if not row["fold"])
+        clips = [Clip(row["file"], file.parent / row["file"], of, row["fold"]) for row, of in zip(rows, tags)]
+    else:
+        clips = deal(
+            file.parent, [(file.parent / row["file"], of, row.get("group", "")) for row, of in zip(rows, tags)]
+        )
+    single = all(len(clip.tags) == 1 for clip in clips)
+    return data_set(file.stem, clips, OWN_LICENCE, single_label=single)
+
+
+def almost(file: Path, row: Mapping[str, str]) -> Iterator[str]:
+    """Name columns that look like one that would be used; say which others are not."""
+    unused = [column for column in row if column not in ("file", "tags", *OPTIONAL)]
+    for column in unused:
+        for wanted in difflib.get_close_matches(column.lower(), OPTIONAL, cutoff=0.8):
+            yield f"{file}: there is a column {column!r}: wanted {wanted!r}, if it is that"
+    if unused:
+        say(f"note: {file}: not used: {', '.join(unused)}")
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file's name ends as a recording's."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file's name is text."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
