@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from train.cli import main
-from train.dataset import own
+from train.dataset import own, problems
 from train.dataset.data import DataError
 from train.dataset.deal import FOLDS, deal
 from train.dataset.layouts import esc50, folder, fsd50k, table, urbansound8k
@@ -154,7 +154,15 @@ def test_clips_of_several_tags_are_dealt_evenly(tmp_path, seed):
     assert max(sizes) <= 1.25 * min(sizes)
     for name in names:
         of_tag = [sum(clip.fold == str(fold + 1) and name in clip.tags for clip in folds) for fold in range(FOLDS)]
+        assert min(of_tag) > 0
         assert max(of_tag) - min(of_tag) <= max(3, 0.25 * sum(of_tag))
+
+
+@pytest.mark.parametrize("name", range(30))
+def test_a_tag_whose_clips_are_all_dealt_for_rarer_ones_is_not_left_in_one_fold(tmp_path, name):
+    tags = [("A", "z"), ("A",), ("B", "z"), ("B",)]
+    clips = deal(tmp_path, [(tmp_path / f"{name} {number}.wav", of, "") for number, of in enumerate(tags)])
+    assert len({clip.fold for clip in clips if "z" in clip.tags}) == 2
 
 
 def test_tags_with_few_clips_do_not_all_lie_in_the_first_folds(tmp_path):
@@ -167,8 +175,10 @@ def test_tags_with_few_clips_do_not_all_lie_in_the_first_folds(tmp_path):
 
 
 ODD_COLUMNS = {
-    "another case": ("file,tags,Fold", "there is a column 'Fold': wanted 'fold'"),
-    "plural": ("file,tags,groups", "there is a column 'groups': wanted 'group'"),
+    "another case": ("file,tags,Fold", "there is a column 'Fold': call it 'fold' if it is that"),
+    "plural": ("file,tags,groups", "there is a column 'groups': call it 'group' if it is that"),
+    "another word": ("file,tags,split", "there is a column 'split': call it 'fold'"),
+    "twice": ("file,tags,fold,fold", "two columns 'fold'"),
     "a group in two folds": ("file,tags,fold,group", "wanted one fold for group 'tape', found 0, 1"),
 }
 
@@ -187,9 +197,9 @@ def test_columns_that_are_not_used_are_named(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(own, "say", said.append)
     rows = [(f"{number}.wav", ("rain", "wind")[number % 2], "wet") for number in range(8)]
-    write_rows(tmp_path / "labels.csv", ("file", "tags", "comment"), rows)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "folder"), rows)
     assert len(table(tmp_path / "labels.csv").clips) == 8
-    assert said == [f"note: {tmp_path / 'labels.csv'}: not used: comment"]
+    assert said == [f"note: {tmp_path / 'labels.csv'}: not used: folder"]
 
 
 ODD_FOLDS = {
@@ -197,6 +207,15 @@ ODD_FOLDS = {
     "other words": (("training", "validation", "test"), "wanted train, val and eval"),
     "numbers": (("1", "01", "2"), "wanted each number written in one way"),
 }
+
+
+def test_folds_may_have_names(tmp_path):
+    folds = ("valley", "device A", "trainyard", "1_0", "10", "inf")
+    rows = [(f"{fold}{tag}.wav", tag, fold) for fold in folds for tag in ("a", "b")]
+    for number, (name, _, _) in enumerate(rows):
+        write_sound(tmp_path / name, number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    check(table(tmp_path / "labels.csv"))
 
 
 @pytest.mark.parametrize("case", ODD_FOLDS)
@@ -216,7 +235,20 @@ def test_what_is_left_out_of_a_folder_is_said(folder_root, monkeypatch):
     for number in range(3):
         (folder_root / "kettle" / f"{number}.m4a").write_bytes(b"music")
     assert len(folder(folder_root).clips) == 10
-    assert said == ["note: left out, as no recordings that can be read: 3 of .m4a"]
+    assert said == ["note: left out, as no recordings that can be read: 3 files of .m4a"]
+
+
+def test_hidden_things_are_no_recordings_and_links_stay_closed(folder_root, monkeypatch):
+    said = []
+    monkeypatch.setattr(own, "say", said.append)
+    write_sound(folder_root / "kettle" / ".trash" / "old.wav", 7)
+    for name in (".DS_Store", "._0.wav"):
+        (folder_root / "kettle" / name).write_bytes(b"junk")
+    (folder_root / "kettle" / "elsewhere").symlink_to(folder_root / "door_bell")
+    data = folder(folder_root)
+    check(data)
+    assert len(data.clips) == 10
+    assert said == ["note: left out, as no recordings that can be read: 1 folders elsewhere"]
 
 
 def test_two_folders_of_one_tag_and_a_name_that_is_no_text(folder_root):
@@ -326,6 +358,17 @@ def test_one_tag_alone_is_nothing_to_learn(tmp_path):
     write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), [(f"{n}.wav", "rain", n % 2) for n in range(4)])
     with pytest.raises(DataError, match="nothing to tell it from"):
         check(table(tmp_path / "labels.csv"))
+
+
+def test_a_tag_that_all_clips_have_among_others_is_noted(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(problems, "say", said.append)
+    rows = [(f"{number}.wav", ("bird;crow", "bird;robin")[number % 2], number // 2) for number in range(4)]
+    for number, (name, _, _) in enumerate(rows):
+        write_sound(tmp_path / name, number)
+    write_rows(tmp_path / "labels.csv", ("file", "tags", "fold"), rows)
+    check(table(tmp_path / "labels.csv"))
+    assert len(said) == 1 and "all clips have the tag 'bird'" in said[0]
 
 
 def test_a_label_outside_the_vocabulary(fsd50k_root):

@@ -104,6 +104,12 @@ def test_a_note_about_a_recording_that_is_not_there_is_said(runs, folder):
         find_negatives(runs, folder, DATA, {})
 
 
+def test_a_note_that_names_a_recording_twice_is_said(runs, folder):
+    (folder / "negatives.csv").write_text("path,may_contain\nstreet_7.wav,rain\nstreet_7.wav,bell\n")
+    with pytest.raises(DataError, match=r"street_7\.wav is listed 2 times"):
+        find_negatives(runs, folder, DATA, {})
+
+
 @pytest.mark.parametrize("damage", ["too few", "not a sound", "twice", "a clip"])
 def test_what_is_wrong_with_negatives_is_said(runs, folder, damage):
     hashes, said = {}, "content of"

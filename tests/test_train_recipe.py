@@ -153,7 +153,7 @@ def test_negatives_raise_the_thresholds_that_ship(place, asked, out, tmp_path):
     raised = shifted([TagSettings(on=tag["on"]) for tag in before["tags"]], false["shipped"]["offset"])
     assert [(tag["on"], tag["off"]) for tag in after["tags"]] == [(tag.on, tag.off) for tag in raised]
     page = (place / "runs" / "report_quiet" / "report.html").read_text()
-    assert ("it is the recall that decided" in page) is not false["shipped"]["quiet"]
+    assert ("that limit is not met" in page) is not false["shipped"]["quiet"]
     assert before["files"] == after["files"]  # the same networks, codebooks and probe
 
 
@@ -170,6 +170,14 @@ def test_more_folds_than_there_are_is_said_in_one_line(place, asked, capsys):
 def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):
     assert main(["run", *asked, "--codes", "1024", "--out", str(place / "never")]) == 2
     assert "1024 codes want at least as many windows" in capsys.readouterr().err
+
+
+def test_more_codes_than_latent_vectors_is_said_before_training(place, asked, capsys):
+    bands = ["--band-codes", "16", "--kmeans-latents", "100"]
+    assert main(["run", *asked, *bands, "--out", str(place / "never")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "pat: 16 codes want as many latent vectors, got 8: raise --kmeans-latents\n"
+    )
 
 
 def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):

@@ -89,6 +89,15 @@ def test_what_was_begun_with_a_stage_that_is_made_anew_meanwhile_is_begun_anew(t
     assert not (second / "half").exists() and record(second)["resumed"] is False
 
 
+@pytest.mark.parametrize("content", ["", "{}", '{"inputs": {}}'])
+def test_a_record_that_is_damaged_or_of_an_older_form_has_its_stage_made_anew(tmp_path, content):
+    made = []
+    whole = artefact(tmp_path, "stage", {}, counted(made, "stage"))
+    (whole / "stage.json").write_text(content)
+    artefact(tmp_path, "stage", {}, counted(made, "stage"))
+    assert made == ["stage", "stage"] and record(whole)["made_from"] == {}
+
+
 def test_what_outlived_the_making_anew_of_its_stage_is_made_anew(tmp_path):
     """It finished after the stage that it was begun with had been made anew by another process."""
     made = []

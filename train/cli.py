@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
-    """Add what names a data set and where artefacts go."""
+    """Add what names a data set."""
     command.add_argument("--data", choices=LAYOUTS, required=True, help="how the data set lies on disk")
     command.add_argument("--root", type=Path, required=True, help="its folder (its CSV for --data csv)")
 

@@ -146,7 +146,9 @@ class Config(Checked):
         LEARNED,
     )
     seed: int = knob(1, "of all that is random", low=0, high=2**32 - 1)
-    context: int = knob(1, "windows that the head hears together: the newest, and its sum with those before it", low=1)
+    context: int = knob(
+        1, "windows that the head hears together: the newest, and its sum with those before it", low=1, high=15
+    )
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     codebook: CodebookSettings = field(default_factory=CodebookSettings)

@@ -57,6 +57,7 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
         partial = path.with_suffix(".partial")
         for there in (path, partial):
             if there.is_dir() and not fresh(root, there):
+                say(f"{there}: what it was made from is no more; it is made anew")
                 shutil.rmtree(there)
         if not path.is_dir():
             _make(root, partial, stage, inputs, make)
@@ -118,7 +119,7 @@ def record(path: Path) -> dict[str, Any]:
 def parents(root: Path, inputs: Mapping[str, Any]) -> list[Path]:
     """Return the artefacts that are named among what goes into another."""
     names = re.findall(r'"([0-9a-f]{16})"', json.dumps(inputs))
-    return [parent for name in names for parent in root.glob(f"*/{name}")]
+    return [parent for name in names for parent in root.glob(f"*/{name}") if (parent / RECORD).is_file()]
 
 
 def made_from(root: Path, inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -128,8 +129,11 @@ def made_from(root: Path, inputs: Mapping[str, Any]) -> dict[str, str]:
 
 def fresh(root: Path, path: Path) -> bool:
     """Whether an artefact, finished or begun, was made from what is there now."""
-    kept = record(path) if (path / RECORD).is_file() else {}  # cut before there was one
-    return "made_from" in kept and kept["made_from"] == made_from(root, kept["inputs"])
+    try:
+        kept = record(path)
+        return bool(kept["made_from"] == made_from(root, kept["inputs"]))
+    except (OSError, ValueError, KeyError):  # cut before there was one, damaged, or of an older form
+        return False
 
 
 def lineage(root: Path, path: Path) -> list[Path]:

@@ -36,9 +36,12 @@ def deal(root: Path, rows: Iterable[tuple[Path, tuple[str, ...], str]]) -> list[
         waiting = [name for name in groups if tag in tags_of[name] and name not in dealt]
         first = hashed(tag)[0] % FOLDS
         for name in sorted(waiting, key=lambda name: hashed(Path(name).name)):
-            fold = min(range(FOLDS), key=lambda fold: (there[fold, tag], (fold - first) % FOLDS))
-            dealt[name] = fold
-            for other, count in tags_of[name].items():
+            others = tags_of[name]
+            dealt[name] = fold = min(
+                range(FOLDS),
+                key=lambda fold: (there[fold, tag], sum(there[fold, tag] for tag in others), (fold - first) % FOLDS),
+            )
+            for other, count in others.items():
                 there[fold, other] += count
     return [
         Clip(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix(), path, tags, fold)

@@ -15,6 +15,7 @@ from bowstream.errors import AudioError
 from bowstream.frontend import FrontEnd, LogMel
 from bowstream.intake import Intake
 from bowstream.level import Level, LevelSettings
+from bowstream.patches import cut_env, cut_fenv, cut_o, cut_pat
 from bowstream.sources import FILE_COLUMNS, AudioFile
 
 from ..common.config import FeatureSettings
@@ -74,13 +75,16 @@ def hear(path: Path, front_end: FrontEnd, level: LevelSettings | None) -> Float3
 
 
 def fingerprint(front_end: FrontEnd, level: LevelSettings | None) -> str:
-    """Return a hash of the log-mel of a synthetic sound: it changes when the code or libraries of what hears do."""
+    """Return a hash of a synthetic sound's log-mel and patches: it changes when what makes them does."""
     second = synthetic_second(front_end)
     frames = LogMel(front_end).push(np.concatenate([second, resampled(second, front_end)]))
     if level:
         frames = Level(level, front_end).push(frames)
+    columns = frames.reshape(-1, front_end.frames_per_column, front_end.n_mels)
+    windows = frames[: front_end.frames_per_window][np.newaxis]
+    heard = frames, cut_pat(columns), cut_env(columns), cut_fenv(windows), cut_o(windows)
     # Rounded, so that processors which differ in the last bits share a cache.
-    return hashlib.sha256(np.round(frames, 2).tobytes()).hexdigest()
+    return hashlib.sha256(b"".join(np.round(values, 2).tobytes() for values in heard)).hexdigest()
 
 
 def resampled(second: Float32, front_end: FrontEnd) -> Float32:

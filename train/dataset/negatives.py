@@ -7,19 +7,18 @@ others and shows on its own part how often it raises a tag for nothing.
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bowstream.sources import SUFFIXES
-
 from ..common.parallel import parallel
 from ..common.store import artefact
 from .data import DataError, DataSet, Split, readable
+from .deal import hashed
 from .made_up import fingerprint, without_level, write_made_up
+from .own import is_recording, is_text, visible_files
 from .problems import content_hash, look_at
 from .tables import read_rows, stop_at
 
@@ -64,12 +63,13 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
     """
     if not folder.is_dir():
         raise DataError([f"{folder} is no folder: wanted one with recordings as negatives"])
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = [path for path in visible_files(folder) if is_recording(path)]
     parts = max(FEWEST_PARTS, len(data.splits()))
     if len(paths) < parts:
         raise DataError([f"{folder}: wanted at least {parts} recordings as negatives, one a part, found {len(paths)}"])
     looked = list(parallel(functools.partial(look_at, whole=True), paths))
     problems = [problem for problem, _ in looked if problem]
+    problems += [f"{path}: wanted a name in UTF-8: rename it" for path in paths if not is_text(path)]
     contents = {path: content for path, (_, content) in zip(paths, looked) if content}
     problems += twins(contents, {content: name for name, content in hashes.items()})
     if problems:
@@ -107,6 +107,8 @@ def tags_that_may_sound(folder: Path, paths: Sequence[Path], tags: Sequence[str]
     if "may_contain" not in rows[0]:
         raise DataError([f"{note}: wanted columns path, may_contain, may_contain not found"])
     there = {path.relative_to(folder).as_posix() for path in paths}
+    times = Counter(row["path"] for row in rows)
+    stop_at(f"{note}: {path} is listed {number} times" for path, number in times.items() if number > 1)
     stop_at(f"{note}: there is no recording {row['path']}" for row in rows if row["path"] not in there)
     known = {plain(tag): tag for tag in tags} | {tag: tag for tag in tags}
 
@@ -132,20 +134,18 @@ def kind_of(path: Path) -> str:
 
 def deal(paths: Iterable[Path], parts: int) -> list[tuple[Path, int]]:
     """Deal files out kind by kind, in the order of a hash of the name: the same on every machine."""
-    in_order = sorted(paths, key=lambda path: (kind_of(path), hashlib.sha256(os.fsencode(path.stem)).digest(), path))
+    in_order = sorted(paths, key=lambda path: (kind_of(path), hashed(path.stem), path))
     return [(path, place % parts) for place, path in enumerate(in_order)]
 
 
 def made_up(root: Path, parts: int) -> list[Negative]:
     """Return the made-up sounds, dealt out; one at several levels is in one part, as level is what is taken away."""
     folder = artefact(root, "made_up", {"fingerprint": fingerprint()}, write_made_up)
-    paths = sorted(folder.glob("*.flac"))
-    part_of = dict(deal({path.with_stem(without_level(path.stem)) for path in paths}, parts))
+    sounds = {path: path.with_stem(without_level(path.stem)) for path in sorted(folder.glob("*.flac"))}
+    part_of = dict(deal(set(sounds.values()), parts))
     return [
-        Negative(
-            path, f"made {kind_of(path)}", part_of[path.with_stem(without_level(path.stem))], content_hash(path), True
-        )
-        for path in paths
+        Negative(path, f"made {kind_of(path)}", part_of[sound], content_hash(path), True)
+        for path, sound in sounds.items()
     ]
 
 

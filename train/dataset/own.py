@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,11 @@ from .tables import ambiguous, read_rows, stop_at
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
 # The columns of one's own table that may be left out.
 OPTIONAL = ("fold", "group")
+# What they may have been called.
+MEANT_BY = {
+    "fold": re.compile(r"folds?([ _-]?(id|no|nr))?|splits?|subset", re.IGNORECASE),
+    "group": re.compile(r"groups?([ _-]?(id|no|nr))?", re.IGNORECASE),
+}
 TAG_SEPARATOR = ";"
 
 
@@ -28,17 +34,23 @@ def folder(root: Path) -> DataSet:
     if not kinds:
         raise DataError([f"{root}: wanted a folder for each tag with recordings in it, found none"])
     loose = sorted(path.name for path in root.iterdir() if is_recording(path))
-    files = {kind: sorted(path for path in kind.rglob("*") if not path.is_dir()) for kind in kinds}
+    files = {kind: visible_files(kind) for kind in kinds}
     found = {kind: list(filter(is_recording, files[kind])) for kind in kinds}
     times = Counter(readable(kind.name) for kind in kinds)
     odd = [f"{kind}: there are no recordings in it" for kind in kinds if not found[kind]]
     odd += [f"{root / name}: a recording outside of any tag's folder" for name in loose]
     odd += [f"{kind}: another folder's tag is the same" for kind in kinds if times[readable(kind.name)] > 1]
+    odd += [f"{kind}: wanted a name that says a tag" for kind in kinds if not readable(kind.name)]
     odd += [f"{path}: wanted a name in UTF-8: rename it" for kind in kinds for path in found[kind] if not is_text(path)]
     stop_at(odd)
-    left_out = Counter(path.suffix or "no ending" for kind in kinds for path in files[kind] if not is_recording(path))
-    for ending, number in sorted(left_out.items()):
-        say(f"note: left out, as no recordings that can be read: {number} of {ending}")
+    left_out = Counter(
+        "folders elsewhere" if path.is_dir() else f"files of {path.suffix or 'no ending'}"
+        for kind in kinds
+        for path in files[kind]
+        if not is_recording(path)
+    )
+    for what, number in sorted(left_out.items()):
+        say(f"note: left out, as no recordings that can be read: {number} {what}")
     rows = [(path, (readable(kind.name),), "") for kind in kinds for path in found[kind]]
     return data_set(root.resolve().name, deal(root, rows), OWN_LICENCE)
 
@@ -51,13 +63,16 @@ def table(file: Path) -> DataSet:
     """
     rows = read_rows(file, "file", "tags")
     stop_at([*almost(file, rows[0]), *ambiguous(file, rows, "group", "fold")])
+    if unused := [column for column in rows[0] if column and column not in ("file", "tags", *OPTIONAL)]:
+        say(f"note: {file}: not used: {', '.join(unused)}")
     stop_at(f"{file}: {row['file']} has no tag" for row in rows if not row["tags"].strip(" ;"))
     tags = [
         tuple(dict.fromkeys(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())) for row in rows
     ]
     if "fold" in rows[0]:
         stop_at(f"{file}: {row['file']} has no fold" for row in rows if not row["fold"])
-        clips = [Clip(row["file"], file.parent / row["file"], of, row["fold"]) for row, of in zip(rows, tags)]
+        names = [Path(row["file"]).as_posix() for row in rows]
+        clips = [Clip(name, file.parent / name, of, row["fold"]) for name, row, of in zip(names, rows, tags)]
     else:
         clips = deal(
             file.parent, [(file.parent / row["file"], of, row.get("group", "")) for row, of in zip(rows, tags)]
@@ -67,18 +82,26 @@ def table(file: Path) -> DataSet:
 
 
 def almost(file: Path, row: Mapping[str, str]) -> Iterator[str]:
-    """Name columns that look like one that would be used; say which others are not."""
-    unused = [column for column in row if column not in ("file", "tags", *OPTIONAL)]
-    for column in unused:
-        for wanted in difflib.get_close_matches(column.lower(), OPTIONAL, cutoff=0.8):
-            yield f"{file}: there is a column {column!r}: wanted {wanted!r}, if it is that"
-    if unused:
-        say(f"note: {file}: not used: {', '.join(unused)}")
+    """Name columns that look like one that would be used and is not there."""
+    for column in row:
+        for wanted in MEANT_BY:
+            if wanted not in row and MEANT_BY[wanted].fullmatch(column):
+                yield f"{file}: there is a column {column!r}: call it {wanted!r} if it is that, else something else"
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return what is in a folder, however deep, but for hidden things; folders that are links stay closed."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name) for name in (*files, *links) if not name.startswith(".")]
+    return sorted(found)
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file's name ends as a recording's."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether it is a file, or something like one, with the ending of a recording."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def is_text(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -17,8 +18,9 @@ from ..common.parallel import parallel
 from ..common.progress import say, track
 from .data import OWN_SPLIT, TRAIN, DataError, DataSet
 
-# How the folds of a set's own split begin, in whatever words.
-LIKE_A_SPLIT = ("train", "dev", "val", "test", "eval")
+# What the folds of a set's own split are called elsewhere.
+LIKE_A_SPLIT = re.compile("train(ing)?|dev(elopment)?|val(id(ation)?)?|test(ing)?|eval(uation)?", re.IGNORECASE)
+NUMBER = re.compile(r"\d+(\.\d*)?")
 
 
 def check(data: DataSet, whole: bool = False) -> dict[str, str]:
@@ -47,7 +49,7 @@ def check(data: DataSet, whole: bool = False) -> dict[str, str]:
         problems += twins
     if problems:
         raise DataError(problems)
-    for line in twins:
+    for line in (*twins, *everywhere(data)):
         say(f"note: {line}")
     return hashes
 
@@ -87,13 +89,13 @@ def repeated(data: DataSet) -> Iterable[str]:
 
 
 def thin_tags(data: DataSet) -> Iterable[str]:
-    """Name tags that a split leaves without training clips, and folds that leave nothing to train or try on."""
+    """Name tags and folds that leave nothing to learn, to train or to try on, and folds that may be misread."""
     folds = defaultdict(set)
     for clip in data.clips:
         for tag in clip.tags:
             folds[tag].add(clip.fold)
     parts = {clip.fold for clip in data.clips}
-    if parts != OWN_SPLIT and any(part.lower().startswith(LIKE_A_SPLIT) for part in parts):
+    if parts != OWN_SPLIT and any(map(LIKE_A_SPLIT.fullmatch, parts)):
         yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
         return
     if len(numbers_of(parts)) < len(parts):
@@ -102,26 +104,24 @@ def thin_tags(data: DataSet) -> Iterable[str]:
     if len(parts) < 2:
         yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
         return
-    times = Counter(tag for clip in data.clips for tag in clip.tags)
+    if len({frozenset(clip.tags) for clip in data.clips}) == 1:
+        yield f"{data.name}: all clips have the tag {', '.join(data.clips[0].tags)}: there is nothing to tell it from"
     for tag in data.tags:
-        if times[tag] == len(data.clips):
-            yield f"{data.name}: all clips have the tag {tag!r}: there is nothing to tell it from"
         if data.own_split and TRAIN not in folds[tag]:
             yield f"tag {tag!r} has no clip in the training part"
         elif not data.own_split and len(folds[tag]) < 2:
             yield f"tag {tag!r} has clips in fewer than two folds: it cannot be both learned and tried; record more"
 
 
+def everywhere(data: DataSet) -> Iterable[str]:
+    """Name tags that tell nothing of a clip."""
+    for tag in sorted(frozenset.intersection(*(frozenset(clip.tags) for clip in data.clips))):
+        yield f"all clips have the tag {tag!r}: only negatives could tell when it is not there"
+
+
 def numbers_of(parts: Collection[str]) -> set[str | float]:
     """Return the folds as numbers where they are some."""
-
-    def number(part: str) -> str | float:
-        try:
-            return float(part)
-        except ValueError:
-            return part
-
-    return set(map(number, parts))
+    return {float(part) if NUMBER.fullmatch(part) else part for part in parts}
 
 
 def same_content(data: DataSet, hashes: dict[str, str]) -> Iterable[str]:

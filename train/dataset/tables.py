@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
         )
     if not lines:
         raise DataError([f"{file}: there are no rows in it"])
-    odd = [f"{file}: there are two columns {column!r}" for column in columns if header.count(column) > 1]
+    times = Counter(filter(None, header))
+    odd = [f"{file}: there are two columns {column!r}" for column, number in times.items() if number > 1]
     odd += [f"{file}: line {line} has more cells than the header" for line, cells in lines if len(cells) > len(header)]
     rows = [dict.fromkeys(header, "") | dict(zip(header, cells)) for _, cells in lines]
     odd += [

@@ -95,14 +95,15 @@ def choose(points: Sequence[Point], hours: Float32, made: Index, among: Index) -
     made : bool [shape=(files,)], which are made up
     among : the numbers of those that may be looked at
     """
-
-    def per_hour(point: Point, those: Index) -> float:
-        return float(point.events[those].sum() / hours[those].sum()) if len(those) else 0.0
-
-    recorded_and_made = among[~made[among]], among[made[among]]
-    quiet = [point for point in points if all(per_hour(point, those) <= MOST_PER_HOUR for those in recorded_and_made)]
+    quiet = [point for point in points if is_quiet(point, hours, made, among)]
     able = [point for point in points if point.recall >= LEAST_SHARE * points[0].recall]
     return min([*quiet[:1], able[-1]], key=lambda point: point.offset)
+
+
+def is_quiet(point: Point, hours: Float32, made: Index, among: Index) -> bool:
+    """Whether a point has at most `MOST_PER_HOUR`, over recorded and over made-up files each."""
+    recorded_and_made = among[~made[among]], among[made[among]]
+    return all(point.events[those].sum() <= MOST_PER_HOUR * hours[those].sum() for those in recorded_and_made)
 
 
 def false_events(
@@ -145,9 +146,7 @@ def false_events(
         "shipped": {
             "offset": shipped.offset,
             "recall": round(shipped.recall, 4),
-            "quiet": all(
-                rates(shipped.events)[name] <= MOST_PER_HOUR for name in ("recorded_per_hour", "made_per_hour")
-            ),
+            "quiet": is_quiet(shipped, hours, made, files),
             "recorded_events": int(count),
             "recorded_interval_95": interval(count),
             **rates(events),

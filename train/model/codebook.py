@@ -9,6 +9,7 @@ import numpy as np
 from bowstream.codebook import Codebook
 from bowstream.coder import Encoder
 from bowstream.errors import UsageError
+from bowstream.frontend import FrontEnd
 from bowstream.patches import bands_of
 
 from ..common.config import CodebookSettings
@@ -30,8 +31,7 @@ def fit_codebook(
 
     They are float32 [shape=(D, Z)], or [shape=(bands, D, Z)] where each band has a codebook of its own.
     """
-    bands = bands_of(family, features.front_end) if settings.band_codes else 1
-    codes = settings.band_codes if bands > 1 else settings.codes
+    bands, codes, drawn = shape(family, features.front_end, settings)
     inputs = {
         "network": network.name,
         "fit": digest(fit.tolist()),
@@ -43,11 +43,6 @@ def fit_codebook(
     }
 
     def make(path: Path) -> None:
-        drawn = settings.kmeans_latents // bands
-        if drawn < codes:
-            raise UsageError(
-                f"{family}: {codes} codes want as many latent vectors, got {drawn}: raise --kmeans-latents"
-            )
         rng, model, windows = np.random.default_rng(seed), load_network(network), features.windows(fit)
         centroids = []
         for band in range(bands):
@@ -64,6 +59,21 @@ def fit_codebook(
         np.save(path / CENTROIDS, np.stack(centroids) if bands > 1 else centroids[0])
 
     return artefact(root, f"codebook_{family}", inputs, make)
+
+
+def shape(family: str, front_end: FrontEnd, settings: CodebookSettings) -> tuple[int, int, int]:
+    """Return how many codebooks a family has, the codes of each, and the latent vectors that each is fitted on.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer of these than codes.
+    """
+    bands = bands_of(family, front_end) if settings.band_codes else 1
+    codes, latents = settings.band_codes if bands > 1 else settings.codes, settings.kmeans_latents // bands
+    if latents < codes:
+        raise UsageError(f"{family}: {codes} codes want as many latent vectors, got {latents}: raise --kmeans-latents")
+    return bands, codes, latents
 
 
 def k_means(latents: Float32, codes: int, rounds: int, seed: int, family: str) -> Float32:

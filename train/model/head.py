@@ -113,6 +113,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
         "targets": digest(targets.tolist()),
         "settings": asdict(settings),
         "context": config.context,
+        "usual_codes": USUAL_CODES,
         "seed": config.seed,
     }
 

@@ -14,7 +14,7 @@ from ..common.config import Config
 from ..dataset.data import DataSet, Split
 from ..dataset.features import Features
 from .bundle import Parts
-from .codebook import fit_codebook
+from .codebook import fit_codebook, shape
 from .encoder import train_encoder
 from .export import export_encoder
 from .head import count_codes, train_head
@@ -28,6 +28,8 @@ def fit(root: Path, sound: Features, data: DataSet, split: Split, config: Config
             f"{codes} codes want at least as many windows of 1 s to learn from, {split.name} has {windows}: "
             "ask for fewer with --codes, or record more"
         )
+    for family in FAMILIES:
+        shape(family, sound.front_end, config.codebook)
     networks, codebooks = {}, {}
     for family in FAMILIES:
         encoder = train_encoder(root, sound, split.fit, family, config.encoder, config.seed)

@@ -198,7 +198,7 @@ def false_events_section(path: Path, false: Mapping[str, Any]) -> str:
     return (
         f"<p>{html.escape(false['protocol'])} {false['hours']['recorded']:.2f} h were recorded, "
         f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}"
-        + ("" if shipped["quiet"] else ": <strong>it is the recall that decided, there are more</strong>")
+        + ("" if shipped["quiet"] else ": <strong>that limit is not met</strong>")
         + ".</p>"
         f"{picture(path / 'false_events.png')}<p>False events an hour, with thresholds raised by so many logits:</p>"
         + table(("logits", "recall", "recorded", "made up", *shipped["by_kind_per_hour"]), rows)
