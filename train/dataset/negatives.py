@@ -76,7 +76,7 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
         raise DataError(problems)
     may = tags_that_may_sound(folder, paths, data.tags)
     of_file = {path: may.get(path.relative_to(folder).as_posix(), frozenset()) for path in paths}
-    recorded = deal(paths, parts)
+    recorded = into_parts(paths, parts)
     return (
         *(Negative(path, kind_of(path), part, contents[path], False, of_file[path]) for path, part in recorded),
         *made_up(root, parts),
@@ -132,7 +132,7 @@ def kind_of(path: Path) -> str:
     return kind if underscore else "other"
 
 
-def deal(paths: Iterable[Path], parts: int) -> list[tuple[Path, int]]:
+def into_parts(paths: Iterable[Path], parts: int) -> list[tuple[Path, int]]:
     """Deal files out kind by kind, in the order of a hash of the name: the same on every machine."""
     in_order = sorted(paths, key=lambda path: (kind_of(path), hashed(path.stem), path))
     return [(path, place % parts) for place, path in enumerate(in_order)]
@@ -142,7 +142,7 @@ def made_up(root: Path, parts: int) -> list[Negative]:
     """Return the made-up sounds, dealt out; one at several levels is in one part, as level is what is taken away."""
     folder = artefact(root, "made_up", {"fingerprint": fingerprint()}, write_made_up)
     sounds = {path: path.with_stem(without_level(path.stem)) for path in sorted(folder.glob("*.flac"))}
-    part_of = dict(deal(set(sounds.values()), parts))
+    part_of = dict(into_parts(set(sounds.values()), parts))
     return [
         Negative(path, f"made {kind_of(path)}", part_of[sound], content_hash(path), True)
         for path, sound in sounds.items()
