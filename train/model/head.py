@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 # A small set is passed over several times in what is called an epoch, so that it gets as many steps.
 EPOCH_WINDOWS = 8000
-# Fewer codes are each counted more often. Weighed as if there were this many, wide heads on few do not saturate.
+# Fewer codes are each counted more often. Weighed as if there were this many, wide heads on few do not saturate;
+# more codes are let be, since what raises their counts saturates wide heads, too.
 USUAL_CODES = 256
 
 CODES = "codes.npy"
@@ -121,7 +122,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
         rows = rows_of(counts, features, fit, config)
         of_windows = targets[features.clip_of_window()[features.windows(fit)]]
         weights = rarity(rows) if settings.idf == "yes" else np.ones(rows.shape[1], np.float32)
-        weights *= config.codebook.codes / USUAL_CODES
+        weights *= min(1.0, config.codebook.codes / USUAL_CODES)
         head = fit_head(path, rows, weights, of_windows, settings, config.seed)
         kernel, bias = head.layers[0].get_weights()
         head.layers[0].set_weights([kernel * weights[:, np.newaxis], bias])  # so that it takes counts as they are
