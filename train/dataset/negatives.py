@@ -18,7 +18,7 @@ from ..common.store import artefact
 from .data import DataError, DataSet, Split, readable
 from .deal import hashed
 from .made_up import fingerprint, without_level, write_made_up
-from .own import is_recording, is_text, visible_files
+from .own import is_recording, names_that_are_no_text, visible_files
 from .problems import content_hash, look_at
 from .tables import read_rows, stop_at
 
@@ -69,7 +69,7 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
         raise DataError([f"{folder}: wanted at least {parts} recordings as negatives, one a part, found {len(paths)}"])
     looked = list(parallel(functools.partial(look_at, whole=True), paths))
     problems = [problem for problem, _ in looked if problem]
-    problems += [f"{path}: wanted a name in UTF-8: rename it" for path in paths if not is_text(path)]
+    problems += names_that_are_no_text(paths)
     contents = {path: content for path, (_, content) in zip(paths, looked) if content}
     problems += twins(contents, {content: name for name, content in hashes.items()})
     if problems:

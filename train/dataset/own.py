@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bowstream.sources import SUFFIXES
@@ -41,7 +41,7 @@ def folder(root: Path) -> DataSet:
     odd += [f"{root / name}: a recording outside of any tag's folder" for name in loose]
     odd += [f"{kind}: another folder's tag is the same" for kind in kinds if times[readable(kind.name)] > 1]
     odd += [f"{kind}: wanted a name that says a tag" for kind in kinds if not readable(kind.name)]
-    odd += [f"{path}: wanted a name in UTF-8: rename it" for kind in kinds for path in found[kind] if not is_text(path)]
+    odd += [problem for kind in kinds for problem in names_that_are_no_text(found[kind])]
     stop_at(odd)
     left_out = Counter(
         "folders elsewhere" if path.is_dir() else f"files of {path.suffix or 'no ending'}"
@@ -104,10 +104,10 @@ def is_recording(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
-def is_text(path: Path) -> bool:
-    """Whether a file's name is text."""
-    try:
-        path.as_posix().encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def names_that_are_no_text(paths: Iterable[Path]) -> Iterator[str]:
+    """Name files whose names no record or report can hold."""
+    for path in paths:
+        try:
+            path.as_posix().encode()
+        except UnicodeEncodeError:
+            yield f"{path}: wanted a name in UTF-8: rename it"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def look_at(path: Path, whole: bool) -> tuple[str, str]:
             if source.frames == 0:
                 return f"{path}: there is no audio in it (0 samples)", ""
             if whole:
-                collections.deque(source, maxlen=0)
+                deque(source, maxlen=0)
         return "", content_hash(path)
     except AudioError as error:
         return str(error), ""

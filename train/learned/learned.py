@@ -89,7 +89,8 @@ def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Join
             say(f"joint  step {index + 1}/{settings.steps}  loss {loss:.3f}")
             refuse_infinite("joint", loss)
             save_state(path, state)
-    refuse_infinite("joint", float(np.mean(losses)) if losses else 0.0)
+    if losses:  # those since the last line
+        refuse_infinite("joint", np.mean(losses[-SAY_EVERY:]))
     return joint
 
 
