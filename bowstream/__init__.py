@@ -8,12 +8,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import AudioError, BowstreamError, BundleError, DeviceError, UsageError
+from bowstream.errors import AudioError, BowstreamError, BundleError, DeviceError, UsageError
 
 if TYPE_CHECKING:
-    from .bundle import Bundle
-    from .probe import load_bundle
-    from .tagger import Tagger, Tags
+    from bowstream.model.bundle import Bundle
+    from bowstream.model.probe import load_bundle
+    from bowstream.tagger import Tagger, Tags
 
 __version__ = "0.1.0"
 
@@ -31,7 +31,7 @@ __all__ = [
 
 # Imported when asked for: the command line says how many threads NumPy may have before NumPy is imported, and its
 # help needs none of it.
-_HOMES = {"Bundle": "bundle", "load_bundle": "probe", "Tagger": "tagger", "Tags": "tagger"}
+_HOMES = {"Bundle": "model.bundle", "load_bundle": "model.probe", "Tagger": "tagger", "Tags": "tagger"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bundle import Tag
-from .frontend import FrontEnd
-from .settings import Settings
-from .tagger import Tags
+from bowstream.config.settings import Settings
+from bowstream.model.bundle import Tag
+from bowstream.model.log_mel import FrontEnd
+from bowstream.tagger import Tags
 
 HOLD_S = Settings.hold_s
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .bundle import Bundle
-from .errors import BowstreamError
-from .events import HOLD_S, Event, EventTracker
-from .frontend import Float32
-from .health import Health
-from .heard import Heard, Notice, Source
-from .tagger import Tagger, Tags
-from .watch import SILENCE_S, Watch
+from bowstream.audio.source import Heard, Notice, Source
+from bowstream.errors import BowstreamError
+from bowstream.events import HOLD_S, Event, EventTracker
+from bowstream.health.counters import Health
+from bowstream.health.warnings import SILENCE_S, Watch
+from bowstream.model.bundle import Bundle
+from bowstream.model.log_mel import Float32
+from bowstream.tagger import Tagger, Tags
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bundle import Bundle
-from .codebook import Codes
-from .coder import Coder, Counts
-from .context import Context, shown, times_shown
-from .frontend import Float32, LogMel
-from .level import Level
+from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
+from bowstream.model.context import Context, shown, times_shown
+from bowstream.model.encoder import Coder, Counts
+from bowstream.model.level import Level
+from bowstream.model.log_mel import Float32, LogMel
 
 
 @dataclass(frozen=True)

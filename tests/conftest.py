@@ -11,13 +11,13 @@ from hypothesis import settings
 from spoiling import Copy
 
 from bowstream import load_bundle
-from bowstream.bundle import default_path
-from bowstream.cli import main
-from bowstream.codebook import Codebook
-from bowstream.coder import Encoder
-from bowstream.frontend import FrontEnd
-from bowstream.patches import input_sizes
-from bowstream.tflite import UNQUANTISED
+from bowstream.cli.main import main
+from bowstream.model.bundle import default_path
+from bowstream.model.codebook import Codebook
+from bowstream.model.encoder import Encoder
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import input_sizes
+from bowstream.model.tflite import UNQUANTISED
 
 # A shell that starts the tests in the background hands down that Ctrl+C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from bowstream import load_bundle
-from bowstream.dashboard import render, usual_tags
-from bowstream.demo import Scene
-from bowstream.history import History
-from bowstream.live import Player
-from bowstream.panes import NEAR
+from bowstream.audio.demo import Scene
+from bowstream.audio.stream import Player
+from bowstream.dashboard.history import History
+from bowstream.dashboard.layout import render, usual_tags
+from bowstream.dashboard.panes import NEAR
 from bowstream.session import Session, Sound
 
 COLUMNS, LINES = 120, 32

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bowstream import BundleError, load_bundle
-from bowstream.bundle import DESCRIPTION, FILES, digest
-from bowstream.cli import main
+from bowstream.cli.main import main
+from bowstream.model.bundle import DESCRIPTION, FILES, digest
 
 
 class Copy:

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bowstream.bundle import Tag
 from bowstream.events import Event
-from bowstream.frontend import FrontEnd
-from bowstream.health import Health
+from bowstream.health.counters import Health
+from bowstream.model.bundle import Tag
+from bowstream.model.log_mel import FrontEnd
 from bowstream.session import Gap, Sound
 from bowstream.sinks.dated import Dated
 from bowstream.tagger import Tags

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from signals import RATE, noise, scene
 
-from bowstream.cli import main
+from bowstream.cli.main import main
 
 
 def wav(path, samples, subtype="PCM_16", rate=16_000):
@@ -160,7 +160,7 @@ def test_a_file_that_may_not_be_read(tmp_path, capsys):
     child = os.fork()
     if not child:
         os.seteuid(65534)
-        from bowstream.sources import unreadable
+        from bowstream.audio.file import unreadable
 
         os._exit(42 if unreadable(str(secret)) == "cannot be read: Permission denied" else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from bowstream import bench
-from bowstream.cli import main
-from bowstream.measure import Timed, in_rounds, made_up_sound, path, spread, stages
+from bowstream.bench.stages import Timed, in_rounds, made_up_sound, path, spread, stages
+from bowstream.cli import bench
+from bowstream.cli.main import main
 from bowstream.tagger import Tagger
 
 STAGES = ("log-mel", "level", "patches", "counts", "head", "events", "resample 48 kHz")

@@ -7,9 +7,9 @@ import pytest
 from spoiling import assert_refused
 
 from bowstream import BundleError, load_bundle
-from bowstream import bundle as bundle_module
-from bowstream.bundle import DESCRIPTION, FILES, HEAD, PROBE, compete
-from bowstream.cli import main
+from bowstream.cli.main import main
+from bowstream.model import bundle as bundle_module
+from bowstream.model.bundle import DESCRIPTION, FILES, HEAD, PROBE, compete
 
 
 def test_an_untouched_copy_is_taken(copy):
@@ -98,7 +98,7 @@ def test_the_default_is_the_shipped_one(monkeypatch, tmp_path):
     """Inside the installed package if it is there, else beside it in a checkout."""
     package = tmp_path / "bowstream"
     (package / "models" / "default").mkdir(parents=True)
-    monkeypatch.setattr(bundle_module, "__file__", str(package / "bundle.py"))
+    monkeypatch.setattr(bundle_module, "__file__", str(package / "model" / "bundle.py"))
     assert bundle_module.default_path() == package / "models" / "default"
     (package / "models" / "default").rmdir()
     assert bundle_module.default_path() == tmp_path / "models" / "default"

@@ -3,7 +3,7 @@
 import pytest
 from spoiling import assert_refused
 
-from bowstream.bundle import HEAD, PROBE
+from bowstream.model.bundle import HEAD, PROBE
 
 
 @pytest.mark.parametrize("field", ["on", "off", "slope", "name"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from spoiling import assert_refused
 
-from bowstream.bundle import CODEBOOKS, ENCODERS, HEAD, PROBE
+from bowstream.model.bundle import CODEBOOKS, ENCODERS, HEAD, PROBE
 
 
 def test_encoders_that_changed_places(copy, capsys):

@@ -11,7 +11,7 @@ from conftest import start
 from signals import RATE, noise, scene
 
 import bowstream as package
-from bowstream.cli import build_parser, main
+from bowstream.cli.main import build_parser, main
 
 
 def every_verb():
@@ -55,7 +55,7 @@ def test_version(capsys):
 
 
 def test_version_without_a_runtime(monkeypatch, capsys):
-    monkeypatch.setattr("bowstream.tflite.RUNTIMES", ())
+    monkeypatch.setattr("bowstream.model.tflite.RUNTIMES", ())
     assert main(["--version"]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("bowstream: no TFLite runtime is installed: ") and err.count("\n") == 1
@@ -81,17 +81,18 @@ def test_the_package_imports_nothing_heavy():
 
 
 def test_help_imports_nothing_that_plays_or_draws():
-    code = "import contextlib\nfrom bowstream.cli import main\nwith contextlib.suppress(SystemExit): main(['--help'])"
+    imports = "import contextlib\nfrom bowstream.cli.main import main\n"
+    code = imports + "with contextlib.suppress(SystemExit): main(['--help'])"
     assert not imported(code) & {"rich", "sounddevice", "soundfile", "soxr"}
 
 
 def test_numpy_is_imported_after_its_threads_are_set():
     """One thread, then: a second gains nothing on products this small, and stalls on a busy machine."""
-    assert "numpy" not in imported("import bowstream.cli")
+    assert "numpy" not in imported("import bowstream.cli.main")
     lines = [
         "import os",
         "os.environ.pop('OPENBLAS_NUM_THREADS', None)",
-        "from bowstream.cli import main",
+        "from bowstream.cli.main import main",
         "main(['check', '--json'])",
         "assert len(os.listdir('/proc/self/task')) == 1",
     ]
@@ -100,12 +101,13 @@ def test_numpy_is_imported_after_its_threads_are_set():
 
 def test_listening_imports_no_decoder_and_no_http():
     """Each costs megabytes: what decodes is for recordings and clips, what posts is for the webhook."""
-    assert not imported("import bowstream.listen") & (HEAVY | {"soundfile", "http.client", "ssl", "email", "rich"})
+    assert not imported("import bowstream.cli.listen") & (HEAVY | {"soundfile", "http.client", "ssl", "email", "rich"})
 
 
 def test_replay_imports_no_sound_card(tmp_path):
     soundfile.write(tmp_path / "noise.wav", noise(0.3, rate=44_100), 44_100)
-    code = f"from bowstream.cli import main\nassert main(['replay', '--json', {str(tmp_path / 'noise.wav')!r}]) == 0"
+    heard = f"assert main(['replay', '--json', {str(tmp_path / 'noise.wav')!r}]) == 0"
+    code = f"from bowstream.cli.main import main\n{heard}"
     assert not imported(code) & (HEAVY | {"sounddevice"})
 
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import scene
 
-from bowstream.codebook import Codebook
-from bowstream.coder import Coder
 from bowstream.errors import BundleError, UsageError
-from bowstream.frontend import LogMel
-from bowstream.level import Level, LevelSettings
-from bowstream.patches import FAMILIES
+from bowstream.model.codebook import Codebook
+from bowstream.model.encoder import Coder
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import LogMel
+from bowstream.model.patches import FAMILIES
 
 
 @pytest.mark.parametrize("seed", range(5))

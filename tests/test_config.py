@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bowstream.cli import main
-from bowstream.config import Config, read
-from bowstream.configtext import as_toml
+from bowstream.cli.main import main
+from bowstream.config.file import Config, read
+from bowstream.config.sample import as_toml
+from bowstream.config.settings import Settings, TagSettings
 from bowstream.errors import UsageError
 from bowstream.events import HOLD_S
-from bowstream.settings import Settings, TagSettings
+from bowstream.health.warnings import SILENCE_S
 from bowstream.sinks import SETTINGS
-from bowstream.watch import SILENCE_S
 
 
 @pytest.fixture(autouse=True)

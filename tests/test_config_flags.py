@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bowstream.cli import build_parser
-from bowstream.config import default_files, load
-from bowstream.settings import Settings
+from bowstream.cli.main import build_parser
+from bowstream.config.file import default_files, load
+from bowstream.config.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_default_places(monkeypatch, tmp_path, capsys):
     """The user's own before the system's; without either, nothing is said."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert list(default_files()) == [tmp_path / "bowstream/bowstream.toml", Path("/etc/bowstream/bowstream.toml")]
-    monkeypatch.setattr("bowstream.config.SYSTEM_FILE", tmp_path / "etc.toml")
+    monkeypatch.setattr("bowstream.config.file.SYSTEM_FILE", tmp_path / "etc.toml")
     assert load(arguments("listen")).settings == Settings()
     assert capsys.readouterr().err == ""
     (tmp_path / "etc.toml").write_text("hop_s = 0.2")

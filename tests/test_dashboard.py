@@ -9,10 +9,10 @@ import pytest
 from rich.color import Color
 from rich.console import Console
 
-from bowstream.dashboard import render, render_timeline, usual_tags
-from bowstream.glyphs import RAMP, heat_map
-from bowstream.health import Health
-from bowstream.view import Happening, TagRow, View
+from bowstream.dashboard.glyphs import RAMP, heat_map
+from bowstream.dashboard.layout import render, render_timeline, usual_tags
+from bowstream.dashboard.view import Happening, TagRow, View
+from bowstream.health.counters import Health
 
 NAMES = ("siren", "church bells", "dog", "crickets", "rain", "wind", "hen", "cow", "cat", "frog")
 SIZES = ((60, 16), (80, 24), (72, 20), (100, 30), (120, 34), (200, 60), (400, 120))

@@ -7,11 +7,11 @@ import picture
 import pytest
 import soundfile
 
-from bowstream.demo import DURATION_S, SCENE, Scene
+from bowstream.audio.demo import DURATION_S, SCENE, Scene
+from bowstream.audio.file import AudioFile
+from bowstream.audio.stream import Player
 from bowstream.events import Event
-from bowstream.live import Player
 from bowstream.session import Session
-from bowstream.sources import AudioFile
 
 RATE = 44_100
 

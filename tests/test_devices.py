@@ -4,13 +4,13 @@ import sys
 
 import pytest
 
-from bowstream import devices
-from bowstream.cli import main
-from bowstream.devices import BUSY, FORBIDDEN, NONE_FOUND, Device, explain, find_device, load_sounddevice
+from bowstream.audio import devices
+from bowstream.audio.devices import BUSY, FORBIDDEN, NONE_FOUND, Device, explain, find_device, load_sounddevice
+from bowstream.audio.identity import card_of, identities
+from bowstream.audio.microphone import Microphone
+from bowstream.cli.main import main
 from bowstream.errors import DeviceError
-from bowstream.frontend import FrontEnd
-from bowstream.identity import card_of, identities
-from bowstream.microphone import Microphone
+from bowstream.model.log_mel import FrontEnd
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_card_that_portaudio_passes_over_is_busy_or_forbidden(allowed, reason,
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_no_device_is_a_complaint(options, monkeypatch, capsys):
-    monkeypatch.setattr("bowstream.inspection.list_devices", list)
+    monkeypatch.setattr("bowstream.cli.inspect.list_devices", list)
     monkeypatch.setattr(devices, "why_absent", lambda *_: None)
     assert main(["devices", *options]) == 1
     assert capsys.readouterr() == ("", f"bowstream: {NONE_FOUND}\n")
@@ -161,7 +161,7 @@ class Refusing:
 def test_a_name_with_markup_is_a_name(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     device = Device(0, "Monitor of [hdmi] [/sink]", "ALSA", 2, 48_000, True)
-    monkeypatch.setattr("bowstream.inspection.list_devices", lambda: [device])
+    monkeypatch.setattr("bowstream.cli.inspect.list_devices", lambda: [device])
     assert main(["devices"]) == 0
     assert "Monitor of [hdmi] [/sink]" in capsys.readouterr().out
 
@@ -169,9 +169,9 @@ def test_a_name_with_markup_is_a_name(monkeypatch, capsys):
 @pytest.fixture
 def refusing(monkeypatch):
     def prepare(busy=False):
-        monkeypatch.setattr("bowstream.microphone.load_sounddevice", lambda: Refusing(busy))
+        monkeypatch.setattr("bowstream.audio.microphone.load_sounddevice", lambda: Refusing(busy))
         monkeypatch.setattr(
-            "bowstream.microphone.list_devices", lambda: [Device(0, "Mic (hw:1,0)", "ALSA", 2, 48_000, True)]
+            "bowstream.audio.microphone.list_devices", lambda: [Device(0, "Mic (hw:1,0)", "ALSA", 2, 48_000, True)]
         )
 
     return prepare

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bowstream import checks
-from bowstream.bundle import default_path, read
-from bowstream.checks import Finding, check_disk, check_microphone, check_permission, check_processor
-from bowstream.cli import main
-from bowstream.devices import NONE_FOUND
+from bowstream.audio.devices import NONE_FOUND
+from bowstream.audio.source import Heard
+from bowstream.cli import checks
+from bowstream.cli.checks import Finding, check_disk, check_microphone, check_permission, check_processor
+from bowstream.cli.main import main
+from bowstream.config.settings import Settings
 from bowstream.errors import DeviceError
-from bowstream.heard import Heard
-from bowstream.settings import Settings
+from bowstream.health.thermal import Thermal
+from bowstream.model.bundle import default_path, read
 from bowstream.sinks import SETTINGS
-from bowstream.thermal import Thermal
 
 
 def only(findings):
@@ -200,7 +200,7 @@ def usable(deaf, monkeypatch):
 
 def test_no_microphone_is_said_once(usable, monkeypatch, capsys):
     monkeypatch.setattr(checks, "list_devices", list)
-    monkeypatch.setattr("bowstream.devices.why_absent", lambda *_: None)
+    monkeypatch.setattr("bowstream.audio.devices.why_absent", lambda *_: None)
     assert main(["doctor", "--json"]) == 1
     failed = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if line["state"] == "fail"]
     assert [(line["check"], line["found"]) for line in failed] == [("devices", NONE_FOUND)]

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowstream.bundle import Tag
 from bowstream.events import Event, EventTracker
-from bowstream.frontend import FrontEnd
+from bowstream.model.bundle import Tag
+from bowstream.model.log_mel import FrontEnd
 from bowstream.tagger import Tags
 
 SECOND = 16_000

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from signals import chirp, noise, on_grid, scene, straight_log_mel, tone
 
 from bowstream.errors import BundleError
-from bowstream.frontend import FrontEnd, LogMel, fold_filterbank, hz_to_mel, mel_filterbank, mel_to_hz
+from bowstream.model.log_mel import FrontEnd, LogMel, fold_filterbank, hz_to_mel, mel_filterbank, mel_to_hz
 
 # float32 against float64: rounding in the loudest band of a frame reaches its faintest ones. Down to 60 dB
 # below the loudest (all that the level scale lets through) log-mel is right to UPPER_60_DB (measured 1.6e-4);

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from signals import noise, tone
 
-from bowstream.health import Health, level_dbfs
-from bowstream.heard import Heard, Notice
-from bowstream.live import Live as LiveSource
+from bowstream.audio.source import Heard, Notice
+from bowstream.audio.stream import Live as LiveSource
+from bowstream.health.counters import Health, level_dbfs
+from bowstream.health.thermal import read_thermal
+from bowstream.health.warnings import Watch
 from bowstream.session import Session
-from bowstream.thermal import read_thermal
-from bowstream.watch import Watch
 
 
 @pytest.mark.parametrize(

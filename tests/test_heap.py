@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import ctypes, sys
-from bowstream.heap import return_big_buffers
+from bowstream.cli.heap import return_big_buffers
 
 class Heap(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import StubNetwork
 
-from bowstream.bundle import Bundle, Tag
+from bowstream.audio.source import Notice
+from bowstream.dashboard.history import HAPPENINGS, SECONDS, History
 from bowstream.events import Event
-from bowstream.heard import Notice
-from bowstream.history import HAPPENINGS, SECONDS, History
-from bowstream.level import LevelSettings
+from bowstream.model.bundle import Bundle, Tag
+from bowstream.model.level import LevelSettings
 from bowstream.session import Gap, Session, Sound
 from bowstream.tagger import Tagger, Tags
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import blocks, noise, scene, stereo
 
+from bowstream.audio.convert import Intake, to_mono
 from bowstream.errors import AudioError
-from bowstream.frontend import FrontEnd
-from bowstream.intake import Intake, to_mono
+from bowstream.model.log_mel import FrontEnd
 
 RATES = (16_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000)
 

@@ -10,12 +10,12 @@ import soundfile
 from signals import RATE, scene
 
 from bowstream import sinks
-from bowstream.cli import main
-from bowstream.config import Config
-from bowstream.heard import Heard
-from bowstream.listen import open_source
-from bowstream.output import Objects
-from bowstream.settings import Settings, TagSettings
+from bowstream.audio.source import Heard
+from bowstream.cli.listen import open_source
+from bowstream.cli.main import main
+from bowstream.config.file import Config
+from bowstream.config.settings import Settings, TagSettings
+from bowstream.output.lines import Objects
 from bowstream.sinks import SETTINGS
 from bowstream.tagger import Tagger
 
@@ -130,8 +130,8 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     class AskedPatiently(Asked):
         pass
 
-    monkeypatch.setattr("bowstream.listen.Microphone", Asked)
-    monkeypatch.setattr("bowstream.listen.PatientMicrophone", AskedPatiently)
+    monkeypatch.setattr("bowstream.cli.listen.Microphone", Asked)
+    monkeypatch.setattr("bowstream.cli.listen.PatientMicrophone", AskedPatiently)
     for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
         open_source(False, Settings(**change), bundle.front_end)
     assert asked == [

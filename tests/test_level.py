@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from signals import scene
 
-from bowstream.frontend import LogMel
-from bowstream.level import Level, LevelSettings
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import LogMel
 
 SIXTY_DB = 6.0 * np.log(10.0)
 

@@ -17,7 +17,7 @@ import soundfile
 from conftest import start
 from signals import RATE, noise, scene
 
-from bowstream.cli import main
+from bowstream.cli.main import main
 
 pytestmark = pytest.mark.skipif(
     bool(soundcard.missing()),

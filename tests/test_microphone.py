@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bowstream import microphone
-from bowstream.frontend import FrontEnd
-from bowstream.microphone import Microphone
+from bowstream.audio import microphone
+from bowstream.audio.microphone import Microphone
+from bowstream.model.log_mel import FrontEnd
 
 RATE, BLOCK = 16_000, 512
 BLOCK_S = BLOCK / RATE

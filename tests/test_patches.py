@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bowstream.patches import (
+from bowstream.model.patches import (
     FAMILIES,
     bicubic,
     cut_env,

@@ -14,11 +14,11 @@ import soundcard
 from signals import noise
 from test_listen import Listening
 
-from bowstream import reconnect
-from bowstream.devices import Device
+from bowstream.audio import reconnect
+from bowstream.audio.devices import Device
+from bowstream.audio.reconnect import PatientMicrophone
 from bowstream.errors import DeviceAbsentError, DeviceError
-from bowstream.frontend import FrontEnd
-from bowstream.reconnect import PatientMicrophone
+from bowstream.model.log_mel import FrontEnd
 
 needs_card = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
 

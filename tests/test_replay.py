@@ -8,9 +8,9 @@ import pytest
 import soundfile
 from signals import noise, scene, stereo
 
-from bowstream.cli import main
-from bowstream.measure import MadeUp
-from bowstream.report import Gathering
+from bowstream.bench.stages import MadeUp
+from bowstream.cli.main import main
+from bowstream.output.report import Gathering
 from bowstream.session import Session
 from bowstream.tagger import Tags
 

@@ -11,11 +11,11 @@ import soundfile
 from conftest import start
 from signals import noise, scene
 
-from bowstream.cli import main
-from bowstream.health import level_dbfs
-from bowstream.output import PlainLines
+from bowstream.audio.file import AudioFile
+from bowstream.cli.main import main
+from bowstream.health.counters import level_dbfs
+from bowstream.output.lines import PlainLines
 from bowstream.session import Session
-from bowstream.sources import AudioFile
 
 
 def test_two_processes_say_what_one_says(tmp_path, capfd):

@@ -12,7 +12,7 @@ from conftest import start
 from signals import noise, scene, stereo
 from test_replay import of_kind, without_name, write
 
-from bowstream.sources import AudioFile
+from bowstream.audio.file import AudioFile
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])

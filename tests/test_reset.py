@@ -5,13 +5,13 @@ import pytest
 from signals import noise, scene
 
 from bowstream import Tagger
-from bowstream.bundle import Tag
-from bowstream.coder import Coder
+from bowstream.audio.convert import Intake
 from bowstream.events import EventTracker
-from bowstream.frontend import FrontEnd, LogMel
-from bowstream.health import Health
-from bowstream.intake import Intake
-from bowstream.level import Level, LevelSettings
+from bowstream.health.counters import Health
+from bowstream.model.bundle import Tag
+from bowstream.model.encoder import Coder
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.tagger import Tags
 
 FRONT_END = FrontEnd()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowstream.ring import RingBuffer
+from bowstream.audio.ring import RingBuffer
 
 
 def numbered(start, count, channels=1):

@@ -12,7 +12,7 @@ import time
 import pytest
 from pseudo_terminal import ESCAPES, PseudoTerminal
 
-from bowstream.terminal import Terminal
+from bowstream.dashboard.terminal import Terminal
 
 LISTEN = [sys.executable, "-m", "bowstream", "listen", "--demo"]
 ENTER, LEAVE, SHOW_CURSOR, HOME = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h", "\x1b[H"
@@ -73,7 +73,7 @@ def test_signals_leave_the_terminal_as_it_was(listening, number):
 def test_an_exception_leaves_the_terminal_as_it_was(tmp_path, bundle):
     script = tmp_path / "broken.py"
     script.write_text(
-        "import itertools, sys; from bowstream import cli, demo\n"
+        "import itertools, sys; from bowstream.audio import demo; from bowstream.cli import main as cli\n"
         "whole = demo.Scene.blocks\n"
         "def blocks(self, block_s):\n"
         "    yield from itertools.islice(whole(self, block_s), 100)\n"
@@ -142,7 +142,7 @@ def test_a_stalled_terminal_and_much_that_is_said_do_not_hold_it_up(bundle, tmp_
     """What strays to standard error is read though nothing can be drawn, else the pipe would fill."""
     script = tmp_path / "chatty.py"
     script.write_text(
-        "import os, sys; from bowstream import cli, history\n"
+        "import os, sys; from bowstream.cli import main as cli; from bowstream.dashboard import history\n"
         "write = history.History.write\n"
         "line = b'chatter' * 5 + b'\\n'\n"
         "history.History.write = lambda self, record: (os.write(2, 200 * line), write(self, record))\n"
@@ -158,7 +158,7 @@ def test_a_stalled_terminal_and_much_that_is_said_do_not_hold_it_up(bundle, tmp_
 
 def test_stray_messages_are_held_back_and_handed_on():
     script = (
-        "import os; from bowstream.terminal import Strays\n"
+        "import os; from bowstream.dashboard.terminal import Strays\n"
         "with Strays() as strays:\n"
         "    os.write(2, b\"Expression 'x' failed\\n\"); os.write(2, b'from a library\\nunfin')\n"
         "    assert strays.gather() and list(strays.lines) == ['from a library']\n"

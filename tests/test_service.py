@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from bowstream import service
-from bowstream.cli import main
-from bowstream.notifier import Notifier
-from bowstream.service import quoted, unit_text
+from bowstream.cli import service
+from bowstream.cli.main import main
+from bowstream.cli.service import quoted, unit_text
+from bowstream.output.systemd import Notifier
 from bowstream.session import Idle
 
 

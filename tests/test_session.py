@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from signals import blocks, noise, scene
 
+from bowstream.audio.convert import Intake
+from bowstream.audio.file import AudioFile
+from bowstream.audio.source import Heard
+from bowstream.audio.stream import Live, Player
+from bowstream.cli.listen import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
-from bowstream.heard import Heard
-from bowstream.intake import Intake
-from bowstream.listen import closing_line
-from bowstream.live import Live, Player
 from bowstream.session import Gap, Session, Sound
-from bowstream.sources import AudioFile
 from bowstream.tagger import Tags
 
 

@@ -7,8 +7,8 @@ import pytest
 from broker import Broker, Reader, needs_mosquitto
 from stage import Stage, quick, until
 
-from bowstream.health import HealthReport
-from bowstream.heard import Notice
+from bowstream.audio.source import Notice
+from bowstream.health.counters import HealthReport
 from bowstream.sinks import home_assistant, mqtt
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.names import slug, slugs

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from signals import blocks, chirp, noise, scene, stereo, straight_log_mel
 
 from bowstream import Tagger
-from bowstream.frontend import mel_filterbank
-from bowstream.intake import Intake
-from bowstream.patches import cut_env, cut_fenv, cut_o, cut_pat
+from bowstream.audio.convert import Intake
+from bowstream.model.log_mel import mel_filterbank
+from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from bowstream import tflite
 from bowstream.errors import BundleError
-from bowstream.tflite import Model, Quantisation
+from bowstream.model import tflite
+from bowstream.model.tflite import Model, Quantisation
 
 
 def spec(dtype, scale=0.0, zero_point=0):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-import bowstream.intake
+import bowstream.audio.convert
 import train.dataset.features
-from bowstream.frontend import FrontEnd, LogMel
-from bowstream.level import Level, LevelSettings
-from bowstream.sources import AudioFile
+from bowstream.audio.file import AudioFile
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import FrontEnd, LogMel
 from train.common.config import FeatureSettings
 from train.common.parallel import parallel
 from train.dataset.data import DataError
@@ -87,7 +87,7 @@ def test_the_key_follows_content_front_end_and_level(tmp_path, data):
 
 def test_the_key_follows_the_code_that_mixes_and_resamples(monkeypatch):
     before = fingerprint(FrontEnd(), None)
-    monkeypatch.setattr(bowstream.intake, "to_mono", lambda frames: frames[:, 0])
+    monkeypatch.setattr(bowstream.audio.convert, "to_mono", lambda frames: frames[:, 0])
     assert fingerprint(FrontEnd(), None) != before
 
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bowstream.codebook import Codebook
-from bowstream.coder import Coder
-from bowstream.context import Context
-from bowstream.frontend import FrontEnd
-from bowstream.level import Level, LevelSettings
-from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
-from bowstream.tflite import UNQUANTISED
+from bowstream.model.codebook import Codebook
+from bowstream.model.context import Context
+from bowstream.model.encoder import Coder
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
+from bowstream.model.tflite import UNQUANTISED
 
 tf = pytest.importorskip("tensorflow")
 
@@ -284,7 +284,7 @@ def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
     coder = Coder(
         {family: load_encoder(parts.networks[family], parts.codebooks[family]) for family in FAMILIES}, front_end, 10
     )
-    from bowstream.tflite import Model
+    from bowstream.model.tflite import Model
 
     head = Model((parts.head / NETWORK).read_bytes())
     assert head.n_inputs == coder.n_counts == 8 * (12 + 12 + 1 + 1)

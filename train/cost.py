@@ -24,13 +24,13 @@ import numpy as np
 import soundfile
 
 import bowstream
-from bowstream.context import times_shown
+from bowstream.bench.stages import made_up_sound
+from bowstream.bench.startup import memory_mb
 from bowstream.errors import BowstreamError
-from bowstream.frontend import FrontEnd
-from bowstream.level import LevelSettings
-from bowstream.measure import made_up_sound
-from bowstream.patches import bands_of, input_sizes
-from bowstream.startup import memory_mb
+from bowstream.model.context import times_shown
+from bowstream.model.level import LevelSettings
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import bands_of, input_sizes
 
 from .common.config import Config, LearnedSettings
 from .common.memory import MEMORY

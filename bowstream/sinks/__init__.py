@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..session import Record, Session
-from . import clips, command, jsonl, mqtt, prometheus, webhook
-from .dated import Dated
-from .settings import SinkSettings
-from .worker import FLUSH_S, Sink, SinkReport
+from bowstream.session import Record, Session
+from bowstream.sinks import clips, command, jsonl, mqtt, prometheus, webhook
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.settings import SinkSettings
+from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
 KINDS: Mapping[str, tuple[type[SinkSettings], Any]] = {
     "jsonl": (jsonl.Settings, jsonl.JsonFile),

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BowstreamError
-from ..events import Event
-from ..frontend import Float32
-from ..knobs import knob
-from ..session import Gap, Record, Sound
-from ..tagger import Tags
-from .dated import Dated, utc
-from .names import plain
-from .settings import SinkSettings, wanted
-from .worker import Refused, Sink
+from bowstream.config.fields import knob
+from bowstream.errors import BowstreamError
+from bowstream.events import Event
+from bowstream.model.log_mel import Float32
+from bowstream.session import Gap, Record, Sound
+from bowstream.sinks.dated import Dated, utc
+from bowstream.sinks.names import plain
+from bowstream.sinks.settings import SinkSettings, wanted
+from bowstream.sinks.worker import Refused, Sink
+from bowstream.tagger import Tags
 
 # Names of ours: the time in UTC, the tag. Only such files are ever deleted.
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")

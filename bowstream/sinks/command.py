@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..events import Event
-from ..knobs import knob
-from ..session import Record
-from .dated import Dated
-from .settings import Chosen, wanted
-from .worker import Refused, Sink
+from bowstream.config.fields import knob
+from bowstream.events import Event
+from bowstream.session import Record
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.settings import Chosen, wanted
+from bowstream.sinks.worker import Refused, Sink
 
 
 @dataclass(frozen=True, kw_only=True)

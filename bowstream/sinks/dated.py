@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from ..events import Event
-from ..output import Objects
-from ..session import Gap, Record, Session, Sound
-from ..tagger import Tags
+from bowstream.events import Event
+from bowstream.output.lines import Objects
+from bowstream.session import Gap, Record, Session, Sound
+from bowstream.tagger import Tags
 
 # Arrivals looked back on: a minute of columns, in which a sound card strays a few milliseconds from our clock.
 ARRIVALS = 600

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .. import __version__
-from .names import slug
+from bowstream import __version__
+from bowstream.sinks.names import slug
 
 Traits = Mapping[str, Any]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..knobs import knob
-from ..session import Record
-from ..tagger import Tags
-from .dated import Dated
-from .settings import SinkSettings, wanted
-from .worker import Sink
+from bowstream.config.fields import knob
+from bowstream.session import Record
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.settings import SinkSettings, wanted
+from bowstream.sinks.worker import Sink
+from bowstream.tagger import Tags
 
 
 @dataclass(frozen=True, kw_only=True)

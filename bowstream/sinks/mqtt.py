@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UsageError
-from ..events import Event
-from ..heard import Notice
-from ..knobs import knob
-from ..session import Gap, Record
-from ..tagger import Tags
-from . import home_assistant
-from .dated import Dated
-from .names import slug, slugs
-from .settings import SinkSettings, wanted
-from .worker import Sink, Undelivered
+from bowstream.audio.source import Notice
+from bowstream.config.fields import knob
+from bowstream.errors import UsageError
+from bowstream.events import Event
+from bowstream.session import Gap, Record
+from bowstream.sinks import home_assistant
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.names import slug, slugs
+from bowstream.sinks.settings import SinkSettings, wanted
+from bowstream.sinks.worker import Sink, Undelivered
+from bowstream.tagger import Tags
 
 KEEPALIVE_S = 30
 ACKNOWLEDGE_S = 5.0

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import BowstreamError, UsageError
-from ..events import Event
-from ..knobs import knob
-from ..session import Record
-from ..tagger import Tags
-from .dated import Dated
-from .settings import SinkSettings
-from .worker import Sink
+from bowstream.config.fields import knob
+from bowstream.errors import BowstreamError, UsageError
+from bowstream.events import Event
+from bowstream.session import Record
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.settings import SinkSettings
+from bowstream.sinks.worker import Sink
+from bowstream.tagger import Tags
 
 LATENCIES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 

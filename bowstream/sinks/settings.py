@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import UsageError
-from ..events import Event
-from ..knobs import check_ranges, knob
+from bowstream.config.fields import check_ranges, knob
+from bowstream.errors import UsageError
+from bowstream.events import Event
 
 
 def wanted(holds: bool, message: str) -> None:

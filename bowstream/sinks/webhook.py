@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import __version__
-from ..events import Event
-from ..knobs import knob
-from ..session import Record
-from .dated import Dated
-from .settings import Chosen, wanted
-from .worker import Refused, Sink, Undelivered
+from bowstream import __version__
+from bowstream.config.fields import knob
+from bowstream.events import Event
+from bowstream.session import Record
+from bowstream.sinks.dated import Dated
+from bowstream.sinks.settings import Chosen, wanted
+from bowstream.sinks.worker import Refused, Sink, Undelivered
 
 # Answers that ask to try again later; every other 3xx or 4xx means that the request itself is wrong.
 TRY_AGAIN = (408, 425, 429)

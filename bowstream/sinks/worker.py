@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ..session import Record
+from bowstream.session import Record
 
 Item = TypeVar("Item")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bowstream
 
-# `tagger` and `sources`, and all that they import but messages.
+# `tagger` and `audio.file`, and all that they import but messages.
 ON_THE_PATH = (
-    *("bundle", "codebook", "coder", "context", "frontend", "heard", "intake"),
-    *("level", "patches", "raw", "sources", "tagger", "tflite"),
+    *("audio/convert", "audio/file", "audio/raw", "audio/source"),
+    *("model/bundle", "model/codebook", "model/context", "model/encoder", "model/level", "model/log_mel"),
+    *("model/patches", "model/tflite", "tagger"),
 )
 
 

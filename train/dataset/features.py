@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream.audio.convert import Intake
+from bowstream.audio.file import FILE_COLUMNS, AudioFile
 from bowstream.errors import AudioError
-from bowstream.frontend import FrontEnd, LogMel
-from bowstream.intake import Intake
-from bowstream.level import Level, LevelSettings
-from bowstream.patches import cut_env, cut_fenv, cut_o, cut_pat
-from bowstream.sources import FILE_COLUMNS, AudioFile
+from bowstream.model.level import Level, LevelSettings
+from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
 from ..common.config import FeatureSettings
 from ..common.parallel import parallel

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from bowstream.sources import SUFFIXES
+from bowstream.audio.file import SUFFIXES
 
 from ..common.progress import say
 from .data import Clip, DataError, DataSet, data_set, readable

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from bowstream.audio.file import AudioFile
 from bowstream.errors import AudioError
-from bowstream.frontend import FrontEnd
-from bowstream.sources import AudioFile
+from bowstream.model.log_mel import FrontEnd
 
 from ..common.parallel import parallel
 from ..common.progress import say, track

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bowstream.frontend import FrontEnd
-from bowstream.level import LevelSettings
+from bowstream.model.level import LevelSettings
+from bowstream.model.log_mel import FrontEnd
 
 from ..common.config import AugmentSettings
 
@@ -125,7 +125,7 @@ def mix(
 
 
 def scale(power: tf.Tensor, peaks: tf.Tensor, level: LevelSettings, front_end: FrontEnd) -> tf.Tensor:
-    """Do what `LogMel` does with power and `bowstream.level.Level` with its log, to sound that begins in mid-stream.
+    """Do what `LogMel` does with power and `Level` with its log, to sound that begins in mid-stream.
 
     Parameters
     ----------

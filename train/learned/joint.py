@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bowstream.frontend import FrontEnd
-from bowstream.patches import O_FRAMES, PATCH_BANDS, bands_of, bicubic, input_sizes
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import O_FRAMES, PATCH_BANDS, bands_of, bicubic, input_sizes
 
 from ..common.config import LearnedSettings
 
@@ -58,7 +58,7 @@ def square_root(counts: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]
 
 
 def cut(scaled: tf.Tensor, front_end: FrontEnd) -> dict[str, tf.Tensor]:
-    """Return what `bowstream.patches` cuts from windows (N, columns, frames, M): (N, G, Q, values) a family."""
+    """Return what `bowstream.model.patches` cuts from windows (N, columns, frames, M): (N, G, Q, values) a family."""
     columns, frames, n_mels = scaled.shape[1:]
     bands = n_mels // PATCH_BANDS
     window = tf.reshape(scaled, (-1, columns * frames, n_mels))

@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bowstream.frontend import FrontEnd
-from bowstream.patches import FAMILIES
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import FAMILIES
 
 from ..common.config import Config, LearnedSettings
 from ..common.device import device_code

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bowstream.coder import Coder
-from bowstream.context import Context, shown, times_shown
-from bowstream.patches import FAMILIES
+from bowstream.model.context import Context, shown, times_shown
+from bowstream.model.encoder import Coder
+from bowstream.model.patches import FAMILIES
 
 from ..common.config import Config
 from ..common.epochs import adam, order_of_epoch, train_epochs

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import bowstream
-from bowstream.bundle import Bundle, compete
-from bowstream.codebook import Codebook
-from bowstream.coder import Coder, Encoder
-from bowstream.context import Context, shown
-from bowstream.patches import FAMILIES, patches_per_window
-from bowstream.sources import AudioFile
+from bowstream.audio.file import AudioFile
+from bowstream.model.bundle import Bundle, compete
+from bowstream.model.codebook import Codebook
+from bowstream.model.context import Context, shown
+from bowstream.model.encoder import Coder, Encoder
+from bowstream.model.patches import FAMILIES, patches_per_window
+from bowstream.model.tflite import UNQUANTISED
 from bowstream.tagger import Tagger
-from bowstream.tflite import UNQUANTISED
 
 from ..common.progress import track
 from ..dataset.data import DataSet, Float32, Index

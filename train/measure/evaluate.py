@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import bowstream
-from bowstream.bundle import Bundle
-from bowstream.frontend import FrontEnd
-from bowstream.sources import AudioFile
+from bowstream.audio.file import AudioFile
+from bowstream.model.bundle import Bundle
+from bowstream.model.log_mel import FrontEnd
 from bowstream.tagger import Tagger
 
 from ..common.parallel import parallel

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 import bowstream
-from bowstream.bundle import DESCRIPTION, FILES
-from bowstream.settings import Settings
+from bowstream.config.settings import Settings
+from bowstream.model.bundle import DESCRIPTION, FILES
 
 ROUNDS = 20
 LABELS = {"bundle_mb": "bundle, MB", "us_per_s": "µs a second of sound"}
@@ -16,7 +16,7 @@ LABELS = {"bundle_mb": "bundle, MB", "us_per_s": "µs a second of sound"}
 
 def expense(bundle: Path) -> dict[str, float]:
     """Return how large a bundle is, and the processor time a second of sound takes here, all of it in one thread."""
-    from bowstream.measure import in_rounds, made_up_sound, path
+    from bowstream.bench.stages import in_rounds, made_up_sound, path
 
     loaded = bowstream.load_bundle(bundle)
     size = sum((bundle / name).stat().st_size for name in (*FILES, DESCRIPTION))

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bowstream.bundle import Tag
+from bowstream.config.settings import Settings
 from bowstream.events import EventTracker
-from bowstream.frontend import FrontEnd
-from bowstream.settings import Settings
+from bowstream.model.bundle import Tag
+from bowstream.model.log_mel import FrontEnd
 from bowstream.tagger import Tags
 
 from ..dataset.data import DataSet, Float32, Index

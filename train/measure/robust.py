@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import soxr
 
-from bowstream.frontend import FrontEnd
-from bowstream.intake import Intake
-from bowstream.sources import FILE_COLUMNS, AudioFile
+from bowstream.audio.convert import Intake
+from bowstream.audio.file import FILE_COLUMNS, AudioFile
+from bowstream.model.log_mel import FrontEnd
 
 from ..common.progress import say
 from ..common.store import digest

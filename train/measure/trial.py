@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bowstream.level import LevelSettings
+from bowstream.model.level import LevelSettings
 
 from ..common.config import LEARNED, Config, FeatureSettings
 from ..common.device import device_code

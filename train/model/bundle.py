@@ -1,4 +1,4 @@
-"""Writes a bundle in the form that `bowstream.bundle` reads."""
+"""Writes a bundle in the form that `bowstream.model.bundle` reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-import bowstream.bundle
-from bowstream.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, PROBE
-from bowstream.patches import FAMILIES
+import bowstream.model.bundle
+from bowstream.model.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, PROBE
+from bowstream.model.patches import FAMILIES
 from bowstream.tagger import Tagger
 
 from ..common.config import Config
@@ -110,13 +110,13 @@ def seal(path: Path, description: Mapping[str, Any]) -> None:
     """Write `bundle.json` with the hashes of the files and its own."""
     hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in FILES}
     content = {**description, "files": hashes}
-    content["sha256"] = bowstream.bundle.digest(content)
+    content["sha256"] = bowstream.model.bundle.digest(content)
     (path / DESCRIPTION).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
     """Return what this machine makes of a second of sound."""
-    bundle, _ = bowstream.bundle.read(path)
+    bundle, _ = bowstream.model.bundle.read(path)
     tagger = Tagger(bundle)
     log_mel = tagger.log_mel.push(samples)
     tagger.reset()

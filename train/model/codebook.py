@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bowstream.codebook import Codebook
-from bowstream.coder import Encoder
 from bowstream.errors import UsageError
-from bowstream.frontend import FrontEnd
-from bowstream.patches import bands_of
+from bowstream.model.codebook import Codebook
+from bowstream.model.encoder import Encoder
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import bands_of
 
 from ..common.config import CodebookSettings
 from ..common.progress import say

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bowstream.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
+from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
 
 from ..common.config import EncoderSettings
 from ..common.epochs import adam, order_of_epoch, train_epochs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bowstream.tflite import Model
+from bowstream.model.tflite import Model
 
 from ..common.quiet import quiet
 from ..common.store import artefact

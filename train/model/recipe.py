@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bowstream.errors import UsageError
-from bowstream.patches import FAMILIES
+from bowstream.model.patches import FAMILIES
 
 from ..common.config import Config
 from ..dataset.data import DataSet, Split

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bowstream.frontend import FrontEnd
-from bowstream.patches import bands_of
+from bowstream.model.log_mel import FrontEnd
+from bowstream.model.patches import bands_of
 
 from ..dataset.data import Float32, Index
 

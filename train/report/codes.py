@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from bowstream.frontend import FrontEnd, mel_filterbank
-from bowstream.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bands_of
+from bowstream.model.log_mel import FrontEnd, mel_filterbank
+from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bands_of
 
 from ..dataset.data import Float32, Index
 from ..dataset.features import Features

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bowstream.patches import FAMILIES
+from bowstream.model.patches import FAMILIES
 
 from ..dataset.data import Float32
 from . import plots

@@ -1,0 +1,141 @@
+"""Intake: frames of any rate and number of channels become 16 kHz mono columns.
+
+Files, pipes and microphones all come through here, so a file sounds the same as the same samples
+heard live.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bowstream.errors import AudioError
+from bowstream.model.log_mel import Float32, FrontEnd
+
+if TYPE_CHECKING:
+    import soxr
+
+# Full scale of 16 bits; a converter that clips delivers this value and no more.
+CLIPPED = 32767.0 / 32768.0
+
+
+class Intake:
+    """Mixes to mono, resamples (soxr, high quality) and cuts into whole columns.
+
+    State is the resampler and less than a chunk of samples. Time is kept by counting native frames,
+    so it does not drift, whatever is lost.
+
+    Parameters
+    ----------
+    name : of the source, for messages
+    native_rate : of the frames, in Hz
+    front_end : says which rate and column length are wanted
+    chunk_columns : columns handed on at a time
+    """
+
+    def __init__(self, name: str, native_rate: int, front_end: FrontEnd, chunk_columns: int) -> None:
+        self.name = name
+        self.native_rate = native_rate
+        self.sample_rate = front_end.sample_rate
+        self.column_length = front_end.column_length
+        self.chunk_length = chunk_columns * front_end.column_length
+        self.clipped = 0
+        self._resampler = self._new_resampler()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self.clipped = 0
+        self._native_frames = 0  # heard or lost
+        self._emitted = 0  # samples handed on or lost
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pending = np.empty(0, np.float32)
+        if self._resampler:
+            self._resampler.clear()
+
+    def _new_resampler(self) -> soxr.ResampleStream | None:
+        if self.native_rate == self.sample_rate:
+            return None
+        import soxr
+
+        return soxr.ResampleStream(self.native_rate, self.sample_rate, 1, dtype="float32", quality="HQ")
+
+    @property
+    def missing(self) -> int:
+        """Native frames that it takes, at the least, to complete the next chunk."""
+        return math.ceil((self.chunk_length - len(self._pending)) * self.native_rate / self.sample_rate)
+
+    @property
+    def behind_s(self) -> float:
+        """Seconds of the sound taken in that have not been handed on yet."""
+        return self._native_frames / self.native_rate - self._emitted / self.sample_rate
+
+    def push(self, frames: Float32) -> list[Float32]:
+        """Return the chunks that these frames complete, each float32 [shape=(chunk_length,)].
+
+        Parameters
+        ----------
+        frames : float32 [shape=(n, channels)], in -1 … 1
+
+        Raises
+        ------
+        AudioError
+            If a value is not finite.
+        """
+        mono = to_mono(frames)
+        self._native_frames += len(frames)
+        # What lies between the peaks need not be looked at; NaN is a peak, too.
+        if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
+            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
+            if not np.isfinite(mono).all():
+                raise AudioError(f"{self.name}: wanted finite samples, found NaN or infinity: the recording is damaged")
+        return self._take(self._resample(mono))
+
+    def finish(self) -> list[Float32]:
+        """Return the last chunks; the last of them is filled with silence up to a whole column."""
+        chunks = self._take(self._resample(np.empty(0, np.float32), last=True))
+        if self._native_frames and not self._emitted and not len(self._pending):
+            self._pending = np.zeros(1, np.float32)  # a sound too short to be one sample at our rate is still a sound
+        if len(self._pending):
+            columns = -(-len(self._pending) // self.column_length)
+            last = np.zeros(columns * self.column_length, np.float32)
+            last[: len(self._pending)] = self._pending
+            chunks.append(last)
+            self._emitted += len(last)
+        self._forget()
+        return chunks
+
+    def gap(self, lost_frames: int) -> int:
+        """Step over lost native frames; return the gap's length in samples, what was pending before it included."""
+        self._native_frames += lost_frames
+        self._forget()
+        position = round(self._native_frames * self.sample_rate / self.native_rate)
+        lost = position - self._emitted
+        self._emitted = position
+        return lost
+
+    def _resample(self, mono: Float32, last: bool = False) -> Float32:
+        if self._resampler is None:
+            return mono
+        resampled: Float32 = self._resampler.resample_chunk(mono, last=last)
+        return resampled
+
+    def _take(self, samples: Float32) -> list[Float32]:
+        """Append samples to what is pending and cut off whole chunks."""
+        pending = np.concatenate([self._pending, samples])
+        whole = len(pending) // self.chunk_length * self.chunk_length
+        self._pending = pending[whole:]
+        self._emitted += whole
+        return list(pending[:whole].reshape(-1, self.chunk_length))
+
+
+def to_mono(frames: Float32) -> Float32:
+    """Return the mean of the channels: (n, channels) -> (n,)."""
+    if frames.shape[1] == 1:
+        return frames[:, 0]
+    mono: Float32 = frames.mean(axis=1, dtype=np.float32)
+    return mono

@@ -1,0 +1,195 @@
+"""The microphone: PortAudio's callback copies into the ring and leaves."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from bowstream._stderr import silenced
+from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
+from bowstream.audio.stream import Live
+from bowstream.errors import DeviceAbsentError, DeviceError
+from bowstream.model.log_mel import Float32, FrontEnd
+
+# Rates tried in turn when a device refuses the one asked for.
+COMMON_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 22_050, 8_000)
+# A device that delivers nothing for so long is gone, whatever PortAudio says.
+GONE_AFTER_S = 3.0
+# When we have not looked for so long, we were held up ourselves and may not blame the device.
+HELD_UP_AFTER_S = 1.0
+# A device that hangs also hangs whoever closes it; we wait no longer than this.
+CLOSED_AFTER_S = 2.0
+# How fast the estimate of when the stream began may move, in seconds a second: faster than any two clocks drift
+# apart, too slow to follow a block that is late.
+CREEP = 5e-4
+# Sound that comes so much too late, for so long, without PortAudio saying why: the difference was lost.
+LATE_S, LATE_FOR_S = 0.1, 1.0
+
+
+class Microphone(Live):
+    """A PortAudio input, opened at a rate it takes, with as few channels as it takes.
+
+    The front end's own rate is asked for first, since then nothing needs resampling; a device that refuses
+    it is opened at its native rate. What PortAudio drops is measured by the time at which the sound was captured
+    and counts as lost.
+
+    Parameters
+    ----------
+    wanted : identity, number or fragment of the name; None for the system's default
+    sample_rate : the rate to ask the device for, in Hz; None for the order above
+
+    Raises
+    ------
+    DeviceError
+        If PortAudio or the device is missing, or the device cannot be opened; while iterating, if it goes away.
+    """
+
+    def __init__(self, wanted: str | None, front_end: FrontEnd, sample_rate: int | None = None) -> None:
+        self._sounddevice = load_sounddevice()
+        self.device = find_device(wanted, list_devices())
+        rates = (sample_rate,) if sample_rate else (front_end.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
+        rate, channels = self._accepted(rates)
+        super().__init__(self.device.name, rate, channels, front_end)
+        self._stream: Any = None
+        self._closing: threading.Thread | None = None
+        self._last_frames_s = 0.0
+        self._last_look_s = 0.0
+        self._began_s: float | None = None
+        self._next_captured_s = 0.0
+        self._late_from_s: float | None = None
+        self._least_late_s = 0.0
+        self._owed = 0  # frames that were counted as dropped and may come yet
+
+    def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
+        """Return the first rate and number of channels that the device takes."""
+        reason = ""
+        for rate in dict.fromkeys(rates):
+            for channels in sorted({1, min(2, self.device.channels), self.device.channels}):
+                try:
+                    with silenced():
+                        self._sounddevice.check_input_settings(self.device.index, channels, "float32", samplerate=rate)
+                except self._sounddevice.PortAudioError as error:
+                    reason = explain(error)
+                    if reason in (BUSY, FORBIDDEN):
+                        raise DeviceError(f"{self.device.name!r} cannot be opened: {reason}") from error
+                else:
+                    return rate, channels
+        tried = ", ".join(str(rate) for rate in dict.fromkeys(rates))
+        native = f"; leave the rate out, or ask for its own, {self.device.native_rate} Hz" if len(rates) == 1 else ""
+        raise DeviceError(f"{self.device.name!r} refuses to record at {tried} Hz: {reason}{native}")
+
+    @property
+    def began_s(self) -> float | None:
+        """When the stream's first frame was heard, by the monotonic clock; None until it delivers.
+
+        Blocks come late, never early, so it is what the most punctual of them say.
+        """
+        return self._began_s
+
+    @property
+    def handed_on_s(self) -> float | None:
+        """When the last sound that was handed on was heard, by the monotonic clock; None until it delivers."""
+        if self._began_s is None:
+            return None
+        return self._began_s + self._ring.passed / self.native_rate - self._intake.behind_s
+
+    def __enter__(self) -> Microphone:
+        try:
+            with silenced():
+                self._stream = self._sounddevice.InputStream(
+                    samplerate=self.native_rate,
+                    device=self.device.index,
+                    channels=self.channels,
+                    dtype="float32",
+                    latency="high",
+                    callback=self._callback,
+                )
+                self._stream.start()
+        except self._sounddevice.PortAudioError as error:
+            self.__exit__(None, None, None)
+            raise DeviceError(f"{self.name!r} cannot be opened: {explain(error)}") from error
+        self._last_frames_s = self._last_look_s = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is None or self._closing:
+            return
+        self._closing = threading.Thread(target=self._stream.close, name="bowstream-close", daemon=True)
+        self._closing.start()
+        self._closing.join(CLOSED_AFTER_S)
+        if not self.closed:
+            # Neither can PortAudio be shut down when we leave.
+            atexit.unregister(self._sounddevice._exit_handler)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the device has let go of us."""
+        return self._closing is None or not self._closing.is_alive()
+
+    def _callback(self, frames: Float32, count: int, when: Any, status: Any) -> None:
+        now_s, length_s = time.monotonic(), count / self.native_rate
+        age_s = when.currentTime - when.inputBufferAdcTime if when.inputBufferAdcTime > 0 else length_s
+        self.overflows += bool(status.input_overflow)
+        self._last_frames_s = now_s
+        if self._is_stale(now_s, count):
+            self._owed -= count
+            return
+        self._count_dropped(now_s, now_s - age_s, length_s, bool(status.input_overflow))
+        self._write(frames)
+
+    def _is_stale(self, now_s: float, count: int) -> bool:
+        """Whether a block comes after all that was counted as dropped.
+
+        A sound server keeps the sound of a process that was held up and hands it over at once. It would be heard
+        later than it happened, and all that follows it too.
+        """
+        if self._began_s is None or self._owed < count:
+            return False
+        ahead_s = self._began_s + (self._ring.elapsed + count) / self.native_rate - now_s
+        return ahead_s > count / self.native_rate / 2.0
+
+    def _count_dropped(self, now_s: float, captured_s: float, length_s: float, flagged: bool) -> None:
+        """Mark what is missing before a block.
+
+        If PortAudio says that it dropped something, it is what arrival and time of capture agree on. If not, it is
+        by how much all sound has been late for a while; what was only held up catches up.
+        """
+        began_s = now_s - length_s - self._ring.elapsed / self.native_rate
+        if self._began_s is None:
+            self._began_s, self._next_captured_s = began_s, captured_s
+        late_s = began_s - self._began_s
+        if flagged:
+            self._skip(min(late_s, captured_s - self._next_captured_s))
+        elif late_s < LATE_S:
+            self._late_from_s = None
+            self._began_s += min(late_s, CREEP * length_s)
+        elif self._late_from_s is None:
+            self._late_from_s, self._least_late_s = now_s, late_s
+        else:
+            self._least_late_s = min(self._least_late_s, late_s)
+            if now_s - self._late_from_s > LATE_FOR_S:
+                self._skip(self._least_late_s)
+        self._next_captured_s = captured_s + length_s
+
+    def _skip(self, dropped_s: float) -> None:
+        dropped = round(max(0.0, dropped_s) * self.native_rate)
+        self._owed += dropped
+        self._ring.skip(dropped)
+        self._late_from_s = None
+
+    def _ended(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._last_look_s > HELD_UP_AFTER_S:
+            self._last_frames_s = now_s
+        self._last_look_s = now_s
+        silent_s = now_s - self._last_frames_s
+        if not self._stream.active:
+            raise DeviceAbsentError(f"{self.name!r} went away: plug it in again")
+        if silent_s > GONE_AFTER_S:
+            raise DeviceAbsentError(f"{self.name!r} went away: it has delivered nothing for {silent_s:.1f} s")
+        return False

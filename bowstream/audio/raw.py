@@ -1,0 +1,67 @@
+"""Headerless sound: a format that has to be said, and files that are none."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from bowstream.model.log_mel import Float32
+
+# What files begin with that are not headerless.
+HEADERS = {
+    b"RIFF": "WAV",
+    b"RF64": "WAV",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b".snd": "AU",
+}
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """A headerless stream: rate in Hz, channels, and soundfile's name for the encoding."""
+
+    sample_rate: int = 16_000
+    channels: int = 1
+    subtype: str = "PCM_16"
+
+    @classmethod
+    def parse(cls, text: str) -> RawFormat:
+        """Read `RATE[:CHANNELS[:SUBTYPE]]`, as in `48000:2:PCM_16`; raise `ValueError` for anything else."""
+        rate, channels, subtype = (*text.split(":"), *("1", "PCM_16")[text.count(":") :])
+        if int(rate) < 1 or int(channels) < 1 or subtype not in soundfile.available_subtypes("RAW"):
+            raise ValueError(text)
+        return cls(int(rate), int(channels), subtype)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return it as soundfile's arguments."""
+        return {
+            "samplerate": self.sample_rate,
+            "channels": self.channels,
+            "subtype": self.subtype,
+            "format": "RAW",
+            "endian": "LITTLE",
+        }
+
+    def header_in(self, frames: Float32) -> str | None:
+        """Return the kind of file whose header the first frames, float32 [shape=(n, channels)], are; None if none.
+
+        A header that was decoded as sound would be a click, and the file perhaps noise.
+        """
+        for header, kind in HEADERS.items():
+            wanted = self._decoded(header)
+            if len(wanted) and np.array_equal(frames.reshape(-1)[: len(wanted)], wanted):
+                return kind
+        return None
+
+    def _decoded(self, header: bytes) -> Float32:
+        """Return the samples that lie within four bytes in this format."""
+        mono = {**self.arguments(), "channels": 1}
+        samples: Float32 = soundfile.read(io.BytesIO(header.ljust(12, b"\0")), dtype="float32", **mono)[0]
+        return samples[: len(samples) // 3]

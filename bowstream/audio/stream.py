@@ -1,0 +1,158 @@
+"""Sources that do not wait for us: another thread writes into a ring, and we drain it a column at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from bowstream.audio.convert import Intake
+from bowstream.audio.ring import RingBuffer
+from bowstream.audio.source import Heard
+from bowstream.model.log_mel import Float32, FrontEnd
+
+# Sound older than this when we get to it is stale: it is dropped, and counted.
+RING_S = 4.0
+# What is kept of it then: few long gaps leave whole windows between them, many short ones would leave none.
+KEPT_S = 3.0
+# Blocks whose arrival is remembered: more than the ring holds, unless they are shorter than 2 ms.
+ARRIVALS = 2048
+LONGEST_WAIT_S = 0.25
+SHORTEST_WAIT_S = 0.005
+PLAYER_BLOCK_S = 0.01
+
+
+class Live:
+    """A ring that somebody else's thread fills, drained in columns.
+
+    A subclass starts that thread in `__enter__`, calls `_write` from it, and says in `_ended` whether
+    more will come.
+    """
+
+    live = True
+    duration_s: float | None = None
+
+    def __init__(self, name: str, native_rate: int, channels: int, front_end: FrontEnd) -> None:
+        self.name = name
+        self.native_rate = native_rate
+        self.channels = channels
+        self.overflows = 0
+        self._ring = RingBuffer(round(RING_S * native_rate), channels)
+        self._kept = round(KEPT_S * native_rate)
+        self._intake = Intake(name, native_rate, front_end, chunk_columns=1)
+        self._failure: Exception | None = None
+        # When what was written came in: (frames written until then, monotonic time).
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
+
+    @property
+    def clipped(self) -> int:
+        """Samples at full scale so far, all channels counted."""
+        return self._intake.clipped
+
+    def _write(self, frames: Float32) -> None:
+        """Copy frames into the ring; called from the other thread, which must not see an exception."""
+        try:
+            self._ring.write(frames)
+            self._arrivals.append((self._ring.written, time.monotonic()))
+        except Exception as error:  # handed to the main thread, which raises it
+            self._failure = error
+
+    def _ended(self) -> bool:
+        """Whether the other thread has written its last; may raise what it ended with."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Live:
+        """Start the other thread."""
+        raise NotImplementedError
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the other thread."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Heard | None]:
+        while True:
+            ended = self._ended()  # asked first, so that nothing written before the end is missed
+            # No more than the next column, so that what follows can still be dropped should it grow stale.
+            lost, frames = self._ring.read(self._intake.missing, self._kept)
+            if self._failure:
+                raise self._failure
+            if lost:
+                yield Heard(np.empty(0, np.float32), self._intake.gap(lost))
+            arrived_s = self._arrived_s()
+            for samples in self._intake.push(frames):
+                yield Heard(samples, arrived_s=arrived_s)
+            if ended and not self._ring.available:
+                yield from map(Heard, self._intake.finish())
+                return
+            if not self._wait():
+                yield None
+
+    def _arrived_s(self) -> float | None:
+        """Return when the newest frame that was read came in, by the monotonic clock."""
+        while self._arrivals and self._arrivals[0][0] < self._ring.read_until:
+            self._arrivals.popleft()
+        return self._arrivals[0][1] if self._arrivals else None
+
+    def _wait(self) -> bool:
+        """Sleep until a column should be complete, `LONGEST_WAIT_S` at most; return whether anything came."""
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while (missing := self._intake.missing - self._ring.available) > 0 and time.monotonic() < deadline:
+            time.sleep(min(max(missing / self.native_rate, SHORTEST_WAIT_S), LONGEST_WAIT_S))
+            if self._ended():
+                break
+        return self._ring.available > 0
+
+
+class Playable(Protocol):
+    """What a `Player` plays: an `AudioFile`, or the demo scene."""
+
+    name: str
+    native_rate: int
+    channels: int
+    duration_s: float | None
+
+    def blocks(self, block_s: float) -> Iterator[Float32]:
+        """Yield float32 [shape=(n, channels)]."""
+
+
+class Player(Live):
+    """A recording played at its own pace into the ring, as a microphone would deliver it."""
+
+    def __init__(self, recording: Playable, front_end: FrontEnd) -> None:
+        super().__init__(recording.name, recording.native_rate, recording.channels, front_end)
+        self.duration_s = recording.duration_s
+        self._recording = recording
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._play, name="bowstream-player", daemon=True)
+
+    def __enter__(self) -> Player:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _play(self) -> None:
+        try:
+            started, written = time.monotonic(), 0
+            for frames in self._recording.blocks(PLAYER_BLOCK_S):
+                written += len(frames)
+                due = started + written / self.native_rate
+                if self._stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                self._write(frames)
+        except Exception as error:  # handed to the main thread, which raises it
+            self._failure = error
+
+    def _ended(self) -> bool:
+        return not self._thread.is_alive()

@@ -1,0 +1,84 @@
+"""How long it takes from the command to the first score, split by what is imported, and the memory that this takes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bowstream.errors import BowstreamError
+from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.tflite import load_runtime
+
+PACKAGES = ("numpy", "ai_edge_litert", "tflite_runtime", "soundfile", "soxr", "rich", "bowstream")
+
+
+class Start(NamedTuple):
+    """A live session's beginning: milliseconds to the first score beyond the first hop, and memory by then in MB.
+
+    `memory_mb` is the resident memory at that score and `peak_mb` the highest until then, None where there is no /proc.
+    """
+
+    first_score_ms: float
+    memory_mb: float | None
+    peak_mb: float | None
+
+
+def import_ms() -> dict[str, float]:
+    """Return the time that the imports of `listen` take in a fresh Python, by package, in milliseconds."""
+    runtime, _ = load_runtime()
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"import bowstream.cli.listen, {runtime}.interpreter"],
+        capture_output=True, text=True, check=False,
+    ).stderr  # fmt: skip
+    own: dict[str, float] = {}
+    for self_us, module in re.findall(r"import time: +(\d+) \| +\d+ \| +([\w.]+)", told):
+        package = module.partition(".")[0]
+        package = package if package in PACKAGES else "other"
+        own[package] = own.get(package, 0.0) + int(self_us) / 1000
+    return {package: round(ms, 1) for package, ms in sorted(own.items(), key=lambda item: -item[1])}
+
+
+def start(bundle: Path, samples: Float32, front_end: FrontEnd) -> Start:
+    """Start a live session in a process of its own, with samples that come at their own pace, and time its first score.
+
+    A microphone adds what PortAudio takes to open it.
+
+    Raises
+    ------
+    BowstreamError
+        If the session ends without a score.
+    """
+    command = [sys.executable, "-m", "bowstream", "replay", "--realtime", "--json", "--hop", "1"]
+    raw = ["--raw", f"{front_end.sample_rate}:1:PCM_16", "-"]
+    # More than a window, so that the session lives on while it is looked at, and less than a pipe holds.
+    sound = (samples[: front_end.window_length * 3 // 2] * 32767.0).astype(np.int16).tobytes()
+    started_s = time.monotonic()
+    with subprocess.Popen(
+        [*command, "--bundle", str(bundle), *raw], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(sound)
+        process.stdin.flush()
+        line = process.stdout.readline()
+        took_s = time.monotonic() - started_s
+        memory, peak = (memory_mb(process.pid, field) for field in ("VmRSS", "VmHWM"))
+        _, complaint = process.communicate()
+    if not line:
+        raise BowstreamError(f"a session of its own gave no score: {complaint.decode(errors='replace').strip()}")
+    return Start(round((took_s - front_end.window_length / front_end.sample_rate) * 1e3, 1), memory, peak)
+
+
+def memory_mb(process_id: int, field: str) -> float | None:
+    """Return a field of a process's status in MB; None where there is no /proc."""
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text("ascii", "replace")
+    except OSError:
+        return None
+    found = re.search(rf"^{field}:\s+(\d+) kB", status, re.M)
+    return round(int(found[1]) * 1024 / 1e6, 1) if found else None

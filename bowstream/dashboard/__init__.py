@@ -1,0 +1,1 @@
+"""Records as a picture on a terminal."""

@@ -1,0 +1,141 @@
+"""The dashboard: `render(view)` turns one frozen `View` into what rich can print. No clock, no audio, no thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+
+from bowstream.dashboard.glyphs import ASCII, DIM, WARN, Line, fit
+from bowstream.dashboard.panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
+from bowstream.dashboard.view import View
+
+# From this width on there are two columns.
+SIDE_BY_SIDE = 110
+USUAL_TAGS = 20
+# The left one has this share of the width.
+LEFT_SHARE = 0.54
+
+Layout = Callable[[View, int, int, bool], list[Line]]
+
+
+def render(view: View) -> Dashboard:
+    """Return the dashboard of a view; it takes the size and colours of the console it is printed on."""
+    return Dashboard(view, lay_out)
+
+
+def render_timeline(view: View, height: int) -> Dashboard:
+    """Return the timeline alone."""
+    return Dashboard(view, lambda view, width, _, colours: timeline(view, width, height))
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A view, ready to be printed, and how it is laid out."""
+
+    view: View
+    lay_out: Layout
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield lines of the console's width, as many as it is high at the most."""
+        width, height = options.max_width, options.height or options.max_height
+        colours = console.color_system in ("256", "truecolor") and not console.no_color
+        for line in self.lay_out(self.view, width, height, colours):
+            if options.ascii_only:
+                line = [Segment(segment.text.translate(ASCII), segment.style) for segment in line]
+            yield from Segment.adjust_line_length(line, width)
+            yield Segment.line()
+
+
+def usual_tags(width: int, height: int) -> int:
+    """Return how many tags suit a terminal."""
+    rows = Rows.of(height, 2, 2)
+    wanted = rows.body - rows.why - rows.gap - 1 if width >= SIDE_BY_SIDE else rows.body * 2 // 5
+    return min(max(wanted, 3), USUAL_TAGS)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a height is used: the body's rows, blank ones between its panes and around it, and those of the reasons."""
+
+    body: int
+    gap: int
+    margin: int
+    why: int
+
+    @classmethod
+    def of(cls, height: int, head: int, foot: int) -> Rows:
+        """Return the rows that are left between a head and a foot."""
+        rows = height - head - foot
+        margin = int(rows >= 20)
+        body = rows - 2 * margin
+        return cls(body, int(rows >= 14), margin, 5 if body >= 26 else 1)
+
+
+def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
+    """Return the lines of the whole dashboard; what does not fit is left out, the least needed first."""
+    head = [title(view, width), meter(view, width)][: max(0, height - 3)]
+    foot = [health(view, width)][: max(0, height - 1)]
+    if (view.notice or view.keys) and height > 8:
+        foot.append([Segment(fit(view.notice, width), WARN) if view.notice else Segment(fit(KEYS, width), DIM)])
+    rows = Rows.of(height, len(head), len(foot))
+    scores = Pane(tags, 1 + len(view.tags), 1 + len(view.tags), 6)
+    reasons = Pane(families, rows.why, rows.why, 1)
+    sound = Pane(partial(spectrogram, colours=colours), 3, 49, 4)
+    events = Pane(timeline, 3, height, 3)
+    if width >= SIDE_BY_SIDE:
+        left = int((width - 3) * LEFT_SHARE)
+        body = beside(
+            stack([scores, reasons], view, left, rows.body, rows.gap),
+            stack([sound, events], view, width - 3 - left, rows.body, rows.gap),
+            left,
+        )
+    else:
+        body = stack([scores, reasons, sound, events], view, width, rows.body, rows.gap)
+    blank: list[Line] = [[]] * rows.margin
+    return [*head, *blank, *body, *([[]] * (rows.body - len(body))), *blank, *foot]
+
+
+@dataclass(frozen=True)
+class Pane:
+    """A part of the dashboard: what draws it, the rows it needs and can use, and its share of those to spare."""
+
+    draw: Callable[[View, int, int], list[Line]]
+    least: int
+    most: int
+    share: int
+
+    def gap(self, gap: int) -> int:
+        """Blank rows above it; a single line belongs to what is above."""
+        return gap if self.least > 1 else 0
+
+
+def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) -> list[Line]:
+    """Return panes one below the other; when rows are few, gaps go first, then the panes with the smallest shares."""
+    shown = list(panes)
+    if sum(pane.least + pane.gap(gap) for pane in shown) - gap > rows:
+        gap = 0
+    while len(shown) > 1 and sum(pane.least for pane in shown) > rows:
+        shown.remove(min(shown, key=lambda pane: pane.share))
+    heights = [min(pane.least, rows) for pane in shown]
+    for _ in range(rows + gap - sum(heights) - sum(pane.gap(gap) for pane in shown)):
+        hungry = [index for index, pane in enumerate(shown) if heights[index] < pane.most]
+        if hungry:
+            heights[min(hungry, key=lambda index: heights[index] / shown[index].share)] += 1
+    lines: list[Line] = []
+    for pane, height in zip(shown, heights):
+        lines += [[]] * (pane.gap(gap) if lines else 0)
+        drawn = pane.draw(view, width, height)[:height]
+        lines += drawn + [[]] * (height - len(drawn))
+    return lines
+
+
+def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    """Return two stacks side by side, the left one as wide as is said."""
+    nothing: Line = []
+    pairs = zip_longest(left, right, fillvalue=nothing)
+    return [[*Segment.adjust_line_length(first, width), Segment("   "), *second] for first, second in pairs]

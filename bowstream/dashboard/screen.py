@@ -1,0 +1,148 @@
+"""The screen: draws the dashboard a few times a second from the main thread, and obeys the keys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from types import FrameType, TracebackType
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.live import Live
+
+from bowstream.audio.source import Notice
+from bowstream.dashboard.history import History
+from bowstream.dashboard.keys import Keys
+from bowstream.dashboard.layout import render, render_timeline, usual_tags
+from bowstream.dashboard.terminal import Strays, Terminal
+from bowstream.dashboard.view import View
+from bowstream.output.lines import Output, PlainLines
+from bowstream.session import Record, Session
+
+REDRAW_S = 0.25
+# On a slow machine drawing takes one part in so many of the time at the most.
+DRAW_SHARE = 10
+# Lower than this, the line that names the keys is shown only when asked for.
+ROOMY_LINES = 20
+NOTICE_S = 10.0
+# Lines of the timeline that stay on the terminal afterwards.
+LEFT_BEHIND = 12
+
+
+class Screen:
+    """A session's dashboard on the terminal, an `Output`.
+
+    Leaves the terminal as it found it, whatever happens, and gives it back while we are suspended (Ctrl+Z).
+    On a terminal that cannot place its cursor (TERM=dumb), entering returns plain lines instead.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.history = History(session)
+        self.top: int | None = None
+        self.frozen: View | None = None
+        self._keys = Keys()
+        self._strays = Strays()
+        self._help = False
+        self._notice, self._noticed_s = "", 0.0
+        self._due_s = 0.0
+        self._suspending = False
+        self._exits = ExitStack()
+        self._commands: dict[str, Callable[[], None]] = {
+            " ": self._freeze,
+            "f": self._freeze,
+            "m": self.history.mark,
+            "+": lambda: self._show(+1),
+            "=": lambda: self._show(+1),
+            "-": lambda: self._show(-1),
+            "?": self._toggle_help,
+            "q": session.stop,
+        }
+
+    def __enter__(self) -> Output:
+        if Console().is_dumb_terminal:
+            return PlainLines(sys.stdout, self.session)
+        self._open()
+        self._help = self._keys.active and self._live.console.height >= ROOMY_LINES
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+        if self.history.happenings:
+            Console().print(render_timeline(self._view(), LEFT_BEHIND))
+
+    def _open(self) -> None:
+        """Take the terminal."""
+        with ExitStack() as stack:
+            before = signal.signal(signal.SIGTSTP, self._on_suspend)
+            stack.callback(signal.signal, signal.SIGTSTP, before)
+            stack.enter_context(self._strays)
+            stack.enter_context(self._keys)
+            self._terminal = stack.enter_context(Terminal())
+            console = Console(file=cast(TextIO, self._terminal), highlight=False)
+            self._live = stack.enter_context(
+                Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+            )
+            self._exits = stack.pop_all()
+
+    def _on_suspend(self, number: int, frame: FrameType | None) -> None:
+        self._suspending = True
+
+    def _suspend(self) -> None:
+        """Give the terminal back, stop, and take it again when we are continued."""
+        self._suspending = False
+        self._exits.close()
+        os.kill(os.getpid(), signal.SIGTSTP)
+        self._open()
+
+    def write(self, record: Record) -> None:
+        """Take one record; obey the keys; redraw if it is time."""
+        self.history.write(record)
+        if isinstance(record, Notice):
+            self._notice, self._noticed_s = record.text, time.monotonic()
+        if self._suspending:
+            self._suspend()
+        for key in self._keys.pressed():
+            if key in self._commands:
+                self._commands[key]()
+        now_s = time.monotonic()
+        if now_s >= self._due_s:
+            self._read_strays(now_s)  # though we may not draw: whoever writes would wait for a pipe that is full
+            if self._terminal.ready():
+                self._draw(now_s)
+
+    def _draw(self, started_s: float) -> None:
+        view = replace(self.frozen or self._view(), keys=self._help, notice=self._notice)
+        self._live.update(render(view), refresh=True)
+        self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
+
+    def _view(self) -> View:
+        return self.history.view(self._tags)
+
+    @property
+    def _tags(self) -> int:
+        """How many tags to show: as many as were asked for, or as suit the terminal."""
+        return self.top or usual_tags(*self._live.console.size)
+
+    def _read_strays(self, now_s: float) -> None:
+        """Show the newest line that somebody wrote to standard error, for a while; why there is no sound, always."""
+        if self._strays.gather():
+            self._notice, self._noticed_s = self._strays.lines[-1], now_s
+        elif now_s - self._noticed_s > NOTICE_S and not self.history.away:
+            self._notice = ""
+
+    def _freeze(self) -> None:
+        self.frozen = None if self.frozen else replace(self._view(), frozen=True)
+
+    def _show(self, more: int) -> None:
+        self.top = min(max(self._tags + more, 1), len(self.session.bundle.tags))
+
+    def _toggle_help(self) -> None:
+        self._help = not self._help

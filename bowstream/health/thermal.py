@@ -1,0 +1,54 @@
+"""How hot the processor is and whether the system holds it back, where the system tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bowstream.audio.identity import SYSFS, read_line
+
+# The firmware's bits for what is the case now. Source: vcgencmd get_throttled in the Raspberry Pi documentation.
+THROTTLED_NOW = {
+    0: "the supply voltage is too low",
+    1: "the processor's frequency is capped",
+    2: "the processor is throttled",
+    3: "the soft temperature limit is reached",
+}
+FIRMWARE = "devices/platform/soc*/soc*:firmware/get_throttled"
+# Thermal zones that are about the processor, as their drivers name them.
+PROCESSOR_ZONES = ("cpu", "soc", "x86_pkg")
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """Temperature in °C, and what the processor is held back by; None where the system does not tell."""
+
+    temperature_c: float | None = None
+    throttled: tuple[str, ...] | None = None
+
+
+def read_thermal(sysfs: Path = SYSFS) -> Thermal:
+    """Return how the processor is now."""
+    return Thermal(read_temperature(sysfs), read_throttled(sysfs))
+
+
+def read_temperature(sysfs: Path) -> float | None:
+    """Return the temperature of the processor's thermal zone, else of the first zone, in °C."""
+    zones = sorted((sysfs / "class/thermal").glob("thermal_zone*"))
+    zones.sort(key=lambda zone: not read_line(zone / "type").lower().startswith(PROCESSOR_ZONES))
+    for zone in zones:
+        text = read_line(zone / "temp")
+        if text.lstrip("-").isdecimal():
+            return int(text) / 1000.0
+    return None
+
+
+def read_throttled(sysfs: Path) -> tuple[str, ...] | None:
+    """Return what a Raspberry Pi's firmware holds the processor back for now; None elsewhere."""
+    for file in sysfs.glob(FIRMWARE):
+        try:
+            bits = int(read_line(file), 16)
+        except ValueError:
+            continue
+        return tuple(reason for bit, reason in THROTTLED_NOW.items() if bits >> bit & 1)
+    return None

@@ -1,0 +1,65 @@
+"""What a live session warns about, besides lost sound: silence, clipping, heat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bowstream.audio.source import Notice
+from bowstream.config.settings import Settings
+from bowstream.health.counters import SILENCE_DBFS, HealthReport
+
+SILENCE_S = Settings.silence_s
+# The same warning comes again after so long, if there is still or again a reason.
+REPEAT_S = 600.0
+SILENCES = ("dead", "silent")
+
+
+class Watch:
+    """Turns health into notices: one when something begins, then at most one in ten minutes.
+
+    Time is the sound's own: what was heard and lost so far.
+
+    Parameters
+    ----------
+    silence_s : silence after which to warn
+    """
+
+    def __init__(self, silence_s: float = SILENCE_S) -> None:
+        self.silence_s = silence_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new session."""
+        self._said: dict[str, float] = {}
+        self._clipped = 0
+
+    def look(self, report: HealthReport) -> Iterator[Notice]:
+        """Yield what there is to say about a report that follows the ones before."""
+        now_s = report.heard_s + report.lost_s
+        for notice in self._worries(report):
+            if now_s - self._said.get(notice.kind, -REPEAT_S) >= REPEAT_S:
+                self._said[notice.kind] = now_s
+                self._clipped = report.clipped if notice.kind == "clipping" else self._clipped
+                yield notice
+        if report.silent_s < self.silence_s and [kind for kind in SILENCES if self._said.pop(kind, None) is not None]:
+            yield Notice("sound", "there is sound again")
+
+    def _worries(self, report: HealthReport) -> Iterator[Notice]:
+        if report.dead_s >= self.silence_s:
+            yield Notice(
+                "dead",
+                f"dead silence for {report.dead_s:.0f} s: every sample is 0; the microphone is muted or unconnected, "
+                f"look with 'alsamixer' and 'bowstream devices'",
+            )
+        elif report.silent_s >= self.silence_s:
+            yield Notice(
+                "silent",
+                f"silence for {report.silent_s:.0f} s (below {SILENCE_DBFS:.0f} dBFS): "
+                "turn the capture level up with 'alsamixer'",
+            )
+        if report.clipped > self._clipped:
+            clipped = report.clipped - self._clipped
+            yield Notice("clipping", f"{clipped} samples at full scale: turn the capture level down with 'alsamixer'")
+        if report.throttled:
+            temperature = "" if report.temperature_c is None else f" at {report.temperature_c:.0f} °C"
+            yield Notice("hot", f"{report.throttled}{temperature}: use a stronger power supply or better cooling")

@@ -1,0 +1,72 @@
+"""A longer time than a window: the newest window and some before it, heard together (paper, V, names it)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bowstream.model.codebook import Codes
+
+
+class Context:
+    """The codes of the newest window together with those of earlier ones.
+
+    The windows of a context do not overlap, and lie as close as the hop allows: at hops of 0.1, 0.2, 0.5 and 1 s, of
+    windows of 1 s, without a gap. Until a stream is long enough, its first window stands for what came before.
+
+    Parameters
+    ----------
+    windows : how many in all, at least 1
+    hops_apart : hops from one to the next
+    """
+
+    def __init__(self, windows: int, hops_apart: int) -> None:
+        self._places = np.arange(windows) * hops_apart
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self._past: Codes | None = None
+
+    def push(self, codes: Codes) -> Codes:
+        """Return the codes of each new window's context, oldest window first.
+
+        Parameters
+        ----------
+        codes : int [shape=(n, P)], of windows a hop apart
+
+        Returns
+        -------
+        contexts : int [shape=(n, windows, P)]
+        """
+        if not len(codes):
+            return np.empty((0, len(self._places), codes.shape[1]), codes.dtype)
+        if self._past is None:
+            self._past = np.repeat(codes[:1], self._places[-1], axis=0)
+        stream = np.concatenate([self._past, codes])
+        self._past = stream[len(codes) :]
+        contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
+        return contexts
+
+
+def shown(counts: Codes) -> Codes:
+    """Return what the head is shown of contexts: the counts of their newest window and, if it is not alone, of all.
+
+    The newest by itself is what tells at once that a sound has begun; the sum is surer of one that goes on.
+
+    Parameters
+    ----------
+    counts : int [shape=(n, windows, K)], oldest window first
+
+    Returns
+    -------
+    shown : int [shape=(n, times_shown(windows) * K)]
+    """
+    newest = counts[:, -1]
+    if times_shown(counts.shape[1]) == 1:
+        return newest
+    return np.concatenate([newest, counts.sum(axis=1, dtype=counts.dtype)], axis=1)
+
+
+def times_shown(windows: int) -> int:
+    """Return how many counts of each code the head is shown of a context."""
+    return min(windows, 2)

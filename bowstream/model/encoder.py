@@ -1,0 +1,142 @@
+"""From log-mel to the counts of codes in each window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream.errors import BundleError, UsageError
+from bowstream.model.codebook import Codebook, Codes
+from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.patches import FAMILIES, PATCH_BANDS, bands_of, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
+from bowstream.model.tflite import UNQUANTISED, Quantisation
+
+Counts = NDArray[np.intp]
+
+
+class Network(Protocol):
+    """What an encoder needs of its network; `tflite.Model` is one."""
+
+    n_inputs: int
+    n_outputs: int
+    quantisation: Quantisation
+
+    def __call__(self, rows: NDArray[Any]) -> Float32:
+        """Return (rows, n_outputs) for (rows, n_inputs), which may be quantised already."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One family's network and codebook: patches in, codes out."""
+
+    network: Network
+    codebook: Codebook
+
+    def codes(self, patches: NDArray[Any]) -> Codes:
+        """Return the codes (N, P) of patches (N, P, values), which may be quantised already."""
+        count, per_item, _ = patches.shape
+        latents = self.network(patches.reshape(count * per_item, -1))
+        return self.codebook.assign(latents.reshape(count, per_item, -1))
+
+
+class Coder:
+    """Counts of codes over a sliding window.
+
+    `pat` and `env` codes are computed once, when their column arrives, and kept for as long as the
+    window holds it; `fenv` and `o` codes are computed once a hop. State is what a window needs of its
+    columns; before the first full window there are no counts. `columns_until_window` and
+    `columns_since_window` say where the stream stands between two windows.
+
+    Parameters
+    ----------
+    encoders : an `Encoder` for each of `patches.FAMILIES`
+    hop_columns : columns between two windows, 1 … columns_per_window
+
+    Raises
+    ------
+    BundleError
+        If a family is missing or a codebook does not fit its network.
+    UsageError
+        If the hop is out of range.
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], front_end: FrontEnd, hop_columns: int) -> None:
+        if set(encoders) != set(FAMILIES):
+            raise BundleError(f"wanted encoders for {', '.join(FAMILIES)}, got {', '.join(encoders)}")
+        if not 1 <= hop_columns <= front_end.columns_per_window:
+            raise UsageError(
+                f"hop must be {front_end.column_s:.1f} … {front_end.columns_per_window * front_end.column_s:.1f} s "
+                f"in steps of {front_end.column_s:.1f} s, got {hop_columns * front_end.column_s:.1f} s"
+            )
+        self.encoders = encoders
+        self.front_end = front_end
+        self.hop_columns = hop_columns
+        sizes = [len(encoders[family].codebook) for family in FAMILIES]
+        self.offsets = dict(zip(FAMILIES, accumulate(sizes, initial=0)))
+        self.n_counts = sum(sizes)
+        # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
+        quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
+        self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
+        bands = bands_of("pat", front_end)
+        in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
+        in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
+        self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])
+        silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
+        codes = np.zeros((len(silence), bands + 1), np.intp)
+        self._window = [cut_pat(self.quantise(silence)), narrow_o(silence), codes]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the window: the next counts come after `columns_per_window` columns."""
+        self.columns_until_window = self.front_end.columns_per_window
+        self.columns_since_window = 0
+
+    def push(self, log_mel: Float32) -> Codes:
+        """Return the codes of the windows that these columns complete.
+
+        Parameters
+        ----------
+        log_mel : float32 [shape=(columns * frames_per_column, n_mels)]
+
+        Returns
+        -------
+        codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
+        """
+        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)
+        if not len(columns):
+            return np.empty((0, len(self._offsets)), np.intp)
+        pat, narrow, inside = parts = [np.concatenate(pair) for pair in zip(self._window, self._columns(columns))]
+        width = self.front_end.columns_per_window
+        self._window = [part[-width:] for part in parts]
+
+        ends = range(self.columns_until_window, len(columns) + 1, self.hop_columns)
+        self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
+        self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
+        codes = np.empty((len(ends), len(self._offsets)), np.intp)
+        for row, end in zip(codes, ends):
+            window = slice(end, end + width)
+            fenv, o = join_fenv(pat[window]), shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS))
+            row[: width * inside.shape[1]] = inside[window].ravel()
+            row[width * inside.shape[1] : -1] = self.encoders["fenv"].codes(fenv[np.newaxis])
+            row[-1:] = self.encoders["o"].codes(o)
+        codes += self._offsets
+        return codes
+
+    def counts(self, codes: Codes) -> Counts:
+        """Return how often each code occurs in each window: (…, 143) -> int [shape=(…, n_counts)]."""
+        windows = codes.reshape(-1, len(self._offsets))
+        of_window = np.arange(len(windows))[:, np.newaxis] * self.n_counts
+        counts = np.bincount((windows + of_window).ravel(), minlength=len(windows) * self.n_counts)
+        return counts.reshape(*codes.shape[:-1], self.n_counts)
+
+    def _columns(self, columns: Float32) -> list[NDArray[Any]]:
+        """Work out all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""
+        quantised = self.quantise(columns)
+        pat = cut_pat(quantised)
+        inside = [self.encoders["pat"].codes(pat), self.encoders["env"].codes(cut_env(quantised))]
+        return [pat, narrow_o(columns), np.concatenate(inside, axis=1)]

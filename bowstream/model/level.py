@@ -1,0 +1,65 @@
+"""Level: log-mel relative to the loudest recent sound, so that a tag does not depend on the gain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bowstream.errors import BundleError
+from bowstream.model.log_mel import Float32, FrontEnd
+
+
+@dataclass(frozen=True)
+class LevelSettings:
+    """How far below the reference sound still counts, and the quietest reference there is."""
+
+    range_db: float = 60.0
+    # Natural log of mel power, about -84 dBFS of white noise: below it is silence, not a faint sound.
+    quietest: float = -16.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.range_db < math.inf and math.isfinite(self.quietest)):
+            raise BundleError(f"level wants a range above 0 dB and a finite quietest reference, got {self}")
+
+
+class Level:
+    """Scale log-mel to 0 … 1 below a causal reference.
+
+    The reference of a column is the loudest log-mel value of the window that ends with it, so a
+    column is scaled once, when it arrives, and never looks at later sound. State is one peak a
+    column of that window, the newest excepted; the quietest reference at the start.
+    """
+
+    def __init__(self, settings: LevelSettings, front_end: FrontEnd) -> None:
+        self.settings = settings
+        self.front_end = front_end
+        self._range = settings.range_db * math.log(10.0) / 10.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the peaks."""
+        self._peaks = [self.settings.quietest] * (self.front_end.columns_per_window - 1)
+
+    def push(self, log_mel: Float32) -> Float32:
+        """Return whole columns of log-mel, scaled.
+
+        Parameters
+        ----------
+        log_mel : float32 [shape=(columns * frames_per_column, n_mels)]
+
+        Returns
+        -------
+        scaled : float32 of the same shape; 1 is the reference, 0 is `range_db` or more below it
+        """
+        columns = log_mel.reshape(-1, self.front_end.frames_per_column * self.front_end.n_mels)
+        peaks = self._peaks + columns.max(axis=1).tolist()
+        self._peaks = peaks[len(columns) :]
+        window = self.front_end.columns_per_window
+        references = [max(self.settings.quietest, *peaks[first : first + window]) for first in range(len(columns))]
+        scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis]
+        scaled /= np.float32(self._range)
+        scaled += np.float32(1.0)
+        np.maximum(scaled, 0.0, out=scaled)
+        return scaled.reshape(log_mel.shape)

@@ -1,0 +1,117 @@
+"""What was heard in recordings, told when each is done: a table, rows for a spreadsheet, or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bowstream.events import Event
+from bowstream.output.lines import Times, event_fields, loudest, named
+from bowstream.session import Record, Session
+from bowstream.tagger import Tags
+
+CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
+TOP_TAGS, TOP_EVENTS = 3, 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was heard in one recording, in plain values that can cross between processes.
+
+    heard_s : its length in seconds; windows : how many were scored
+    scores : mean over the windows by tag, as the paper scores a clip (II)
+    events : the finished ones, in seconds
+    error : why it could not be heard whole; None if it was
+    """
+
+    name: str
+    heard_s: float = 0.0
+    windows: int = 0
+    scores: dict[str, float] | None = None
+    events: Sequence[dict[str, Any]] = ()
+    error: str | None = None
+
+
+class Gathering:
+    """Gathers a recording's records into a `Report`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._times = Times(session)
+        self._total = np.zeros(len(session.bundle.tags))  # a day of small scores would stand still in float32
+        self._windows = 0
+        self._events: list[dict[str, Any]] = []
+
+    def write(self, record: Record) -> None:
+        """Add a window's scores or a finished event; pass over the rest."""
+        if isinstance(record, Tags):
+            self._total += record.scores
+            self._windows += 1
+        elif isinstance(record, Event) and record.offset is not None:
+            self._events.append(event_fields(record, self._times))
+
+    def report(self, name: str) -> Report:
+        """Return what has been gathered."""
+        mean = (self._total / max(self._windows, 1)).astype(np.float32)
+        heard_s = self._session.source.duration_s or self._session.health.report().heard_s
+        return Report(name, heard_s, self._windows, named(mean, self._session), self._events)
+
+
+class Results:
+    """Says what was heard in each recording: JSON objects and CSV rows at once, a table at the end."""
+
+    def __init__(self, as_json: bool, as_csv: bool) -> None:
+        self._as_json = as_json
+        self._csv = csv.DictWriter(sys.stdout, CSV_FIELDS, lineterminator="\n") if as_csv else None
+        if self._csv:
+            self._csv.writeheader()
+        self._table = Table(box=None, pad_edge=False, header_style="bold")
+        self._table.add_column("recording", overflow="fold")
+        self._table.add_column("length", justify="right")
+        self._table.add_column("loudest tags, mean score")
+        self._table.add_column("events")
+
+    def put(self, report: Report) -> None:
+        """Take a recording's report; JSON tells of those that failed, too."""
+        if self._as_json:
+            heard = {"error": report.error} if report.error else {"windows": report.windows, "scores": report.scores}
+            print(json.dumps({"type": "file", "file": report.name, **heard}), flush=True)
+        elif report.error:
+            return  # said on standard error
+        elif self._csv:
+            self._csv.writerows({"file": report.name, **event} for event in report.events)
+        else:
+            tops = loudest(report.scores or {}, TOP_TAGS)
+            self._table.add_row(shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report))
+
+    def close(self) -> None:
+        """Print the table, if there is one."""
+        if self._table.row_count:
+            Console(markup=False).print(self._table)
+
+
+def shorter(name: str) -> str:
+    """Return a path as seen from the working folder, if that is shorter."""
+    return min(name, os.path.relpath(name), key=len) if Path(name).is_absolute() else name
+
+
+def top_events(report: Report) -> str:
+    """Return the first events with their times."""
+    first = report.events[:TOP_EVENTS]
+    shown = [
+        f"{event['tag']}\N{NO-BREAK SPACE}{event['onset_s']:.1f}–{event['offset_s']:.1f}\N{NO-BREAK SPACE}s"
+        for event in first
+    ]
+    if len(report.events) > TOP_EVENTS:
+        shown.append(f"{len(report.events) - TOP_EVENTS} more")
+    return ", ".join(shown) or "–"

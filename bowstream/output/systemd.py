@@ -1,0 +1,53 @@
+"""Tells systemd that we are ready and alive.
+
+Source: sd_notify(3): datagrams of `NAME=value` lines to the socket that $NOTIFY_SOCKET names.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from types import TracebackType
+
+from bowstream.session import Record
+
+
+class Notifier:
+    """An `Output` that says READY at the first record and WATCHDOG at later ones; nothing where systemd does not ask.
+
+    It is written to by the session's thread: when that hangs, systemd starts us anew.
+    """
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
+        # Half of what systemd allows, as it recommends.
+        self._interval_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
+        self._ready = False
+        self._due_s = 0.0
+
+    def __enter__(self) -> Notifier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._say("STOPPING=1")
+
+    def write(self, record: Record) -> None:
+        """Say that we are alive, if it is time."""
+        if not self._ready:
+            self._ready = True
+            self._say("READY=1")
+        if self._interval_s and time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + self._interval_s
+            self._say("WATCHDOG=1")
+
+    def _say(self, message: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.sendto(message.encode(), self._address)
+        except OSError:
+            return  # nobody listens: the next message may find somebody
