@@ -12,8 +12,7 @@ from bowstream.errors import AudioError, BowstreamError, BundleError, DeviceErro
 
 if TYPE_CHECKING:
     from bowstream.model.bundle import Bundle
-    from bowstream.model.probe import load_bundle
-    from bowstream.tagger import Tagger, Tags
+    from bowstream.tagger import Tagger, Tags, load_bundle
 
 __version__ = "0.1.0"
 
@@ -31,7 +30,7 @@ __all__ = [
 
 # Imported when asked for: the command line says how many threads NumPy may have before NumPy is imported, and its
 # help needs none of it.
-_HOMES = {"Bundle": "model.bundle", "load_bundle": "model.probe", "Tagger": "tagger", "Tags": "tagger"}
+_HOMES = {"Bundle": "model.bundle", "load_bundle": "tagger", "Tagger": "tagger", "Tags": "tagger"}
 
 
 def __getattr__(name: str) -> Any:

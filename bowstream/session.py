@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bowstream._types import Float32
 from bowstream.audio.source import Heard, Notice, Source
 from bowstream.errors import BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, Watch
 from bowstream.model.bundle import Bundle
-from bowstream.model.log_mel import Float32
 from bowstream.tagger import Tagger, Tags
 
 

@@ -9,15 +9,18 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from bowstream.model.bundle import Bundle
+from bowstream._types import Float32
+from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
 from bowstream.model.context import Context, shown, times_shown
 from bowstream.model.encoder import Coder, Counts
 from bowstream.model.level import Level
-from bowstream.model.log_mel import Float32, LogMel
+from bowstream.model.log_mel import LogMel
+from bowstream.model.probe import verify
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,24 @@ class Tagger:
         self.context = Context(bundle.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, hop_columns: int = 10) -> Tagger:
+        """Load a bundle, verify its hashes, run its probe and return a tagger of it.
+
+        Parameters
+        ----------
+        path : the bundle's folder; None for the one that is shipped
+        hop_columns : as above
+
+        Raises
+        ------
+        BundleError
+            If a file is missing, damaged, changed or of another format, or the probe fails.
+        """
+        bundle, probe = read(Path(path) if path is not None else default_path())
+        verify(cls(bundle), probe)
+        return cls(bundle, hop_columns)
 
     def reset(self) -> None:
         """Begin a new stream at sample 0."""
@@ -127,3 +148,8 @@ class Tagger:
         length = self.front_end.column_length
         first = self.position + self.coder.columns_until_window * length
         return range(first, self.position + columns * length + 1, self.coder.hop_columns * length)
+
+
+def load_bundle(path: Path | str | None = None) -> Bundle:
+    """Load a bundle as `Tagger.load` does, for its description or for several taggers."""
+    return Tagger.load(path).bundle

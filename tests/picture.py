@@ -51,7 +51,7 @@ def shows_all(view):
 def view_of_demo(seconds):
     """Listen to the scene for so long, or until all is to be seen; return the view."""
     bundle = load_bundle()
-    with Player(Scene(), bundle.front_end) as source:
+    with Player(Scene(), bundle.front_end.format) as source:
         session = Session(source, bundle, HOP_COLUMNS)
         history = History(session)
         for record in session:

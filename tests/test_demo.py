@@ -97,7 +97,7 @@ def test_each_sound_lives_where_its_kind_does(samples, recipe, low_hz, high_hz, 
 
 def test_a_microphone_would_deliver_the_same(front_end):
     """Through the ring and the resampler, at its own pace."""
-    with Player(Scene(), front_end) as source:
+    with Player(Scene(), front_end.format) as source:
         heard = next(heard for heard in source if heard is not None and len(heard.samples))
     assert len(heard.samples) == 1600 and not heard.lost and np.abs(heard.samples).max() > 1e-4
 
@@ -105,7 +105,7 @@ def test_a_microphone_would_deliver_the_same(front_end):
 def test_there_is_something_to_see(samples, tmp_path, bundle):
     """Sounds are raised by their names and lowered again, the plainest at least: a synthesis is not a recording."""
     soundfile.write(tmp_path / "scene.wav", samples, RATE, "PCM_16")
-    with AudioFile(tmp_path / "scene.wav", bundle.front_end) as recording:
+    with AudioFile(tmp_path / "scene.wav", bundle.front_end.format) as recording:
         events = [record for record in Session(recording, bundle) if isinstance(record, Event)]
     past = [event for event in events if event.offset is not None]
     right = {

@@ -10,7 +10,6 @@ from bowstream.audio.identity import card_of, identities
 from bowstream.audio.microphone import Microphone
 from bowstream.cli.main import main
 from bowstream.errors import DeviceError
-from bowstream.model.log_mel import FrontEnd
 
 
 @pytest.fixture
@@ -179,17 +178,17 @@ def refusing(monkeypatch):
 
 def test_the_devices_own_rate_and_channels_are_taken(refusing):
     refusing()
-    microphone = Microphone(None, FrontEnd())
+    microphone = Microphone()
     assert (microphone.native_rate, microphone.channels) == (48_000, 2)
 
 
 def test_a_rate_that_is_refused_is_one_line_with_the_one_that_is_not(refusing):
     refusing()
     with pytest.raises(DeviceError, match=r"refuses to record at 44100 Hz.*its own, 48000 Hz"):
-        Microphone(None, FrontEnd(), 44_100)
+        Microphone(sample_rate=44_100)
 
 
 def test_a_busy_device_is_not_asked_for_every_rate(refusing):
     refusing(busy=True)
     with pytest.raises(DeviceError, match=r"'Mic \(hw:1,0\)' cannot be opened: another program holds it"):
-        Microphone(None, FrontEnd())
+        Microphone()

@@ -14,7 +14,7 @@ RATES = (16_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000)
 
 def hear(frames, rate, front_end, size, chunk_columns=1):
     """Return all that comes out when frames go in in blocks of a size."""
-    intake = Intake("test", rate, front_end, chunk_columns)
+    intake = Intake("test", rate, front_end.format, chunk_columns)
     chunks = [chunk for block in blocks(frames, size) for chunk in intake.push(block)]
     return np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
 
@@ -40,7 +40,7 @@ def test_block_size_does_not_matter(rate, channels, front_end):
 @pytest.mark.parametrize("chunk_columns", [1, 10])
 def test_seams(count, chunk_columns, front_end):
     sound = noise(1.1)[:count]
-    intake = Intake("test", 16_000, front_end, chunk_columns)
+    intake = Intake("test", 16_000, front_end.format, chunk_columns)
     chunks = intake.push(sound[:, np.newaxis])
     assert [len(chunk) for chunk in chunks] == [1600 * chunk_columns] * (count // (1600 * chunk_columns))
     heard = np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
@@ -78,11 +78,11 @@ def test_what_is_not_finite_is_refused(value, rate, front_end):
     frames = np.zeros((2000, 2), np.float32)
     frames[1234, 1] = value
     with pytest.raises(AudioError, match="thing: wanted finite samples, found NaN or infinity"):
-        Intake("thing", rate, front_end, 1).push(frames)
+        Intake("thing", rate, front_end.format, 1).push(frames)
 
 
 def test_clipping_is_counted_in_every_channel(front_end):
-    intake = Intake("test", 48_000, front_end, 1)
+    intake = Intake("test", 48_000, front_end.format, 1)
     frames = np.zeros((100, 2), np.float32)
     frames[3, 0] = frames[4, 1] = 32767 / 32768
     frames[5] = -1.0
@@ -101,7 +101,7 @@ def test_clipping_is_counted_in_every_channel(front_end):
 def test_time_does_not_drift_over_gaps(rate, steps):
     """After any number of gaps, what was handed on and what was lost add up to the native frames' time."""
     front_end = FrontEnd()
-    intake, native, position = Intake("test", rate, front_end, 1), 0, 0
+    intake, native, position = Intake("test", rate, front_end.format, 1), 0, 0
     for heard, lost in steps:
         chunks = intake.push(np.zeros((heard, 1), np.float32))
         gap = intake.gap(lost)
@@ -112,7 +112,7 @@ def test_time_does_not_drift_over_gaps(rate, steps):
 
 
 def test_after_a_gap_nothing_is_left_of_before(front_end):
-    intake, sound = Intake("test", 44_100, front_end, 1), scene(0.5, 44_100)[:, np.newaxis]
+    intake, sound = Intake("test", 44_100, front_end.format, 1), scene(0.5, 44_100)[:, np.newaxis]
     intake.push(np.ones((4_000, 1), np.float32))
     intake.gap(1234)
     after = [*intake.push(sound), *intake.finish()]

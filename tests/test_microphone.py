@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bowstream._types import FORMAT
 from bowstream.audio import microphone
 from bowstream.audio.microphone import Microphone
-from bowstream.model.log_mel import FrontEnd
 
 RATE, BLOCK = 16_000, 512
 BLOCK_S = BLOCK / RATE
@@ -24,7 +24,7 @@ def heard(monkeypatch, front_end):
     monkeypatch.setattr(microphone, "find_device", lambda *_: device)
     monkeypatch.setattr(microphone, "list_devices", lambda: [])
     monkeypatch.setattr(Microphone, "_accepted", lambda self, rates: (RATE, 1))
-    mic = Microphone(None, front_end)
+    mic = Microphone(None, front_end.format)
 
     def block(at_s, captured_s=None, overflow=False):
         clock.now_s = at_s
@@ -90,7 +90,7 @@ class Stream(Microphone):
     """A microphone whose callback a test calls: blocks of 160 frames, 10 ms, at a pretended time."""
 
     def __init__(self, monkeypatch):
-        super(Microphone, self).__init__("stream", 16_000, 1, FrontEnd())
+        super(Microphone, self).__init__("stream", 16_000, 1, FORMAT)
         self._began_s, self._next_captured_s, self._late_from_s, self._owed = None, 0.0, None, 0
         self.now_s = 100.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now_s)

@@ -18,7 +18,6 @@ from bowstream.audio import reconnect
 from bowstream.audio.devices import Device
 from bowstream.audio.reconnect import PatientMicrophone
 from bowstream.errors import DeviceAbsentError, DeviceError
-from bowstream.model.log_mel import FrontEnd
 
 needs_card = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
 
@@ -156,7 +155,7 @@ def test_the_longer_it_is_away_the_rarer_the_looks(monkeypatch):
     monkeypatch.setattr(reconnect, "Microphone", absent)
     monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
     monkeypatch.setattr(reconnect, "time", clock)
-    for _ in PatientMicrophone("usb:1:2", FrontEnd()):
+    for _ in PatientMicrophone("usb:1:2"):
         if clock.now_s > 7200.0:
             break
     assert [each for each in looks if each <= 60.0] == [5.0 * number for number in range(1, 13)]
@@ -190,7 +189,7 @@ def test_the_same_reason_is_said_once(monkeypatch):
     monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
     said = []
     with pytest.raises(Opened):
-        for heard in PatientMicrophone("usb:1:2", FrontEnd()):
+        for heard in PatientMicrophone("usb:1:2"):
             said += [heard.text] if heard else []
     assert said == ["it is not there; waiting for it", "it is busy; waiting for it"]
 
@@ -243,7 +242,7 @@ def coming(monkeypatch):
         monkeypatch.setattr(reconnect, "refresh", lambda: refreshes.append(True))
         monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
         monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
-        for _ in PatientMicrophone("usb:1:2", FrontEnd()):
+        for _ in PatientMicrophone("usb:1:2"):
             if not Coming.opened:
                 break
         return len(refreshes)

@@ -64,7 +64,7 @@ def test_a_plain_line_tells_the_level_of_its_whole_hop(tmp_path, bundle):
     samples = np.concatenate([noise(0.9), np.zeros(1600, np.float32)])
     soundfile.write(tmp_path / "fades.wav", samples, 16_000, "FLOAT")
     stream = io.StringIO()
-    with AudioFile(tmp_path / "fades.wav", bundle.front_end) as source:
+    with AudioFile(tmp_path / "fades.wav", bundle.front_end.format) as source:
         session = Session(source, bundle)
         lines = PlainLines(stream, session)
         for record in session:

@@ -100,7 +100,7 @@ def test_memory_is_constant(tmp_path, bundle):
             for _ in range(seconds // 10):
                 file.write(noise(10.0, rate=8_000))
         tracemalloc.start()
-        with AudioFile(path, bundle.front_end) as recording:
+        with AudioFile(path, bundle.front_end.format) as recording:
             windows = sum(1 for record in Session(recording, bundle) if type(record).__name__ == "Tags")
         assert windows == seconds
         peak_bytes = tracemalloc.get_traced_memory()[1]

@@ -151,7 +151,7 @@ class Fed(Live):
 def test_live_hears_what_a_file_hears(rate, bundle):
     """Whatever the blocks, if nothing is lost."""
     sound = scene(2.2, rate)[:, np.newaxis]
-    intake = Intake("file", rate, bundle.front_end, 10)
+    intake = Intake("file", rate, bundle.front_end.format, 10)
     recorded = np.concatenate([*intake.push(sound), *intake.finish()])
     for size in (509, 4800, rate):
         heard = [h for h in Fed(rate, bundle.front_end, blocks(sound, size)) if h is not None]
@@ -192,9 +192,9 @@ def test_a_player_is_the_file_heard_live(tmp_path, bundle):
     def heard(source):
         return [record for record in Session(source, bundle, 5) if isinstance(record, Tags | Event)]
 
-    with AudioFile(path, bundle.front_end) as recording:
+    with AudioFile(path, bundle.front_end.format) as recording:
         replayed = heard(recording)
-    with AudioFile(path, bundle.front_end) as recording, Player(recording, bundle.front_end) as player:
+    with AudioFile(path, bundle.front_end.format) as recording, Player(recording, bundle.front_end.format) as player:
         played = heard(player)
     assert len(played) == len(replayed) > 1
     for one, other in zip(played, replayed):
@@ -213,8 +213,8 @@ def test_a_player_hands_on_what_its_file_fails_with(tmp_path, front_end):
     sound[4000] = np.nan
     soundfile.write(path, sound, 16_000, "FLOAT")
     with (
-        AudioFile(path, front_end) as recording,
-        Player(recording, front_end) as player,
+        AudioFile(path, front_end.format) as recording,
+        Player(recording, front_end.format) as player,
         pytest.raises(AudioError, match=r"nan\.wav: wanted finite"),
     ):
         list(player)

@@ -58,7 +58,7 @@ def test_block_size_does_not_matter(rate, channels, bundle):
     frames = stereo(sound) if channels == 2 else sound[:, np.newaxis]
     heard = {}
     for size, chunk_columns in [(len(frames), 10), (17, 1), (509, 1), (509, 10), (1600, 1), (16_000, 10), (16_000, 1)]:
-        intake, tagger, tags = Intake("test", rate, bundle.front_end, chunk_columns), Tagger(bundle), []
+        intake, tagger, tags = Intake("test", rate, bundle.front_end.format, chunk_columns), Tagger(bundle), []
         for block in blocks(frames, size):
             for chunk in intake.push(block):
                 tags += tagger.push(chunk)

@@ -38,7 +38,7 @@ def test_cached_features_are_what_a_tagger_hears(tmp_path, data):
     front_end, level = FrontEnd(), LevelSettings()
     for number, clip in enumerate(data.clips):
         log_mel, leveller = LogMel(front_end), Level(level, front_end)
-        with AudioFile(clip.path, front_end) as source:
+        with AudioFile(clip.path, front_end.format) as source:
             heard = [leveller.push(log_mel.push(heard.samples)) for heard in source]
         missing = -sum(map(len, heard)) % front_end.frames_per_window * front_end.hop_length
         heard.append(leveller.push(log_mel.push(np.zeros(missing, np.float32))))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bowstream._types import Float32, Format
 from bowstream.errors import AudioError
-from bowstream.model.log_mel import Float32, FrontEnd
 
 if TYPE_CHECKING:
     import soxr
@@ -31,16 +31,16 @@ class Intake:
     ----------
     name : of the source, for messages
     native_rate : of the frames, in Hz
-    front_end : says which rate and column length are wanted
+    format : what it makes of them
     chunk_columns : columns handed on at a time
     """
 
-    def __init__(self, name: str, native_rate: int, front_end: FrontEnd, chunk_columns: int) -> None:
+    def __init__(self, name: str, native_rate: int, format: Format, chunk_columns: int) -> None:
         self.name = name
         self.native_rate = native_rate
-        self.sample_rate = front_end.sample_rate
-        self.column_length = front_end.column_length
-        self.chunk_length = chunk_columns * front_end.column_length
+        self.sample_rate = format.sample_rate
+        self.column_length = format.column_length
+        self.chunk_length = chunk_columns * format.column_length
         self.clipped = 0
         self._resampler = self._new_resampler()
         self.reset()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream.model.log_mel import Float32
+from bowstream._types import Float32
 
 Wave = NDArray[np.floating[Any]]
 Recipe = Callable[[Wave, np.random.Generator], Wave]

@@ -12,11 +12,11 @@ from types import TracebackType
 import soundfile
 
 from bowstream._stderr import silenced
+from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.convert import Intake
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.source import Heard
 from bowstream.errors import AudioError
-from bowstream.model.log_mel import Float32, FrontEnd
 
 # Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
 FILE_COLUMNS, PIPE_COLUMNS = 40, 10
@@ -56,7 +56,7 @@ class AudioFile:
     live = False
     overflows = 0
 
-    def __init__(self, path: Path | str, front_end: FrontEnd, raw: RawFormat | None = None) -> None:
+    def __init__(self, path: Path | str, format: Format = FORMAT, raw: RawFormat | None = None) -> None:
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
         self._raw = raw
@@ -67,7 +67,7 @@ class AudioFile:
         self.frames: int | None = self._file.frames if self._file.seekable() else None
         self.duration_s = self.frames / self.native_rate if self.frames is not None else None
         columns = FILE_COLUMNS if self.frames is not None else PIPE_COLUMNS
-        self._intake = Intake(self.name, self.native_rate, front_end, columns)
+        self._intake = Intake(self.name, self.native_rate, format, columns)
         self._refuse_truncated()
 
     def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any
 
 from bowstream._stderr import silenced
+from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
 from bowstream.audio.stream import Live
 from bowstream.errors import DeviceAbsentError, DeviceError
-from bowstream.model.log_mel import Float32, FrontEnd
 
 # Rates tried in turn when a device refuses the one asked for.
 COMMON_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 22_050, 8_000)
@@ -32,7 +32,7 @@ LATE_S, LATE_FOR_S = 0.1, 1.0
 class Microphone(Live):
     """A PortAudio input, opened at a rate it takes, with as few channels as it takes.
 
-    The front end's own rate is asked for first, since then nothing needs resampling; a device that refuses
+    The rate of `format` is asked for first, since then nothing needs resampling; a device that refuses
     it is opened at its native rate. What PortAudio drops is measured by the time at which the sound was captured
     and counts as lost.
 
@@ -47,12 +47,12 @@ class Microphone(Live):
         If PortAudio or the device is missing, or the device cannot be opened; while iterating, if it goes away.
     """
 
-    def __init__(self, wanted: str | None, front_end: FrontEnd, sample_rate: int | None = None) -> None:
+    def __init__(self, wanted: str | None = None, format: Format = FORMAT, sample_rate: int | None = None) -> None:
         self._sounddevice = load_sounddevice()
         self.device = find_device(wanted, list_devices())
-        rates = (sample_rate,) if sample_rate else (front_end.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
+        rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
         rate, channels = self._accepted(rates)
-        super().__init__(self.device.name, rate, channels, front_end)
+        super().__init__(self.device.name, rate, channels, format)
         self._stream: Any = None
         self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from bowstream.model.log_mel import Float32
+from bowstream._types import Float32
 
 # What files begin with that are not headerless.
 HEADERS = {

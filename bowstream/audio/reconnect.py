@@ -17,12 +17,12 @@ from types import TracebackType
 
 import numpy as np
 
+from bowstream._types import FORMAT, Format
 from bowstream.audio.devices import list_devices, load_sounddevice, refresh
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.source import Heard, Notice
 from bowstream.audio.stream import LONGEST_WAIT_S
 from bowstream.errors import DeviceAbsentError, DeviceError
-from bowstream.model.log_mel import FrontEnd
 
 # A look starts Python anew, which a Pi feels: often in the first minute, when somebody is at the plug; then the wait
 # is a share of the time that the microphone has been away.
@@ -58,11 +58,11 @@ class PatientMicrophone:
     live = True
     duration_s: float | None = None
 
-    def __init__(self, wanted: str | None, front_end: FrontEnd, sample_rate: int | None = None) -> None:
+    def __init__(self, wanted: str | None = None, format: Format = FORMAT, sample_rate: int | None = None) -> None:
         load_sounddevice()
         self.name = wanted or "the microphone"
         self._wanted = wanted
-        self._front_end = front_end
+        self._format = format
         self._sample_rate = sample_rate
         self._microphone: Microphone | None = None
         self._clipped = 0  # by streams that have ended
@@ -106,7 +106,7 @@ class PatientMicrophone:
 
     def _listen(self, until_s: float, waited: bool) -> Iterator[Heard | Notice | None]:
         """Open the microphone and yield what it hears, after the gap since `until_s` if it was waited for."""
-        with Microphone(self._wanted, self._front_end, self._sample_rate) as microphone:
+        with Microphone(self._wanted, self._format, self._sample_rate) as microphone:
             self._take(microphone)
             for heard in microphone:
                 if waited and microphone.began_s is not None:
@@ -114,7 +114,7 @@ class PatientMicrophone:
                     away_s = microphone.began_s - until_s
                     self._said = ""
                     yield Notice("back", f"{self.name!r} is there again, after {away_s:.1f} s")
-                    yield Heard(np.empty(0, np.float32), round(max(0.0, away_s) * self._front_end.sample_rate))
+                    yield Heard(np.empty(0, np.float32), round(max(0.0, away_s) * self._format.sample_rate))
                 yield heard
 
     def _take(self, microphone: Microphone) -> None:
@@ -206,7 +206,7 @@ def pause(seconds: float) -> Iterator[None]:
 def look(wanted: str, sample_rate: str) -> int:
     """Open and close a microphone; print why if that fails, unless it is just not there."""
     try:
-        with Microphone(wanted or None, FrontEnd(), int(sample_rate) if sample_rate else None):
+        with Microphone(wanted or None, sample_rate=int(sample_rate) if sample_rate else None):
             return FOUND
     except DeviceAbsentError:
         return ABSENT

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from bowstream.model.log_mel import Float32
+from bowstream._types import Float32
 
 
 class RingBuffer:

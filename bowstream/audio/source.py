@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bowstream.model.log_mel import Float32
+from bowstream._types import Float32
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
+from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.convert import Intake
 from bowstream.audio.ring import RingBuffer
 from bowstream.audio.source import Heard
-from bowstream.model.log_mel import Float32, FrontEnd
 
 # Sound older than this when we get to it is stale: it is dropped, and counted.
 RING_S = 4.0
@@ -37,14 +37,14 @@ class Live:
     live = True
     duration_s: float | None = None
 
-    def __init__(self, name: str, native_rate: int, channels: int, front_end: FrontEnd) -> None:
+    def __init__(self, name: str, native_rate: int, channels: int, format: Format) -> None:
         self.name = name
         self.native_rate = native_rate
         self.channels = channels
         self.overflows = 0
         self._ring = RingBuffer(round(RING_S * native_rate), channels)
         self._kept = round(KEPT_S * native_rate)
-        self._intake = Intake(name, native_rate, front_end, chunk_columns=1)
+        self._intake = Intake(name, native_rate, format, chunk_columns=1)
         self._failure: Exception | None = None
         # When what was written came in: (frames written until then, monotonic time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
@@ -125,8 +125,8 @@ class Playable(Protocol):
 class Player(Live):
     """A recording played at its own pace into the ring, as a microphone would deliver it."""
 
-    def __init__(self, recording: Playable, front_end: FrontEnd) -> None:
-        super().__init__(recording.name, recording.native_rate, recording.channels, front_end)
+    def __init__(self, recording: Playable, format: Format = FORMAT) -> None:
+        super().__init__(recording.name, recording.native_rate, recording.channels, format)
         self.duration_s = recording.duration_s
         self._recording = recording
         self._stop = threading.Event()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from bowstream._stderr import silenced
+from bowstream._types import Float32
 from bowstream.audio.convert import Intake
 from bowstream.audio.source import Heard
 from bowstream.dashboard.history import History
@@ -26,7 +27,7 @@ from bowstream.errors import UsageError
 from bowstream.events import EventTracker
 from bowstream.model.bundle import Bundle
 from bowstream.model.level import Level
-from bowstream.model.log_mel import Float32, LogMel
+from bowstream.model.log_mel import LogMel
 from bowstream.model.patches import cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from bowstream.model.tflite import load_runtime
 from bowstream.session import Session
@@ -90,7 +91,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     front_end = bundle.front_end
     block = samples[: hop_columns * front_end.column_length]
     native = np.repeat(block, NATIVE_RATE_HZ // front_end.sample_rate)[:, np.newaxis]
-    intake = Intake("bench", NATIVE_RATE_HZ, front_end, hop_columns)
+    intake = Intake("bench", NATIVE_RATE_HZ, front_end.format, hop_columns)
     tagger = Tagger(bundle, hop_columns)
     tags = tagger.push(samples[: front_end.window_length])[-1]
     second = tagger.newest_log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.errors import BowstreamError
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.log_mel import FrontEnd
 from bowstream.model.tflite import load_runtime
 
 PACKAGES = ("numpy", "ai_edge_litert", "tflite_runtime", "soundfile", "soxr", "rich", "bowstream")

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bowstream.bench.stages import drawing, in_rounds, made_up_sound, path, peer, spread, stages
 from bowstream.bench.startup import import_ms, start
-from bowstream.model.probe import load_bundle
 from bowstream.model.tflite import load_runtime
+from bowstream.tagger import load_bundle
 
 ROUNDS, STAGE_ROUNDS = 40, 200
 # Columns between two scores: of the whole path, and of those that are also looked at stage by stage and compared.

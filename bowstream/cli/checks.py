@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.audio.devices import SOUND_NODES, Device, find_device, list_devices, load_sounddevice
 from bowstream.audio.microphone import Microphone
 from bowstream.config.file import Config
@@ -22,7 +23,7 @@ from bowstream.errors import UsageError
 from bowstream.health.counters import SILENCE_DBFS, level_dbfs
 from bowstream.health.thermal import Thermal
 from bowstream.model.bundle import Bundle, default_path, read
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import run_probe
 from bowstream.model.tflite import load_runtime
 from bowstream.sinks import LOADERS, clips, jsonl
@@ -70,7 +71,7 @@ def check_runtime() -> Findings:
 def check_bundle(settings: Settings) -> Generator[Finding, None, Bundle]:
     """The bundle's hashes and probe, and whether the machine is quick enough; return it."""
     bundle, probe = read(settings.bundle or default_path())
-    result = run_probe(bundle, probe)
+    result = run_probe(Tagger(bundle), probe)
     if result.passed:
         yield Finding("ok", "bundle", f"{bundle.name}, {len(bundle.tags)} tags; hashes right, probe passed")
     else:
@@ -149,7 +150,7 @@ def check_devices() -> Generator[Finding, None, list[Device]]:
 
 def check_microphone(settings: Settings, front_end: FrontEnd) -> Findings:
     """A second of real sound, as the bundle's front end takes it."""
-    microphone = Microphone(settings.device, front_end, settings.sample_rate)
+    microphone = Microphone(settings.device, front_end.format, settings.sample_rate)
     samples, lost = capture(microphone, front_end)
     name = microphone.name
     heard = f"{name}: {len(samples) / front_end.sample_rate:.1f} s at {microphone.native_rate} Hz"

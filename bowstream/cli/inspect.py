@@ -15,6 +15,7 @@ from rich.text import Text
 from bowstream.audio.devices import find_device, list_devices
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE, ProbeResult, run_probe
+from bowstream.tagger import Tagger
 
 
 def run_devices(arguments: Namespace) -> int:
@@ -47,7 +48,7 @@ def run_devices(arguments: Namespace) -> int:
 def run_check(arguments: Namespace) -> int:
     """Verify a bundle, run its probe and describe it; exit status 1 if the probe fails."""
     bundle, probe = read(Path(arguments.bundle) if arguments.bundle else default_path())
-    result = run_probe(bundle, probe)
+    result = run_probe(Tagger(bundle), probe)
     if arguments.json:
         print(json.dumps({"passed": result.passed, "probe": asdict(result), **bundle.description}))
     else:

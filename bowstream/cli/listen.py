@@ -22,11 +22,11 @@ from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.probe import load_bundle
 from bowstream.output.lines import EventsOnly, JsonLines, Output, PlainLines
 from bowstream.output.systemd import Notifier
 from bowstream.session import Session
 from bowstream.sinks import Sinks
+from bowstream.tagger import load_bundle
 
 
 def run(arguments: Namespace) -> int:
@@ -48,10 +48,10 @@ def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> Live | P
     if demo:
         from bowstream.audio.demo import Scene
 
-        return Player(Scene(), front_end)
+        return Player(Scene(), front_end.format)
     if settings.reconnect:
-        return PatientMicrophone(settings.device, front_end, settings.sample_rate)
-    return Microphone(settings.device, front_end, settings.sample_rate)
+        return PatientMicrophone(settings.device, front_end.format, settings.sample_rate)
+    return Microphone(settings.device, front_end.format, settings.sample_rate)
 
 
 def hear(

@@ -24,11 +24,11 @@ from bowstream.cli.listen import hear
 from bowstream.config.file import Config, load
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
-from bowstream.model.probe import load_bundle
 from bowstream.output.lines import JsonLines
 from bowstream.output.progress import Bar
 from bowstream.output.report import Gathering, Report, Results
 from bowstream.session import Sound
+from bowstream.tagger import load_bundle
 
 cached_bundle = lru_cache(load_bundle)
 
@@ -76,9 +76,13 @@ def play_all(paths: Sequence[str], arguments: Namespace) -> int:
     bundle = open_bundle(arguments.config)
     for path in paths:
         try:
-            with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
+            with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
                 session = hear(
-                    Player(recording, bundle.front_end), bundle, arguments.config, arguments, {"file": recording.name}
+                    Player(recording, bundle.front_end.format),
+                    bundle,
+                    arguments.config,
+                    arguments,
+                    {"file": recording.name},
                 )
         except AudioError as error:
             errors += 1
@@ -157,7 +161,7 @@ def hear_recording(
     """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
     bundle = open_bundle(arguments.config)
     try:
-        with AudioFile(path, bundle.front_end, parse_raw(arguments.raw)) as recording:
+        with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
             session = arguments.config.session(recording, bundle)
             gathering = Gathering(session)
             json_lines = JsonLines(lines, session, {"file": recording.name}) if arguments.json else None

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
-from bowstream.model.log_mel import Float32
+from bowstream._types import Float32
 
 Line = list[Segment]
 

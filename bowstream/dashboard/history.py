@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.audio.source import Notice
 from bowstream.dashboard.view import Happening, TagRow, View
 from bowstream.events import Event
 from bowstream.health.counters import FLOOR_DBFS
-from bowstream.model.log_mel import Float32
 from bowstream.session import Gap, Record, Session, Sound
 from bowstream.tagger import Tags
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bowstream._types import Float32
 from bowstream.health.counters import HealthReport
-from bowstream.model.log_mel import Float32
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.audio.identity import SYSFS
 from bowstream.health.thermal import Thermal, read_thermal
-from bowstream.model.log_mel import Float32
 
 # How often the system is asked for its temperature.
 THERMAL_EVERY_S = 5.0

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.codebook import Codebook
 from bowstream.model.context import times_shown
 from bowstream.model.encoder import Encoder
 from bowstream.model.level import LevelSettings
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, bands_of, input_sizes, patches_per_window
 from bowstream.model.tflite import Model
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._types import Float32
 from bowstream.errors import BundleError
-from bowstream.model.log_mel import Float32
 
 Codes = NDArray[np.intp]
 

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._types import Float32
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook, Codes
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, PATCH_BANDS, bands_of, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from bowstream.model.tflite import UNQUANTISED, Quantisation
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.errors import BundleError
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream.model.log_mel import FrontEnd
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._types import Float32, Format
 from bowstream.errors import BundleError
-
-Float32 = NDArray[np.float32]
 
 # Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
 COLUMNS_AT_ONCE = 5
@@ -59,6 +58,11 @@ class FrontEnd:
     def column_length(self) -> int:
         """Samples in a column (1600)."""
         return self.hop_length * self.frames_per_column
+
+    @property
+    def format(self) -> Format:
+        """How it takes its samples."""
+        return Format(self.sample_rate, self.column_length)
 
     @property
     def column_s(self) -> float:

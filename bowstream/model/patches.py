@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream.model.log_mel import Float32, FrontEnd
+from bowstream._types import Float32
+from bowstream.model.log_mel import FrontEnd
 
 PATCH_BANDS = 8
 O_FRAMES = 10

@@ -6,16 +6,16 @@ works them out again and refuses the bundle beyond the tolerances below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.errors import BundleError
-from bowstream.model.bundle import PROBE, Bundle, default_path, read
-from bowstream.tagger import Tagger
+from bowstream.model.bundle import PROBE, Bundle
+from bowstream.model.log_mel import LogMel
 
 # How far this machine may stray from the training machine on the probe. Processors differ in the last
 # bits of float32 and may differ in an int8 step (XNNPACK promises no more), which can turn a code.
@@ -38,41 +38,43 @@ class ProbeResult:
         return self.log_mel <= LOG_MEL_TOLERANCE and self.codes <= CODES_TOLERANCE and self.scores <= SCORES_TOLERANCE
 
 
-def load_bundle(path: Path | str | None = None) -> Bundle:
-    """Load a bundle, verify its hashes and run its probe.
+class Probed(Protocol):
+    """What a probe is run on; `bowstream.Tagger` is one."""
 
-    Parameters
-    ----------
-    path : the bundle's folder; None for the one that is shipped
+    bundle: Bundle
+    log_mel: LogMel
 
-    Raises
-    ------
-    BundleError
-        If a file is missing, damaged, changed or of another format, or the probe fails.
-    """
-    bundle, probe = read(Path(path) if path is not None else default_path())
-    result = run_probe(bundle, probe)
-    if not result.passed:
-        raise BundleError(
-            f"{bundle.path}: this machine fails the bundle's probe (log-mel off by {result.log_mel:.3g} of "
-            f"{LOG_MEL_TOLERANCE}, {result.codes} codes of {CODES_TOLERANCE}, scores {result.scores:.3g} of "
-            f"{SCORES_TOLERANCE} allowed): its results cannot be trusted here; please report it"
-        )
-    return bundle
+    def reset(self) -> None:
+        """Begin a new stream."""
+
+    def push(self, samples: Float32) -> Sequence[Any]:
+        """Return a record with `codes` and `scores` for each window that the samples complete."""
 
 
-def run_probe(bundle: Bundle, probe: Mapping[str, np.ndarray[Any, Any]]) -> ProbeResult:
-    """Work out the probe's second on this machine and return how far it strays."""
-    tagger = Tagger(bundle)
+def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> ProbeResult:
+    """Compute the probe's second on this machine and return how far it strays; the tagger is reset."""
+    tagger.reset()
     try:
         samples = probe["samples"]
         log_mel = tagger.log_mel.push(samples)
         tagger.reset()
-        (tags,) = tagger.push(samples)
+        (scored,) = tagger.push(samples)
+        tagger.reset()
         return ProbeResult(
             log_mel=float(np.abs(log_mel - probe["log_mel"]).max()),
-            codes=int((tags.codes[-1] != probe["codes"]).sum()),
-            scores=float(np.abs(tags.scores - probe["scores"]).max()),
+            codes=int((scored.codes[-1] != probe["codes"]).sum()),
+            scores=float(np.abs(scored.scores - probe["scores"]).max()),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{bundle.path / PROBE} lacks or misstates {error}") from error
+        raise BundleError(f"{tagger.bundle.path / PROBE} lacks or misstates {error}") from error
+
+
+def verify(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Raise `BundleError` unless the probe passes."""
+    result = run_probe(tagger, probe)
+    if not result.passed:
+        raise BundleError(
+            f"{tagger.bundle.path}: this machine fails the bundle's probe (log-mel off by {result.log_mel:.3g} of "
+            f"{LOG_MEL_TOLERANCE}, {result.codes} codes of {CODES_TOLERANCE}, scores {result.scores:.3g} of "
+            f"{SCORES_TOLERANCE} allowed): its results cannot be trusted here; please report it"
+        )

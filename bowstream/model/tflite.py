@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._stderr import silenced
+from bowstream._types import Float32
 from bowstream.errors import BundleError
-from bowstream.model.log_mel import Float32
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 

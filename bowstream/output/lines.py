@@ -9,10 +9,10 @@ from typing import Any, Protocol, TextIO
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import level_dbfs
-from bowstream.model.log_mel import Float32
 from bowstream.session import Gap, Record, Session, Sound
 from bowstream.tagger import Tags
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._types import Float32
 from bowstream.config.fields import knob
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
-from bowstream.model.log_mel import Float32
 from bowstream.session import Gap, Record, Sound
 from bowstream.sinks.dated import Dated, utc
 from bowstream.sinks.names import plain

@@ -65,7 +65,7 @@ def hear(path: Path, front_end: FrontEnd, level: LevelSettings | None) -> Float3
     log_mel : float32 [shape=(windows, 100, 96)]
     """
     log_mel, leveller = LogMel(front_end), Level(level, front_end) if level else None
-    with AudioFile(path, front_end) as source:
+    with AudioFile(path, front_end.format) as source:
         samples = np.concatenate([heard.samples for heard in source])
     missing = -len(samples) % front_end.window_length
     frames = log_mel.push(np.concatenate([samples, np.zeros(missing, np.float32)]))
@@ -89,7 +89,7 @@ def fingerprint(front_end: FrontEnd, level: LevelSettings | None) -> str:
 
 def resampled(second: Float32, front_end: FrontEnd) -> Float32:
     """Return what comes in of a sound, (n,), that is taken for one at another rate in two channels."""
-    intake = Intake("synthetic", STRANGE_RATE_HZ, front_end, FILE_COLUMNS)
+    intake = Intake("synthetic", STRANGE_RATE_HZ, front_end.format, FILE_COLUMNS)
     return np.concatenate([*intake.push(np.stack([second, second[::-1]], axis=1)), *intake.finish()])
 
 

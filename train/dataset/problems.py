@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bowstream.audio.file import AudioFile
 from bowstream.errors import AudioError
-from bowstream.model.log_mel import FrontEnd
 
 from ..common.parallel import parallel
 from ..common.progress import say, track
@@ -58,7 +57,7 @@ def look_at(path: Path, whole: bool) -> tuple[str, str]:
     try:
         if path.exists() and not path.is_file():
             return f"{path}: wanted a file, found something else", ""
-        with AudioFile(path, FrontEnd()) as source:
+        with AudioFile(path) as source:
             if source.frames == 0:
                 return f"{path}: there is no audio in it (0 samples)", ""
             if whole:

@@ -133,7 +133,7 @@ def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
     tagger, heard = Tagger(bundle), []
     for clip in track(clips, len(clips), "device"):
         tagger.reset()
-        with AudioFile(data.clips[clip].path, tagger.front_end) as source:
+        with AudioFile(data.clips[clip].path, tagger.front_end.format) as source:
             for sound in source:
                 heard += tagger.push(sound.samples)
         heard += tagger.flush()

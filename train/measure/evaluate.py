@@ -121,7 +121,7 @@ def loaded(bundle: str) -> Bundle:
 def scores_of(bundle: str, path: Path, change: Change | None = None) -> Float32:
     """Return the scores of a recording's windows, float32 [shape=(windows, C)], as `bowstream replay` gives them."""
     tagger = Tagger(loaded(bundle), change.hop_columns) if change else Tagger(loaded(bundle))
-    with AudioFile(path, tagger.front_end) as source:
+    with AudioFile(path, tagger.front_end.format) as source:
         blocks: Iterable[Float32] = (heard.samples for heard in source)
         if change:
             blocks = change(np.concatenate(list(blocks)), tagger.front_end)

@@ -63,7 +63,7 @@ class Change:
         if rate_hz != front_end.sample_rate:
             changed = soxr.resample(changed, front_end.sample_rate, rate_hz)
         frames = np.clip(np.rint(changed * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / FULL_SCALE
-        intake = Intake(self.name, rate_hz, front_end, FILE_COLUMNS)
+        intake = Intake(self.name, rate_hz, front_end.format, FILE_COLUMNS)
         yield from intake.push(frames.astype(np.float32)[:, np.newaxis])
         yield from intake.finish()
 
@@ -89,7 +89,7 @@ CHANGES = (
 @functools.lru_cache(1)
 def recorded(path: Path, front_end: FrontEnd) -> np.ndarray:
     """Return a recording; a process decodes it once."""
-    with AudioFile(path, front_end) as source:
+    with AudioFile(path, front_end.format) as source:
         return np.concatenate([heard.samples for heard in source]).astype(np.float64)
 
 
