@@ -10,9 +10,9 @@ import bowstream
 
 # `tagger` and `audio.file`, and all that they import but messages.
 ON_THE_PATH = (
-    *("audio/convert", "audio/file", "audio/raw", "audio/source"),
+    *("_types", "audio/convert", "audio/file", "audio/raw", "audio/source"),
     *("model/bundle", "model/codebook", "model/context", "model/encoder", "model/level", "model/log_mel"),
-    *("model/patches", "model/tflite", "tagger"),
+    *("model/patches", "model/probe", "model/tflite", "tagger"),
 )
 
 
