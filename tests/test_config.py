@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from bowstream.cli.main import main
+from bowstream.cli.setup import personalise
 from bowstream.config.file import Config, read
 from bowstream.config.sample import as_toml
 from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.sinks import SETTINGS
 from bowstream.errors import UsageError
 from bowstream.events import HOLD_S
 from bowstream.health.warnings import SILENCE_S
-from bowstream.sinks import SETTINGS
 
 
 @pytest.fixture(autouse=True)
@@ -118,20 +119,20 @@ def test_all_errors_are_told_at_once(verb, written, capsys):
 def test_tags_are_checked_against_the_bundle(text, line, message, written, bundle):
     path = written(text)
     with pytest.raises(UsageError) as error:
-        read(path).personalise(bundle)
+        personalise(read(path), bundle)
     assert str(error.value).startswith(f"{path}:{line}: {message}")
 
 
 def test_an_off_for_all_tags_is_held_to_the_bundles_lowest_on(written, bundle):
     lowest = min(bundle.tags, key=lambda tag: tag.on)
-    assert {tag.off for tag in read(written(f"off = {lowest.on}")).personalise(bundle).tags} == {lowest.on}
+    assert {tag.off for tag in personalise(read(written(f"off = {lowest.on}")), bundle).tags} == {lowest.on}
     with pytest.raises(UsageError, match=f"off wants at most {lowest.on:g}, at which '{lowest.name}' begins"):
-        read(written(f"off = {lowest.on + 0.01}")).personalise(bundle)
+        personalise(read(written(f"off = {lowest.on + 0.01}")), bundle)
 
 
 def test_an_off_for_all_tags_leaves_those_with_their_own_alone(written, bundle):
     text = "on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3\noff = 0.2\n[tags.cat]\non = 0.3\nmuted = true"
-    tags = {tag.name: (tag.on, tag.off) for tag in read(written(text)).personalise(bundle).tags}
+    tags = {tag.name: (tag.on, tag.off) for tag in personalise(read(written(text)), bundle).tags}
     assert tags.pop("dog") == (0.3, 0.2)
     assert set(tags.values()) == {(0.6, 0.4)}
 
@@ -146,7 +147,7 @@ def test_config_refuses_what_listen_refuses(written, capsys):
 def test_all_tags_muted_is_refused(bundle):
     muted = {tag.name: TagSettings(muted=True) for tag in bundle.tags}
     with pytest.raises(UsageError, match="nothing is left"):
-        Config(Settings(tags=muted)).personalise(bundle)
+        personalise(Config(Settings(tags=muted)), bundle)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", "folder"], ids=["missing", "no UTF-8", "folder"])

@@ -14,10 +14,10 @@ from bowstream.cli import checks
 from bowstream.cli.checks import Finding, check_disk, check_microphone, check_permission, check_processor
 from bowstream.cli.main import main
 from bowstream.config.settings import Settings
+from bowstream.config.sinks import SETTINGS
 from bowstream.errors import DeviceError
 from bowstream.health.thermal import Thermal
 from bowstream.model.bundle import default_path, read
-from bowstream.sinks import SETTINGS
 
 
 def only(findings):

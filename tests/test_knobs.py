@@ -9,14 +9,16 @@ import pytest
 import soundfile
 from signals import RATE, scene
 
-from bowstream import sinks
+from bowstream import config
 from bowstream.audio.source import Heard
 from bowstream.cli.listen import open_source
 from bowstream.cli.main import main
+from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.sinks import SETTINGS
 from bowstream.output.lines import Objects
-from bowstream.sinks import SETTINGS
+from bowstream.sinks import SINKS
 from bowstream.tagger import Tagger
 
 
@@ -48,8 +50,8 @@ class Blocks:
 
 def outcome(settings, bundle):
     """Return all that a session says with these settings, as JSON would, but its health."""
-    config = Config(settings)
-    session = config.session(Blocks(scene(3.0)[:48_000], np.zeros(16_000 * 4, np.float32)), config.personalise(bundle))
+    source = Blocks(scene(3.0)[:48_000], np.zeros(16_000 * 4, np.float32))
+    session = open_session(settings, source, personalise(Config(settings), bundle))
     objects = [Objects(session).of(record) for record in session]
     for each in objects:
         each.pop("health", None)
@@ -109,7 +111,7 @@ def test_a_muted_or_renamed_tag_is_nowhere_in_the_output(change, gone, written, 
 
 
 def test_scores_of_the_others_stay_the_same(bundle):
-    quieter = Config(Settings(tags={bundle.tags[0].name: TagSettings(muted=True)})).personalise(bundle)
+    quieter = personalise(Config(Settings(tags={bundle.tags[0].name: TagSettings(muted=True)})), bundle)
     sound = scene(2.0)[:32_000]
     for all_tags, fewer in zip(Tagger(bundle).push(sound), Tagger(quieter).push(sound)):
         assert np.array_equal(all_tags.scores[1:], fewer.scores)
@@ -148,9 +150,9 @@ def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
     assert capsys.readouterr().err.startswith("bowstream: --demo hears a made-up scene: leave --device")
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_of_a_sink_is_looked_at(name):
+@pytest.mark.parametrize("kind", SETTINGS.values())
+def test_every_setting_of_a_sink_is_looked_at(kind):
     """What each changes is for the sinks' own tests."""
-    source = inspect.getsource(getattr(sinks, name)) + inspect.getsource(sinks.settings)
-    for field in fields(SETTINGS[name]):
+    source = inspect.getsource(inspect.getmodule(SINKS[kind])) + inspect.getsource(config.sinks)
+    for field in fields(kind):
         assert f"settings.{field.name}" in source or f"self.{field.name}" in source

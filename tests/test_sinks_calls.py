@@ -10,7 +10,7 @@ import pytest
 from broker import free_port
 from stage import Stage, quick, until
 
-from bowstream.sinks import command, webhook
+from bowstream.config.sinks import CommandSettings, WebhookSettings
 from bowstream.sinks.command import Command
 from bowstream.sinks.webhook import Webhook
 
@@ -21,7 +21,7 @@ def stage():
 
 
 def python(code, **fields):
-    return command.Settings(argv=(sys.executable, "-c", code), **fields)
+    return CommandSettings(argv=(sys.executable, "-c", code), **fields)
 
 
 def test_command_gets_the_event_on_stdin_and_in_its_environment(stage, tmp_path):
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def test_webhook_posts_the_event(stage):
     server = Server()
-    with Webhook(webhook.Settings(url=server.url, authorization="Bearer s3cret"), stage.dated) as sink:
+    with Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), stage.dated) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0))
     server.stop()
     (body,) = server.bodies
@@ -114,7 +114,7 @@ def test_webhook_posts_the_event(stage):
 
 def test_webhook_keeps_what_the_server_cannot_take_now(stage):
     server = Server(answers=[503, 429, 500])
-    with quick(Webhook(webhook.Settings(url=server.url), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url), stage.dated)) as sink:
         stage.play(sink, *(stage.begin("dog", float(second)) for second in range(5)))
     server.stop()
     assert [body["onset_s"] for body in server.bodies] == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -123,7 +123,7 @@ def test_webhook_keeps_what_the_server_cannot_take_now(stage):
 
 def test_webhook_gives_up_what_the_server_refuses(stage):
     server = Server(answers=[404])
-    with quick(Webhook(webhook.Settings(url=server.url), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url), stage.dated)) as sink:
         stage.play(sink, stage.begin("dog", 0.0))
         until(lambda: sink.report().lost == 1)
         assert sink.report().trouble.endswith("answered 404 Not Found")
@@ -137,7 +137,7 @@ def test_webhook_follows_no_redirect(stage, status):
     """What is posted would arrive as a GET without the event, and the key at a stranger's."""
     server, stranger = Server(answers=[status]), Server()
     server.elsewhere = stranger.url
-    with quick(Webhook(webhook.Settings(url=server.url, authorization="Bearer s3cret"), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), stage.dated)) as sink:
         stage.play(sink, stage.begin("dog", 0.0))
         until(lambda: sink.report().delivered + sink.report().lost == 1)
     server.stop()
@@ -149,7 +149,7 @@ def test_webhook_follows_no_redirect(stage, status):
 
 def test_webhook_server_that_is_away_and_comes_back(stage):
     port = free_port()
-    with quick(Webhook(webhook.Settings(url=f"http://127.0.0.1:{port}/"), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=f"http://127.0.0.1:{port}/"), stage.dated)) as sink:
         stage.play(sink, stage.begin("dog", 0.0), stage.begin("dog", 1.0))
         until(lambda: "Connection refused" in sink.report().trouble)
         server = Server(port)

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from stage import RATE, Stage, quick, until
 
+from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
 from bowstream.sinks.clips import Clips, file_name
@@ -31,7 +32,7 @@ def ramp(start, end):
 
 
 def clip_settings(folder, **fields):
-    return clips.Settings(folder=str(folder), **{"before_s": 0.5, "after_s": 0.25, "longest_s": 5.0, **fields})
+    return ClipsSettings(folder=str(folder), **{"before_s": 0.5, "after_s": 0.25, "longest_s": 5.0, **fields})
 
 
 def heard(stage, sink):
@@ -210,7 +211,7 @@ from bowstream.sinks import clips
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 import numpy as np
 from stage import Stage
-sink = clips.Clips(clips.Settings(folder={str(tmp_path)!r}), Stage().dated)
+sink = clips.Clips(clips.ClipsSettings(folder={str(tmp_path)!r}), Stage().dated)
 sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.float32), "{{}}"))
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}

@@ -8,8 +8,9 @@ from broker import Broker, Reader, needs_mosquitto
 from stage import Stage, quick, until
 
 from bowstream.audio.source import Notice
+from bowstream.config.sinks import MqttSettings
 from bowstream.health.counters import HealthReport
-from bowstream.sinks import home_assistant, mqtt
+from bowstream.sinks import home_assistant
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.names import slug, slugs
 
@@ -35,7 +36,7 @@ def reader(broker):
 
 
 def mqtt_settings(broker, **fields):
-    return mqtt.Settings(host="127.0.0.1", port=broker.port, topic="bowstream/kitchen", **fields)
+    return MqttSettings(host="127.0.0.1", port=broker.port, topic="bowstream/kitchen", **fields)
 
 
 @needs_mosquitto

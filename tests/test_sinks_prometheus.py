@@ -8,8 +8,8 @@ import pytest
 from broker import free_port
 from stage import Stage
 
+from bowstream.config.sinks import MqttSettings, PrometheusSettings
 from bowstream.errors import BowstreamError, UsageError
-from bowstream.sinks import mqtt, prometheus
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.prometheus import Prometheus
 
@@ -22,8 +22,8 @@ def stage():
 @pytest.mark.parametrize(
     ("kind", "module", "settings", "package"),
     [
-        (Mqtt, "paho.mqtt.client", mqtt.Settings(), "paho-mqtt"),
-        (Prometheus, "prometheus_client", prometheus.Settings(), "prometheus-client"),
+        (Mqtt, "paho.mqtt.client", MqttSettings(), "paho-mqtt"),
+        (Prometheus, "prometheus_client", PrometheusSettings(), "prometheus-client"),
     ],
 )
 def test_a_missing_extra_says_how_to_install_it(stage, monkeypatch, kind, module, settings, package):
@@ -40,7 +40,7 @@ def scrape(port):
 
 def test_prometheus_metrics(stage):
     port = free_port()
-    with Prometheus(prometheus.Settings(port=port, address="127.0.0.1"), stage.dated) as sink:
+    with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), stage.dated) as sink:
         stage.health.heard(next(stage.sound(1)).samples, lost=800)
         stage.health.worked(0.004)
         stage.health.scored(0.004)
@@ -58,7 +58,7 @@ def test_prometheus_metrics(stage):
 
 
 def test_prometheus_port_that_is_taken(stage):
-    settings = prometheus.Settings(port=free_port(), address="127.0.0.1")
+    settings = PrometheusSettings(port=free_port(), address="127.0.0.1")
     with Prometheus(settings, stage.dated), pytest.raises(BowstreamError, match="choose another port"):
         Prometheus(settings, stage.dated).__enter__()
 
@@ -66,7 +66,7 @@ def test_prometheus_port_that_is_taken(stage):
 def test_prometheus_lets_go_of_its_port(stage):
     port = free_port()
     for _ in range(2):
-        with Prometheus(prometheus.Settings(port=port, address="127.0.0.1"), stage.dated):
+        with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), stage.dated):
             started = time.monotonic()
             assert scrape(port)["bowstream_hops_total"] == "0.0"
         assert time.monotonic() - started < 3.0

@@ -4,8 +4,9 @@ import time
 import pytest
 from stage import RATE, Stage, until
 
+from bowstream.config.sinks import SETTINGS
 from bowstream.errors import UsageError
-from bowstream.sinks import SETTINGS, SINKS, Sinks
+from bowstream.sinks import SINKS, Sinks
 from bowstream.sinks.dated import WallClock, utc
 from bowstream.sinks.worker import Refused, Sink, Undelivered
 

@@ -17,8 +17,10 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.audio.devices import SOUND_NODES, Device, find_device, list_devices, load_sounddevice
 from bowstream.audio.microphone import Microphone
+from bowstream.cli.setup import personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
+from bowstream.config.sinks import ClipsSettings, JsonlSettings
 from bowstream.errors import UsageError
 from bowstream.health.counters import SILENCE_DBFS, level_dbfs
 from bowstream.health.thermal import Thermal
@@ -26,7 +28,7 @@ from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import run_probe
 from bowstream.model.tflite import load_runtime
-from bowstream.sinks import LOADERS, clips, jsonl
+from bowstream.sinks import LOADERS
 from bowstream.tagger import Tagger
 
 CAPTURE_S = 1.0
@@ -84,7 +86,7 @@ def check_bundle(settings: Settings) -> Generator[Finding, None, Bundle]:
 def check_config(config: Config, bundle: Bundle | None) -> Findings:
     """Whether the configuration is right, and what it says of tags fits the bundle, if there is one."""
     if bundle:
-        config.personalise(bundle)
+        personalise(config, bundle)
     config.check()
     sinks = ", ".join(config.settings.sinks) or "none"
     source = config.document.name if config.document else "no file, so every setting has its default"
@@ -217,8 +219,8 @@ def check_disk(settings: Settings) -> Findings:
 def folders(settings: Settings) -> Iterator[Path]:
     """Yield the folders that sinks write in."""
     sinks = settings.sinks.values()
-    yield from (Path(sink.folder) for sink in sinks if isinstance(sink, clips.Settings))
-    yield from (Path(sink.path).parent for sink in sinks if isinstance(sink, jsonl.Settings))
+    yield from (Path(sink.folder) for sink in sinks if isinstance(sink, ClipsSettings))
+    yield from (Path(sink.path).parent for sink in sinks if isinstance(sink, JsonlSettings))
 
 
 def existing(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from bowstream.audio.reconnect import PatientMicrophone
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Live, Player
 from bowstream.cli.heap import return_big_buffers
+from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config, load
 from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
@@ -35,7 +36,7 @@ def run(arguments: Namespace) -> int:
         raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
     return_big_buffers()
     config = load(arguments)
-    bundle = config.personalise(load_bundle(config.settings.bundle))
+    bundle = personalise(config, load_bundle(config.settings.bundle))
     source = open_source(arguments.demo, config.settings, bundle.front_end)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if arguments.demo or sys.stdout.isatty() else muted():
@@ -68,7 +69,7 @@ def hear(
     """
     with ExitStack() as stack:
         stack.enter_context(source)
-        session = config.session(source, bundle)
+        session = open_session(config.settings, source, bundle)
         stack.enter_context(stopped_by_signals(session))
         if sinks:
             stack.enter_context(alone(config))

@@ -21,6 +21,7 @@ from bowstream.audio.file import SUFFIXES, AudioFile
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.listen import hear
+from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config, load
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
@@ -95,7 +96,7 @@ def play_all(paths: Sequence[str], arguments: Namespace) -> int:
 
 def open_bundle(config: Config) -> Bundle:
     """Return the bundle as it is configured; it is loaded once."""
-    return config.personalise(cached_bundle(config.settings.bundle))
+    return personalise(config, cached_bundle(config.settings.bundle))
 
 
 def parse_raw(text: str | None) -> RawFormat | None:
@@ -162,7 +163,7 @@ def hear_recording(
     bundle = open_bundle(arguments.config)
     try:
         with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
-            session = arguments.config.session(recording, bundle)
+            session = open_session(arguments.config.settings, recording, bundle)
             gathering = Gathering(session)
             json_lines = JsonLines(lines, session, {"file": recording.name}) if arguments.json else None
             for record in session:

@@ -10,14 +10,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from bowstream.audio.source import Source
 from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.sinks import SETTINGS, SinkSettings
 from bowstream.config.toml import Document, suggestion
 from bowstream.errors import UsageError
-from bowstream.model.bundle import Bundle, Tag
-from bowstream.session import Session
-from bowstream.sinks import SETTINGS
-from bowstream.sinks.settings import SinkSettings
 
 FILE_NAME = "bowstream.toml"
 SYSTEM_FILE = Path("/etc/bowstream") / FILE_NAME
@@ -28,76 +24,14 @@ TABLES = frozenset({"tags", "sinks"})
 class Config:
     """Settings, and the file that they come from, to name its lines; `document` is None without one.
 
-    What is wrong in the file is raised, all of it, by `personalise`.
+    What is wrong in the file is raised, all of it, by `check`.
     """
 
     settings: Settings
     document: Document | None = None
 
-    def session(self, source: Source, bundle: Bundle) -> Session:
-        """Return a session as configured, with a bundle that `personalise` returned."""
-        settings = self.settings
-        return Session(source, bundle, settings.hop_columns, settings.hold_s, settings.confirm_hops, settings.silence_s)
-
-    def personalise(self, bundle: Bundle) -> Bundle:
-        """Return the bundle with the configured thresholds and names, and without the muted tags.
-
-        All that is shown, written or sent follows from the bundle's tags, so this is the only place to change them.
-
-        Raises
-        ------
-        UsageError
-            If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
-        """
-        names = [tag.name for tag in bundle.tags]
-        for name in self.settings.tags:
-            if name not in names:
-                self._complain(("tags", name), f"bundle {bundle.name!r} has no tag {name!r}{suggestion(name, names)}")
-        kept = [i for i, name in enumerate(names) if not self.settings.tags.get(name, TagSettings()).muted]
-        if not kept:
-            self._complain(("tags",), "every tag is muted: nothing is left to listen for")
-        tags = tuple(self._personal(bundle.tags[index]) for index in kept)
-        self._check_off([(tag.on, names[index]) for index, tag in zip(kept, tags)])
-        shown = [tag.name for tag in tags]
-        for index, name in zip(kept, shown):
-            if shown.count(name) > 1 and name != names[index]:
-                self._complain(("tags", names[index], "alias"), f"alias {name!r} is the name of another tag, too")
-        self._check_sinks(shown)
-        self.check()
-        return replace(bundle, tags=tags, outputs=tuple(kept))
-
-    def _personal(self, tag: Tag) -> Tag:
-        """Return a tag as configured. A lowered `on` takes the bundle's `off` with it; a stated one must fit."""
-        own = self.settings.tags.get(tag.name, TagSettings())
-        on = next(value for value in (own.on, self.settings.on, tag.on) if value is not None)
-        off = next((value for value in (own.off, self.settings.off) if value is not None), None)
-        if own.off is not None and own.off > on:
-            self._complain(
-                ("tags", tag.name, "off"), f"off wants at most on, which is {on:g} for {tag.name}, found {own.off:g}"
-            )
-        return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off))
-
-    def _check_off(self, begins: list[tuple[float, str]]) -> None:
-        """Complain of an `off` for all tags that is above the `on` of one that states no `off` of its own."""
-        own, off = self.settings.tags, self.settings.off
-        bound = [(on, name) for on, name in begins if name not in own or own[name].off is None]
-        on, name = min(bound, default=(1.0, ""))
-        if off is not None and off > on:
-            remedy = "lower it, raise that tag's on, or give it an off of its own"
-            self._complain(("off",), f"off wants at most {on:g}, at which {name!r} begins, found {off:g}: {remedy}")
-
-    def _check_sinks(self, shown: list[str]) -> None:
-        """Complain of tags that a sink's settings name and that are not shown."""
-        for sink, settings in self.settings.sinks.items():
-            for knob_field in fields(settings):
-                if not knob_field.metadata["knob"].of_tags:
-                    continue
-                for name in getattr(settings, knob_field.name):
-                    if name not in shown:
-                        message = f"{knob_field.name} names {name!r}, which is no tag, or muted or renamed"
-                        self._complain(("sinks", sink, knob_field.name), message + suggestion(name, shown))
-
-    def _complain(self, path: tuple[str, ...], message: str) -> None:
+    def complain(self, path: tuple[str, ...], message: str) -> None:
+        """Note what is wrong with the value at this path of the file; without a file, raise it at once."""
         if not self.document:
             raise UsageError(message)
         self.document.complain(path, message)
@@ -114,7 +48,7 @@ def read(file: Path) -> Config:
     Raises
     ------
     UsageError
-        If it cannot be read or is no TOML. What else is wrong in it waits for `Config.personalise`.
+        If it cannot be read or is no TOML. What else is wrong in it waits for `Config.check`.
     """
     try:
         text = file.read_text("utf-8-sig")

@@ -15,7 +15,7 @@ from typing import Any
 from bowstream.config.fields import Knob, number
 from bowstream.config.file import TABLES
 from bowstream.config.settings import Settings, TagSettings
-from bowstream.sinks import SETTINGS
+from bowstream.config.sinks import SETTINGS
 
 HEAD = """\
 # bowstream's configuration, for 'listen' and 'replay': given by --config, else ~/.config/bowstream/bowstream.toml,

@@ -1,6 +1,6 @@
 """Sinks: where a live session's events, scores and health are delivered, beside the screen.
 
-Each is a table `[sinks.NAME]` of the configuration, whose keys are the fields of its `Settings`.
+Each is a table `[sinks.NAME]` of the configuration, its settings are in `bowstream.config.sinks`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,28 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from bowstream.config.sinks import (
+    ClipsSettings,
+    CommandSettings,
+    JsonlSettings,
+    MqttSettings,
+    PrometheusSettings,
+    SinkSettings,
+    WebhookSettings,
+)
 from bowstream.session import Record, Session
 from bowstream.sinks import clips, command, jsonl, mqtt, prometheus, webhook
 from bowstream.sinks.dated import Dated
-from bowstream.sinks.settings import SinkSettings
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
-KINDS: Mapping[str, tuple[type[SinkSettings], Any]] = {
-    "jsonl": (jsonl.Settings, jsonl.JsonFile),
-    "clips": (clips.Settings, clips.Clips),
-    "command": (command.Settings, command.Command),
-    "webhook": (webhook.Settings, webhook.Webhook),
-    "mqtt": (mqtt.Settings, mqtt.Mqtt),
-    "prometheus": (prometheus.Settings, prometheus.Prometheus),
+SINKS: Mapping[type[SinkSettings], Any] = {
+    JsonlSettings: jsonl.JsonFile,
+    ClipsSettings: clips.Clips,
+    CommandSettings: command.Command,
+    WebhookSettings: webhook.Webhook,
+    MqttSettings: mqtt.Mqtt,
+    PrometheusSettings: prometheus.Prometheus,
 }
-SETTINGS: Mapping[str, type[SinkSettings]] = {name: settings for name, (settings, _) in KINDS.items()}
-SINKS: Mapping[type[SinkSettings], Any] = dict(KINDS.values())
 # What imports the package that a sink needs, and says how to install it where it is missing.
 LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt.load_paho, "prometheus": prometheus.load_client}
 

@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from bowstream._types import Float32
-from bowstream.config.fields import knob
+from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
 from bowstream.session import Gap, Record, Sound
 from bowstream.sinks.dated import Dated, utc
 from bowstream.sinks.names import plain
-from bowstream.sinks.settings import SinkSettings, wanted
 from bowstream.sinks.worker import Refused, Sink
 from bowstream.tagger import Tags
 
@@ -33,31 +32,6 @@ PART = re.compile(r"\..+\.flac\.part")
 WAITING_S = 240
 # Clips that are deleted at a time.
 AT_ONCE = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(SinkSettings):
-    """Which events are kept as sound, where and how long."""
-
-    folder: str = knob("clips", help="where the clips are put, as TIME_TAG.flac, the time in UTC")
-    only: tuple[str, ...] = knob((), help="tags that are recorded; all if empty", example=["dog"], of_tags=True)
-    never: tuple[str, ...] = knob(
-        (),
-        help="private tags: no clip is kept with a second in which one of them scores its off threshold or more",
-        example=["laughing"],
-        of_tags=True,
-    )
-    before_s: float = knob(2.0, help="seconds kept before an event", low=0.0, high=60.0)
-    after_s: float = knob(2.0, help="seconds kept after an event", low=0.0, high=60.0)
-    longest_s: float = knob(30.0, help="seconds at which a clip is cut off", low=1.0, high=600.0)
-    cap_mb: float = knob(1000.0, help="megabytes that the clips may take; the oldest are deleted", low=0.1, high=1e7)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wanted(bool(self.folder), "folder wants a path, found none")
-        both = set(self.only) & set(self.never)
-        wanted(not both, f"only and never both name {', '.join(sorted(both))}")
-        wanted(self.before_s < self.longest_s, f"longest_s wants more than before_s, found {self.longest_s:g}")
 
 
 @dataclass(frozen=True)
@@ -85,7 +59,7 @@ class Clips(Sink[Clip]):
     deleted at the next start.
     """
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: ClipsSettings, dated: Dated) -> None:
         super().__init__("clips", WAITING_S)
         self._settings = settings
         self._dated = dated

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bowstream.config.fields import knob
+from bowstream.config.sinks import CommandSettings, expanded
 from bowstream.events import Event
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated
-from bowstream.sinks.settings import Chosen, wanted
 from bowstream.sinks.worker import Refused, Sink
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(Chosen):
-    """What to run, for which events."""
-
-    argv: tuple[str, ...] = knob(help="the program and its arguments; no shell", example=["notify-send", "a dog"])
-    timeout_s: float = knob(10.0, help="seconds until it is killed, with all that it started", low=0.1, high=3600)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wanted(bool(self.argv), "argv wants a program and its arguments, found none")
-        program = expanded(self.argv[0])
-        wanted(shutil.which(program) is not None, f"argv: there is no program {program!r} here")
-
-
-def expanded(program: str) -> str:
-    """Return a program's name with `~` filled in."""
-    return str(Path(program).expanduser())
 
 
 class Command(Sink[dict[str, Any]]):
@@ -45,14 +22,14 @@ class Command(Sink[dict[str, Any]]):
     One runs at a time. A program is not run twice for an event: what it has done already is not known.
     """
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: CommandSettings, dated: Dated) -> None:
         super().__init__("command", capacity=100)
         self._settings = settings
         self._dated = dated
 
     def take(self, record: Record) -> Iterator[dict[str, Any]]:
         """Return the object of an event that is chosen."""
-        if isinstance(record, Event) and self._settings.chooses(record):
+        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset is None else "off"):
             yield self._dated.of(record)
 
     def deliver(self, item: dict[str, Any]) -> None:

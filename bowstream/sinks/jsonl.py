@@ -5,29 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from bowstream.config.fields import knob
+from bowstream.config.sinks import JsonlSettings
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated
-from bowstream.sinks.settings import SinkSettings, wanted
 from bowstream.sinks.worker import Sink
 from bowstream.tagger import Tags
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(SinkSettings):
-    """Where, and how much."""
-
-    path: str = knob("bowstream.jsonl", help="the file; older ones lie beside it as .1 (the newest), .2 …")
-    hops: bool = knob(False, help="write every hop with all scores, too: about 100 MB a day at one a second")
-    rotate_mb: float = knob(10.0, help="megabytes at which the file is put aside", low=0.001, high=1e6)
-    keep: int = knob(5, help="files put aside before the oldest is deleted", low=0, high=1000)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wanted(bool(self.path), "path wants a file, found none")
 
 
 class JsonFile(Sink[bytes]):
@@ -37,7 +21,7 @@ class JsonFile(Sink[bytes]):
     what a full disk took a part of is cut off again, and a line that a crash left behind is ended first.
     """
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: JsonlSettings, dated: Dated) -> None:
         super().__init__("jsonl")
         self._settings = settings
         self._path = Path(settings.path).expanduser()

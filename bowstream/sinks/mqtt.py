@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import importlib
 import json
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from bowstream.audio.source import Notice
-from bowstream.config.fields import knob
+from bowstream.config.sinks import MqttSettings
 from bowstream.errors import UsageError
 from bowstream.events import Event
 from bowstream.session import Gap, Record
 from bowstream.sinks import home_assistant
 from bowstream.sinks.dated import Dated
 from bowstream.sinks.names import slug, slugs
-from bowstream.sinks.settings import SinkSettings, wanted
 from bowstream.sinks.worker import Sink, Undelivered
 from bowstream.tagger import Tags
 
 KEEPALIVE_S = 30
 ACKNOWLEDGE_S = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(SinkSettings):
-    """Which broker, and how things are called there."""
-
-    host: str = knob("localhost", help="the broker's name or address")
-    port: int = knob(1883, help="the broker's port; 8883 is usual with tls", low=1, high=65535)
-    username: str = knob("", help="who we are to the broker; empty if it does not ask")
-    password: str = knob("", help="and how we prove it", secret=True)
-    tls: bool = knob(False, help="encrypt, and check the broker's certificate")
-    topic: str = knob("", help="root of the topics; bowstream/HOST if empty, HOST being this machine's name")
-    discovery: str = knob("homeassistant", help="Home Assistant's discovery prefix; empty for no discovery")
-    only: tuple[str, ...] = knob(
-        (),
-        help="tags with an entity of their own in Home Assistant; if empty, all have one, to be enabled there",
-        example=["dog"],
-        of_tags=True,
-    )
-    health_s: float = knob(30.0, help="seconds between two messages on health", low=1.0, high=86400.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wanted(bool(self.host), "host wants the broker's name or address, found none")
-        wanted(not set(self.topic) & set("+#"), f"topic wants a root without + and #, found {self.topic!r}")
-
-    @property
-    def root(self) -> str:
-        """Root of the topics."""
-        return self.topic.strip("/") or f"bowstream/{socket.gethostname()}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +53,7 @@ class Mqtt(Sink[Message]):
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept).
     """
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: MqttSettings, dated: Dated) -> None:
         super().__init__("mqtt")
         self._settings = settings
         self._dated = dated

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from bowstream.config.fields import knob
+from bowstream.config.sinks import PrometheusSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.events import Event
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated
-from bowstream.sinks.settings import SinkSettings
 from bowstream.sinks.worker import Sink
 from bowstream.tagger import Tags
 
@@ -36,14 +34,6 @@ GAUGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings(SinkSettings):
-    """Where Prometheus finds us."""
-
-    port: int = knob(9464, help="port of http://ADDRESS:PORT/metrics", low=1, high=65535)
-    address: str = knob("0.0.0.0", help="address to listen on; 127.0.0.1 for this machine only")
-
-
 def load_client() -> Any:
     """Import prometheus-client.
 
@@ -62,7 +52,7 @@ def load_client() -> Any:
 class Prometheus(Sink[None]):
     """Counts in memory and answers whoever asks; nothing waits in a queue."""
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: PrometheusSettings, dated: Dated) -> None:
         super().__init__("prometheus")
         self._settings = settings
         self._health = dated.session.health

@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from bowstream import __version__
-from bowstream.config.fields import knob
+from bowstream.config.sinks import WebhookSettings
 from bowstream.events import Event
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated
-from bowstream.sinks.settings import Chosen, wanted
 from bowstream.sinks.worker import Refused, Sink, Undelivered
 
 # Answers that ask to try again later; every other 3xx or 4xx means that the request itself is wrong.
 TRY_AGAIN = (408, 425, 429)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(Chosen):
-    """Where to send, for which events."""
-
-    url: str = knob(help="gets a POST with the event's object as JSON", example="http://127.0.0.1:8080/sounds")
-    authorization: str = knob("", help='value of the header of that name, as in "Bearer …"; none if empty', secret=True)
-    timeout_s: float = knob(10.0, help="seconds to wait for an answer", low=0.1, high=600)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        wanted(
-            self.url.startswith(("http://", "https://")),
-            f"url wants an address that begins with http:// or https://, found {self.url!r}",
-        )
-        wanted(has_host(self.url), f"url wants a host after //, and no blanks, found {self.url!r}")
-        wanted(self.authorization.isprintable(), "authorization wants one line of text")
-
-
-def has_host(url: str) -> bool:
-    """Whether a URL has a host, and a port that is a number if it has one, and can be sent."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
-    except ValueError:
-        return False
 
 
 @cache
@@ -72,14 +42,14 @@ def opener() -> Any:
 class Webhook(Sink[bytes]):
     """Posts events, in order; what the server cannot take now waits."""
 
-    def __init__(self, settings: Settings, dated: Dated) -> None:
+    def __init__(self, settings: WebhookSettings, dated: Dated) -> None:
         super().__init__("webhook")
         self._settings = settings
         self._dated = dated
 
     def take(self, record: Record) -> Iterator[bytes]:
         """Return the request's body for an event that is chosen."""
-        if isinstance(record, Event) and self._settings.chooses(record):
+        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset is None else "off"):
             yield json.dumps(self._dated.of(record)).encode()
 
     def deliver(self, item: bytes) -> None:
