@@ -1,8 +1,8 @@
 """bowstream: listens to a microphone and names the sounds.
 
->>> tagger = bowstream.Tagger(bowstream.load_bundle())      # doctest: +SKIP
->>> for tags in tagger.push(samples):                       # doctest: +SKIP
-...     print(tags.end / 16_000, tags.scores.max())
+>>> tagger = bowstream.Tagger.load()                        # doctest: +SKIP
+>>> for scores in tagger.push(samples):                     # doctest: +SKIP
+...     print(scores.end_s, scores.top(3))
 """
 
 from importlib import import_module
@@ -12,7 +12,8 @@ from bowstream.errors import AudioError, BowstreamError, BundleError, DeviceErro
 
 if TYPE_CHECKING:
     from bowstream.model.bundle import Bundle
-    from bowstream.tagger import Tagger, Tags, load_bundle
+    from bowstream.scores import Scores
+    from bowstream.tagger import Tagger, load_bundle
 
 __version__ = "0.1.0"
 
@@ -22,15 +23,15 @@ __all__ = [
     "Bundle",
     "BundleError",
     "DeviceError",
+    "Scores",
     "Tagger",
-    "Tags",
     "UsageError",
     "load_bundle",
 ]
 
 # Imported when asked for: the command line says how many threads NumPy may have before NumPy is imported, and its
 # help needs none of it.
-_HOMES = {"Bundle": "model.bundle", "load_bundle": "tagger", "Tagger": "tagger", "Tags": "tagger"}
+_HOMES = {"Bundle": "model.bundle", "load_bundle": "tagger", "Tagger": "tagger", "Scores": "scores"}
 
 
 def __getattr__(name: str) -> Any:

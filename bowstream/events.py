@@ -10,7 +10,7 @@ import numpy as np
 from bowstream.config.settings import Settings
 from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
-from bowstream.tagger import Tags
+from bowstream.scores import Scores as Tags
 
 HOLD_S = Settings.hold_s
 

@@ -75,7 +75,7 @@ class Session:
     ) -> None:
         self.source = source
         self.bundle = bundle
-        self.tagger = Tagger(bundle, hop_columns)
+        self.tagger = Tagger(bundle, hop_columns * bundle.front_end.column_s)
         self.tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns, hold_s, confirm_hops)
         self.health = Health(bundle.front_end.sample_rate)
         self.watch = Watch(silence_s)

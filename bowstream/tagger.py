@@ -8,34 +8,22 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
 from bowstream.model.context import Context, shown, times_shown
 from bowstream.model.encoder import Coder, Counts
 from bowstream.model.level import Level
-from bowstream.model.log_mel import LogMel
+from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.probe import verify
+from bowstream.scores import Scores
 
-
-@dataclass(frozen=True)
-class Tags:
-    """What was heard in one window, and what the head was shown for it.
-
-    end : sample at which the window ends, at the front end's rate
-    scores : float32 [shape=(C,)], 0 … 1, in the order of the bundle's tags
-    codes : int [shape=(context, 143)], of the windows before it and, last, its own; each offset by its family's place
-        in the counts
-    """
-
-    end: int
-    scores: Float32
-    codes: Codes
+Tags = Scores
 
 
 class Tagger:
@@ -48,11 +36,19 @@ class Tagger:
     Parameters
     ----------
     bundle : a loaded model bundle
-    hop_columns : columns (of 100 ms) between two scores, 1 … 10
+    hop_s : seconds between two scores: 0.1, 0.2, … 1.0
+
+    Raises
+    ------
+    UsageError
+        If the hop is out of range or no whole number of columns.
     """
 
-    def __init__(self, bundle: Bundle, hop_columns: int = 10) -> None:
+    def __init__(self, bundle: Bundle, hop_s: float = 1.0) -> None:
+        hop_columns = columns_of(hop_s, bundle.front_end)
         self.bundle = bundle
+        self.tags = tuple(tag.name for tag in bundle.tags)
+        self.hop_s = hop_s
         self.front_end = bundle.front_end
         self.log_mel = LogMel(bundle.front_end)
         self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
@@ -62,13 +58,13 @@ class Tagger:
         self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
 
     @classmethod
-    def load(cls, path: Path | str | None = None, hop_columns: int = 10) -> Tagger:
+    def load(cls, path: Path | str | None = None, hop_s: float = 1.0) -> Tagger:
         """Load a bundle, verify its hashes, run its probe and return a tagger of it.
 
         Parameters
         ----------
         path : the bundle's folder; None for the one that is shipped
-        hop_columns : as above
+        hop_s : seconds between two scores
 
         Raises
         ------
@@ -77,7 +73,7 @@ class Tagger:
         """
         bundle, probe = read(Path(path) if path is not None else default_path())
         verify(cls(bundle), probe)
-        return cls(bundle, hop_columns)
+        return cls(bundle, hop_s)
 
     def reset(self) -> None:
         """Begin a new stream at sample 0."""
@@ -96,8 +92,8 @@ class Tagger:
         self.coder.reset()
         self.context.reset()
 
-    def push(self, samples: Float32) -> list[Tags]:
-        """Hear the next whole columns and return a `Tags` for each window that they complete.
+    def push(self, samples: Float32) -> list[Scores]:
+        """Hear the next whole columns and return a `Scores` for each window that they complete.
 
         Parameters
         ----------
@@ -116,38 +112,51 @@ class Tagger:
         codes = self.context.push(self.coder.push(log_mel))
         self.position += len(samples)
         scores = self.bundle.scores(self.counts(codes))
-        return [Tags(end, *heard) for end, heard in zip(ends, zip(scores, codes))]
+        return [self._named(*window) for window in zip(ends, scores, codes)]
 
     def counts(self, codes: Codes) -> Counts:
         """Return what the head is shown of the codes of contexts, int (n, context, 143)."""
         return shown(self.coder.counts(codes))
 
-    def explain(self, tags: Tags) -> dict[str, Float32]:
+    def explain(self, scores: Scores) -> dict[str, Float32]:
         """Say how much each family's codes speak for each tag: the score, less the score without their counts.
 
         Returns
         -------
         gains : float32 [shape=(C,)] a family, -1 … 1
         """
-        counts = self.counts(tags.codes[np.newaxis])
+        counts = self.counts(scores.codes[np.newaxis])
         first = list(self.coder.offsets.values())
         family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1
         family = np.tile(family, times_shown(self.bundle.context))
         without = np.where(family == np.arange(len(first))[:, np.newaxis], 0, counts)
-        return dict(zip(self.coder.offsets, tags.scores - self.bundle.scores(without)))
+        return dict(zip(self.coder.offsets, scores.array - self.bundle.scores(without)))
 
-    def flush(self) -> list[Tags]:
-        """Hear as much silence as completes the window that has been begun, if any, and return its `Tags`."""
+    def flush(self) -> list[Scores]:
+        """Hear as much silence as completes the window that has been begun, if any, and return its `Scores`."""
         if not self.coder.columns_since_window:
             return []
         silence = self.coder.columns_until_window * self.front_end.column_length
         return self.push(np.zeros(silence, np.float32))
+
+    def _named(self, end: int, scores: Float32, codes: Codes) -> Scores:
+        rate, length = self.front_end.sample_rate, self.front_end.window_length
+        return Scores(self.tags, scores, (end - length) / rate, end / rate, codes)
 
     def _ends(self, columns: int) -> range:
         """Positions at which the next columns complete windows."""
         length = self.front_end.column_length
         first = self.position + self.coder.columns_until_window * length
         return range(first, self.position + columns * length + 1, self.coder.hop_columns * length)
+
+
+def columns_of(hop_s: float, front_end: FrontEnd) -> int:
+    """Return the columns in a hop; raise `UsageError` unless it is a whole number of them, and at most a window."""
+    columns = hop_s / front_end.column_s
+    if not (abs(columns - round(columns)) < 1e-6 and 1 <= round(columns) <= front_end.columns_per_window):
+        shortest, longest = front_end.column_s, front_end.columns_per_window * front_end.column_s
+        raise UsageError(f"hop_s must be {shortest:.1f}, {2 * shortest:.1f}, … {longest:.1f} (got {hop_s:g})")
+    return round(columns)
 
 
 def load_bundle(path: Path | str | None = None) -> Bundle:

@@ -34,7 +34,7 @@ def ear(bundle: Bundle) -> tuple[str, float, float]:
         samples = np.random.default_rng(offset).standard_normal(6 * RATE) * HUSH
         first = 4 * RATE + offset
         samples[first : first + len(sound)] += sound
-        windows = Tagger(bundle, hop_columns=1).push(samples.astype(np.float32))
+        windows = Tagger(bundle, hop_s=0.1).push(samples.astype(np.float32))
         logits = {tags.end: np.log(tags.scores + 1e-7) - np.log1p(1e-7 - tags.scores) for tags in windows}
         hushes.append(np.max([row for end, row in logits.items() if end <= first], axis=0))
         chirps.append(np.max([row for end, row in logits.items() if first < end < first + RATE], axis=0))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
+from signals import scored
 
 from bowstream.events import Event
 from bowstream.health.counters import Health
@@ -12,7 +13,6 @@ from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
 from bowstream.session import Gap, Sound
 from bowstream.sinks.dated import Dated
-from bowstream.tagger import Tags
 
 RATE = 16_000
 COLUMN = 1600
@@ -46,8 +46,8 @@ class Stage:
         return Sound((ramp / 32768).astype(np.float32), np.zeros((10 * columns, 96), np.float32))
 
     def scores(self, **named):
-        scores = np.array([named.get(tag.name, 0.0) for tag in self.bundle.tags], np.float32)
-        return Tags(self.tagger.position, scores, np.zeros((1, 143), np.int64))
+        names = tuple(tag.name for tag in self.bundle.tags)
+        return scored(self.tagger.position / RATE, [named.get(name, 0.0) for name in names], names)
 
     def begin(self, tag, onset_s):
         return Event(tag, round(onset_s * RATE), None, 0.8, 0.8)

@@ -94,7 +94,7 @@ def test_stages_do_what_the_tagger_does(hop, bundle):
     """The same number of values as a hop has go through each."""
     samples = made_up_sound(16_000, 1)
     calls = stages(bundle, samples, hop)
-    tagger = Tagger(bundle, hop)
+    tagger = Tagger(bundle, hop / 10)
     tagger.push(samples)
     patches = calls["patches"].call()
     assert {family: part.shape[:2] for family, part in patches.items()} == {

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import scored
 
 from bowstream.events import Event, EventTracker
 from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
-from bowstream.tagger import Tags
 
 SECOND = 16_000
 DOG = Tag("dog", on=0.6, off=0.4)
@@ -22,7 +22,7 @@ def track(scores, hop=10, hold_s=1.0, tags=(DOG,), close=True):
     events, machine, end = [], tracker(hop, hold_s, tags), 0
     for index, row in enumerate(scores):
         end = SECOND + index * hop * 1600
-        events += machine.push(Tags(end, np.atleast_1d(np.asarray(row, np.float32)), np.empty(0, np.intp)))
+        events += machine.push(scored(end / SECOND, row))
     return events + (machine.close(end) if close else [])
 
 
@@ -107,7 +107,7 @@ def test_tags_are_apart():
 
 def test_the_end_closes_what_is_open():
     machine = tracker()
-    machine.push(Tags(SECOND, np.array([0.9], np.float32), np.empty(0, np.intp)))
+    machine.push(scored(1.0, 0.9))
     assert machine.open_events == [Event("dog", 0, None, pytest.approx(0.9), pytest.approx(0.9))]
     assert machine.close(SECOND + 1600) == [Event("dog", 0, SECOND + 1600, pytest.approx(0.9), pytest.approx(0.9))]
     assert machine.open_events == []
@@ -117,16 +117,16 @@ def test_the_end_closes_what_is_open():
 def test_a_close_within_a_lull_goes_back_to_its_beginning():
     machine = tracker(hold_s=10.0)
     for end, score in enumerate([0.9, 0.9, 0.1, 0.1], start=1):
-        machine.push(Tags(end * SECOND, np.array([score], np.float32), np.empty(0, np.intp)))
+        machine.push(scored(end, score))
     (event,) = machine.close(4 * SECOND)
     assert event.offset == 2 * SECOND
 
 
 def test_an_event_opens_again_after_a_gap():
     machine, row = tracker(), np.array([0.9], np.float32)
-    machine.push(Tags(SECOND, row, np.empty(0, np.intp)))
+    machine.push(scored(1.0, row))
     (before,) = machine.close(SECOND)
-    (after,) = machine.push(Tags(5 * SECOND, row, np.empty(0, np.intp)))
+    (after,) = machine.push(scored(5.0, row))
     assert (before.offset, after.onset, after.offset) == (SECOND, 4 * SECOND, None)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import signals
 from conftest import StubNetwork
 
 from bowstream.audio.source import Notice
@@ -14,7 +15,7 @@ from bowstream.events import Event
 from bowstream.model.bundle import Bundle, Tag
 from bowstream.model.level import LevelSettings
 from bowstream.session import Gap, Session, Sound
-from bowstream.tagger import Tagger, Tags
+from bowstream.tagger import Tagger
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ class Nothing:
 
 
 def scored(end_s, *scores):
-    return Tags(round(end_s * 16_000), np.array(scores, np.float32), np.zeros((1, 143), np.intp))
+    return signals.scored(end_s, scores)
 
 
 def history_of(small, hop_columns, records):

@@ -101,7 +101,7 @@ def test_memory_is_constant(tmp_path, bundle):
                 file.write(noise(10.0, rate=8_000))
         tracemalloc.start()
         with AudioFile(path, bundle.front_end.format) as recording:
-            windows = sum(1 for record in Session(recording, bundle) if type(record).__name__ == "Tags")
+            windows = sum(1 for record in Session(recording, bundle) if type(record).__name__ == "Scores")
         assert windows == seconds
         peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from signals import noise, scene
+from signals import noise, scene, scored
 
 from bowstream import Tagger
 from bowstream.audio.convert import Intake
@@ -12,7 +12,6 @@ from bowstream.model.bundle import Tag
 from bowstream.model.encoder import Coder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
-from bowstream.tagger import Tags
 
 FRONT_END = FrontEnd()
 SOUND = scene(1.3)
@@ -35,8 +34,8 @@ def coder(stateful):
 
 
 def tagger(stateful):
-    tags = stateful.push(SOUND[: 12 * 1600])
-    return np.concatenate([[heard.end, *heard.codes.ravel(), *heard.scores] for heard in tags])
+    windows = stateful.push(SOUND[: 12 * 1600])
+    return np.concatenate([[scores.end_s, *scores.codes.ravel(), *scores.array] for scores in windows])
 
 
 def intake(stateful):
@@ -45,7 +44,7 @@ def intake(stateful):
 
 
 def events(stateful):
-    heard = stateful.push(Tags(16_000, np.array([0.9], np.float32), np.empty(0, np.intp)))
+    heard = stateful.push(scored(1.0, 0.9))
     return np.array([len(heard), len(stateful.open_events)])
 
 
@@ -64,7 +63,7 @@ def test_three_runs(run, bundle, stub_encoders):
         log_mel: lambda: LogMel(FRONT_END),
         level: lambda: Level(LevelSettings(), FRONT_END),
         coder: lambda: Coder(stub_encoders, FRONT_END, 10),
-        tagger: lambda: Tagger(bundle, 1),
+        tagger: lambda: Tagger(bundle, 0.1),
         intake: lambda: Intake("test", 44_100, FRONT_END, 1),
         events: lambda: EventTracker([Tag("dog", 0.6, 0.4)], FRONT_END, 10),
         health: lambda: Health(16_000),

@@ -130,7 +130,7 @@ def test_a_private_second_is_known_as_long_as_its_sound(tmp_path):
     """Also if sound comes in large pieces, of which the oldest is only partly needed."""
     stage = Stage("dog", "laughing")
     with Clips(clip_settings(tmp_path, never=("laughing",), longest_s=1.0), stage.dated) as sink:
-        stage.play(sink, stage.piece(20), replace(stage.scores(laughing=0.4), end=round(1.5 * RATE)))
+        stage.play(sink, stage.piece(20), replace(stage.scores(laughing=0.4), end_s=1.5))
         stage.play(sink, stage.piece(20), stage.piece(11), stage.begin("dog", 1.9), stage.scores())
     assert list(tmp_path.iterdir()) == []
 

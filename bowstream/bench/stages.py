@@ -92,7 +92,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     block = samples[: hop_columns * front_end.column_length]
     native = np.repeat(block, NATIVE_RATE_HZ // front_end.sample_rate)[:, np.newaxis]
     intake = Intake("bench", NATIVE_RATE_HZ, front_end.format, hop_columns)
-    tagger = Tagger(bundle, hop_columns)
+    tagger = Tagger(bundle, hop_columns * bundle.front_end.column_s)
     tags = tagger.push(samples[: front_end.window_length])[-1]
     second = tagger.newest_log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels)
     columns, scaled = second[:hop_columns], second[:hop_columns].reshape(-1, front_end.n_mels)
@@ -139,7 +139,7 @@ def drawing(bundle: Bundle, samples: Float32) -> Timed:
 
 def path(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
     """Return the whole path, from float samples at 16 kHz to events, a hop at a time."""
-    tagger = Tagger(bundle, hop_columns)
+    tagger = Tagger(bundle, hop_columns * bundle.front_end.column_s)
     tracker = EventTracker(bundle.tags, bundle.front_end, hop_columns)
     blocks = samples.reshape(-1, hop_columns * bundle.front_end.column_length)
 

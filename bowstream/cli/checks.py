@@ -109,7 +109,7 @@ def check_sinks(settings: Settings) -> Findings:
 def speed(bundle: Bundle) -> Finding:
     """Return how long a second of sound takes, at the shortest hop."""
     front_end = bundle.front_end
-    tagger = Tagger(bundle, hop_columns=1)
+    tagger = Tagger(bundle, hop_s=0.1)
     noise = np.random.default_rng(0).standard_normal(front_end.window_length).astype(np.float32) * 0.1
     columns = noise.reshape(-1, front_end.column_length)
     for column in columns:  # the first window warms the caches up

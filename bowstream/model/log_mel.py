@@ -75,6 +75,11 @@ class FrontEnd:
         return self.column_length * self.columns_per_window
 
     @property
+    def window_s(self) -> float:
+        """Seconds in a window (1.0)."""
+        return self.window_length / self.sample_rate
+
+    @property
     def frames_per_window(self) -> int:
         """STFT frames in a window (100)."""
         return self.frames_per_column * self.columns_per_window

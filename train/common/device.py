@@ -10,7 +10,7 @@ import bowstream
 
 # `tagger` and `audio.file`, and all that they import but messages.
 ON_THE_PATH = (
-    *("_types", "audio/convert", "audio/file", "audio/raw", "audio/source"),
+    *("_types", "scores", "audio/convert", "audio/file", "audio/raw", "audio/source"),
     *("model/bundle", "model/codebook", "model/context", "model/encoder", "model/level", "model/log_mel"),
     *("model/patches", "model/probe", "model/tflite", "tagger"),
 )

@@ -120,13 +120,13 @@ def loaded(bundle: str) -> Bundle:
 
 def scores_of(bundle: str, path: Path, change: Change | None = None) -> Float32:
     """Return the scores of a recording's windows, float32 [shape=(windows, C)], as `bowstream replay` gives them."""
-    tagger = Tagger(loaded(bundle), change.hop_columns) if change else Tagger(loaded(bundle))
+    tagger = Tagger(loaded(bundle), change.hop_s) if change else Tagger(loaded(bundle))
     with AudioFile(path, tagger.front_end.format) as source:
         blocks: Iterable[Float32] = (heard.samples for heard in source)
         if change:
             blocks = change(np.concatenate(list(blocks)), tagger.front_end)
         tags = [tags for block in blocks for tags in tagger.push(block)]
-    return np.stack([heard.scores for heard in [*tags, *tagger.flush()]])
+    return np.stack([heard.array for heard in [*tags, *tagger.flush()]])
 
 
 def average_precisions(scores: Float32, targets: Float32) -> Float32:

@@ -16,7 +16,7 @@ from bowstream.config.settings import Settings
 from bowstream.events import EventTracker
 from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
-from bowstream.tagger import Tags
+from bowstream.scores import Scores
 
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.negatives import Negative
@@ -54,8 +54,10 @@ class Point:
 def raised(tags: Sequence[Tag], scores: Float32, front_end: FrontEnd) -> list[str]:
     """Return the tag of each event that a stream's scores, float32 [shape=(windows, C)], raise."""
     tracker = EventTracker(tags, front_end, HOP_COLUMNS, Settings().hold_s, Settings().confirm_hops)
-    hop, first = HOP_COLUMNS * front_end.column_length, front_end.window_length
-    changed = [tracker.push(Tags(first + hop * place, row, NO_CODES)) for place, row in enumerate(scores)]
+    names, hop_s, window_s = tuple(tag.name for tag in tags), Settings().hop_s, front_end.window_s
+    starts_s = [round(hop_s * place, 1) for place in range(len(scores))]
+    windows = (Scores(names, row, at_s, at_s + window_s, NO_CODES) for at_s, row in zip(starts_s, scores))
+    changed = [tracker.push(window) for window in windows]
     return [event.tag for events in changed for event in events if event.offset is None]
 
 

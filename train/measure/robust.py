@@ -41,7 +41,7 @@ class Change:
     noise : a negative to take it from; white noise without one
     band_hz : what is left of the spectrum
     rate_hz : the rate that it is given at
-    hop_columns : columns between two scores
+    hop_s : seconds between two scores
     """
 
     name: str
@@ -50,7 +50,7 @@ class Change:
     noise: Negative | None = None
     band_hz: tuple[float, float] | None = None
     rate_hz: int | None = None
-    hop_columns: int = 10
+    hop_s: float = 1.0
 
     def __call__(self, samples: Float32, front_end: FrontEnd) -> Iterator[Float32]:
         """Yield the recording, float32 (n,) at the front end's rate, changed, in whole columns."""
@@ -82,7 +82,7 @@ CHANGES = (
     *(Change(f"white noise, {snr_db} dB SNR", snr_db=snr_db) for snr_db in (20, 10, 0)),
     Change(f"{PHONE_HZ[0]:.0f} … {PHONE_HZ[1]:.0f} Hz only", band_hz=PHONE_HZ),
     Change(f"a copy at {RATE_HZ // 1000} kHz", rate_hz=RATE_HZ),
-    Change("ten scores a second", hop_columns=1),
+    Change("ten scores a second", hop_s=0.1),
 )
 
 

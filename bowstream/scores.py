@@ -1,0 +1,75 @@
+"""What one window of sound scores, by the names of the tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bowstream._types import Float32
+from bowstream.model.codebook import Codes
+
+SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Mapping[str, float]):
+    """How sure the tagger is of each tag in one window: a read-only mapping from names to scores, 0 … 1.
+
+    Attributes
+    ----------
+    tags : names, in the tagger's order
+    array : float32 [shape=(C,)], the scores in the same order
+    start_s, end_s : the window, in seconds from the start of the stream
+    codes : int [shape=(context, 143)], what the head was shown: the codes of earlier windows and, last, of this one,
+        each offset by its family's place in the counts
+    """
+
+    tags: tuple[str, ...]
+    array: Float32
+    start_s: float
+    end_s: float
+    codes: Codes
+
+    def __getitem__(self, tag: str) -> float:
+        try:
+            return float(self.array[self.tags.index(tag)])
+        except ValueError:
+            raise KeyError(tag) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tags)
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scores):
+            return NotImplemented
+        same = (self.tags, self.start_s, self.end_s) == (other.tags, other.start_s, other.end_s)
+        return same and np.array_equal(self.array, other.array) and np.array_equal(self.codes, other.codes)
+
+    @property
+    def scores(self) -> Float32:
+        """`array`, by its former name."""
+        return self.array
+
+    @property
+    def end(self) -> int:
+        """Sample at which the window ends, at 16 kHz: until all records are in seconds."""
+        return round(self.end_s * 16_000)
+
+    def top(self, n: int = SHOWN) -> list[tuple[str, float]]:
+        """Return the `n` tags with the highest scores, as (tag, score), highest first."""
+        return top(self.tags, self.array, n)
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{tag}={score:.2f}" for tag, score in self.top())
+        return f"Scores(end_s={self.end_s:g}, {best}{', …' * (len(self) > SHOWN)})"
+
+
+def top(tags: tuple[str, ...], scores: Float32, n: int) -> list[tuple[str, float]]:
+    """Return the `n` highest of some scores (C,) as (tag, score), highest first; equal ones keep their order."""
+    best = np.argsort(-scores, kind="stable")[: max(n, 0)]
+    return [(tags[index], float(scores[index])) for index in best]
