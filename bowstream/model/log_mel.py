@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32, Format
 from bowstream.errors import BundleError
+from bowstream.model.highpass import HighPass
 
 # Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
 COLUMNS_AT_ONCE = 5
@@ -27,6 +28,8 @@ class FrontEnd:
 
     A *column* is the 100 ms of sound that is worked on at a time; a *window* is the second
     that a score is about. Sizes that follow from others are properties.
+
+    highpass_hz : up to here all is filtered out before the log-mel, see `HighPass`; 0: nothing is
     """
 
     sample_rate: int = 16_000
@@ -37,6 +40,7 @@ class FrontEnd:
     fmin_hz: float = 0.0
     fmax_hz: float = 8000.0
     power_floor: float = 1e-10
+    highpass_hz: float = 0.0
     frames_per_column: int = 10
     columns_per_window: int = 10
 
@@ -51,6 +55,8 @@ class FrontEnd:
                 f"front end wants 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2}, "
                 f"got {self.fmin_hz} and {self.fmax_hz}"
             )
+        if self.highpass_hz and not 20.0 <= self.highpass_hz <= 1000.0:
+            raise BundleError(f"front end wants highpass_hz 0 or 20 … 1000, got {self.highpass_hz}")
         if not self.power_floor > 0.0:
             raise BundleError(f"front end wants power_floor above 0, got {self.power_floor}")
 
@@ -163,12 +169,17 @@ def mel_weights(front_end: FrontEnd) -> Float32:
 class LogMel:
     """Log-mel of a stream, column by column.
 
-    State is the last `win_length - hop_length` samples (320), zeros at the start.
+    State is the last `win_length - hop_length` samples (320), zeros at the start, and the high-pass's.
     """
 
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
         self._weights = mel_weights(front_end)
+        self._highpass = (
+            HighPass(front_end.highpass_hz, front_end.sample_rate, front_end.column_length)
+            if front_end.highpass_hz
+            else None
+        )
         # Periodic Hann, as for any spectral analysis.
         phase = 2.0 * np.pi * np.arange(front_end.win_length) / front_end.win_length
         self._hann = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
@@ -182,6 +193,8 @@ class LogMel:
     def reset(self) -> None:
         """Forget what was heard: the next frames reach back into zeros again."""
         self._samples[:] = 0.0
+        if self._highpass:
+            self._highpass.reset()
 
     def push(self, samples: Float32) -> Float32:
         """Return the log-mel of the next whole columns.
@@ -205,6 +218,8 @@ class LogMel:
             raise ValueError(
                 f"wanted float32 samples in columns of {front_end.column_length}, got {samples.dtype} {samples.shape}"
             )
+        if self._highpass:
+            samples = self._highpass.push(samples)
         log_mel = np.empty((len(samples) // front_end.hop_length, front_end.n_mels), np.float32)
         at_once = COLUMNS_AT_ONCE * front_end.frames_per_column
         for first in range(0, len(log_mel), at_once):
