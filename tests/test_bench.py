@@ -3,60 +3,107 @@ import json
 import numpy as np
 import pytest
 
-from bowstream.bench.stages import Timed, in_rounds, made_up_sound, path, spread, stages
-from bowstream.cli import bench
+from bowstream.bench.paths import drawn, live, made_up_sound, peer, replay
+from bowstream.bench.stages import stages
+from bowstream.bench.timing import Timed, in_rounds, spread
 from bowstream.cli.main import main
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 STAGES = ("log-mel", "level", "patches", "counts", "head", "events", "resample 48 kHz")
-
-
-@pytest.fixture
-def few_rounds(monkeypatch):
-    monkeypatch.setattr(bench, "ROUNDS", 3)
-    monkeypatch.setattr(bench, "STAGE_ROUNDS", 3)
+HOPS = ("hop 1.0 s", "hop 0.5 s", "hop 0.2 s", "hop 0.1 s")
+COMPARED = (HOPS[0], HOPS[-1])
+PATHS = ("live", "live, drawn", "replay")
+LIVE_TO_REPLAY = {f"live, {hop} / replay, {hop}" for hop in COMPARED}
 
 
 def benched(capsys, *arguments):
-    assert main(["bench", "--json", *map(str, arguments)]) == 0
+    assert main(["bench", "--json", "--rounds", "3", *map(str, arguments)]) == 0
     return json.loads(capsys.readouterr().out)
 
 
-def test_what_it_tells(few_rounds, bundle, capsys):
+def test_what_it_tells(bundle, capsys):
     told = benched(capsys)
-    assert list(told["stages_us"]) == ["hop 1.0 s", "hop 0.1 s"]
-    assert list(told["paths_us"]) == ["hop 1.0 s", "hop 0.5 s", "hop 0.2 s", "hop 0.1 s"]
+    assert told["rounds"] == 3
+    assert tuple(told["stages_us"]) == COMPARED
     for costs in told["stages_us"].values():
         assert {*STAGES, *(f"encoder {f}" for f in bundle.encoders), *(f"assign {f}" for f in bundle.encoders)} == set(
             costs
         )
+    assert list(told["paths_us"]) == [f"{path}, {hop}" for path in PATHS for hop in HOPS]
+    assert set(told["ratios"]) == LIVE_TO_REPLAY
+    for costs in (*told["stages_us"].values(), told["paths_us"], told["ratios"]):
         assert all(0 < cost["p5"] <= cost["p50"] <= cost["p95"] for cost in costs.values())
-    second = told["paths_us"]["hop 1.0 s"]["p50"]
-    assert second < told["paths_us"]["hop 0.1 s"]["p50"] < 10 * second
-    assert told["real_time_factor"]["hop 1.0 s"] == round(1e6 / second)
-    assert told["import_ms"]["numpy"] > 0 and told["import_ms"]["bowstream"] > 0
+    for path in PATHS:
+        second = told["paths_us"][f"{path}, hop 1.0 s"]["p50"]
+        assert second < told["paths_us"][f"{path}, hop 0.1 s"]["p50"] < 10 * second
     assert 0 < told["start"]["first_score_ms"] < 5000
     assert 20 < told["start"]["memory_mb"] <= told["start"]["peak_mb"] < 200
-    assert told["ratios"] == {}
     assert told["machine"]["numpy"] == np.__version__
 
 
-def test_as_tables(few_rounds, capsys):
-    assert main(["bench"]) == 0
+def test_as_tables(capsys):
+    assert main(["bench", "--rounds", "1"]) == 0
     out = capsys.readouterr().out
-    for said in ("processor", "encoder pat", "assign o", "a drawing", "real time at a hop 0.1 s", "first score", "MB"):
+    for said in ("processor", "encoder pat", "assign o", "a drawing", "live, drawn, hop 0.1 s", "first score", "MB"):
         assert said in out
 
 
-def test_against_a_waveform_tagger(few_rounds, tmp_path, capsys):
+@pytest.mark.parametrize("rounds", ["0", "-1", "1001", "many"])
+def test_rounds_are_some(rounds, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "--rounds", rounds])
+    assert ended.value.code == 2
+    assert f"(got {rounds})" in capsys.readouterr().err or rounds == "-1"
+
+
+@pytest.mark.parametrize(("path", "columns"), [(live, 1), (drawn, 1), (replay, 40)])
+def test_a_path_hears_the_same_in_the_blocks_of_its_verb(path, columns, bundle, monkeypatch):
+    """A call of a path is four seconds through one session that goes on; live, it is asked for its health."""
+    sessions, heard = [], []
+
+    class Watched(Session):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            sessions.append(self)
+
+        def _hear(self, block):
+            heard.append(len(block.samples) // 1600)
+            return super()._hear(block)
+
+    monkeypatch.setattr("bowstream.bench.paths.Session", Watched)
+    timed = path(bundle, made_up_sound(16_000), 10)
+    timed.call()
+    timed.call()
+    assert timed.units == 4.0
+    assert heard == [columns] * (2 * 40 // columns)
+    (session,) = sessions
+    assert session.source.live == (columns == 1)
+    assert session.tagger.position == 8 * 16_000
+    assert session.health.report().heard_s == 8.0
+
+
+def test_a_drawing_is_made_each_second(bundle, monkeypatch):
+    drawings = []
+    monkeypatch.setattr("bowstream.bench.paths.Drawings.draw", lambda _: drawings.append(1))
+    drawn(bundle, made_up_sound(16_000), 1).call()
+    assert len(drawings) == 4
+
+
+def test_against_a_waveform_tagger(tmp_path, capsys):
     tensorflow = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
     keras = tensorflow.keras
     model = keras.Sequential([keras.layers.Input((8000,)), keras.layers.Dense(5)])
     file = tmp_path / "other.tflite"
     file.write_bytes(tensorflow.lite.TFLiteConverter.from_keras_model(model).convert())
+    assert [timed.units for timed in peer(file, made_up_sound(16_000), 16_000).values()] == [4.0, 0.8]
     capsys.readouterr()  # Keras talks
     told = benched(capsys, "--against", file)
-    assert set(told["ratios"]) == {"hop 1.0 s / other, no overlap", "hop 0.1 s / other, every 0.1 s"}
+    assert set(told["ratios"]) == LIVE_TO_REPLAY | {
+        f"{path}, {hop} / other, {often}"
+        for path in PATHS
+        for hop, often in zip(COMPARED, ("no overlap", "every 0.1 s"))
+    }
     assert all(0 < ratio["p5"] <= ratio["p50"] <= ratio["p95"] for ratio in told["ratios"].values())
 
 
@@ -67,7 +114,7 @@ def test_against_what_is_no_waveform_tagger(what, bundle_path, tmp_path, capsys)
         file.write_bytes(b"junk")
     assert main(["bench", "--against", str(bundle_path / "head.tflite" if what == "a head" else file)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("bowstream: --against wants a") and err.count("\n") == 1
+    assert err.startswith("bowstream: --against must be a") and err.count("\n") == 1
 
 
 def test_rounds_are_interleaved_and_the_first_is_left_out():
@@ -102,7 +149,6 @@ def test_stages_do_what_the_tagger_does(hop, bundle):
     }  # fmt: skip
     assert np.array_equal(calls["assign pat"].call() + tagger.coder.offsets["pat"], codes_of(tagger, samples, hop))
     assert calls["head"].call().shape == (1, len(bundle.tags))
-    assert path(bundle, samples, hop).units == 1.0
 
 
 def codes_of(tagger, samples, hop):

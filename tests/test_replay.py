@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from signals import noise, scene, scored, stereo
 
-from bowstream.bench.stages import MadeUp
+from bowstream.bench.paths import Loop
 from bowstream.cli.main import main
 from bowstream.output.report import Gathering
 from bowstream.session import Session
@@ -205,7 +205,7 @@ def test_names_with_markup_are_names(tmp_path, capsys, monkeypatch, bundle):
 
 def test_a_mean_of_many_windows_is_no_less_exact(bundle):
     """As of a day with ten scores a second: float32 holds 17,000 and a 1,000th no more."""
-    gathering = Gathering(Session(MadeUp(np.empty((0, 16_000), np.float32)), bundle))
+    gathering = Gathering(Session(Loop([], live=False), bundle))
     for score in (17_000.0, *[0.0005] * 1000):
         gathering.write(scored(0.0, np.full(len(bundle.tags), score)))
     assert set(gathering.report("a day").scores.values()) == {round(17_000.5 / 1001, 4)}

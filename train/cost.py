@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 
 import bowstream
-from bowstream.bench.stages import made_up_sound
+from bowstream.bench.paths import made_up_sound
 from bowstream.bench.startup import memory_mb
 from bowstream.errors import BowstreamError
 from bowstream.model.context import times_shown
@@ -47,6 +47,8 @@ from .sweep import write_rows
 
 Row = dict[str, Any]
 
+# Of made-up sound, over and over.
+SECONDS = 10
 # Rows that the converter learns ranges from; random weights have no others to learn.
 EXAMPLES = 100
 # Of logits: random scores would raise half of all tags, a sound raises few.
@@ -94,7 +96,7 @@ def cost(out: Path, plan: Plan) -> None:
     """Measure all of it, into `out`: a CSV and a plot a table, written as each is done."""
     make_folder(out)
     start_tensorflow()
-    samples = made_up_sound(FrontEnd().sample_rate)
+    samples = made_up_sound(FrontEnd().sample_rate, SECONDS)
     for table, rows, x, y, lines in (
         ("hop", by_hop(), "hop_s", "us_p50", ()),
         ("size", by_size(plan), "codes_a_band", "us_p50", ("width", "hop_s")),
@@ -168,13 +170,14 @@ def environment() -> dict[str, str]:
 
 
 def benched(bundle: Path | None) -> list[Row]:
-    """Return `bowstream bench`'s cost of the whole path at each hop; None for the bundle that is shipped."""
+    """Return `bowstream bench`'s cost of the live path at each hop; None for the bundle that is shipped."""
     command = [sys.executable, "-m", "bowstream", "bench", "--json", *(["--bundle", str(bundle)] if bundle else [])]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise BowstreamError(f"bowstream bench failed: {done.stderr.strip()}")
-    costs = json.loads(done.stdout)["paths_us"]
-    return [{"hop_s": float(hop.split()[1]), **{f"us_{p}": us[p] for p in us}} for hop, us in costs.items()]
+    costs = json.loads(done.stdout)["paths_us"].items()
+    live = {hop: us for path, us in costs for name, _, hop in [path.partition(", hop ")] if name == "live"}
+    return [{"hop_s": float(hop.split()[0]), **{f"us_{p}": us[p] for p in us}} for hop, us in live.items()]
 
 
 def replayed(arguments: Sequence[str], stream: Sequence[bytes]) -> Run:

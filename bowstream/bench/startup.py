@@ -1,4 +1,4 @@
-"""How long it takes from the command to the first score, split by what is imported, and the memory that this takes."""
+"""How long it takes from the command to the first score, and the memory that this takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.errors import BowstreamError
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.tflite import load_runtime
-
-PACKAGES = ("numpy", "ai_edge_litert", "tflite_runtime", "soundfile", "soxr", "rich", "bowstream")
 
 
 class Start(NamedTuple):
@@ -28,21 +25,6 @@ class Start(NamedTuple):
     first_score_ms: float
     memory_mb: float | None
     peak_mb: float | None
-
-
-def import_ms() -> dict[str, float]:
-    """Return the time that the imports of `listen` take in a fresh Python, by package, in milliseconds."""
-    runtime, _ = load_runtime()
-    told = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", f"import bowstream.cli.listen, {runtime}.interpreter"],
-        capture_output=True, text=True, check=False,
-    ).stderr  # fmt: skip
-    own: dict[str, float] = {}
-    for self_us, module in re.findall(r"import time: +(\d+) \| +\d+ \| +([\w.]+)", told):
-        package = module.partition(".")[0]
-        package = package if package in PACKAGES else "other"
-        own[package] = own.get(package, 0.0) + int(self_us) / 1000
-    return {package: round(ms, 1) for package, ms in sorted(own.items(), key=lambda item: -item[1])}
 
 
 def start(bundle: Path, samples: Float32, front_end: FrontEnd) -> Start:

@@ -1,4 +1,4 @@
-"""`bowstream bench`: what the method costs on this machine, stage by stage, and against another tagger."""
+"""`bowstream bench`: what listening costs on this machine, stage by stage, and against another tagger."""
 
 from __future__ import annotations
 
@@ -15,36 +15,40 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bowstream.bench.stages import drawing, in_rounds, made_up_sound, path, peer, spread, stages
-from bowstream.bench.startup import import_ms, start
+from bowstream.bench.paths import drawing, drawn, live, made_up_sound, peer, replay
+from bowstream.bench.stages import stages
+from bowstream.bench.startup import start
+from bowstream.bench.timing import in_rounds, spread
 from bowstream.model.tflite import load_runtime
 from bowstream.tagger import load_bundle
 
-ROUNDS, STAGE_ROUNDS = 40, 200
-# Columns between two scores: of the whole path, and of those that are also looked at stage by stage and compared.
+# Rounds of the stages for each round of the whole paths.
+STAGE_ROUNDS = 5
+# Columns between two scores: of the whole paths, and of those that are also looked at stage by stage and compared.
 HOPS, COMPARED = (10, 5, 2, 1), (10, 1)
+PATHS = {"live": live, "live, drawn": drawn, "replay": replay}
 
 
 def run(arguments: Namespace) -> int:
     """Measure, print, and return the exit status."""
     bundle = load_bundle(arguments.bundle)
-    front_end = bundle.front_end
-    samples = made_up_sound(front_end.sample_rate)
-    whole = {hop_name(hop): path(bundle, samples, hop) for hop in HOPS}
-    peers = peer(Path(arguments.against), samples, front_end.sample_rate) if arguments.against else {}
-    costs = in_rounds(whole | peers, ROUNDS)
-    by_hop = {hop_name(hop): in_rounds(stages(bundle, samples, hop), STAGE_ROUNDS) for hop in COMPARED}
-    pairs = zip(map(hop_name, COMPARED), peers)
+    rate, rounds = bundle.front_end.sample_rate, arguments.rounds
+    samples = made_up_sound(rate)
+    peers = peer(Path(arguments.against), samples, rate) if arguments.against else {}
+    ours = {f"{name}, {hop_name(hop)}": path(bundle, samples, hop) for name, path in PATHS.items() for hop in HOPS}
+    costs = in_rounds(ours | peers, rounds)
+    by_hop = {hop_name(hop): in_rounds(stages(bundle, samples, hop), STAGE_ROUNDS * rounds) for hop in COMPARED}
+    pairs = [(f"{name}, {hop_name(hop)}", theirs) for hop, theirs in zip(COMPARED, peers) for name in PATHS]
+    pairs += [(f"live, {hop_name(hop)}", f"replay, {hop_name(hop)}") for hop in COMPARED]
     report = {
         "machine": machine(),
         "bundle": bundle.name,
+        "rounds": rounds,
         "stages_us": {hop: {name: spread(cost) for name, cost in costs.items()} for hop, costs in by_hop.items()},
-        "drawing_us": spread(in_rounds({"": drawing(bundle, samples)}, ROUNDS)[""]),
+        "drawing_us": spread(in_rounds({"": drawing(bundle, samples)}, rounds)[""]),
         "paths_us": {name: spread(cost) for name, cost in costs.items()},
-        "real_time_factor": {hop: round(1e6 / float(np.median(costs[hop]))) for hop in whole},
-        "ratios": {f"{ours} / {theirs}": spread(costs[ours] / costs[theirs]) for ours, theirs in pairs},
-        "import_ms": import_ms(),
-        "start": start(bundle.path, samples, front_end)._asdict(),
+        "ratios": {f"{one} / {other}": spread(costs[one] / costs[other]) for one, other in pairs},
+        "start": start(bundle.path, samples, bundle.front_end)._asdict(),
     }
     if arguments.json:
         print(json.dumps(report))
@@ -85,17 +89,12 @@ def print_report(report: Mapping[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(", ".join(f"{name} {value}" for name, value in report["machine"].items()))
     for hop, costs in report["stages_us"].items():
-        print_table(console, f"stages at a {hop}, µs of CPU a hop", costs, 0)
-    print_table(console, "dashboard, µs of CPU", {"a drawing, four a second at most": report["drawing_us"]}, 0)
-    print_table(console, "whole path, samples to events, µs of CPU a second of audio", report["paths_us"], 0)
-    if report["ratios"]:
-        print_table(console, "ratio, in one process", report["ratios"], 2)
-    factors = ", ".join(f"{factor:,} × real time at a {hop}" for hop, factor in report["real_time_factor"].items())
-    console.print(f"\n{factors}, on one core")
-    parts = ", ".join(f"{package} {ms:.0f}" for package, ms in report["import_ms"].items())
-    console.print(f"imports {sum(report['import_ms'].values()):.0f} ms: {parts}")
+        print_table(console, f"stages at a {hop}, µs of CPU per hop", costs, 0)
+    print_table(console, "dashboard, µs of CPU", {"a drawing, four per second at most": report["drawing_us"]}, 0)
+    print_table(console, "whole paths, µs of CPU per second of sound", report["paths_us"], 0)
+    print_table(console, "ratios, in one process", report["ratios"], 2)
     begun = report["start"]
-    console.print(f"first score {begun['first_score_ms']:.0f} ms beyond the first hop, of a process just started")
+    console.print(f"\nfirst score {begun['first_score_ms']:.0f} ms beyond the first hop, of a process just started")
     if begun["peak_mb"]:
         console.print(f"memory {begun['memory_mb']:.0f} MB then, {begun['peak_mb']:.0f} MB at the most")
 

@@ -49,6 +49,13 @@ def jobs(text: str) -> int:
     return int(text)
 
 
+def rounds(text: str) -> int:
+    """Read a number of rounds."""
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"must be 1 … 1000 rounds (got {text})")
+    return int(text)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs; each names the function that carries it out."""
     parser = Parser(prog="bowstream", description="Listens to a microphone and names the sounds, live.")
@@ -136,6 +143,7 @@ def add_bench(verbs: Verbs) -> None:
     bench = verbs.add_parser("bench", help="measure what the method costs on this machine")
     bench.add_argument("--bundle", metavar="FOLDER", help="model bundle (default: the one that is shipped)")
     bench.add_argument("--against", metavar="FILE", help="a waveform tagger in TFLite, such as YAMNet, to compare with")
+    bench.add_argument("--rounds", type=rounds, default=40, metavar="N", help="fewer for a slow machine (default: 40)")
     bench.add_argument("--json", action="store_true", help="write one object")
     bench.set_defaults(verb_module="bench")
 
