@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bowstream.config.settings import Settings
-from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
+from bowstream.model.tags import Tag
 from bowstream.scores import Scores as Tags
 
 HOLD_S = Settings.hold_s

@@ -16,8 +16,8 @@ from bowstream._types import Float32
 from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
-from bowstream.model.context import Context, shown, times_shown
-from bowstream.model.encoder import Coder, Counts
+from bowstream.model.context import Context
+from bowstream.model.encoder import Coder
 from bowstream.model.level import Level
 from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.probe import verify
@@ -53,7 +53,7 @@ class Tagger:
         self.log_mel = LogMel(bundle.front_end)
         self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
         self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
-        self.context = Context(bundle.context, -(-bundle.front_end.columns_per_window // hop_columns))
+        self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
 
@@ -111,12 +111,8 @@ class Tagger:
         ends = self._ends(len(samples) // self.front_end.column_length)
         codes = self.context.push(self.coder.push(log_mel))
         self.position += len(samples)
-        scores = self.bundle.scores(self.counts(codes))
+        scores = self.bundle.head(self.coder.counts(codes))
         return [self._named(*window) for window in zip(ends, scores, codes)]
-
-    def counts(self, codes: Codes) -> Counts:
-        """Return what the head is shown of the codes of contexts, int (n, context, 143)."""
-        return shown(self.coder.counts(codes))
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
         """Say how much each family's codes speak for each tag: the score, less the score without their counts.
@@ -125,12 +121,11 @@ class Tagger:
         -------
         gains : float32 [shape=(C,)] a family, -1 … 1
         """
-        counts = self.counts(scores.codes[np.newaxis])
+        counts = self.coder.counts(scores.codes[np.newaxis])  # (1, context, K)
         first = list(self.coder.offsets.values())
-        family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1
-        family = np.tile(family, times_shown(self.bundle.context))
-        without = np.where(family == np.arange(len(first))[:, np.newaxis], 0, counts)
-        return dict(zip(self.coder.offsets, scores.array - self.bundle.scores(without)))
+        family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1  # (K,)
+        without = np.where(family == np.arange(len(first))[:, np.newaxis, np.newaxis], 0, counts)  # (4, context, K)
+        return dict(zip(self.coder.offsets, scores.array - self.bundle.head(without)))
 
     def flush(self) -> list[Scores]:
         """Hear as much silence as completes the window that has been begun, if any, and return its `Scores`."""
@@ -155,7 +150,7 @@ def columns_of(hop_s: float, front_end: FrontEnd) -> int:
     columns = hop_s / front_end.column_s
     if not (abs(columns - round(columns)) < 1e-6 and 1 <= round(columns) <= front_end.columns_per_window):
         shortest, longest = front_end.column_s, front_end.columns_per_window * front_end.column_s
-        raise UsageError(f"hop_s must be {shortest:.1f}, {2 * shortest:.1f}, … {longest:.1f} (got {hop_s:g})")
+        raise UsageError(f"hop_s must be {shortest:g}, {2 * shortest:g}, … {longest:.1f} (got {hop_s:g})")
     return round(columns)
 
 

@@ -9,8 +9,8 @@ from signals import scored
 
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
+from bowstream.model.tags import Tag
 from bowstream.session import Gap, Sound
 from bowstream.sinks.dated import Dated
 

@@ -9,7 +9,8 @@ from spoiling import assert_refused
 from bowstream import BundleError, load_bundle
 from bowstream.cli.main import main
 from bowstream.model import bundle as bundle_module
-from bowstream.model.bundle import DESCRIPTION, FILES, HEAD, PROBE, compete
+from bowstream.model.bundle import DESCRIPTION, FILES, HEAD, PROBE
+from bowstream.model.head import normalise
 
 
 def test_an_untouched_copy_is_taken(copy):
@@ -106,9 +107,9 @@ def test_the_default_is_the_shipped_one(monkeypatch, tmp_path):
 
 def test_tags_compete_from_not_at_all_to_a_softmax():
     logits = np.random.default_rng(0).normal(0.0, 4.0, (5, 7)).astype(np.float32)
-    assert np.array_equal(compete(logits, 0.0), logits)
-    shares = np.exp(compete(logits, 1.0))
+    assert np.array_equal(normalise(logits, 0.0), logits)
+    shares = np.exp(normalise(logits, 1.0))
     none = 1.0 / (1.0 + np.exp(logits).sum(axis=1))
     np.testing.assert_allclose(shares.sum(axis=1) + none, 1.0, rtol=1e-5)
-    np.testing.assert_allclose(compete(logits, 0.5), 0.5 * (logits + compete(logits, 1.0)), rtol=1e-5, atol=1e-5)
-    assert compete(logits, 0.5).dtype == np.float32
+    np.testing.assert_allclose(normalise(logits, 0.5), 0.5 * (logits + normalise(logits, 1.0)), rtol=1e-5, atol=1e-5)
+    assert normalise(logits, 0.5).dtype == np.float32

@@ -107,13 +107,13 @@ def test_all_errors_are_told_at_once(verb, written, capsys):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("[tags.dgo]\nmuted = true", 1, "bundle 'default' has no tag 'dgo'; did you mean 'dog'?"),
+        ("[tags.dgo]\nmuted = true", 1, "the bundle has no tag 'dgo'; did you mean 'dog'?"),
         ("[tags.cow]\non = 0.5\n\n[tags.dog]\nalias = 'cat'", 5, "alias 'cat' is the name of another tag, too"),
         ("[tags.cow]\nalias = 'x'\n[tags.dog]\nalias = 'x'", 2, "alias 'x' is the name of another tag, too"),
         ("[tags.dog]\nmuted = true\n[sinks.clips]\nnever = ['cat', 'dog']", 4, "never names 'dog', which is no tag"),
         ("[tags.dog]\nalias = 'Rex'\n[sinks.jsonl]\n[sinks.mqtt]\nonly = ['dog']", 5, "only names 'dog'"),
-        ("on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3", 2, "off wants at most 0.3, at which 'dog' begins, found 0.4: "),
-        ("on = 0.4\n[tags.dog]\noff = 0.5", 3, "off wants at most on, which is 0.4 for dog, found 0.5"),
+        ("on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3", 2, "off must be at most 0.3, at which 'dog' begins (got 0.4): "),
+        ("on = 0.4\n[tags.dog]\noff = 0.5", 3, "off must be at most on, which is 0.4 for dog (got 0.5)"),
     ],
 )
 def test_tags_are_checked_against_the_bundle(text, line, message, written, bundle):
@@ -126,7 +126,7 @@ def test_tags_are_checked_against_the_bundle(text, line, message, written, bundl
 def test_an_off_for_all_tags_is_held_to_the_bundles_lowest_on(written, bundle):
     lowest = min(bundle.tags, key=lambda tag: tag.on)
     assert {tag.off for tag in personalise(read(written(f"off = {lowest.on}")), bundle).tags} == {lowest.on}
-    with pytest.raises(UsageError, match=f"off wants at most {lowest.on:g}, at which '{lowest.name}' begins"):
+    with pytest.raises(UsageError, match=f"off must be at most {lowest.on:g}, at which '{lowest.name}' begins"):
         personalise(read(written(f"off = {lowest.on + 0.01}")), bundle)
 
 
@@ -141,7 +141,7 @@ def test_config_refuses_what_listen_refuses(written, capsys):
     path = written("[tags.dgo]\nmuted = true")
     assert main(["config", str(path)]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and f"{path}:1: bundle 'default' has no tag 'dgo'" in err
+    assert out == "" and f"{path}:1: the bundle has no tag 'dgo'" in err
 
 
 def test_all_tags_muted_is_refused(bundle):

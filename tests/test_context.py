@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowstream.model.context import Context, shown, times_shown
+from bowstream.model.context import Context
+from bowstream.model.head import shown, times_shown
 
 
 def windows(count):

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from signals import scored
 
 from bowstream.events import Event, EventTracker
-from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
+from bowstream.model.tags import Tag
 
 SECOND = 16_000
 DOG = Tag("dog", on=0.6, off=0.4)

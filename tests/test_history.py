@@ -12,8 +12,10 @@ from conftest import StubNetwork
 from bowstream.audio.source import Notice
 from bowstream.dashboard.history import HAPPENINGS, SECONDS, History
 from bowstream.events import Event
-from bowstream.model.bundle import Bundle, Tag
+from bowstream.model.bundle import Bundle
+from bowstream.model.head import Head
 from bowstream.model.level import LevelSettings
+from bowstream.model.tags import Tag
 from bowstream.session import Gap, Session, Sound
 from bowstream.tagger import Tagger
 
@@ -28,13 +30,8 @@ def small(front_end, stub_encoders):
         front_end=front_end,
         level=LevelSettings(),
         encoders=stub_encoders,
-        head=StubNetwork(n_counts, 3, 0),
+        head=Head(StubNetwork(n_counts, 3, 0), "none", 1, 143, np.full(3, 0.001, np.float32), np.zeros(3, np.float32)),
         tags=tuple(Tag(name, 0.5, 0.3) for name in ("low", "high", "rough")),
-        count_transform="none",
-        context=1,
-        slopes=np.full(3, 0.001, np.float32),
-        biases=np.zeros(3, np.float32),
-        competition=0.0,
         description={},
     )
 
@@ -161,12 +158,12 @@ def test_history_is_bounded(small):
 
 def test_explain_leaves_each_family_out(small):
     tagger = Tagger(small)
-    (tags,) = tagger.push(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32))
-    gains = tagger.explain(tags)
+    (scores,) = tagger.push(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32))
+    gains = tagger.explain(scores)
     assert list(gains) == ["pat", "fenv", "env", "o"]
     for family, encoder in small.encoders.items():
-        counts = tagger.counts(tags.codes[np.newaxis])
+        counts = tagger.coder.counts(scores.codes[np.newaxis])
         first = tagger.coder.offsets[family]
-        counts[:, first : first + len(encoder.codebook)] = 0
-        assert np.array_equal(gains[family], tags.scores - small.scores(counts)[0])
+        counts[..., first : first + len(encoder.codebook)] = 0
+        assert np.array_equal(gains[family], scores.array - small.head(counts)[0])
     assert any(np.abs(gain).max() > 0.01 for gain in gains.values())

@@ -8,10 +8,10 @@ from bowstream import Tagger
 from bowstream.audio.convert import Intake
 from bowstream.events import EventTracker
 from bowstream.health.counters import Health
-from bowstream.model.bundle import Tag
 from bowstream.model.encoder import Coder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.tags import Tag
 
 FRONT_END = FrontEnd()
 SOUND = scene(1.3)

@@ -65,7 +65,7 @@ def eager(bundle):
 
 
 def two_tags(bundle, monkeypatch):
-    monkeypatch.setattr(type(bundle), "scores", lambda self, counts: np.full((len(counts), 2), 0.5, np.float32))
+    monkeypatch.setattr(type(bundle.head), "__call__", lambda self, counts: np.full((len(counts), 2), 0.5, np.float32))
 
 
 def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
 
 def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
     one = replace(eager, tags=eager.tags[:1])
-    monkeypatch.setattr(type(one), "scores", lambda self, counts: np.full((len(counts), 1), 0.5, np.float32))
+    monkeypatch.setattr(type(one.head), "__call__", lambda self, counts: np.full((len(counts), 1), 0.5, np.float32))
     script = Script(Heard(np.empty(0, np.float32), 16_000), Heard(scene(1.0)))
     script.clipped = script.overflows = 1
     session = Session(script, one)

@@ -8,6 +8,7 @@ from signals import blocks, chirp, noise, scene, stereo, straight_log_mel
 
 from bowstream import Tagger
 from bowstream.audio.convert import Intake
+from bowstream.model.head import COUNT_TRANSFORMS, shown
 from bowstream.model.log_mel import mel_filterbank
 from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
@@ -29,7 +30,7 @@ def test_scores_are_one_a_tag_between_0_and_1(bundle, sound):
         assert heard.array.dtype == np.float32
         assert (heard.array >= 0).all()
         assert (heard.array <= 1).all()
-        assert heard.codes.shape == (bundle.context, 143)
+        assert heard.codes.shape == (bundle.head.context, 143)
     assert not np.array_equal(tags[0].scores, tags[1].scores)
 
 
@@ -38,9 +39,9 @@ def test_counts_sum_to_143_a_window(bundle, sound):
     codes = np.stack([heard.codes for heard in tagger.push(sound)])
     counts = tagger.coder.counts(codes)
     assert (counts.sum(axis=2) == 143).all()
-    assert counts.shape[:2] == (4, bundle.context)
+    assert counts.shape[:2] == (4, bundle.head.context)
     assert counts.shape[2] == sum(len(bundle.encoders[f].codebook) for f in bundle.encoders)
-    assert tagger.counts(codes).shape[1] == bundle.head.n_inputs
+    assert shown(counts).shape[1] == bundle.head.network.n_inputs
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -145,6 +146,14 @@ def nearest(encoder, patches):
     return distances.argmin(axis=-1) + np.arange(len(centroids)) * centroids.shape[1]
 
 
+def straight_scores(head, rows):
+    """Return the scores of what the head is shown, (windows, inputs), as the definition says."""
+    rows = COUNT_TRANSFORMS[head.count_transform](rows.astype(np.float32))
+    logits = np.concatenate([head.network(row[np.newaxis]) for row in rows]).astype(np.float64)
+    logits -= head.softmax_weight * np.log1p(np.exp(logits).sum(axis=1, keepdims=True))
+    return 1 / (1 + np.exp(-(head.slopes * logits + head.biases)))
+
+
 def straight(bundle, sound):
     """Return codes (windows, 143) and scores as the definition says: float64, a window at a time, nothing kept."""
     log_mel = straight_log_mel(sound, mel_filterbank(bundle.front_end), bundle.front_end).reshape(-1, 10, 96)
@@ -160,9 +169,10 @@ def straight(bundle, sound):
         found.append(np.concatenate([inside.ravel(), codes["fenv"].ravel(), codes["o"].ravel()]))
     size = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
     counts = [np.bincount(codes, minlength=size) for codes in found]
-    sums = [np.sum([counts[max(0, now - back)] for back in range(bundle.context)], axis=0) for now in range(len(found))]
-    rows = [counts, sums] if bundle.context > 1 else [counts]
-    return np.stack(found), bundle.scores(np.concatenate(rows, axis=1))
+    context = range(bundle.head.context)
+    sums = [np.sum([counts[max(0, now - back)] for back in context], axis=0) for now in range(len(found))]
+    rows = [counts, sums] if len(context) > 1 else [counts]
+    return np.stack(found), straight_scores(bundle.head, np.concatenate(rows, axis=1))
 
 
 def test_codes_and_scores_are_the_straight_computations(bundle):

@@ -63,7 +63,7 @@ def test_rows_do_not_depend_on_their_neighbours(bundle):
 
 
 def test_encoders_and_head_are_quantised(bundle):
-    for network in (bundle.head, *(encoder.network for encoder in bundle.encoders.values())):
+    for network in (bundle.head.network, *(encoder.network for encoder in bundle.encoders.values())):
         (ins,), (outs,) = network._interpreter.get_input_details(), network._interpreter.get_output_details()
         assert (ins["dtype"], outs["dtype"]) == (np.int8, np.int8)
 
@@ -71,7 +71,7 @@ def test_encoders_and_head_are_quantised(bundle):
 def test_only_dense_layers_run(bundle):
     """No convolution, recurrence or attention at run time."""
     allowed = {"FULLY_CONNECTED", "DELEGATE", "QUANTIZE", "DEQUANTIZE", "RELU", "RESHAPE"}
-    for network in (bundle.head, *(encoder.network for encoder in bundle.encoders.values())):
+    for network in (bundle.head.network, *(encoder.network for encoder in bundle.encoders.values())):
         assert {op["op_name"] for op in network._interpreter._get_ops_details()} <= allowed
 
 

@@ -48,6 +48,6 @@ def test_a_random_bundle_has_the_size_that_is_asked_for():
     with cost.random_bundle(cost.Size(width=16, codes_a_band=8, codes_a_family=32, latent=4, head=24, tags=3)) as path:
         bundle = load_bundle(path)
         assert len(bundle.tags) == 3
-        assert bundle.head.n_inputs == 2 * (2 * 12 * 8 + 2 * 32)  # of the newest second, and of three
+        assert bundle.head.network.n_inputs == 2 * (2 * 12 * 8 + 2 * 32)  # of the newest second, and of three
         assert {encoder.network.n_outputs for encoder in bundle.encoders.values()} == {4}
     assert not path.exists()

@@ -37,10 +37,10 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     bundle = bowstream.load_bundle(tmp_path / "bundle")
     assert bundle.description["training"]["method"] == "learned"
     assert bundle.description["training"]["learned"]["steps"] == 60 and "head" not in bundle.description["training"]
-    assert bundle.count_transform == "sqrt" and bundle.level is not None
+    assert bundle.head.count_transform == "sqrt" and bundle.level is not None
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
-    assert bundle.context == 2 and tags.codes.shape == (2, 143)
+    assert bundle.head.context == 2 and tags.codes.shape == (2, 143)
     assert tags.scores[0] > tags.scores[1]
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()

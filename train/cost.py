@@ -27,7 +27,7 @@ import bowstream
 from bowstream.bench.paths import made_up_sound
 from bowstream.bench.startup import memory_mb
 from bowstream.errors import BowstreamError
-from bowstream.model.context import times_shown
+from bowstream.model.head import times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import bands_of, input_sizes
@@ -200,7 +200,7 @@ def replayed(arguments: Sequence[str], stream: Sequence[bytes]) -> Run:
 def random_bundle(size: Size) -> Iterator[Path]:
     """Yield a bundle of a size with random weights, in a folder that goes when it is left."""
     front_end, rng = FrontEnd(), np.random.default_rng(0)
-    context = bowstream.load_bundle().context  # as the shipped one
+    context = bowstream.load_bundle().head.context  # as the shipped one
     with tempfile.TemporaryDirectory() as folder:
         parts, n_counts = {}, 0
         for family, n_inputs in input_sizes(front_end).items():

@@ -41,7 +41,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     log_mel, level = LogMel(front_end), Level(bundle.level, front_end) if bundle.level else None
     tracker = EventTracker(bundle.tags, front_end, hop_columns)
     codes, patches = tags.codes[np.newaxis], cut()
-    counts = tagger.counts(codes)
+    counts = tagger.coder.counts(codes)
     calls: dict[str, Callable[[], object]] = {
         "resample 48 kHz": lambda: intake.push(native),
         "log-mel": lambda: log_mel.push(block),
@@ -53,7 +53,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         latents = encoder.network(rows).reshape(*patches[family].shape[:2], -1)
         calls[f"encoder {family}"] = lambda encoder=encoder, rows=rows: encoder.network(rows)  # type: ignore[misc]
         calls[f"assign {family}"] = lambda encoder=encoder, latents=latents: encoder.codebook.assign(latents)  # type: ignore[misc]
-    calls["counts"] = lambda: tagger.counts(codes)
-    calls["head"] = lambda: bundle.scores(counts)
+    calls["counts"] = lambda: tagger.coder.counts(codes)
+    calls["head"] = lambda: bundle.head(counts)
     calls["events"] = lambda: tracker.push(tags)
     return {name: Timed(call) for name, call in calls.items()}

@@ -72,9 +72,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
             table.add_row(name.replace("_", " "), said)
     sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
     table.add_row("codes", ", ".join(sizes))
-    table.add_row(
-        "listens back", f"{bundle.context * bundle.front_end.window_length / bundle.front_end.sample_rate:g} s"
-    )
+    table.add_row("listens back", f"{bundle.head.context * bundle.front_end.window_s:g} s")
     table.add_row(f"{len(bundle.tags)} tags", ", ".join(tag.name for tag in bundle.tags))
     table.add_row(
         "files",

@@ -10,22 +10,21 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.codebook import Codebook
-from bowstream.model.context import times_shown
 from bowstream.model.encoder import Encoder
+from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, bands_of, input_sizes, patches_per_window
+from bowstream.model.tags import Tag
 from bowstream.model.tflite import Model
 
 FORMAT = "bowstream-bundle-2"
@@ -36,30 +35,18 @@ PROBE = "probe.npz"
 ENCODERS = {family: f"encoder_{family}.tflite" for family in FAMILIES}
 FILES = (*ENCODERS.values(), HEAD, CODEBOOKS, PROBE)
 
-COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
-
-
-@dataclass(frozen=True)
-class Tag:
-    """One name, with the scores at which its events begin (`on`) and end (`off`)."""
-
-    name: str
-    on: float
-    off: float
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.off <= self.on <= 1.0:
-            raise BundleError(f"tag {self.name!r} wants 0 <= off <= on <= 1, got on={self.on} and off={self.off}")
-
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle.
+    """A bundle as it was read.
 
-    description : `bundle.json` as it was read
-    context : windows that are heard together, the newest and those before it
-    competition : how much of a window's evidence the tags share, 0 … 1; see `compete`
-    outputs : which of the head's outputs the tags are; None for all, in their order
+    Attributes
+    ----------
+    name : as `bundle.json` has it
+    path : the folder
+    front_end, level, encoders, head : the method's parts, in its order; no `level` for an absolute one
+    tags : names and thresholds, in the order of the head's scores
+    description : `bundle.json`
     """
 
     name: str
@@ -67,40 +54,16 @@ class Bundle:
     front_end: FrontEnd
     level: LevelSettings | None
     encoders: Mapping[str, Encoder]
-    head: Model
+    head: Head
     tags: tuple[Tag, ...]
-    count_transform: str
-    context: int
-    slopes: Float32
-    biases: Float32
-    competition: float
     description: Mapping[str, Any]
-    outputs: tuple[int, ...] | None = None
 
-    def scores(self, counts: np.ndarray[Any, Any]) -> Float32:
-        """Return the calibrated scores of counts, int [shape=(windows, K)] -> float32 [shape=(windows, C)], 0 … 1."""
-        if not len(counts):
-            return np.empty((0, len(self.tags)), np.float32)
-        logits = np.concatenate([self.head(row[np.newaxis]) for row in self._head_inputs[counts]])
-        logits = compete(logits, self.competition)
-        scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
-        return scores if self.outputs is None else scores[:, self.outputs]
+    def with_tags(self, tags: Mapping[int, Tag]) -> Bundle:
+        """Return the bundle with some of its tags, renamed perhaps; they are given by their place among all."""
+        return replace(self, tags=tuple(tags.values()), head=replace(self.head, outputs=tuple(tags)))
 
-    @cached_property
-    def _head_inputs(self) -> np.ndarray[Any, Any]:
-        """What the head takes for a count of 0, 1 … as many as a context has codes: worked out once."""
-        codes = self.context * sum(patches_per_window(self.front_end).values())
-        counts = np.arange(codes + 1, dtype=np.float32)
-        return self.head.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
-
-
-def compete(logits: Float32, competition: float) -> Float32:
-    """Lower the logits (windows, C) of each window by a share of the log of their summed odds, and of none's, 1.
-
-    At 0 each tag is judged alone; at 1 a tag's logit is the log of its share among all, as in a softmax.
-    """
-    log_odds: Float32 = np.logaddexp.reduce(logits, axis=1, keepdims=True, initial=0.0)
-    return logits - np.float32(competition) * log_odds
+    def __repr__(self) -> str:
+        return f"Bundle({self.name!r}, {len(self.tags)} tags, {str(self.path)!r})"
 
 
 def digest(description: Mapping[str, Any]) -> str:
@@ -127,13 +90,8 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             front_end=FrontEnd(**description["front_end"]),
             level=LevelSettings(**description["level"]) if description["level"] else None,
             encoders=read_encoders(contents),
-            head=Model(contents[HEAD], HEAD),
+            head=read_head(description, Model(contents[HEAD], HEAD)),
             tags=tuple(Tag(tag["name"], float(tag["on"]), float(tag["off"])) for tag in description["tags"]),
-            count_transform=description["count_transform"],
-            context=int(description["context"]),
-            slopes=np.array([tag["slope"] for tag in description["tags"]], np.float32),
-            biases=np.array([tag["bias"] for tag in description["tags"]], np.float32),
-            competition=float(description["competition"]),
             description=description,
         )
         check_shapes(bundle)
@@ -190,18 +148,29 @@ def read_encoders(contents: Mapping[str, bytes]) -> dict[str, Encoder]:
     }
 
 
+def read_head(description: Mapping[str, Any], network: Model) -> Head:
+    """Return the head of a description."""
+    return Head(
+        network=network,
+        count_transform=description["count_transform"],
+        context=int(description["context"]),
+        patches=sum(patches_per_window(FrontEnd(**description["front_end"])).values()),
+        slopes=np.array([tag["slope"] for tag in description["tags"]], np.float32),
+        biases=np.array([tag["bias"] for tag in description["tags"]], np.float32),
+        softmax_weight=float(description["competition"]),
+    )
+
+
 def check_shapes(bundle: Bundle) -> None:
     """Raise `BundleError` unless networks, codebooks, head and tags fit together."""
-    if bundle.context < 1:
-        raise BundleError(f"{bundle.path / DESCRIPTION} wants a context of at least 1 window, got {bundle.context}")
     wanted, found = {}, {}
     for family, size in input_sizes(bundle.front_end).items():
         network, codebook = bundle.encoders[family].network, bundle.encoders[family].codebook
         wanted[ENCODERS[family]] = (size, codebook.n_values)
         found[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
     n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
-    wanted[HEAD] = (times_shown(bundle.context) * n_counts, len(bundle.tags))
-    found[HEAD] = (bundle.head.n_inputs, bundle.head.n_outputs)
+    wanted[HEAD] = (times_shown(bundle.head.context) * n_counts, len(bundle.tags))
+    found[HEAD] = (bundle.head.network.n_inputs, bundle.head.network.n_outputs)
     for name in wanted:
         if wanted[name] != found[name]:
             raise BundleError(f"{bundle.path / name} maps {found[name]} values, the bundle wants {wanted[name]}")
@@ -212,12 +181,6 @@ def check_shapes(bundle: Bundle) -> None:
     names = [tag.name for tag in bundle.tags]
     if len(set(names)) != len(names):
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
-    if bundle.count_transform not in COUNT_TRANSFORMS:
-        raise BundleError(f"{bundle.path / DESCRIPTION} wants the unknown count transform {bundle.count_transform!r}")
-    if not 0.0 <= bundle.competition <= 1.0:
-        raise BundleError(f"{bundle.path / DESCRIPTION} wants a competition of 0 … 1, got {bundle.competition}")
-    if not (np.isfinite(bundle.slopes).all() and np.isfinite(bundle.biases).all()):
-        raise BundleError(f"{bundle.path / DESCRIPTION} wants finite slopes and biases")
 
 
 def check_origin(description: Mapping[str, Any]) -> None:

@@ -46,27 +46,3 @@ class Context:
         self._past = stream[len(codes) :]
         contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
         return contexts
-
-
-def shown(counts: Codes) -> Codes:
-    """Return what the head is shown of contexts: the counts of their newest window and, if it is not alone, of all.
-
-    The newest by itself is what tells at once that a sound has begun; the sum is surer of one that goes on.
-
-    Parameters
-    ----------
-    counts : int [shape=(n, windows, K)], oldest window first
-
-    Returns
-    -------
-    shown : int [shape=(n, times_shown(windows) * K)]
-    """
-    newest = counts[:, -1]
-    if times_shown(counts.shape[1]) == 1:
-        return newest
-    return np.concatenate([newest, counts.sum(axis=1, dtype=counts.dtype)], axis=1)
-
-
-def times_shown(windows: int) -> int:
-    """Return how many counts of each code the head is shown of a context."""
-    return min(windows, 2)

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bowstream.model.context import Context, shown, times_shown
+from bowstream.model.context import Context
 from bowstream.model.encoder import Coder
+from bowstream.model.head import shown, times_shown
 from bowstream.model.patches import FAMILIES
 
 from ..common.config import Config

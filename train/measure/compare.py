@@ -10,10 +10,11 @@ import numpy as np
 
 import bowstream
 from bowstream.audio.file import AudioFile
-from bowstream.model.bundle import Bundle, compete
+from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codebook
-from bowstream.model.context import Context, shown
+from bowstream.model.context import Context
 from bowstream.model.encoder import Coder, Encoder
+from bowstream.model.head import normalise, shown
 from bowstream.model.patches import FAMILIES, patches_per_window
 from bowstream.model.tflite import UNQUANTISED
 from bowstream.tagger import Tagger
@@ -115,17 +116,17 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
         codebook = Codebook(np.load(parts.codebooks[family] / CENTROIDS))
         encoders[family] = Encoder(KerasNetwork(keras.models.load_model(network / ENCODER)), codebook)
     coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, bundle.context, sound, clips, "Keras")
+    codes = all_codes(coder, bundle.head.context, sound, clips, "Keras")
     head = keras.models.load_model(parts.head / HEAD)
-    logits = head.predict(transformed(shown(coder.counts(codes)), bundle.count_transform), verbose=0)
-    return Outcome(codes, sigmoid(compete(logits, bundle.competition)))
+    logits = head.predict(transformed(shown(coder.counts(codes)), bundle.head.count_transform), verbose=0)
+    return Outcome(codes, sigmoid(normalise(logits, bundle.head.softmax_weight)))
 
 
 def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:
     """Codes and scores of the exported networks on cached features."""
     coder = Coder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, bundle.context, sound, clips, "TFLite")
-    return Outcome(codes, bundle.scores(shown(coder.counts(codes))))
+    codes = all_codes(coder, bundle.head.context, sound, clips, "TFLite")
+    return Outcome(codes, bundle.head(coder.counts(codes)))
 
 
 def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
@@ -137,7 +138,7 @@ def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
             for sound in source:
                 heard += tagger.push(sound.samples)
         heard += tagger.flush()
-    return Outcome(np.stack([tags.codes for tags in heard]), np.stack([tags.scores for tags in heard]))
+    return Outcome(np.stack([scores.codes for scores in heard]), np.stack([scores.array for scores in heard]))
 
 
 def all_codes(coder: Coder, context: int, sound: Features, clips: Index, title: str) -> Index:

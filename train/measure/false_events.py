@@ -14,8 +14,8 @@ import numpy as np
 
 from bowstream.config.settings import Settings
 from bowstream.events import EventTracker
-from bowstream.model.bundle import Tag
 from bowstream.model.log_mel import FrontEnd
+from bowstream.model.tags import Tag
 from bowstream.scores import Scores
 
 from ..dataset.data import DataSet, Float32, Index

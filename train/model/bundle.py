@@ -120,8 +120,8 @@ def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
     tagger = Tagger(bundle)
     log_mel = tagger.log_mel.push(samples)
     tagger.reset()
-    (tags,) = tagger.push(samples)
-    return {"samples": samples, "log_mel": log_mel, "codes": tags.codes[-1], "scores": tags.scores}
+    (scores,) = tagger.push(samples)
+    return {"samples": samples, "log_mel": log_mel, "codes": scores.codes[-1], "scores": scores.array}
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

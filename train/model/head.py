@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream.model.bundle import COUNT_TRANSFORMS
-from bowstream.model.context import Context, shown
+from bowstream.model.context import Context
 from bowstream.model.encoder import Coder
+from bowstream.model.head import COUNT_TRANSFORMS, shown
 
 from ..common.config import Config, HeadSettings
 from ..common.device import device_code

@@ -1,0 +1,127 @@
+"""The head: from counts of codes to a score for each tag (paper, III-C).
+
+counts (context, K) ─► shown ─► transform ─► network ─► logits ─► softmax weight ─► Platt scaling ─► scores (C,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream._types import Float32
+from bowstream.errors import BundleError
+from bowstream.model.encoder import Counts, Network
+
+COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
+
+
+@dataclass(frozen=True)
+class Head:
+    """Counts in, scores out.
+
+    Attributes
+    ----------
+    network : transformed counts to logits
+    count_transform : a name of `COUNT_TRANSFORMS`
+    context : windows that are scored together, the newest and those before it
+    patches : codes in a window (143)
+    slopes, biases : float32 [shape=(outputs,)], Platt scaling: score = sigmoid(slope * logit + bias)
+    softmax_weight : see `normalise`
+    outputs : which of the network's outputs are the tags; None for all, in their order
+
+    Raises
+    ------
+    BundleError
+        If a value is out of its range.
+    """
+
+    network: Network
+    count_transform: str
+    context: int
+    patches: int
+    slopes: Float32
+    biases: Float32
+    softmax_weight: float = 0.0
+    outputs: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.count_transform not in COUNT_TRANSFORMS:
+            raise BundleError(
+                f"count_transform must be one of {', '.join(COUNT_TRANSFORMS)} (got {self.count_transform!r})"
+            )
+        if self.context < 1:
+            raise BundleError(f"context must be at least 1 window (got {self.context})")
+        if not 0.0 <= self.softmax_weight <= 1.0:
+            raise BundleError(f"competition must be 0 … 1 (got {self.softmax_weight})")
+        if not (np.isfinite(self.slopes).all() and np.isfinite(self.biases).all()):
+            raise BundleError("slopes and biases must be finite")
+
+    def __call__(self, counts: Counts) -> Float32:
+        """Return the scores of windows, 0 … 1.
+
+        Parameters
+        ----------
+        counts : int [shape=(n, context, K)], of each window and those before it, oldest first
+
+        Returns
+        -------
+        scores : float32 [shape=(n, C)]
+        """
+        if not len(counts):
+            n_tags = len(self.slopes) if self.outputs is None else len(self.outputs)
+            return np.empty((0, n_tags), np.float32)
+        rows = self._inputs[shown(counts)]  # (n, times_shown * K)
+        logits = np.concatenate([self.network(row[np.newaxis]) for row in rows])  # (n, outputs)
+        logits = normalise(logits, self.softmax_weight)
+        scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
+        return scores if self.outputs is None else scores[:, self.outputs]
+
+    @cached_property
+    def _inputs(self) -> NDArray[Any]:
+        """The network's input for a count of 0, 1 … as many as a context has codes: computed once."""
+        counts = np.arange(self.context * self.patches + 1, dtype=np.float32)
+        return self.network.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
+
+
+def shown(counts: Counts) -> Counts:
+    """Return what the network is shown: the counts of the newest window and, if it is not alone, of all together.
+
+    The newest alone tells at once that a sound has begun; the sum is surer of a sound that goes on.
+
+    Parameters
+    ----------
+    counts : int [shape=(n, context, K)], oldest window first
+
+    Returns
+    -------
+    shown : int [shape=(n, times_shown(context) * K)]
+    """
+    newest = counts[:, -1]
+    if times_shown(counts.shape[1]) == 1:
+        return newest
+    return np.concatenate([newest, counts.sum(axis=1, dtype=counts.dtype)], axis=1)
+
+
+def times_shown(context: int) -> int:
+    """Return how many counts of each code the network is shown of a context: 1 of a single window, else 2."""
+    return min(context, 2)
+
+
+def normalise(logits: Float32, softmax_weight: float) -> Float32:
+    """Return logit - softmax_weight * log(1 + Σ exp(logit)), the sum over a window's logits.
+
+    With a weight of 0 each tag is judged alone, as by a sigmoid; with 1 a logit is the log of its share in a softmax
+    with one more class, "none".
+
+    Parameters
+    ----------
+    logits : float32 [shape=(n, outputs)]
+    softmax_weight : 0 … 1
+    """
+    log_odds: Float32 = np.logaddexp.reduce(logits, axis=1, keepdims=True, initial=0.0)
+    return logits - np.float32(softmax_weight) * log_odds

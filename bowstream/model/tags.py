@@ -1,0 +1,78 @@
+"""The tags: names, thresholds, and what a configuration makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.toml import suggestion
+from bowstream.errors import BundleError
+
+# Takes the path of a setting, as keys of the file, and what is wrong with its value.
+Complain = Callable[[tuple[str, ...], str], None]
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A name, with the scores at which its events begin (`on`) and end (`off`)."""
+
+    name: str
+    on: float
+    off: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.off <= self.on <= 1.0:
+            raise BundleError(f"tag {self.name!r} must have 0 <= off <= on <= 1 (got on={self.on}, off={self.off})")
+
+
+def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> dict[int, Tag]:
+    """Return the tags with the configured names and thresholds, and without the muted ones, by their place in `tags`.
+
+    All that is shown, written or sent follows from the result, so this is the only place that changes tags.
+
+    Parameters
+    ----------
+    tags : a bundle's
+    settings : the configuration
+    complain : is called with a setting's path and a sentence if a tag that is named does not exist, two tags share a
+        name, a threshold does not fit or no tag is left
+    """
+    names = [tag.name for tag in tags]
+    for name in settings.tags:
+        if name not in names:
+            complain(("tags", name), f"the bundle has no tag {name!r}{suggestion(name, names)}")
+    kept = {
+        index: _personal(tag, settings, complain)
+        for index, tag in enumerate(tags)
+        if not settings.tags.get(tag.name, TagSettings()).muted
+    }
+    if not kept:
+        complain(("tags",), "every tag is muted: nothing is left to listen for")
+    _check_off({names[index]: tag.on for index, tag in kept.items()}, settings, complain)
+    shown = [tag.name for tag in kept.values()]
+    for index, tag in kept.items():
+        if shown.count(tag.name) > 1 and tag.name != names[index]:
+            complain(("tags", names[index], "alias"), f"alias {tag.name!r} is the name of another tag, too")
+    return kept
+
+
+def _personal(tag: Tag, settings: Settings, complain: Complain) -> Tag:
+    """Return a tag as configured. A lowered `on` takes the bundle's `off` with it; a stated one must fit."""
+    own = settings.tags.get(tag.name, TagSettings())
+    on = next(value for value in (own.on, settings.on, tag.on) if value is not None)
+    off = next((value for value in (own.off, settings.off) if value is not None), None)
+    if own.off is not None and own.off > on:
+        complain(("tags", tag.name, "off"), f"off must be at most on, which is {on:g} for {tag.name} (got {own.off:g})")
+    return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off))
+
+
+def _check_off(on: dict[str, float], settings: Settings, complain: Complain) -> None:
+    """Complain of an `off` for all tags that is above the `on` of one that states no `off` itself."""
+    bound = [
+        (value, name) for name, value in on.items() if name not in settings.tags or settings.tags[name].off is None
+    ]
+    lowest, name = min(bound, default=(1.0, ""))
+    if settings.off is not None and settings.off > lowest:
+        remedy = "lower it, raise that tag's on, or state an off for that tag"
+        complain(("off",), f"off must be at most {lowest:g}, at which {name!r} begins (got {settings.off:g}): {remedy}")
