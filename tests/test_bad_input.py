@@ -218,13 +218,7 @@ def test_a_raw_format_that_is_none(raw, good, capsys):
     "arguments",
     [
         ["replay"],
-        ["replay", "--hop", "0", "x.wav"],
-        ["replay", "--hop", "0.15", "x.wav"],
-        ["replay", "--hop", "1.1", "x.wav"],
-        ["replay", "--hop", "nan", "x.wav"],
         ["replay", "--hop", "soon", "x.wav"],
-        ["replay", "--hold", "-1", "x.wav"],
-        ["replay", "--hold", "inf", "x.wav"],
         ["replay", "--jobs", "0", "x.wav"],
         ["replay", "--json", "--csv", "x.wav"],
         ["replay", "--colour", "x.wav"],
@@ -245,3 +239,19 @@ def test_wrong_arguments_are_one_line_and_status_2(arguments, capsys):
     (line,) = err.splitlines()
     assert line.startswith("bowstream")
     assert "--help" in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "must"),
+    [
+        ("--hop", "0", "be 0.1 … 1 (got 0)"),
+        ("--hop", "0.15", "be one of 0.1, 0.2, … 1.0 (got 0.15)"),
+        ("--hop", "1.1", "be 0.1 … 1 (got 1.1)"),
+        ("--hop", "nan", "be a finite number (got nan)"),
+        ("--hold", "-1", "be 0 … 3600 (got -1)"),
+        ("--hold", "inf", "be a finite number (got inf)"),
+    ],
+)
+def test_a_value_out_of_range_names_the_flag(option, value, must, capsys):
+    assert main(["replay", option, value, "x.wav"]) == 2
+    assert capsys.readouterr() == ("", f"bowstream: {option} must {must}\n")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bowstream.cli.main import build_parser
-from bowstream.config.file import default_files, load
+from bowstream.cli.setup import load
+from bowstream.config.file import default_files
 from bowstream.config.settings import Settings
 
 

@@ -157,8 +157,8 @@ def examined(deaf, tmp_path, capsys):
 def test_a_bad_configuration_is_told_whole_and_stops_nothing_else(examined):
     file, findings = examined("hop_s = 7\nhold_s = -1\n")
     assert findings["config"] == [
-        ("fail", f"{file}:1: hop_s wants 0.1 … 1, found 7"),
-        ("fail", f"{file}:2: hold_s wants 0 … 3600, found -1"),
+        ("fail", f"{file}:1: hop_s must be 0.1 … 1 (got 7)"),
+        ("fail", f"{file}:2: hold_s must be 0 … 3600 (got -1)"),
     ]
     assert {"Python", "runtime", "bundle", "PortAudio", "processor"} <= set(findings)
 
@@ -166,7 +166,7 @@ def test_a_bad_configuration_is_told_whole_and_stops_nothing_else(examined):
 def test_what_is_no_toml_stops_what_depends_on_it(examined):
     file, findings = examined("hop_s = \n")
     ((state, found),) = findings["config"]
-    assert state == "fail" and found.startswith(f"{file}:1: this is no TOML")
+    assert state == "fail" and found.startswith(f"{file}:1: this is not TOML")
     assert not {"bundle", "sinks", "disk", "microphone"} & set(findings)
     assert {"Python", "runtime", "PortAudio", "processor"} <= set(findings)
 

@@ -16,7 +16,7 @@ from bowstream.model.tflite import UNQUANTISED
 
 tf = pytest.importorskip("tensorflow")
 
-from train.common.config import AugmentSettings, Config  # noqa: E402
+from train.common.config import AugmentSettings, TrainConfig  # noqa: E402
 from train.dataset.data import Clip, DataSet, Split  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.learned import augment, joint, learned, refit  # noqa: E402
@@ -29,7 +29,7 @@ from train.model.head import COUNTS  # noqa: E402
 # A busy machine takes minutes to trace what a free one does in seconds.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 
-TINY = Config(method="learned").with_values(
+TINY = TrainConfig(method="learned").with_values(
     learned_width=16, latent=4, codes_a_band=8, codes_a_family=8, steps=200, batch=16, learned_head=32, refit_windows=16
 )
 PLAIN = AugmentSettings(

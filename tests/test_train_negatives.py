@@ -16,7 +16,7 @@ from train.dataset.problems import content_hash
 from train.measure.evaluate import Held
 from train.measure.false_events import Point, choose, false_events
 from train.measure.trial import Model, Study, Trial
-from train.model.bundle import TagSettings
+from train.model.bundle import TagCalibration
 from train.model.calibrate import calibrate, shifted
 from train.run import model_of
 
@@ -129,7 +129,7 @@ def test_what_is_wrong_with_negatives_is_said(runs, folder, damage):
 
 
 def test_thresholds_are_raised_in_logits():
-    (tag,) = shifted([TagSettings(on=0.5, off=0.25)], 2.0)
+    (tag,) = shifted([TagCalibration(on=0.5, off=0.25)], 2.0)
     assert tag.on == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-4) and tag.off == pytest.approx(tag.on / 2, abs=1e-4)
 
 
@@ -165,7 +165,7 @@ def test_no_more_than_half_of_the_recall_is_given_away():
 
 def test_events_are_counted_as_bowstream_raises_them():
     """Two files of ten and five windows, each heard by the model of another fold, one clip a tag; by hand."""
-    front_end, tags = FrontEnd(), [TagSettings(on=0.6, off=0.3)] * 2
+    front_end, tags = FrontEnd(), [TagCalibration(on=0.6, off=0.3)] * 2
     held = Held(np.array([[0.9, 0.1], [0.1, 0.2], [0.1, 0.5]], np.float32), np.array([0, 1, 1]))
     first = np.array([0.7, 0.4, 0.9, 0.1, 0.1, 0.7, 0.1, 0.1, 0.1, 0.1])  # a lull that is no end, then a new event
     scores = np.zeros((15, 2), np.float32)

@@ -18,10 +18,10 @@ from bowstream.model.log_mel import FrontEnd
 from train import experiments
 from train.cli import main
 from train.common import epochs
-from train.common.config import Config, EncoderSettings
+from train.common.config import EncoderSettings, TrainConfig
 from train.dataset.data import Clip, DataSet
 from train.dataset.features import Features
-from train.model.bundle import TagSettings
+from train.model.bundle import TagCalibration
 from train.model.calibrate import shifted
 from train.model.encoder import fit_autoencoder
 from train.model.head import COUNTS, HEAD, fit_head, rarity, train_head
@@ -150,7 +150,7 @@ def test_negatives_raise_the_thresholds_that_ship(place, asked, out, tmp_path):
     before, after = (bowstream.load_bundle(path).description for path in (out, place / "quiet"))
     false = json.loads((place / "quiet" / "metrics.json").read_text())["false_events"]
     assert false["files"] == 6 + 26 and false["shipped"]["offset"] > 0.0
-    raised = shifted([TagSettings(on=tag["on"]) for tag in before["tags"]], false["shipped"]["offset"])
+    raised = shifted([TagCalibration(on=tag["on"]) for tag in before["tags"]], false["shipped"]["offset"])
     assert [(tag["on"], tag["off"]) for tag in after["tags"]] == [(tag.on, tag.off) for tag in raised]
     page = (place / "runs" / "report_quiet" / "report.html").read_text()
     assert ("that limit is not met" in page) is not false["shipped"]["quiet"]
@@ -186,7 +186,7 @@ def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):
     Counts of 64 codes weigh a quarter of those of 256.
     """
     counts, sound, data = data_of_counts
-    config = Config().with_values(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes", codes=64)
+    config = TrainConfig().with_values(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes", codes=64)
     weights = rarity(np.load(counts / COUNTS).astype(np.float32))
     assert weights[0] == pytest.approx(1.0) and weights[1] == pytest.approx(np.log(21 / 11) + 1)
     path = train_head(tmp_path, sound, data, np.arange(20), counts, config)

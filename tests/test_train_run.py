@@ -1,4 +1,4 @@
-"""The learned codebook on the command line: end to end, and what its knobs refuse."""
+"""The learned codebook on the command line: end to end, and what its settings refuse."""
 
 import json
 
@@ -58,24 +58,27 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
 
 MADE = ("made silence", "made hum", "made noise", "made music")
 REFUSED = {
-    "recipe's knob": (["run", "--method", "learned", "--codes", "8"], "--codes is a knob of --method recipe"),
-    "learned knob": (["run", "--steps", "8"], "--steps is a knob of --method learned"),
-    "range": (["run", "--mask", "1.5"], "--mask must be 0.0 … 0.95, got 1.5"),
-    "not a number": (["run", "--method", "learned", "--rate", "nan"], "--rate must be a finite number, got nan"),
+    "of the recipe": (["run", "--method", "learned", "--codes", "8"], "--codes is for --method recipe"),
+    "of the learned codebook": (["run", "--steps", "8"], "--steps is for --method learned"),
+    "range": (["run", "--mask", "1.5"], "--mask must be 0 … 0.95 (got 1.5)"),
+    "not a number": (["run", "--method", "learned", "--rate", "nan"], "--rate must be a finite number (got nan)"),
     "no end": (["run", "--equaliser-db", "inf", "--method", "learned"], "--equaliser-db must be a finite number"),
-    "rate": (["run", "--head-rate", "1e12"], "--head-rate must be 0.0 … 1.0, got 1000000000000.0"),
+    "rate": (["run", "--head-rate", "1e12"], "--head-rate must be 0 … 1 (got 1e+12)"),
     "seed": (["run", "--seed", "99999999999"], "--seed must be 0 … 4294967295"),
     "an axis twice": (["sweep", "--axis", "mask=0", "--axis", "mask=0.5"], "--axis mask is there twice"),
-    "axis": (["sweep", "--axis", "steps=8,9"], "--steps is a knob of --method learned"),
-    "one of two methods": (["sweep", "--axis", "method=recipe,learned", "--axis", "codes=8,16"], "--codes is a knob"),
+    "axis": (["sweep", "--axis", "steps=8,9"], "--steps is for --method learned"),
+    "one of two methods": (
+        ["sweep", "--axis", "method=recipe,learned", "--axis", "codes=8,16"],
+        "--codes is for --method recipe",
+    ),
     "twice": (["sweep", "--experiment", "factor", "--factor", "5"], "--factor is set by this experiment"),
-    "no knob": (["sweep", "--axis", "codez=3"], "the knobs are"),
+    "no setting": (["sweep", "--axis", "codez=3"], "the settings are"),
     "negatives": (["sweep", "--axis", "codes=8", "--negatives", "."], "learned from with --method learned only"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_knob_that_would_do_nothing_is_refused_in_one_line(tmp_path, asked, capsys, case):
+def test_a_setting_that_would_do_nothing_is_refused_in_one_line(tmp_path, asked, capsys, case):
     arguments, said = REFUSED[case]
     assert main([*arguments, *asked, "--out", str(tmp_path / "out")]) == 2
     printed = capsys.readouterr().err

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bowstream.config.fields import SettingError, flag
 from bowstream.errors import BowstreamError, UsageError
 
 from .common import config
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"train: {line}", file=sys.stderr)
         return 1
+    except SettingError as error:
+        print(f"train: {flag(error.field)} {error.problem}", file=sys.stderr)
+        return 2
     except (BowstreamError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -49,10 +53,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
     run.set_defaults(command=run_command)
 
-    sweep = commands.add_parser("sweep", help="the paper's experiments, or any combination of knobs: a CSV and a plot")
+    sweep = commands.add_parser(
+        "sweep", help="the paper's experiments, or any combination of settings: a CSV and a plot"
+    )
     wanted = sweep.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--experiment", choices=EXPERIMENTS, help="one of the paper's, or the ablation")
-    wanted.add_argument("--axis", action="append", metavar="KNOB=VALUE,VALUE…", help="a knob and its values; repeat it")
+    wanted.add_argument(
+        "--axis", action="append", metavar="SETTING=VALUE,VALUE…", help="a setting and its values; repeat it"
+    )
     sweep.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
     sweep.add_argument("--out", type=Path, required=True, help="folder of sweep.csv and sweep.png")
     add_training(sweep)
@@ -113,7 +121,7 @@ def run_command(arguments: argparse.Namespace) -> None:
     run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)
 
 
-def refuse_off_device(settings: config.Config) -> None:
+def refuse_off_device(settings: config.TrainConfig) -> None:
     """Raise `UsageError` for what no device can do."""
     if not settings.on_device:
         raise UsageError("no bundle can do --pairs: they can be tried with sweep")

@@ -32,14 +32,14 @@ from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import bands_of, input_sizes
 
-from .common.config import Config, LearnedSettings
+from .common.config import LearnedSettings, TrainConfig
 from .common.memory import MEMORY
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
 from .dataset.data import DataSet, Float32
 from .dataset.features import Features
-from .model.bundle import Parts, TagSettings, write_bundle
+from .model.bundle import Parts, TagCalibration, write_bundle
 from .model.codebook import CENTROIDS
 from .model.export import NETWORK, to_int8
 from .report.plots import figure
@@ -219,8 +219,8 @@ def random_bundle(size: Size) -> Iterator[Path]:
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
         bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", context)
-        settings = [TagSettings(bias=UNHEARD)] * len(tags)
-        write_bundle(bundle, "random", model, sound, data, Config(), settings, {})
+        settings = [TagCalibration(bias=UNHEARD)] * len(tags)
+        write_bundle(bundle, "random", model, sound, data, TrainConfig(), settings, {})
         yield bundle
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bowstream.errors import UsageError
 
-from .common.config import LEARNED, RECIPE, knobs
+from .common.config import LEARNED, RECIPE, all_settings
 
 Axes = Mapping[str, Sequence[Any]]
 
@@ -19,7 +19,7 @@ class Variant:
     """One setting of an experiment.
 
     label : what tells it from the others, a column each in the table
-    values : knobs by name
+    values : settings by name
     """
 
     label: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Variant:
 
 
 def combinations(axes: Axes) -> list[Variant]:
-    """Return every combination of some knobs' values."""
+    """Return every combination of some settings' values."""
     settings = [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
     return [Variant(values, values) for values in settings]
 
@@ -83,14 +83,14 @@ EXPERIMENTS: Mapping[str, Sequence[Variant]] = {
         ("= pairs of codes", {"pairs": 1024}),
         ("= sums over 3 s", {"context": 3}),
         ("learned codebook", {"method": LEARNED, **NO_AUGMENTATION}),
-        ("+ augmentation", {name: knobs()[name].default for name in NO_AUGMENTATION if name not in NO_NOISE}),
-        ("+ noise", {name: knobs()[name].default for name in NO_NOISE}),
+        ("+ augmentation", {name: all_settings()[name].default for name in NO_AUGMENTATION if name not in NO_NOISE}),
+        ("+ noise", {name: all_settings()[name].default for name in NO_NOISE}),
     ),
 }
 
 
 def parse_axes(texts: Sequence[str]) -> Axes:
-    """Read several `knob=value,value,…`; raise `UsageError` for a knob that is there twice, or as `parse_axis` does."""
+    """Read several `setting=value,value,…`; raise `UsageError` for one that is there twice, or as `parse_axis` does."""
     axes: dict[str, Sequence[Any]] = {}
     for name, values in map(parse_axis, texts):
         if name in axes:
@@ -100,19 +100,21 @@ def parse_axes(texts: Sequence[str]) -> Axes:
 
 
 def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
-    """Read `knob=value,value,…`.
+    """Read `setting=value,value,…`.
 
     Raises
     ------
     UsageError
-        If there is no such knob or a value is not of its type.
+        If there is no such setting or a value is not of its type.
     """
     name, equals, values = text.partition("=")
     name = name.strip().replace("-", "_")
-    if not equals or name not in knobs():
-        raise UsageError(f"--axis wants KNOB=VALUE,VALUE…, got {text!r}; the knobs are {', '.join(knobs())}")
-    kind = type(knobs()[name].default)
+    if not equals or name not in all_settings():
+        raise UsageError(
+            f"--axis must be SETTING=VALUE,VALUE… (got {text!r}); the settings are {', '.join(all_settings())}"
+        )
+    kind = type(all_settings()[name].default)
     try:
         return name, tuple(kind(value) for value in values.split(","))
     except ValueError as error:
-        raise UsageError(f"--axis {name} wants values of type {kind.__name__}, got {values!r}") from error
+        raise UsageError(f"--axis {name} must have values of type {kind.__name__} (got {values!r})") from error

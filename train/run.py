@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .common.config import Config
+from .common.config import TrainConfig
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import git_revision, lineage, make_folder, now, record
@@ -24,7 +24,7 @@ from .measure.expense import expense
 from .measure.false_events import false_events
 from .measure.robust import robustness
 from .measure.trial import Model, Study, Trial, study, try_split
-from .model.bundle import TagSettings, write_bundle
+from .model.bundle import TagCalibration, write_bundle
 from .model.calibrate import calibrate, shifted
 from .report.codes import look
 from .report.page import confusion, reliability, write_report
@@ -35,7 +35,7 @@ PROTOCOL = "held-out clips through bowstream.Tagger, "
 
 
 def run(
-    root: Path, data: DataSet, out: Path, page: Path, config: Config, negatives_folder: Path | None = None
+    root: Path, data: DataSet, out: Path, page: Path, config: TrainConfig, negatives_folder: Path | None = None
 ) -> dict[str, Any]:
     """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics.
 
@@ -110,7 +110,7 @@ def in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return short
 
 
-def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagSettings]:
+def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagCalibration]:
     """Return calibration and thresholds from held-out scores."""
     held = together(parts)
     return calibrate(held.scores, data.targets()[held.clip])
@@ -123,7 +123,7 @@ def about(its: Study, trials: Sequence[Trial]) -> dict[str, Any]:
     return {"clips": len(its.data.clips), "hours": round(seconds / 3600, 3), "splits": splits}
 
 
-def of_tags(data: DataSet, tags: Sequence[TagSettings]) -> dict[str, dict[str, Any]]:
+def of_tags(data: DataSet, tags: Sequence[TagCalibration]) -> dict[str, dict[str, Any]]:
     """Return each tag's clips and settings by its name."""
     clips = data.targets().sum(axis=0)
     return {name: {"clips": int(count), **asdict(tag)} for name, count, tag in zip(data.tags, clips, tags)}

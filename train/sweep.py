@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bowstream.config.fields import flag
 from bowstream.errors import UsageError
 
-from .common.config import Config, knobs, refuse_idle_negatives, refuse_unread
-from .common.knobs import flag
+from .common.config import TrainConfig, all_settings, refuse_idle_negatives, refuse_unread
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
@@ -25,15 +25,15 @@ from .report.numbers import markdown
 from .report.plots import plot_steps, plot_sweep
 
 
-def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Config]:
-    """Return each variant's config, with knobs that all of them share.
+def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[TrainConfig]:
+    """Return each variant's config, with settings that all of them share.
 
     Raises
     ------
     UsageError
-        If a value is out of range, or a knob would do nothing.
+        If a value is out of range, or a setting would do nothing.
     """
-    base = Config().with_values(**given)
+    base = TrainConfig().with_values(**given)
     configs = [base.with_values(**variant.values) for variant in variants]
     for variant, config in zip(variants, configs):
         for name in given.keys() & variant.values.keys():
@@ -48,7 +48,7 @@ def sweep(
     data: DataSet,
     out: Path,
     variants: Sequence[Variant],
-    configs: Sequence[Config],
+    configs: Sequence[TrainConfig],
     folds: int | None,
     negatives_folder: Path | None,
 ) -> Path:
@@ -83,7 +83,7 @@ def sweep(
             rows.append({**variant.label, "split": split.name, **row, **cost})
             write_rows(out / "sweep.csv", rows)
     labels = list(variants[0].label)
-    if labels[0] in knobs():
+    if labels[0] in all_settings():
         plot_sweep(out, rows, labels)
     else:
         plot_steps(out, rows, labels[0])

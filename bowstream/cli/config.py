@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from bowstream.cli.setup import personalise
-from bowstream.config.file import load
+from bowstream.cli.setup import load, personalise
 from bowstream.config.sample import as_toml
 from bowstream.model.bundle import default_path, read
 

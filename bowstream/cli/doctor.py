@@ -12,7 +12,8 @@ from rich.console import Console
 
 from bowstream.cli import checks
 from bowstream.cli.checks import Finding
-from bowstream.config.file import Config, load
+from bowstream.cli.setup import load
+from bowstream.config.file import Config
 from bowstream.errors import BowstreamError
 from bowstream.health.thermal import read_thermal
 

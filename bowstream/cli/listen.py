@@ -17,8 +17,8 @@ from bowstream.audio.reconnect import PatientMicrophone
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Live, Player
 from bowstream.cli.heap import return_big_buffers
-from bowstream.cli.setup import open_session, personalise
-from bowstream.config.file import Config, load
+from bowstream.cli.setup import load, open_session, personalise
+from bowstream.config.file import Config
 from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
@@ -32,7 +32,7 @@ from bowstream.tagger import load_bundle
 
 def run(arguments: Namespace) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
-    if arguments.demo and (arguments.device or arguments.sample_rate or arguments.reconnect):
+    if arguments.demo and vars(arguments).keys() & {"device", "sample_rate", "reconnect"}:
         raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
     return_big_buffers()
     config = load(arguments)

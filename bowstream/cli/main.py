@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import fields
-from functools import partial
+from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from bowstream.config.fields import KINDS, Knob, number, wanted_kind
+from bowstream.config.fields import SettingError, flag
+from bowstream.config.flags import add_flags
 from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-# What the help calls the value of a flag that overrides a setting.
-METAVARS = {"device": "WHICH", "sample_rate": "HZ", "bundle": "FOLDER", "hop_s": "SECONDS", "hold_s": "SECONDS"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -149,37 +146,9 @@ def add_bench(verbs: Verbs) -> None:
 
 
 def add_configuration(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add `--config`, and flags that override settings of it.
-
-    A flag is its setting's name with dashes and without the unit, and takes meaning, type, range and default from it.
-    """
+    """Add `--config`, and flags that override these settings of it."""
     parser.add_argument("--config", metavar="FILE", help="configuration; see 'bowstream config'")
-    hints = get_type_hints(Settings)
-    for field in fields(Settings):
-        if field.name not in names:
-            continue
-        meaning: Knob = field.metadata["knob"]
-        span = "" if meaning.low is None else f", {number(meaning.low)} … {number(meaning.high)}"
-        default = f" (default: {number(field.default)})" if isinstance(field.default, float) else ""
-        flag = f"--{field.name.removesuffix('_s').replace('_', '-')}"
-        options: dict[str, Any] = {"dest": field.name, "help": f"{meaning.help}{span}{default}"}
-        if (kind := wanted_kind(hints[field.name])) is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"metavar": METAVARS[field.name], "type": partial(setting, field.name, kind)}
-        parser.add_argument(flag, **options)
-
-
-def setting(name: str, kind: Callable[[str], Any], text: str) -> Any:
-    """Return what a flag gives as the value of its setting."""
-    try:
-        value = kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{name} wants {KINDS[kind]}, found {text!r}") from None
-    try:
-        return getattr(Settings(**{name: value}), name)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    add_flags(parser, Settings, names)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -206,6 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = getattr(module, getattr(arguments, "verb_function", "run"))
         status: int = run(arguments)
         return status
+    except SettingError as error:  # of a flag: what is wrong in a file is told with its line
+        print(f"bowstream: {flag(error.field)} {error.problem}", file=sys.stderr)
+        return EXIT_USAGE
     except BowstreamError as error:
         for line in str(error).splitlines():
             print(f"bowstream: {line}", file=sys.stderr)

@@ -21,8 +21,8 @@ from bowstream.audio.file import SUFFIXES, AudioFile
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.listen import hear
-from bowstream.cli.setup import open_session, personalise
-from bowstream.config.file import Config, load
+from bowstream.cli.setup import load, open_session, personalise
+from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
 from bowstream.output.lines import JsonLines

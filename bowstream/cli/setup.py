@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import fields
+from pathlib import Path
 
 from bowstream.audio.source import Source
+from bowstream.config import file
+from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
+from bowstream.config.flags import given
 from bowstream.config.settings import Settings
 from bowstream.config.toml import suggestion
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
 from bowstream.session import Session
+
+
+def load(arguments: Namespace) -> Config:
+    """Return the configuration in force, and say on standard error which file it comes from."""
+    named = getattr(arguments, "config", None)
+    config = file.load(Path(named) if named else None, given(arguments, Settings))
+    if config.file:
+        print(f"bowstream: configured by {config.file}", file=sys.stderr)
+    if secret := config.exposed():
+        print(f"bowstream: {config.file}: every user can read {secret}: chmod 600 {config.file}", file=sys.stderr)
+    return config
 
 
 def open_session(settings: Settings, source: Source, bundle: Bundle) -> Session:
@@ -38,10 +54,8 @@ def personalise(config: Config, bundle: Bundle) -> Bundle:
 def check_sinks(config: Config, shown: Sequence[str]) -> None:
     """Complain of tags that a sink's settings name and that are not shown."""
     for sink, settings in config.settings.sinks.items():
-        for knob_field in fields(settings):
-            if not knob_field.metadata["knob"].of_tags:
-                continue
-            for name in getattr(settings, knob_field.name):
-                if name not in shown:
-                    message = f"{knob_field.name} names {name!r}, which is no tag, or muted or renamed"
-                    config.complain(("sinks", sink, knob_field.name), message + suggestion(name, shown))
+        for name, field in settings_of(settings).items():
+            for tag in getattr(settings, name) if meaning(field).of_tags else ():
+                if tag not in shown:
+                    message = f"{name} names {tag!r}, which is no tag, or muted or renamed"
+                    config.complain(("sinks", sink, name), message + suggestion(tag, shown))

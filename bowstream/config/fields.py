@@ -1,17 +1,21 @@
-"""Knobs: the fields of a frozen settings dataclass, each with what it does, its range and an example.
+"""Settings: the fields of frozen dataclasses, each with what it does, its range and an example.
 
-The configuration file's tables, their checks and their printed form all follow from these fields.
+The configuration file's tables, the flags of both command lines (bowstream's and training's), all checks and the
+printed sample follow from these fields.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+import math
+import unicodedata
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from bowstream.errors import UsageError
 
-# What a value of each kind is called.
+# What a value of each type is called.
 KINDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -20,60 +24,127 @@ KINDS: dict[Any, str] = {
     tuple: "a list of strings",
     Path: "a path, as a string",
 }
+MASK = "***"
 
 
 @dataclass(frozen=True)
-class Knob:
-    """What a settings field means.
+class Setting:
+    """What a field of a settings dataclass means.
 
     help : what it does, with its unit, in a line or two
-    low, high : the range of a number, ends included
+    low, high : range of a number, ends included; None for no bound
+    choices : the values that it can have; empty for any
     example : a value for the printed sample, where the default is none
+    metavar : what the help of its flag calls its value
     of_tags : whether its strings are names of tags, as they are shown
-    secret : whether it is nothing to be printed
+    lines : whether its strings may have line breaks and other control characters (but NUL)
+    secret : whether nothing of it may be printed
+    mask : makes of a value that may hold a secret what may be printed of it
     """
 
     help: str
     low: float | None = None
     high: float | None = None
+    choices: tuple[Any, ...] = ()
     example: Any = None
+    metavar: str | None = None
     of_tags: bool = False
+    lines: bool = False
     secret: bool = False
+    mask: Callable[[Any], Any] | None = None
+
+    @property
+    def hides(self) -> bool:
+        """Whether not all of a value may be printed."""
+        return self.secret or self.mask is not None
+
+    def shown(self, value: Any) -> Any:
+        """Return what may be printed of a value."""
+        if self.mask:
+            return self.mask(value)
+        return MASK if self.secret and value else value
+
+    @property
+    def span(self) -> str:
+        """The range of a number in words; empty if it has none."""
+        if self.low is None:
+            return "" if self.high is None else f"at most {number(self.high)}"
+        return f"at least {number(self.low)}" if self.high is None else f"{number(self.low)} … {number(self.high)}"
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise `SettingError` for this name if a value is none of the choices, out of range or unprintable."""
+        if value is None:
+            return
+        for text in value if isinstance(value, tuple) else [value]:
+            if isinstance(text, str) and ("\0" in text if self.lines else not is_one_line(text)):
+                raise SettingError(name, f"must be without {'NUL' if self.lines else 'control'} characters")
+        if self.choices and value not in self.choices:
+            raise SettingError(name, f"must be one of {', '.join(map(str, self.choices))} (got {value})")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingError(name, f"must be a finite number (got {value})")
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            raise SettingError(name, f"must be {self.span} (got {number(value)})")
 
 
-def knob(
-    default: Any = MISSING,
-    *,
-    help: str,
-    low: float | None = None,
-    high: float | None = None,
-    example: Any = None,
-    of_tags: bool = False,
-    secret: bool = False,
-) -> Any:
-    """Return a dataclass field with a `Knob`; without a default, its table has to give a value."""
-    return field(default=default, metadata={"knob": Knob(help, low, high, example, of_tags, secret)})
+class SettingError(UsageError):
+    """A setting's value makes no sense.
+
+    field : name of the setting
+    problem : what it must be and what it is, as in `must be 0 … 1 (got 2)`
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field, self.problem = field, problem
 
 
-def check_ranges(settings: Any) -> None:
-    """Raise `UsageError`, which begins with the field's name, if a number is out of its knob's range."""
-    for one in fields(settings):
-        meaning, value = one.metadata.get("knob"), getattr(settings, one.name)
-        if meaning is None or meaning.low is None or value is None:
-            continue
-        if not meaning.low <= value <= meaning.high:
-            raise UsageError(f"{one.name} wants {number(meaning.low)} … {number(meaning.high)}, found {number(value)}")
+class Checked:
+    """Base of settings dataclasses: each value is checked when one is made. Fields that are no settings are let be."""
+
+    def __post_init__(self) -> None:
+        for name, one in settings_of(self).items():
+            meaning(one).check(name, getattr(self, name))
 
 
-def number(value: float | None) -> str:
+def setting(default: Any = MISSING, help: str = "", **traits: Any) -> Any:
+    """Return a dataclass field that is a `Setting` with these traits; without a default it must be given."""
+    return field(default=default, metadata={"setting": Setting(help, **traits)})
+
+
+def settings_of(kind: Any) -> dict[str, Field[Any]]:
+    """Return the fields of a dataclass, or of one of its objects, that are settings, by name."""
+    return {one.name: one for one in fields(kind) if "setting" in one.metadata}
+
+
+def meaning(one: Field[Any]) -> Setting:
+    """Return what a field means."""
+    found: Setting = one.metadata["setting"]
+    return found
+
+
+def require(holds: bool, name: str, problem: str) -> None:
+    """Raise `SettingError` unless something holds."""
+    if not holds:
+        raise SettingError(name, problem)
+
+
+def flag(name: str) -> str:
+    """Return a setting's flag on the command line: its name with dashes and without the unit of seconds."""
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def number(value: float) -> str:
     """Return a number as short as it can be written."""
-    if isinstance(value, int):
-        return str(value)  # a float holds no more than 309 digits
-    return "" if value is None else f"{value:.12g}"
+    return str(value) if isinstance(value, int) else f"{value:.12g}"  # a float holds no more than 309 digits
 
 
-def wanted_kind(hint: Any) -> Any:
+def type_of(hint: Any) -> Any:
     """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
     if get_origin(hint) is tuple:
         return tuple
     return next((kind for kind in get_args(hint) if kind is not type(None)), hint)
+
+
+def is_one_line(text: str) -> bool:
+    """Whether text has no line break, escape or other control character."""
+    return not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from argparse import Namespace
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bowstream.config.fields import meaning, settings_of
+from bowstream.config.paths import expanded
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, SinkSettings
-from bowstream.config.toml import Document, suggestion
+from bowstream.config.toml import Document, quoted, suggestion
 from bowstream.errors import UsageError
 
 FILE_NAME = "bowstream.toml"
 SYSTEM_FILE = Path("/etc/bowstream") / FILE_NAME
 TABLES = frozenset({"tags", "sinks"})
+# A complete sample has 6 kB.
+LARGEST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Config:
     settings: Settings
     document: Document | None = None
 
+    @property
+    def file(self) -> Path | None:
+        """The file that the settings come from."""
+        return Path(self.document.name) if self.document else None
+
     def complain(self, path: tuple[str, ...], message: str) -> None:
         """Note what is wrong with the value at this path of the file; without a file, raise it at once."""
         if not self.document:
@@ -41,6 +49,44 @@ class Config:
         if self.document:
             self.document.check()
 
+    def exposed(self) -> str:
+        """Return the name of a secret in the file that every user of this machine can read; empty if there is none."""
+        if not self.file or not self.file.stat().st_mode & stat.S_IROTH:
+            return ""
+        tables = self.settings.sinks.items()
+        secrets = (
+            f"[sinks.{sink}] {name}"
+            for sink, table in tables
+            for name, one in settings_of(table).items()
+            if meaning(one).secret and getattr(table, name)
+        )
+        return next(secrets, "")
+
+
+def load(named: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return what applies: the file that is named or a default one, overridden by settings of the command line.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or is not TOML, or an override contradicts it. What else is wrong in it waits
+        for `Config.check`.
+    """
+    file = named or next((file for file in default_files() if file.is_file()), None)
+    config = read(file) if file else Config(Settings())
+    return replace(config, settings=replace(config.settings, **(overrides or {})))
+
+
+def default_files() -> Iterator[Path]:
+    """Yield where a configuration is looked for: the user's first, where there is a home, then the system's."""
+    try:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or expanded("~/.config"))
+    except UsageError:  # no home: a container's user, say
+        pass
+    else:
+        yield folder / "bowstream" / FILE_NAME
+    yield SYSTEM_FILE
+
 
 def read(file: Path) -> Config:
     """Read a configuration file.
@@ -48,14 +94,9 @@ def read(file: Path) -> Config:
     Raises
     ------
     UsageError
-        If it cannot be read or is no TOML. What else is wrong in it waits for `Config.check`.
+        If it cannot be read or is not TOML. What else is wrong in it waits for `Config.check`.
     """
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"{file}: the configuration cannot be read: {reason}") from error
-    document = Document(str(file), text)
+    document = Document(str(file), text_of(file))
     settings = document.table((), Settings, document.values, TABLES) or Settings()
     tags: dict[str, TagSettings] = {}
     for name, table in tables(document, "tags"):
@@ -64,10 +105,23 @@ def read(file: Path) -> Config:
     sinks: dict[str, SinkSettings] = {}
     for name, table in tables(document, "sinks"):
         if name not in SETTINGS:
-            document.complain(("sinks", name), f"there is no sink {name!r}{suggestion(name, SETTINGS)}")
+            document.complain(("sinks", name), f"there is no sink {quoted(name)}{suggestion(name, SETTINGS)}")
         elif sink := document.table(("sinks", name), SETTINGS[name], table):
             sinks[name] = sink
     return Config(replace(settings, tags=tags, sinks=sinks), document)
+
+
+def text_of(file: Path) -> str:
+    """Return a configuration file's text; raise `UsageError` if it cannot be read or is too large to be one."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise UsageError(f"{file}: a configuration must be at most {LARGEST_BYTES / 1e6:g} MB")
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # a name with NUL in it is a ValueError, too
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"{file}: the configuration cannot be read: {reason}") from error
 
 
 def tables(document: Document, name: str) -> Iterator[tuple[str, Any]]:
@@ -76,26 +130,4 @@ def tables(document: Document, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(values, dict):
         yield from values.items()
     else:
-        document.complain((name,), f"{name} wants tables [{name}.NAME]")
-
-
-def default_files() -> Iterator[Path]:
-    """Yield where a configuration is looked for: the user's own first, then the system's."""
-    yield Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "bowstream" / FILE_NAME
-    yield SYSTEM_FILE
-
-
-def load(arguments: Namespace) -> Config:
-    """Return what applies: the file that `--config` names or a default one, overridden by the flags.
-
-    It says on standard error which file was used.
-    """
-    named = getattr(arguments, "config", None)
-    file = Path(named) if named else next((file for file in default_files() if file.is_file()), None)
-    config = read(file) if file else Config(Settings())
-    if file:
-        print(f"bowstream: configured by {file}", file=sys.stderr)
-    given = {one.name: getattr(arguments, one.name, None) for one in fields(Settings)}
-    return replace(
-        config, settings=replace(config.settings, **{name: value for name, value in given.items() if value is not None})
-    )
+        document.complain((name,), f"{name} must be tables [{name}.NAME]")

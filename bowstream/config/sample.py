@@ -1,6 +1,6 @@
 """A configuration as a commented TOML file.
 
-It says the same when it is read, except for secrets, which are masked.
+It says the same when it is read, except for what may hold a secret, which is masked.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from bowstream.config.fields import Knob, number
-from bowstream.config.file import TABLES
+from bowstream.config.fields import MASK, meaning, settings_of
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS
 
@@ -22,18 +21,20 @@ HEAD = """\
 # else /etc/bowstream/bowstream.toml. Flags override it. A line that begins with # sets nothing.
 """
 TAGS_HEAD = """\
-# A table a tag, by the name that it has in the bundle ('bowstream check' lists them)."""
+# One table per tag, by the name that it has in the bundle ('bowstream check' lists them)."""
 SINKS_HEAD = """\
-# A table a sink: where 'listen' delivers what it hears, beside the screen. A sink that has a table is on.
+# One table per sink: where 'listen' delivers what it detects, beside the screen. A sink that has a table is on.
 # Tags are named as they are shown, by their alias if they have one."""
+MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+# What JSON writes as it is, and TOML or a terminal must not get.
+CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 SAMPLE_TAG = "clock alarm"
-MASK = "…"
 
 
 def as_toml(settings: Settings) -> str:
     """Return settings as TOML, each with what it does; what is not set is there as a comment."""
-    lines = [HEAD, *table(settings, skip=TABLES), "", TAGS_HEAD]
+    lines = [HEAD, *table(settings), "", TAGS_HEAD]
     for name, tag in settings.tags.items():
         lines += ["", f"[tags.{key(name)}]", *table(tag)]
     if not settings.tags:
@@ -46,25 +47,17 @@ def as_toml(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(settings: Any, skip: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield a table's lines, from a dataclass of knobs, or from its type for the defaults."""
-    for field in fields(settings):
-        if field.name in skip:
-            continue
-        meaning: Knob = field.metadata["knob"]
-        span = "" if meaning.low is None else f" ({number(meaning.low)} … {number(meaning.high)})"
-        yield f"# {meaning.help}{span}"
-        value = default(field) if isinstance(settings, type) else getattr(settings, field.name)
+def table(settings: Any) -> Iterator[str]:
+    """Yield a table's lines, from a settings dataclass, or from its type for the defaults."""
+    for name, field in settings_of(settings).items():
+        traits = meaning(field)
+        yield f"# {traits.help}{f' ({traits.span})' if traits.span else ''}"
+        value = field.default if isinstance(settings, type) else getattr(settings, name)
         unset = value is None or value is MISSING
-        if meaning.secret and value:
-            yield f'# It is set, but not shown: write it over the "{MASK}" before you use this as a configuration.'
-            value = MASK
-        yield f"{'# ' if unset else ''}{field.name} = {literal(meaning.example if unset else value)}"
-
-
-def default(field: Field[Any]) -> Any:
-    """Return a field's default; `MISSING` if its table has to give it."""
-    return field.default_factory() if field.default_factory is not MISSING else field.default
+        shown = traits.example if unset else traits.shown(value)
+        if not unset and shown != value:
+            yield MASKED
+        yield f"{'# ' if unset else ''}{name} = {literal(shown)}"
 
 
 def commented(lines: list[str]) -> Iterator[str]:
@@ -79,11 +72,15 @@ def key(name: str) -> str:
 
 
 def literal(value: Any) -> str:
-    """Return a value as TOML writes it."""
+    """Return a value as TOML writes it.
+
+    A string of JSON is one of TOML once the control characters are escaped that JSON lets be.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(literal, value))}]"
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

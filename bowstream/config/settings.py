@@ -1,4 +1,4 @@
-"""What can be set: the configuration's knobs, with their units, ranges and defaults."""
+"""What can be set: the configuration's settings, with their units, ranges and defaults."""
 
 from __future__ import annotations
 
@@ -7,70 +7,79 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bowstream.config.fields import check_ranges, knob
-from bowstream.errors import UsageError
+from bowstream.config.fields import Checked, require, setting
 
 
 @dataclass(frozen=True)
-class TagSettings:
+class TagSettings(Checked):
     """A table `[tags.NAME]`: what differs from the bundle for one tag."""
 
-    on: float | None = knob(None, help="score at which its events begin", low=0.0, high=1.0, example=0.7)
-    off: float | None = knob(
-        None, help="score below which they end; at most the one at which they begin", low=0.0, high=1.0, example=0.5
+    on: float | None = setting(None, "score at which its events begin", low=0.0, high=1.0, example=0.7)
+    off: float | None = setting(
+        None, "score below which they end; at most the one at which they begin", low=0.0, high=1.0, example=0.5
     )
-    alias: str | None = knob(None, help="what it is called in all output", example="Rex")
-    muted: bool = knob(False, help="leave it out of all output")
+    alias: str | None = setting(None, "its name in all output", example="Rex")
+    muted: bool = setting(False, "leave it out of all output")
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        if self.alias is not None and not self.alias.strip():
-            raise UsageError("alias wants a name, found none")
-        if self.on is not None and self.off is not None and self.off > self.on:
-            raise UsageError(f"off wants at most on, which is {self.on:g}, found {self.off:g}")
+        super().__post_init__()
+        if self.alias is not None:
+            require(bool(self.alias.strip()), "alias", "must be a name (got none)")
+        check_off(self.on, self.off)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """The whole configuration. Names and units are those of the file; `None` leaves it to the device or bundle."""
 
-    device: str | None = knob(
+    device: str | None = setting(
         None,
-        help="microphone: an identity that 'bowstream devices' shows, part of its name, or its number",
+        "microphone: an identity that 'bowstream devices' shows, part of its name, or its number",
         example="usb-port:1-1.2",
+        metavar="WHICH",
     )
-    sample_rate: int | None = knob(
+    sample_rate: int | None = setting(
         None,
-        help="rate to ask the device for, in Hz; else 16000, or its own",
+        "rate to ask the device for, in Hz; else 16000, or its default",
         low=4000,
         high=768_000,
         example=48_000,
+        metavar="HZ",
     )
-    reconnect: bool = knob(False, help="wait for a microphone that is absent, busy or unplugged, instead of giving up")
-    bundle: Path | None = knob(None, help="folder of the model bundle; else the one that is shipped", example="bundle")
-    hop_s: float = knob(1.0, help="seconds between two scores, in tenths", low=0.1, high=1.0)
-    hold_s: float = knob(1.0, help="seconds that an event outlasts its sound", low=0.0, high=3600.0)
-    confirm_hops: int = knob(1, help="hops in a row that must reach a tag's threshold to raise it", low=1, high=100)
-    on: float | None = knob(
-        None, help="score at which events begin, for all tags; else each tag's own", low=0.0, high=1.0, example=0.6
+    reconnect: bool = setting(False, "wait for a microphone that is absent, busy or unplugged, instead of giving up")
+    bundle: Path | None = setting(
+        None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
     )
-    off: float | None = knob(
-        None, help="score below which they end; at most the lowest at which one begins", low=0.0, high=1.0, example=0.4
+    hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
+    hold_s: float = setting(
+        1.0, "seconds that an event lasts beyond its sound", low=0.0, high=3600.0, metavar="SECONDS"
     )
-    silence_s: float = knob(60.0, help="seconds of silence after which to warn", low=1.0, high=86_400.0)
+    confirm_hops: int = setting(1, "hops in a row that must reach a tag's threshold to begin an event", low=1, high=100)
+    on: float | None = setting(
+        None, "score at which events begin, for all tags; else each tag's default", low=0.0, high=1.0, example=0.6
+    )
+    off: float | None = setting(
+        None, "score below which they end; at most the lowest at which one begins", low=0.0, high=1.0, example=0.4
+    )
+    silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_ranges(self)
-        if self.device is not None and not self.device.strip():
-            raise UsageError("device wants an identity, a part of a name or a number, found none")
-        if abs(self.hop_s * 10.0 - round(self.hop_s * 10.0)) > 1e-6:
-            raise UsageError(f"hop_s wants 0.1, 0.2, … 1.0, found {self.hop_s:g}")
-        if self.on is not None and self.off is not None and self.off > self.on:
-            raise UsageError(f"off wants at most on, which is {self.on:g}, found {self.off:g}")
+        super().__post_init__()
+        if self.device is not None:
+            require(bool(self.device.strip()), "device", "must be an identity, part of a name or a number (got none)")
+        tenths = self.hop_s * 10.0
+        require(abs(tenths - round(tenths)) < 1e-6, "hop_s", f"must be one of 0.1, 0.2, … 1.0 (got {self.hop_s:g})")
+        check_off(self.on, self.off)
 
     @property
     def hop_columns(self) -> int:
         """Columns of 100 ms between two scores."""
         return round(self.hop_s * 10.0)
+
+
+def check_off(on: float | None, off: float | None) -> None:
+    """Raise `SettingError` if events would end at a higher score than they begin at."""
+    if on is not None and off is not None:
+        require(off <= on, "off", f"must be at most on, which is {on:g} (got {off:g})")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from bowstream.config.fields import KINDS, number, wanted_kind
+from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, type_of
+from bowstream.config.lines import Path as Steps
+from bowstream.config.lines import lines_of
+from bowstream.config.paths import expanded
 from bowstream.errors import UsageError
 
 if sys.version_info >= (3, 11):
@@ -18,11 +22,18 @@ else:
     import tomli as tomllib
 
 Table = TypeVar("Table")
-FOUND = {bool: "true or false", list: "a list", dict: "a table", str: "a string"}
+TYPES = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 class Document:
-    """A parsed TOML file that remembers its text, to say in which line something is, and gathers complaints.
+    """A parsed TOML file that knows in which line something is, and gathers complaints.
 
     Parameters
     ----------
@@ -32,37 +43,34 @@ class Document:
     Raises
     ------
     UsageError
-        If it is no TOML.
+        If it is not TOML.
     """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self._lines = text.splitlines(keepends=True)
+        self._text = text
         self._problems: list[tuple[int, str]] = []
         try:
             self.values: dict[str, Any] = tomllib.loads(text)
         except (ValueError, RecursionError) as error:  # a number or a nesting that Python itself will not read, too
             reason, _, where = str(error).partition(" (at ")
-            line = where.removeprefix("line ").split(",")[0] if where.startswith("line ") else str(len(self._lines))
-            raise UsageError(f"{name}:{line}: this is no TOML: {reason[:1].lower()}{reason[1:]}") from error
+            line = (
+                where.removeprefix("line ").split(",")[0]
+                if where.startswith("line ")
+                else str(text.rstrip("\n").count("\n") + 1)
+            )
+            raise UsageError(f"{name}:{line}: this is not TOML: {reason[:1].lower()}{reason[1:]}") from error
+
+    @cached_property
+    def _lines(self) -> Mapping[Steps, int]:
+        return lines_of(self._text)
 
     def line(self, path: Iterable[str]) -> int:
-        """Return the line, from 1, in which the value or table at this path begins; 1 if there is none.
-
-        It is the first line that makes the path appear when the file is read line by line, however it is written.
-        """
-        steps, begin = tuple(path), 0
-        for end in range(1, len(self._lines) + 1):
-            try:
-                values: Any = tomllib.loads("".join(self._lines[:end]))
-            except tomllib.TOMLDecodeError:
-                continue  # in the middle of a value of several lines
-            for step in steps:
-                values = values.get(step) if isinstance(values, dict) else None
-            if values is not None:
-                return begin + 1
-            begin = end
-        return 1
+        """Return the line, from 1, in which the value or table at this path begins, or else what it would be in."""
+        steps = tuple(path)
+        while steps and steps not in self._lines:
+            steps = steps[:-1]
+        return self._lines.get(steps, 1)
 
     def complain(self, path: Iterable[str], message: str) -> None:
         """Note what is wrong with the value at this path; `check` tells."""
@@ -73,43 +81,42 @@ class Document:
         if self._problems:
             raise UsageError("\n".join(f"{self.name}:{line}: {message}" for line, message in sorted(self._problems)))
 
-    def table(
-        self, path: tuple[str, ...], kind: type[Table], values: Any, skip: frozenset[str] = frozenset()
-    ) -> Table | None:
-        """Return the table at this path as a dataclass whose fields are knobs; `skip` are read elsewhere.
+    def table(self, path: Steps, kind: type[Table], values: Any, skip: frozenset[str] = frozenset()) -> Table | None:
+        """Return the table at this path as a dataclass of settings; `skip` are read elsewhere.
 
         It complains of keys that are unknown or missing, and of values of another type or out of range. What it
         complained of has its default; None is returned where that has none.
         """
         title = f"[{'.'.join(path)}] " if path else ""
-        what = f"{title}has no setting" if path else "there is no setting"
         if not isinstance(values, Mapping):
-            self.complain(path, f"{title}wants a table, found {found(values)}")
+            self.complain(path, f"{title}must be a table (got {found(values)})")
             return None
-        known: dict[str, Field[Any]] = {field.name: field for field in fields(kind) if field.name not in skip}  # type: ignore[arg-type]
-        needed = {key for key, field in known.items() if field.default is field.default_factory is MISSING}
-        hints = get_type_hints(kind)
+        known, hints = settings_of(kind), get_type_hints(kind)
+        needed = {key for key, one in known.items() if one.default is MISSING}
         given: dict[str, Any] = {}
         for key in values.keys() - skip:
             if key not in known:
-                self.complain((*path, key), f"{what} {key!r}{suggestion(key, known)}")
-            elif self._fits((*path, key), hints[key], values[key]):
-                given[key] = self._value(hints[key], values[key])
+                what = f"{title}has no setting" if path else "there is no setting"
+                self.complain((*path, key), f"{what} {quoted(key)}{suggestion(key, known)}")
+            elif self._fits((*path, key), type_of(hints[key]), values[key], meaning(known[key]).hides):
+                given[key] = self._value(type_of(hints[key]), values[key])
         for key in needed - values.keys():
-            self.complain(path, f"{title}wants {key}: {known[key].metadata['knob'].help}")
+            self.complain(path, f"{title}must have {key}: {meaning(known[key]).help}")
+        return self._made(path, kind, given, needed)
+
+    def _made(self, path: Steps, kind: type[Table], given: dict[str, Any], needed: set[str]) -> Table | None:
+        """Return the dataclass, without the values that it refuses; None if one of them is needed."""
         while needed <= given.keys():
             try:
                 return kind(**given)
-            except UsageError as error:  # about the key that it begins with, else about the table
-                key = str(error).split()[0].rstrip(":")
-                self.complain((*path, key) if key in given else path, str(error))
-                if given.pop(key, None) is None:
+            except SettingError as error:
+                self.complain((*path, error.field), str(error))
+                if given.pop(error.field, None) is None:
                     break
         return None
 
-    def _fits(self, path: tuple[str, ...], hint: Any, value: Any) -> bool:
-        """Whether a value is of the field's type; complains if it is not."""
-        kind = wanted_kind(hint)
+    def _fits(self, path: Steps, kind: Any, value: Any, hides: bool) -> bool:
+        """Whether a value is of a setting's type; complains if it is not."""
         fits: bool = {
             float: isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
             int: isinstance(value, int) and not isinstance(value, bool),
@@ -117,13 +124,18 @@ class Document:
             tuple: isinstance(value, list) and all(isinstance(item, str) for item in value),
         }.get(kind, isinstance(value, kind))
         if not fits:
-            self.complain(path, f"{path[-1]} wants {KINDS[kind]}, found {found(value)}")
+            got = type_name(value) if hides else found(value)
+            self.complain(path, f"{path[-1]} must be {KINDS[kind]} (got {got})")
         return fits
 
-    def _value(self, hint: Any, value: Any) -> Any:
-        """Return a value as the field's type; a path as seen from the file's folder."""
-        kind = wanted_kind(hint)
-        return Path(self.name).parent / Path(value).expanduser() if kind is Path else kind(value)
+    def _value(self, kind: Any, value: Any) -> Any:
+        """Return a value as the setting's type; a path as seen from the file's folder."""
+        return Path(self.name).parent / expanded(value) if kind is Path else kind(value)
+
+
+def type_name(value: Any) -> str:
+    """Return what a value is, in TOML's words."""
+    return TYPES.get(type(value), "a date or time")
 
 
 def found(value: Any) -> str:
@@ -132,15 +144,18 @@ def found(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return number(value)
-    if isinstance(value, str):
-        return repr(value if len(value) < 40 else value[:37] + "…")
-    return FOUND.get(type(value), type(value).__name__)
+    return quoted(value) if isinstance(value, str) else type_name(value)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, cut off where it is long."""
+    return repr(text if len(text) < 40 else text[:37] + "…")
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return `; did you mean …` if a known word is close, else all known words if they are few."""
     words = list(known)
-    close = difflib.get_close_matches(wrong.casefold(), [word.casefold() for word in words], 1)
+    close = difflib.get_close_matches(wrong.casefold()[:80], [word.casefold() for word in words], 1)
     if close:
         return f"; did you mean {next(word for word in words if word.casefold() == close[0])!r}?"
     return f"; there {'is' if len(words) == 1 else 'are'} {', '.join(words)}" if len(words) <= 12 else ""

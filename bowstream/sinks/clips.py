@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.config.paths import expanded
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
@@ -63,7 +64,7 @@ class Clips(Sink[Clip]):
         super().__init__("clips", WAITING_S)
         self._settings = settings
         self._dated = dated
-        self._folder = Path(settings.folder).expanduser()
+        self._folder = expanded(settings.folder)
         front_end, tags = dated.session.bundle.front_end, dated.session.bundle.tags
         self._rate, self._window = front_end.sample_rate, front_end.window_length
         hop_s = dated.session.tagger.coder.hop_columns * front_end.column_s

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from bowstream.config.sinks import CommandSettings, expanded
+from bowstream.config.paths import expanded
+from bowstream.config.sinks import CommandSettings
 from bowstream.events import Event
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated

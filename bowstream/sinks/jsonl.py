@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from bowstream.config.paths import expanded
 from bowstream.config.sinks import JsonlSettings
 from bowstream.session import Record
 from bowstream.sinks.dated import Dated
@@ -24,7 +25,7 @@ class JsonFile(Sink[bytes]):
     def __init__(self, settings: JsonlSettings, dated: Dated) -> None:
         super().__init__("jsonl")
         self._settings = settings
-        self._path = Path(settings.path).expanduser()
+        self._path = expanded(settings.path)
         self._dated = dated
 
     def take(self, record: Record) -> Iterator[bytes]:

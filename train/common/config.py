@@ -1,4 +1,4 @@
-"""The settings. Each knob has a unit and a reason; the command line is made from the fields."""
+"""The settings of training. Each has a unit and a reason; the command line is made from the fields."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bowstream.config.fields import Checked, flag, setting, settings_of
+from bowstream.config.flags import add_flags as add_flags_of
 from bowstream.errors import UsageError
-
-from .knobs import Checked, flag, knob, knobs_of
 
 RECIPE, LEARNED = "recipe", "learned"
 
 
 @dataclass(frozen=True)
 class FeatureSettings(Checked):
-    """What the encoders look at. The log-mel itself is bowstream's and has no knob."""
+    """What the encoders look at. The log-mel itself is bowstream's and cannot be set."""
 
-    level: str = knob(
-        "relative", "log-mel below the loudest of the last second, or absolute as in the paper", "relative", "absolute"
+    level: str = setting(
+        "relative",
+        "log-mel below the loudest of the last second, or absolute as in the paper",
+        choices=("relative", "absolute"),
     )
 
 
@@ -29,51 +31,54 @@ class FeatureSettings(Checked):
 class EncoderSettings(Checked):
     """The autoencoders (paper, III-A)."""
 
-    width: int = knob(256, "hidden neurons a layer; paper 2048, narrower is faster on a Pi", low=1)
-    factor: int = knob(10, "values of a patch ÷ values of its latent vector; paper 10 (best) and 20", low=1, high=80)
-    encoder_dropout: float = knob(
+    width: int = setting(256, "hidden neurons a layer; paper 2048, narrower is faster on a Pi", low=1)
+    factor: int = setting(10, "values of a patch ÷ values of its latent vector; paper 10 (best) and 20", low=1, high=80)
+    encoder_dropout: float = setting(
         0.1, "share of hidden neurons dropped; paper 0.5 of 2048, which starves narrower encoders", low=0.0, high=0.95
     )
-    encoder_epochs: int = knob(10, "passes over `epoch_patches`", low=1)
-    epoch_patches: int = knob(100_000, "patches an epoch, the same work for each family", low=1)
-    pool_patches: int = knob(200_000, "patches of a family held in memory, drawn at random", low=1)
-    encoder_batch: int = knob(512, "patches a step", low=1)
-    encoder_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
+    encoder_epochs: int = setting(10, "passes over `epoch_patches`", low=1)
+    epoch_patches: int = setting(100_000, "patches an epoch, the same work for each family", low=1)
+    pool_patches: int = setting(200_000, "patches of a family held in memory, drawn at random", low=1)
+    encoder_batch: int = setting(512, "patches a step", low=1)
+    encoder_rate: float = setting(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
 class CodebookSettings(Checked):
     """k-means and what it looks at (paper, III-B)."""
 
-    whiten: str = knob(
+    whiten: str = setting(
         "no",
         "whiten the latent vectors, folded into the encoder's last layer; not in the paper, k-means gains by it",
-        "no",
-        "yes",
+        choices=("no", "yes"),
     )
-    codes: int = knob(256, "centroids a family (D); paper 16, 64, 256 (best), 1024", low=2)
-    band_codes: int = knob(
+    codes: int = setting(256, "centroids a family (D); paper 16, 64, 256 (best), 1024", low=2)
+    band_codes: int = setting(
         0, "centroids of each band of `pat` and `fenv`; 0 for one codebook a family, as the paper reads", low=0
     )
-    kmeans_latents: int = knob(50_000, "latent vectors of a family that k-means is fitted on", low=2)
-    kmeans_rounds: int = knob(30, "Lloyd's iterations at most", low=1)
+    kmeans_latents: int = setting(50_000, "latent vectors of a family that k-means is fitted on", low=2)
+    kmeans_rounds: int = setting(30, "Lloyd's iterations at most", low=1)
 
 
 @dataclass(frozen=True)
 class HeadSettings(Checked):
     """The head on the counts (paper, III-C and IV)."""
 
-    head_width: int = knob(512, "neurons in each of two hidden layers; paper 256, 512 (best), 2048, 4096", low=1)
-    head_dropout: float = knob(0.4, "share of hidden neurons dropped; paper 0.1 and 0.4 (best)", low=0.0, high=0.95)
-    mask: float = knob(
+    head_width: int = setting(512, "neurons in each of two hidden layers; paper 256, 512 (best), 2048, 4096", low=1)
+    head_dropout: float = setting(0.4, "share of hidden neurons dropped; paper 0.1 and 0.4 (best)", low=0.0, high=0.95)
+    mask: float = setting(
         0.35, "probability that an input count is set to 0; paper 0.1 … 0.5, best 0.35", low=0.0, high=0.95
     )
-    head_epochs: int = knob(60, "passes over the training windows, each of 8000 windows at least", low=1)
-    head_batch: int = knob(128, "windows a step", low=1)
-    head_rate: float = knob(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
-    count_transform: str = knob("none", "what the head sees of a count; none in the paper", "none", "sqrt", "log")
-    idf: str = knob("no", "weigh a count by the rarity of its code (tf-idf); not in the paper", "no", "yes")
-    pairs: int = knob(
+    head_epochs: int = setting(60, "passes over the training windows, each of 8000 windows at least", low=1)
+    head_batch: int = setting(128, "windows a step", low=1)
+    head_rate: float = setting(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
+    count_transform: str = setting(
+        "none", "what the head sees of a count; none in the paper", choices=("none", "sqrt", "log")
+    )
+    idf: str = setting(
+        "no", "weigh a count by the rarity of its code (tf-idf); not in the paper", choices=("no", "yes")
+    )
+    pairs: int = setting(
         0, "buckets that pairs of `env` codes in a row are counted in, beside the codes (paper, V); sweep only", low=0
     )
 
@@ -82,71 +87,70 @@ class HeadSettings(Checked):
 class LearnedSettings(Checked):
     """The learned codebook: encoders, centroids and head trained together."""
 
-    learned_width: int = knob(128, "hidden neurons a layer of each encoder", low=1)
-    latent: int = knob(16, "values of a latent vector", low=1)
-    codes_a_band: int = knob(64, "centroids of a band of `pat` and of `fenv`", low=2)
-    codes_a_family: int = knob(256, "centroids of `env` and of `o`", low=2)
-    usage: float = knob(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
-    steps: int = knob(12_000, "training steps", low=1)
-    batch: int = knob(96, "windows a step", low=2)
-    rate: float = knob(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0, high=1.0)
-    decay: float = knob(0.05, "AdamW's weight decay", low=0.0)
-    smoothing: float = knob(0.1, "share of the targets that is spread over all tags", low=0.0, high=0.9)
-    learned_head: int = knob(512, "neurons in each of the head's two hidden layers", low=1)
-    dropout: float = knob(0.2, "share of the head's hidden neurons dropped", low=0.0, high=0.95)
-    drop_counts: float = knob(0.1, "probability that an input count is set to 0", low=0.0, high=0.95)
+    learned_width: int = setting(128, "hidden neurons a layer of each encoder", low=1)
+    latent: int = setting(16, "values of a latent vector", low=1)
+    codes_a_band: int = setting(64, "centroids of a band of `pat` and of `fenv`", low=2)
+    codes_a_family: int = setting(256, "centroids of `env` and of `o`", low=2)
+    usage: float = setting(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
+    steps: int = setting(12_000, "training steps", low=1)
+    batch: int = setting(96, "windows a step", low=2)
+    rate: float = setting(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0, high=1.0)
+    decay: float = setting(0.05, "AdamW's weight decay", low=0.0)
+    smoothing: float = setting(0.1, "share of the targets that is spread over all tags", low=0.0, high=0.9)
+    learned_head: int = setting(512, "neurons in each of the head's two hidden layers", low=1)
+    dropout: float = setting(0.2, "share of the head's hidden neurons dropped", low=0.0, high=0.95)
+    drop_counts: float = setting(0.1, "probability that an input count is set to 0", low=0.0, high=0.95)
 
 
 @dataclass(frozen=True)
 class AugmentSettings(Checked):
     """What is done to sound that the learned codebook and its head learn from."""
 
-    negative_share: float = knob(0.2, "share of windows drawn from negatives at most", low=0.0, high=1.0)
-    mixed: float = knob(0.6, "probability that a window is mixed with another", low=0.0, high=1.0)
-    equaliser_db: float = knob(6.0, "spread of the random equaliser", low=0.0)
-    shift_bands: int = knob(4, "bands that a window is shifted up or down at most", low=0)
-    stretch: float = knob(0.3, "natural log of the speed at most", low=0.0)
-    mask_bands: int = knob(8, "bands masked at most", low=0)
-    mask_frames: int = knob(12, "frames masked at most", low=0)
-    narrowed: float = knob(
+    negative_share: float = setting(0.2, "share of windows drawn from negatives at most", low=0.0, high=1.0)
+    mixed: float = setting(0.6, "probability that a window is mixed with another", low=0.0, high=1.0)
+    equaliser_db: float = setting(6.0, "spread of the random equaliser", low=0.0)
+    shift_bands: int = setting(4, "bands that a window is shifted up or down at most", low=0)
+    stretch: float = setting(0.3, "natural log of the speed at most", low=0.0)
+    mask_bands: int = setting(8, "bands masked at most", low=0)
+    mask_frames: int = setting(12, "frames masked at most", low=0)
+    narrowed: float = setting(
         0.15, "probability that a window loses its low and high bands, as by a telephone", low=0.0, high=1.0
     )
-    noisy: float = knob(0.2, "probability that a window gets noise while encoders learn", low=0.0, high=1.0)
-    audible_db: float = knob(30.0, "windows whose peak is further below the clip's are not learned from", low=0.0)
+    noisy: float = setting(0.2, "probability that a window gets noise while encoders learn", low=0.0, high=1.0)
+    audible_db: float = setting(30.0, "windows whose peak is further below the clip's are not learned from", low=0.0)
 
 
 @dataclass(frozen=True)
 class RefitSettings(Checked):
     """The last head, fitted on what the exported encoders of the learned codebook give."""
 
-    refit_windows: int = knob(20, "augmented windows a clip that it is fitted on", low=1)
-    refit_epochs: int = knob(8, "passes over them", low=1)
-    refit_noisy: float = knob(0.3, "probability that a window gets noise here", low=0.0, high=1.0)
-    refit_batch: int = knob(256, "windows a step", low=1)
-    refit_rate: float = knob(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
+    refit_windows: int = setting(20, "augmented windows a clip that it is fitted on", low=1)
+    refit_epochs: int = setting(8, "passes over them", low=1)
+    refit_noisy: float = setting(0.3, "probability that a window gets noise here", low=0.0, high=1.0)
+    refit_batch: int = setting(256, "windows a step", low=1)
+    refit_rate: float = setting(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
 class ScoreSettings(Checked):
     """What becomes of the last head's logits."""
 
-    competition: float = knob(
+    competition: float = setting(
         0.5, "how much of a window's evidence the tags share; 0 judges each alone, 1 as a softmax", low=0.0, high=1.0
     )
 
 
 @dataclass(frozen=True)
-class Config(Checked):
-    """All knobs: which method, what all methods and stages share, and the settings of the stages."""
+class TrainConfig(Checked):
+    """All settings: which method, what all methods and stages share, and the settings of the stages."""
 
-    method: str = knob(
+    method: str = setting(
         RECIPE,
         "the paper's recipe (autoencoders, k-means, head), or encoders, codebooks and head learned together",
-        RECIPE,
-        LEARNED,
+        choices=(RECIPE, LEARNED),
     )
-    seed: int = knob(1, "of all that is random", low=0, high=2**32 - 1)
-    context: int = knob(
+    seed: int = setting(1, "of all that is random", low=0, high=2**32 - 1)
+    context: int = setting(
         1, "windows that the head hears together: the newest, and its sum with those before it", low=1, high=15
     )
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -158,12 +162,12 @@ class Config(Checked):
     refit: RefitSettings = field(default_factory=RefitSettings)
     scores: ScoreSettings = field(default_factory=ScoreSettings)
 
-    def with_values(self, **values: Any) -> Config:
-        """Return a copy with knobs changed by name, whichever stage they belong to."""
-        unknown = set(values) - set(knobs())
+    def with_values(self, **values: Any) -> TrainConfig:
+        """Return a copy with settings changed by name, whichever stage they belong to."""
+        unknown = set(values) - set(all_settings())
         if unknown:
-            raise UsageError(f"no knob is called {', '.join(sorted(unknown))}; there are {', '.join(knobs())}")
-        changed = {name: values[name] for name in knobs_of(self) if name in values}
+            raise UsageError(f"there is no setting {', '.join(sorted(unknown))}; there are {', '.join(all_settings())}")
+        changed = {name: values[name] for name in settings_of(self) if name in values}
         for stage, names in stages().items():
             mine = {name: value for name, value in values.items() if name in names}
             changed[stage] = dataclasses.replace(getattr(self, stage), **mine)
@@ -175,8 +179,8 @@ class Config(Checked):
         return self.method == LEARNED or self.head.pairs == 0
 
     def read(self) -> dict[str, Any]:
-        """Return what the method reads, as JSON can hold it: the knobs of all methods, and its stages' settings."""
-        of_all = {name: getattr(self, name) for name in knobs_of(self)}
+        """Return what the method reads, as JSON can hold it: the settings of all methods, and those of its stages."""
+        of_all = {name: getattr(self, name) for name in settings_of(self)}
         return of_all | {stage: asdict(getattr(self, stage)) for stage in READ_BY[self.method]}
 
 
@@ -188,25 +192,28 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
 
 
 def stages() -> dict[str, dict[str, dataclasses.Field[Any]]]:
-    """Return each stage's knobs by name."""
-    default = Config()
-    names = [one.name for one in dataclasses.fields(Config) if one.name not in knobs_of(Config)]
-    return {name: knobs_of(getattr(default, name)) for name in names}
+    """Return each stage's settings by name."""
+    default = TrainConfig()
+    names = [one.name for one in dataclasses.fields(TrainConfig) if one.name not in settings_of(TrainConfig)]
+    return {name: settings_of(getattr(default, name)) for name in names}
 
 
-def knobs() -> dict[str, dataclasses.Field[Any]]:
-    """Return all knobs by name."""
-    return knobs_of(Config) | {name: one for stage in stages().values() for name, one in stage.items()}
+def all_settings() -> dict[str, dataclasses.Field[Any]]:
+    """Return all settings by name."""
+    return settings_of(TrainConfig) | {name: one for stage in stages().values() for name, one in stage.items()}
 
 
 def refuse_unread(names: Iterable[str], methods: Collection[str]) -> None:
-    """Raise `UsageError` for the first of these knobs that none of these methods reads."""
+    """Raise `UsageError` for the first of these settings that none of these methods reads."""
     of_stage = stages()
-    read = {*knobs_of(Config), *(name for method in methods for stage in READ_BY[method] for name in of_stage[stage])}
+    read = {
+        *settings_of(TrainConfig),
+        *(name for method in methods for stage in READ_BY[method] for name in of_stage[stage]),
+    }
     for name in names:
         if name not in read:
             of = next(method for method, read_by in READ_BY.items() if any(name in of_stage[one] for one in read_by))
-            raise UsageError(f"{flag(name)} is a knob of --method {of}; --method {' and '.join(methods)} has none such")
+            raise UsageError(f"{flag(name)} is for --method {of}: leave it out with --method {' and '.join(methods)}")
 
 
 def refuse_idle_negatives(negatives: Path | None, methods: Collection[str]) -> None:
@@ -216,36 +223,28 @@ def refuse_idle_negatives(negatives: Path | None, methods: Collection[str]) -> N
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for each knob, grouped by stage."""
-    for stage, fields in {"method": knobs_of(Config), **stages()}.items():
+    """Add a flag for each setting, grouped by stage."""
+    default = TrainConfig()
+    for stage in ("method", *stages()):
         readers = [method for method, read in READ_BY.items() if stage in read]
         group = parser.add_argument_group(" ".join([stage, *(f"(--method {method})" for method in readers)]))
-        for name, knob_field in fields.items():
-            choices, kind = knob_field.metadata["choices"], type(knob_field.default)
-            group.add_argument(
-                flag(name),
-                type=kind,
-                choices=choices or None,
-                default=argparse.SUPPRESS,
-                metavar=None if choices else kind.__name__.upper(),
-                help=f"{knob_field.metadata['why'].replace('%', '%%')} (default: {knob_field.default})",
-            )
+        add_flags_of(group, TrainConfig if stage == "method" else type(getattr(default, stage)))
 
 
 def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the knobs among parsed arguments."""
-    return {name: value for name, value in arguments.items() if name in knobs()}
+    """Return the settings among parsed arguments."""
+    return {name: value for name, value in arguments.items() if name in all_settings()}
 
 
-def from_flags(arguments: Mapping[str, Any]) -> Config:
+def from_flags(arguments: Mapping[str, Any]) -> TrainConfig:
     """Return the config that parsed flags ask for.
 
     Raises
     ------
     UsageError
-        If a value is out of range, or its knob is none of the method's.
+        If a value is out of range, or the method does not read it.
     """
     values = given(arguments)
-    config = Config().with_values(**values)
+    config = TrainConfig().with_values(**values)
     refuse_unread(values, [config.method])
     return config

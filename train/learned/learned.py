@@ -23,7 +23,7 @@ import tensorflow as tf
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES
 
-from ..common.config import Config, LearnedSettings
+from ..common.config import LearnedSettings, TrainConfig
 from ..common.device import device_code
 from ..common.epochs import STATE, load_state, refuse_infinite, save_state
 from ..common.progress import say, track
@@ -54,7 +54,7 @@ def new_joint(settings: LearnedSettings, n_targets: int, front_end: FrontEnd) ->
     return joint
 
 
-def train_joint(path: Path, pool: Pool, sound: Features, config: Config) -> Joint:
+def train_joint(path: Path, pool: Pool, sound: Features, config: TrainConfig) -> Joint:
     """Return encoders, centroids and head trained together; `path` is the folder of the checkpoint."""
     settings = config.learned
     keras.utils.set_random_seed(config.seed)
@@ -148,7 +148,7 @@ class Learning:
     sound: Features
     data: DataSet
     split: Split
-    config: Config
+    config: TrainConfig
     negatives: Sequence[Negative]
 
     @functools.cached_property
@@ -225,7 +225,7 @@ class Learning:
 
 
 def fit(
-    root: Path, sound: Features, data: DataSet, split: Split, config: Config, negatives: Sequence[Negative]
+    root: Path, sound: Features, data: DataSet, split: Split, config: TrainConfig, negatives: Sequence[Negative]
 ) -> Parts:
     """Return the artefacts of a model fitted on a split's `fit` clips and the negatives that it does not hold back."""
     learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))

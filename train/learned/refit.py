@@ -14,7 +14,7 @@ from bowstream.model.encoder import Coder
 from bowstream.model.head import shown, times_shown
 from bowstream.model.patches import FAMILIES
 
-from ..common.config import Config
+from ..common.config import TrainConfig
 from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.progress import track
 from ..dataset.data import Float32
@@ -29,7 +29,7 @@ PRESENCE = "presence.npy"
 TRANSFORM = "sqrt"
 
 
-def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: Config) -> None:
+def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: TrainConfig) -> None:
     """Write what a head is shown of augmented sound, uint16 (N, K), and what is present, (N, C + 1).
 
     Streams of some windows are heard, as many as a context at most: what counts is what is shown at their end.
@@ -51,7 +51,7 @@ def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound:
     np.save(path / PRESENCE, np.concatenate(present))
 
 
-def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, config: Config) -> keras.Model:
+def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, config: TrainConfig) -> keras.Model:
     """Return a head fitted on what it is shown of codes, (N, K), and what is present, (N, C + 1).
 
     It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them.

@@ -21,7 +21,7 @@ from ..common.progress import track
 from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Float32, Index, Split
 from ..dataset.negatives import Negative, held_back
-from ..model.bundle import TagSettings
+from ..model.bundle import TagCalibration
 from ..model.calibrate import apply
 
 SCORES = "scores.npz"
@@ -45,7 +45,7 @@ class Held:
     clip: Index
     path: Path | None = None
 
-    def calibrated(self, tags: Sequence[TagSettings]) -> Held:
+    def calibrated(self, tags: Sequence[TagCalibration]) -> Held:
         """Return the same with calibrated scores."""
         return replace(self, scores=apply(self.scores, tags).astype(np.float32))
 

@@ -20,7 +20,7 @@ from bowstream.scores import Scores
 
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.negatives import Negative
-from ..model.bundle import TagSettings
+from ..model.bundle import TagCalibration
 from ..model.calibrate import shifted
 from .evaluate import Held
 from .trial import Model
@@ -61,7 +61,7 @@ def raised(tags: Sequence[Tag], scores: Float32, front_end: FrontEnd) -> list[st
     return [event.tag for events in changed for event in events if event.offset is None]
 
 
-def streams(held: Held, tags: Sequence[TagSettings]) -> dict[int, Float32]:
+def streams(held: Held, tags: Sequence[TagCalibration]) -> dict[int, Float32]:
     """Return the calibrated scores of each clip or file, (windows, C) by its number."""
     scores = held.calibrated(tags).scores
     return {int(clip): scores[held.clip == clip] for clip in np.unique(held.clip)}

@@ -11,7 +11,7 @@ import numpy as np
 
 from bowstream.model.level import LevelSettings
 
-from ..common.config import LEARNED, Config, FeatureSettings
+from ..common.config import LEARNED, FeatureSettings, TrainConfig
 from ..common.device import device_code
 from ..common.progress import say
 from ..common.store import artefact
@@ -19,7 +19,7 @@ from ..dataset.data import DataSet, Split
 from ..dataset.features import Features, features
 from ..dataset.negatives import Negative
 from ..model import recipe
-from ..model.bundle import Parts, TagSettings, write_bundle
+from ..model.bundle import Parts, TagCalibration, write_bundle
 from ..model.head import SCORES
 from .evaluate import Held, hear_held, measure
 
@@ -36,7 +36,7 @@ class Study:
     root: Path
     data: DataSet
     sound: Features
-    config: Config
+    config: TrainConfig
     fit: Callable[[Split], Parts]
 
 
@@ -61,13 +61,13 @@ class Model:
     negatives : those of the negatives that it did not learn from, `clip` being their number; None without any
     """
 
-    tags: Sequence[TagSettings]
+    tags: Sequence[TagCalibration]
     held: Held
     negatives: Held | None
 
 
 def study(
-    root: Path, data: DataSet, hashes: Mapping[str, str], config: Config, negatives: Sequence[Negative] = ()
+    root: Path, data: DataSet, hashes: Mapping[str, str], config: TrainConfig, negatives: Sequence[Negative] = ()
 ) -> Study:
     """Return the study of a data set with the method that is asked for.
 
@@ -105,7 +105,7 @@ def try_split(study: Study, split: Split) -> Trial:
 def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     """Return the artefact with a split's bundle, without calibration."""
     data = study.data
-    plain = [TagSettings()] * len(data.tags)
+    plain = [TagCalibration()] * len(data.tags)
     inputs = {
         "parts": parts.names(),
         "context": parts.context,

@@ -17,7 +17,7 @@ from bowstream.model.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORM
 from bowstream.model.patches import FAMILIES
 from bowstream.tagger import Tagger
 
-from ..common.config import Config
+from ..common.config import TrainConfig
 from ..common.store import git_revision, now
 from ..dataset.data import DataSet
 from ..dataset.features import Features, synthetic_second
@@ -53,7 +53,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class TagSettings:
+class TagCalibration:
     """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
 
     `average_precision` is that over held-out clips, None where the tag was in none.
@@ -72,8 +72,8 @@ def write_bundle(
     parts: Parts,
     features: Features,
     data: DataSet,
-    config: Config,
-    tags: Sequence[TagSettings],
+    config: TrainConfig,
+    tags: Sequence[TagCalibration],
     metrics: Mapping[str, Any],
 ) -> None:
     """Write a bundle into a folder, with its probe and licence."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..dataset.data import Float32
-from .bundle import TagSettings
+from .bundle import TagCalibration
 
 # False events annoy more than missed ones: precision counts twice as much as recall.
 BETA = 0.5
@@ -18,7 +18,7 @@ OFF_SHARE = 0.5
 MINIMUM_SLOPE = 0.01
 
 
-def calibrate(scores: Float32, targets: Float32) -> list[TagSettings]:
+def calibrate(scores: Float32, targets: Float32) -> list[TagCalibration]:
     """Return each tag's calibration (Platt's) and thresholds.
 
     Parameters
@@ -30,7 +30,7 @@ def calibrate(scores: Float32, targets: Float32) -> list[TagSettings]:
     for logit, truth in zip(logits(scores).T, targets.T):
         slope, bias = platt(logit, truth)
         on = round(best_threshold(sigmoid(slope * logit + bias), truth), 3)
-        settings.append(TagSettings(round(slope, 4), round(bias, 4), on, off_for(on)))
+        settings.append(TagCalibration(round(slope, 4), round(bias, 4), on, off_for(on)))
     return settings
 
 
@@ -39,13 +39,13 @@ def off_for(on: float) -> float:
     return round(OFF_SHARE * on, 4)
 
 
-def shifted(settings: Sequence[TagSettings], offset: float) -> list[TagSettings]:
+def shifted(settings: Sequence[TagCalibration], offset: float) -> list[TagCalibration]:
     """Return tags whose thresholds are raised by so many logits."""
     raised = [round(float(sigmoid(logits(np.array(tag.on)) + offset)), 4) for tag in settings]
     return [replace(tag, on=on, off=off_for(on)) for tag, on in zip(settings, raised)]
 
 
-def apply(scores: Float32, settings: Sequence[TagSettings]) -> Float32:
+def apply(scores: Float32, settings: Sequence[TagCalibration]) -> Float32:
     """Return calibrated scores for uncalibrated ones."""
     slopes = np.array([tag.slope for tag in settings])
     return sigmoid(slopes * logits(scores) + np.array([tag.bias for tag in settings]))

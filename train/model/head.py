@@ -15,7 +15,7 @@ from bowstream.model.context import Context
 from bowstream.model.encoder import Coder
 from bowstream.model.head import COUNT_TRANSFORMS, shown
 
-from ..common.config import Config, HeadSettings
+from ..common.config import HeadSettings, TrainConfig
 from ..common.device import device_code
 from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.progress import track
@@ -67,7 +67,7 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
     return artefact(root, "codes", inputs, make)
 
 
-def rows_of(counts: Path, features: Features, clips: Iterable[int], config: Config) -> NDArray[np.float16]:
+def rows_of(counts: Path, features: Features, clips: Iterable[int], config: TrainConfig) -> NDArray[np.float16]:
     """Return what the head sees of clips' windows, float16 [shape=(windows, K)], from the artefact of their counts.
 
     Counts are exact in half of float32's size, their roots and logarithms right to three digits.
@@ -102,7 +102,7 @@ def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Mo
     return keras.Sequential([keras.layers.Input((n_counts,)), *hidden(), *hidden(), logits], name="head")
 
 
-def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts: Path, config: Config) -> Path:
+def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts: Path, config: TrainConfig) -> Path:
     """Return the artefact with the head: `head.keras` and `network.tflite`, transformed counts in and logits out.
 
     Where no device can do what the settings ask for, there is `scores.npy` of all windows instead of the network.

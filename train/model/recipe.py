@@ -10,7 +10,7 @@ from pathlib import Path
 from bowstream.errors import UsageError
 from bowstream.model.patches import FAMILIES
 
-from ..common.config import Config
+from ..common.config import TrainConfig
 from ..dataset.data import DataSet, Split
 from ..dataset.features import Features
 from .bundle import Parts
@@ -20,7 +20,7 @@ from .export import export_encoder
 from .head import count_codes, train_head
 
 
-def fit(root: Path, sound: Features, data: DataSet, split: Split, config: Config) -> Parts:
+def fit(root: Path, sound: Features, data: DataSet, split: Split, config: TrainConfig) -> Parts:
     """Return the artefacts of a model fitted on a split's `fit` clips; those that exist are not made again."""
     windows, codes = len(sound.windows(split.fit)), config.codebook.codes
     if windows < codes:  # `o` has one patch a window

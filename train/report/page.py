@@ -221,9 +221,9 @@ def stages_table(stages: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def settings_table(training: Mapping[str, Any]) -> str:
-    """Return all knobs that the method reads."""
+    """Return all settings that the method reads."""
     stages = [(stage if isinstance(stage, dict) else {name: stage}) for name, stage in training.items()]
-    return table(("knob", "value"), [row for stage in stages for row in stage.items()])
+    return table(("setting", "value"), [row for stage in stages for row in stage.items()])
 
 
 def confusion(clip_scores: Float32, targets: Float32) -> Float32:

@@ -1,0 +1,61 @@
+"""Flags of a command line that are made from settings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import Field
+from functools import partial
+from typing import Any, get_type_hints
+
+from bowstream.config.fields import KINDS, flag, meaning, number, settings_of, type_of
+
+
+def add_flags(parser: argparse._ActionsContainer, kind: type[Any], names: tuple[str, ...] = ()) -> None:
+    """Add a flag for each setting of a dataclass, or for those of these names only.
+
+    A flag takes its name, meaning, type, range and default from its setting. One that is not given leaves no trace
+    in the parsed arguments, so `given` can tell.
+    """
+    hints = get_type_hints(kind)
+    for name, one in settings_of(kind).items():
+        if not names or name in names:
+            add_flag(parser, one, type_of(hints[name]))
+
+
+def add_flag(parser: argparse._ActionsContainer, one: Field[Any], kind: Any) -> None:
+    """Add the flag of a setting of this type."""
+    traits = meaning(one)
+    options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": help_of(one)}
+    if kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    elif traits.choices:
+        options |= {"type": kind, "choices": traits.choices}
+    else:
+        options |= {"type": partial(converted, kind), "metavar": traits.metavar or kind.__name__.upper()}
+    parser.add_argument(flag(one.name), **options)
+
+
+def help_of(one: Field[Any]) -> str:
+    """Return the help of a setting's flag: its meaning, range and default."""
+    traits, default = meaning(one), one.default
+    span = f", {traits.span}" if traits.span else ""
+    if isinstance(default, bool) or default is None:
+        return f"{traits.help}{span}".replace("%", "%%")
+    shown = number(default) if isinstance(default, (int, float)) else default
+    return f"{traits.help}{span} (default: {shown})".replace("%", "%%")
+
+
+def converted(kind: Callable[[str], Any], text: str) -> Any:
+    """Return what a flag gives as a value of the setting's type."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {KINDS[kind]} (got {text!r})") from None
+
+
+def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
+    """Return the settings of a dataclass that flags give, by name; raise `SettingError` if one makes no sense."""
+    values = {name: value for name, value in vars(arguments).items() if name in settings_of(kind)}
+    kind(**values)
+    return values

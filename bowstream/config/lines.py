@@ -1,0 +1,69 @@
+"""In which line of a TOML file a value is: its parsed form does not say."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Path = tuple[str, ...]
+DEPTH = 3
+
+# What a line break, bracket or equals sign can hide in, and these themselves.
+TOKEN = re.compile(
+    r"""
+    \#[^\n]*                                  # a comment
+    | \"{3} (?:[^\\]|\\.)*? \"{3,5}           # strings of several lines
+    | '{3} .*? '{3,5}
+    | " (?:[^"\\\n]|\\.)* " | '[^'\n]*'       # and of one
+    | [\[\]{}=\n]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    """Return the line, from 1, in which each table and value of a TOML text begins, down to three names deep.
+
+    What is inside an inline table or a list is left out: it begins where that begins.
+    """
+    found: dict[Path, int] = {}
+    table: Path = ()
+    for line, head in heads(text):
+        is_table = head.startswith("[")
+        path = path_of(head.strip("[] \t")) if is_table else (*table, *path_of(head))
+        table = path if is_table else table
+        for depth in range(1, min(len(path), DEPTH) + 1):
+            found.setdefault(path[:depth], line)
+    return found
+
+
+def heads(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each table's header, and each key with its dots, with the line in which it is."""
+    start, line, began, depth, seen = 0, 1, 1, 0, False
+    for token in TOKEN.finditer(text + "\n"):
+        mark = token[0]
+        line += mark.count("\n")
+        depth += (mark in ("[", "{")) - (mark in ("]", "}"))
+        if depth == 0 and not seen and mark[0] in "=#\n":
+            if head := text[start : token.start()].strip():
+                yield began, head
+            seen = True
+        if depth == 0 and mark == "\n":
+            start, began, seen = token.end(), line, False
+
+
+def path_of(key: str) -> Path:
+    """Return the names in a key as TOML reads them."""
+    values: Any = tomllib.loads(f"{key} = 0")
+    path: Path = ()
+    while isinstance(values, dict) and len(path) < DEPTH:
+        ((name, values),) = values.items()
+        path = (*path, name)
+    return path
