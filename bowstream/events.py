@@ -4,78 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from bowstream.config.settings import Settings
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.tags import Tag
-from bowstream.scores import Scores as Tags
+from bowstream.scores import Scores
 
 HOLD_S = Settings.hold_s
 
 
 @dataclass(frozen=True)
 class Event:
-    """A tag that was raised, and lowered again unless `offset` is None.
+    """A sound that began, and ended unless `offset_s` is None.
 
-    Times are samples at the front end's rate. A score is about a whole window, so `onset` is the beginning
-    of the newest hop in the first window that raised the tag, and `offset` the beginning of the first window
-    that no longer held it up.
+    A score is about a whole window, so the onset is the beginning of the newest hop in the first window that
+    reached the threshold, and the offset the beginning of the first window that no longer held it.
+
+    Attributes
+    ----------
+    tag : name of the tag
+    onset_s : beginning, in seconds from the start of the stream
+    offset_s : end; None while the event is open
+    peak, mean : of the scores at or above the tag's `off`, 0 … 1
+    time : UTC, of the onset while it is open, else of the offset; None where the stream has no date
     """
 
     tag: str
-    onset: int
-    offset: int | None
+    onset_s: float
+    offset_s: float | None
     peak: float
     mean: float
+    time: datetime | None = None
 
 
 @dataclass
-class _Open:
-    """An event in the making; `lull_end` is the end of the first window of the present lull."""
+class _Candidate:
+    """A tag that is rising, open or in a lull; `lull_s` is the beginning of the first window of the lull."""
 
-    onset: int
+    onset_s: float
     peak: float = 0.0
     total: float = 0.0
     windows: int = 0
-    lull_end: int | None = None
+    lull_s: float | None = None
 
 
 class EventTracker:
-    """Hysteresis with a hold time, one state a tag.
+    """Turns scores into events, with one state machine per tag.
 
-    A score of `on` or more opens an event; it closes once the scores have stayed below `off` for `hold_s`.
-    Shorter lulls belong to the event. `mean` and `peak` are over the windows at or above `off`. With
-    `confirm_hops` above 1 an event is raised late, once so many scores in a row have reached `on`; it still
-    begins with the first of them. `rising` says how many there are of each tag that is held back.
+    ::
+
+                score >= on             confirm_hops in a row
+        idle ────────────────► rising ───────────────────────► open ◄─────────────┐
+         ▲                       │                              │ score < off     │ score >= off
+         ├────── score < on ─────┘                              ▼                 │
+         └──────────────── below off for hold_s ────────────── lull ──────────────┘
+
+    With `confirm_hops` of 1 a tag goes from idle to open at once. An event that is confirmed late still begins with
+    the first score that reached `on`. A lull that ends in time belongs to the event, but its scores do not count
+    in `mean` and `peak`.
 
     Parameters
     ----------
     tags : names with their `on` and `off` thresholds, in the order of the scores
-    hop_columns : columns between two scores
-    hold_s : how long a lull may last, in seconds; 0 closes at the first window below `off`
+    hop_s : seconds between two scores
+    hold_s : how long a lull may last; 0 closes at the first window below `off`
     confirm_hops : scores in a row that it takes to open an event
     """
 
-    def __init__(
-        self,
-        tags: Sequence[Tag],
-        front_end: FrontEnd,
-        hop_columns: int,
-        hold_s: float = HOLD_S,
-        confirm_hops: int = 1,
-    ) -> None:
+    def __init__(self, tags: Sequence[Tag], hop_s: float = 1.0, hold_s: float = HOLD_S, confirm_hops: int = 1) -> None:
         self.tags = tags
         # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
         self._on = np.array([tag.on for tag in tags], np.float32)
         self._off = np.array([tag.off for tag in tags], np.float32).tolist()
-        self._hop = hop_columns * front_end.column_length
-        self._window = front_end.window_length
-        self._hold = round(hold_s * front_end.sample_rate)
+        self._hop_s = hop_s
+        self._hold_s = _exact(hold_s)
         self.confirm_hops = confirm_hops
-        self._rising: dict[int, _Open] = {}
-        self._open: dict[int, _Open] = {}
+        self._rising: dict[int, _Candidate] = {}
+        self._open: dict[int, _Candidate] = {}  # open, or in a lull
 
     def reset(self) -> None:
         """Forget open events."""
@@ -89,50 +96,56 @@ class EventTracker:
 
     @property
     def rising(self) -> dict[str, int]:
-        """Tags that are held back, with the scores in a row that have reached their `on` so far."""
-        return {self.tags[index].name: event.windows for index, event in self._rising.items()}
+        """Scores that wait for confirmation, with the number of scores in a row that have reached `on` so far."""
+        return {self.tags[index].name: candidate.windows for index, candidate in self._rising.items()}
 
-    def push(self, tags: Tags) -> list[Event]:
-        """Return the events that these scores open (`offset` None) and close."""
+    def push(self, scores: Scores) -> list[Event]:
+        """Return the events that these scores open (`offset_s` None) and close."""
         changed = []
-        for index, event in list(self._open.items()):
-            self._update(event, index, tags)
-            if event.lull_end is not None and tags.end - event.lull_end >= self._hold:
-                changed.append(self._closed(index, tags.end))
-        loud = np.flatnonzero(tags.scores >= self._on).tolist()
-        self._rising = {index: event for index, event in self._rising.items() if index in loud}
+        for index, candidate in list(self._open.items()):
+            self._update(candidate, index, scores)
+            if candidate.lull_s is not None and _exact(scores.start_s - candidate.lull_s) >= self._hold_s:
+                changed.append(self._closed(index, scores.end_s))
+        loud = np.flatnonzero(scores.array >= self._on).tolist()
+        self._rising = {index: candidate for index, candidate in self._rising.items() if index in loud}
         for index in loud:
             if index in self._open:
                 continue
-            event = self._rising.setdefault(index, _Open(onset=tags.end - self._hop))
-            self._update(event, index, tags)
-            if event.windows >= self.confirm_hops:
+            candidate = self._rising.setdefault(index, _Candidate(_exact(scores.end_s - self._hop_s)))
+            self._update(candidate, index, scores)
+            if candidate.windows >= self.confirm_hops:
                 self._open[index] = self._rising.pop(index)
                 changed.append(self._event(index, None))
         return changed
 
-    def close(self, position: int) -> list[Event]:
-        """Close all open events because nothing more is heard after this sample: the end, or a gap."""
+    def close(self, end_s: float) -> list[Event]:
+        """Close all open events because no sound follows this moment directly: the end, or a gap."""
         self._rising.clear()
-        return [self._closed(index, position) for index in list(self._open)]
+        return [self._closed(index, end_s) for index in list(self._open)]
 
-    def _update(self, event: _Open, index: int, tags: Tags) -> None:
-        score = float(tags.scores[index])
+    def _update(self, candidate: _Candidate, index: int, scores: Scores) -> None:
+        score = float(scores.array[index])
         if score >= self._off[index]:
-            event.peak = max(event.peak, score)
-            event.total += score
-            event.windows += 1
-            event.lull_end = None
-        elif event.lull_end is None:
-            event.lull_end = tags.end
+            candidate.peak = max(candidate.peak, score)
+            candidate.total += score
+            candidate.windows += 1
+            candidate.lull_s = None
+        elif candidate.lull_s is None:
+            candidate.lull_s = scores.start_s
 
-    def _closed(self, index: int, position: int) -> Event:
-        event = self._open[index]
-        offset = position if event.lull_end is None else event.lull_end - self._window
-        closed = self._event(index, max(offset, event.onset + self._hop))
+    def _closed(self, index: int, end_s: float) -> Event:
+        candidate = self._open[index]
+        offset_s = end_s if candidate.lull_s is None else candidate.lull_s
+        closed = self._event(index, max(offset_s, _exact(candidate.onset_s + self._hop_s)))
         del self._open[index]
         return closed
 
-    def _event(self, index: int, offset: int | None) -> Event:
-        event = self._open[index]
-        return Event(self.tags[index].name, event.onset, offset, event.peak, event.total / event.windows)
+    def _event(self, index: int, offset_s: float | None) -> Event:
+        candidate = self._open[index]
+        mean = candidate.total / candidate.windows
+        return Event(self.tags[index].name, candidate.onset_s, offset_s, candidate.peak, mean)
+
+
+def _exact(seconds: float) -> float:
+    """Return a sum of times without the rounding error of the sum: samples are 60 microseconds apart, or so."""
+    return round(seconds, 6)

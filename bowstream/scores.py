@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Scores(Mapping[str, float]):
     start_s, end_s : the window, in seconds from the start of the stream
     codes : int [shape=(context, 143)], what the head was shown: the codes of earlier windows and, last, of this one,
         each offset by its family's place in the counts
+    time : UTC, of the window's end; None where the stream has no date
     """
 
     tags: tuple[str, ...]
@@ -31,6 +33,7 @@ class Scores(Mapping[str, float]):
     start_s: float
     end_s: float
     codes: Codes
+    time: datetime | None = None
 
     def __getitem__(self, tag: str) -> float:
         try:
@@ -49,16 +52,6 @@ class Scores(Mapping[str, float]):
             return NotImplemented
         same = (self.tags, self.start_s, self.end_s) == (other.tags, other.start_s, other.end_s)
         return same and np.array_equal(self.array, other.array) and np.array_equal(self.codes, other.codes)
-
-    @property
-    def scores(self) -> Float32:
-        """`array`, by its former name."""
-        return self.array
-
-    @property
-    def end(self) -> int:
-        """Sample at which the window ends, at 16 kHz: until all records are in seconds."""
-        return round(self.end_s * 16_000)
 
     def top(self, n: int = SHOWN) -> list[tuple[str, float]]:
         """Return the `n` tags with the highest scores, as (tag, score), highest first."""

@@ -23,8 +23,6 @@ from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.probe import verify
 from bowstream.scores import Scores
 
-Tags = Scores
-
 
 class Tagger:
     """Names the sounds of a stream; a file is a stream that never waits.

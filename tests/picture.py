@@ -19,9 +19,10 @@ from bowstream.dashboard.history import History
 from bowstream.dashboard.layout import render, usual_tags
 from bowstream.dashboard.panes import NEAR
 from bowstream.session import Session, Sound
+from bowstream.tagger import Tagger
 
 COLUMNS, LINES = 120, 32
-HOP_COLUMNS = 5
+HOP_S = 0.5
 # A dark terminal's colours: background, foreground, and black, red, green, yellow, blue, magenta, cyan, white.
 THEME = TerminalTheme(
     (13, 17, 23),
@@ -44,7 +45,7 @@ def shows_all(view):
     return (
         any(tag.raised_s is not None for tag in view.tags)
         and any(tag.raised_s is None and tag.score >= NEAR * tag.on for tag in view.tags)
-        and any(one.kind == "event" and one.end_s is not None for one in view.happenings)
+        and any(entry.kind == "event" and entry.end_s is not None for entry in view.timeline)
     )
 
 
@@ -52,8 +53,8 @@ def view_of_demo(seconds):
     """Listen to the scene for so long, or until all is to be seen; return the view."""
     bundle = load_bundle()
     with Player(Scene(), bundle.front_end.format) as source:
-        session = Session(source, bundle, HOP_COLUMNS)
-        history = History(session)
+        session = Session(source, Tagger(bundle, HOP_S))
+        history = History(session.info, session.health, session.tracker, session.tagger.explain)
         for record in session:
             history.write(record)
             if not isinstance(record, Sound):

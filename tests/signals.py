@@ -64,4 +64,6 @@ def straight_log_mel(samples, filterbank, front_end):
 def scored(end_s, values, tags=None):
     """Return the scores of a window of a second."""
     names = tuple(map(str, range(np.size(values)))) if tags is None else tags
-    return Scores(names, np.atleast_1d(np.asarray(values, np.float32)), end_s - 1.0, end_s, np.zeros((1, 143), np.intp))
+    return Scores(
+        names, np.atleast_1d(np.asarray(values, np.float32)), round(end_s - 1.0, 6), end_s, np.zeros((1, 143), np.intp)
+    )

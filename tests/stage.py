@@ -1,36 +1,62 @@
-"""A session without sound: speaks the records that a test asks for, to sinks that deliver for real."""
+"""A session without sound: makes the records that a test asks for, for sinks that deliver for real."""
 
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 from signals import scored
 
+from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.tags import Tag
-from bowstream.session import Gap, Sound
-from bowstream.sinks.dated import Dated
+from bowstream.session import Gap, Sound, StreamInfo
 
 RATE = 16_000
 COLUMN = 1600
-START_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+STARTED = datetime(2027, 1, 15, 8, tzinfo=timezone.utc)
+
+
+def stream_info(*names, hop_s=1.0, confirm_hops=1, **fields):
+    """What a session of a microphone would say of its stream, with these tags."""
+    info = StreamInfo(
+        source="stage",
+        live=True,
+        duration_s=None,
+        started_at=None,
+        bundle="stage",
+        tags=tuple(Tag(name, 0.6, 0.4) for name in names),
+        sample_rate=RATE,
+        hop_s=hop_s,
+        window_s=1.0,
+        confirm_hops=confirm_hops,
+        frames_per_s=100,
+        n_mels=96,
+        span_hz=(0.0, 8000.0),
+        log_mel_range=(0.0, 1.0),
+    )
+    return replace(info, **fields)
+
+
+def at(position_s):
+    """When a moment of the stage was: it began at 2027-01-15T08:00:00Z."""
+    return STARTED + timedelta(seconds=position_s)
 
 
 class Stage:
-    """The part of a session that sinks look at; `now` is the wall clock, and sound is heard the moment it is made."""
+    """What sinks get of a session: its description, its health, and records."""
 
-    def __init__(self, *names, hop_columns=10, confirm_hops=1):
-        self.bundle = SimpleNamespace(
-            front_end=FrontEnd(), tags=tuple(Tag(name, 0.6, 0.4) for name in names or ("dog", "laughing", "rain"))
-        )
+    def __init__(self, *names, hop_s=1.0, confirm_hops=1):
+        self.info = stream_info(*(names or ("dog", "laughing", "rain")), hop_s=hop_s, confirm_hops=confirm_hops)
         self.health = Health(RATE)
-        self.source = SimpleNamespace(live=True)
-        self.tracker = SimpleNamespace(confirm_hops=confirm_hops)
-        self.tagger = SimpleNamespace(position=0, coder=SimpleNamespace(hop_columns=hop_columns))
-        self.dated = Dated(self, lambda: START_S + self.tagger.position / RATE)
+        self.position_s = 0.0
+
+    @property
+    def stream(self):
+        """What each sink is made with, beside its settings."""
+        return self.info, self.health
 
     def sound(self, seconds):
         """Records of a second each: ten columns of sound whose samples count up, then their scores."""
@@ -40,30 +66,35 @@ class Stage:
 
     def piece(self, columns=1):
         """Sound of so many columns, whose samples count up."""
-        first = self.tagger.position
-        self.tagger.position += columns * COLUMN
-        ramp = np.arange(first, self.tagger.position) % 30_000
-        return Sound((ramp / 32768).astype(np.float32), np.zeros((10 * columns, 96), np.float32))
+        start_s, first = self.position_s, round(self.position_s * RATE)
+        last = first + columns * COLUMN
+        self.position_s = last / RATE
+        samples = (np.arange(first, last) % 30_000 / 32768).astype(np.float32)
+        return Sound(start_s, self.position_s, samples, np.zeros((10 * columns, 96), np.float32))
 
     def scores(self, **named):
-        names = tuple(tag.name for tag in self.bundle.tags)
-        return scored(self.tagger.position / RATE, [named.get(name, 0.0) for name in names], names)
+        names = tuple(tag.name for tag in self.info.tags)
+        window = scored(self.position_s, [named.get(name, 0.0) for name in names], names)
+        return replace(window, time=at(self.position_s))
 
     def begin(self, tag, onset_s):
-        return Event(tag, round(onset_s * RATE), None, 0.8, 0.8)
+        return Event(tag, onset_s, None, 0.8, 0.8, at(onset_s))
 
     def end(self, tag, onset_s, offset_s):
-        return Event(tag, round(onset_s * RATE), round(offset_s * RATE), 0.9, 0.7)
+        return Event(tag, onset_s, offset_s, 0.9, 0.7, at(offset_s))
+
+    def notice(self, kind, text):
+        return Notice(kind, text, self.position_s, at(self.position_s))
 
     def gap(self, seconds):
-        start, self.tagger.position = self.tagger.position, self.tagger.position + round(seconds * RATE)
-        yield Gap(start, round(seconds * RATE))
+        gap = Gap(self.position_s, seconds, at(self.position_s))
+        self.position_s = gap.end_s
+        yield gap
 
     def play(self, sink, *parts):
-        """Write records, and what `sound` and `gap` make, to a sink, as `Sinks` does."""
+        """Write records, and what `sound` and `gap` make, to a sink."""
         for part in parts:
             for record in part if isinstance(part, Iterator) else [part]:
-                self.dated.hear(record)
                 sink.write(record)
 
 

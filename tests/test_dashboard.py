@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bowstream.dashboard.glyphs import RAMP, heat_map
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
-from bowstream.dashboard.view import Happening, TagRow, View
+from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.health.counters import Health
 
 NAMES = ("siren", "church bells", "dog", "crickets", "rain", "wind", "hen", "cow", "cat", "frog")
@@ -45,12 +45,12 @@ def view():
         tags=tuple(tags),
         leader="siren",
         families={"pat": 0.31, "fenv": 0.15, "env": 0.4, "o": -0.02},
-        happenings=(
-            Happening("event", "siren", "12:41:06", 84.8, None, 0.87),
-            Happening("mark", "mark 1", "12:41:02", 80.0, 80.0),
-            Happening("gap", "sound lost", "12:40:55", 73.0, 73.5),
-            Happening("notice", "silent", "12:40:50", 68.0, 68.0),
-            Happening("event", "dog", "12:40:42", 60.0, 63.0, 0.71),
+        timeline=(
+            TimelineEntry("event", "siren", "12:41:06", 84.8, None, 0.87),
+            TimelineEntry("mark", "mark 1", "12:41:02", 80.0, 80.0),
+            TimelineEntry("gap", "sound lost", "12:40:55", 73.0, 73.5),
+            TimelineEntry("notice", "silent", "12:40:50", 68.0, 68.0),
+            TimelineEntry("event", "dog", "12:40:42", 60.0, 63.0, 0.71),
         ),
         health=replace(Health(16_000).report(), latency_p50_ms=3.1, latency_p95_ms=4.2, real_time_factor=0.031),
         keys=True,
@@ -127,7 +127,7 @@ def test_wide_terminals_have_two_columns_and_explain_the_families(view):
 @pytest.mark.parametrize("width", (1, 2, 7, 20, 33, 40, 59))
 @pytest.mark.parametrize("height", (1, 2, 3, 5, 9, 15))
 def test_small_terminals_keep_what_fits(view, width, height):
-    for shown in (view, replace(view, tags=(), happenings=(), families={}, leader="", picture=view.picture[:0])):
+    for shown in (view, replace(view, tags=(), timeline=(), families={}, leader="", picture=view.picture[:0])):
         found = lines(shown, width, height)
         assert len(found) == height and {len(line) for line in found} == {width}
 
@@ -235,7 +235,7 @@ def test_states_are_said(view):
     assert lines(replace(view, notice="ALSA underrun"), 80, 24)[-1].rstrip() == "ALSA underrun"
     assert lines(replace(view, notice="ALSA underrun", keys=False), 80, 24)[-1].rstrip() == "ALSA underrun"
     assert "q quit" not in "\n".join(lines(replace(view, keys=False), 80, 24))
-    assert "none yet" in "\n".join(lines(replace(view, happenings=()), 80, 24))
+    assert "none yet" in "\n".join(lines(replace(view, timeline=()), 80, 24))
 
 
 def test_wide_characters_keep_the_columns(view):

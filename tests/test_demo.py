@@ -12,6 +12,7 @@ from bowstream.audio.file import AudioFile
 from bowstream.audio.stream import Player
 from bowstream.events import Event
 from bowstream.session import Session
+from bowstream.tagger import Tagger
 
 RATE = 44_100
 
@@ -106,15 +107,15 @@ def test_there_is_something_to_see(samples, tmp_path, bundle):
     """Sounds are raised by their names and lowered again, the plainest at least: a synthesis is not a recording."""
     soundfile.write(tmp_path / "scene.wav", samples, RATE, "PCM_16")
     with AudioFile(tmp_path / "scene.wav", bundle.front_end.format) as recording:
-        events = [record for record in Session(recording, bundle) if isinstance(record, Event)]
-    past = [event for event in events if event.offset is not None]
+        events = [record for record in Session(recording, Tagger(bundle)) if isinstance(record, Event)]
+    past = [event for event in events if event.offset_s is not None]
     right = {
         event.tag
         for start_s, length_s, _, recipe in SCENE
         for event in past
         if event.tag.replace(" ", "_") == recipe.__name__
-        and event.onset < (start_s + length_s) * 16_000
-        and event.offset > start_s * 16_000
+        and event.onset_s < start_s + length_s
+        and event.offset_s > start_s
     }
     assert len(right) >= 3
 

@@ -10,8 +10,9 @@ from bowstream.audio.source import Heard, Notice
 from bowstream.audio.stream import Live as LiveSource
 from bowstream.health.counters import Health, level_dbfs
 from bowstream.health.thermal import read_thermal
-from bowstream.health.warnings import Watch
+from bowstream.health.warnings import HealthMonitor
 from bowstream.session import Session
+from bowstream.tagger import Tagger
 
 
 @pytest.mark.parametrize(
@@ -141,31 +142,33 @@ def test_heat_is_in_the_report(sysfs):
     root = sysfs({f"{ZONE}0/type": "cpu", f"{ZONE}0/temp": "81000", FIRMWARE: "2\n"})
     hot = Health(16_000, root).report()
     assert (hot.temperature_c, hot.throttled) == (81.0, "the processor's frequency is capped")
-    (notice,) = Watch().look(hot)
+    (notice,) = HealthMonitor().check(hot)
     assert notice.text.startswith("the processor's frequency is capped at 81 °C: ")
 
 
 def test_silence_is_said_once_and_its_end_too():
-    watch, said = Watch(silence_s=60.0), []
+    monitor, said = HealthMonitor(silence_s=60.0), []
     for second in range(400):
         silent = second % 200 if second % 200 < 150 else 0
-        said += [(second, notice.kind) for notice in watch.look(report(heard_s=float(second), silent_s=float(silent)))]
+        said += [
+            (second, notice.kind) for notice in monitor.check(report(heard_s=float(second), silent_s=float(silent)))
+        ]
     assert said == [(60, "silent"), (150, "sound"), (260, "silent"), (350, "sound")]
 
 
 def test_dead_silence_is_told_from_a_quiet_room():
-    (dead,) = Watch(60.0).look(report(heard_s=100.0, silent_s=90.0, dead_s=61.0))
-    (quiet,) = Watch(60.0).look(report(heard_s=100.0, silent_s=90.0, dead_s=59.0))
+    (dead,) = HealthMonitor(60.0).check(report(heard_s=100.0, silent_s=90.0, dead_s=61.0))
+    (quiet,) = HealthMonitor(60.0).check(report(heard_s=100.0, silent_s=90.0, dead_s=59.0))
     assert (dead.kind, quiet.kind) == ("dead", "silent")
     assert "every sample is 0" in dead.text
-    assert not list(Watch(60.0).look(report(heard_s=100.0, silent_s=59.0)))
+    assert not list(HealthMonitor(60.0).check(report(heard_s=100.0, silent_s=59.0)))
 
 
 def test_clipping_is_said_every_ten_minutes_at_most():
-    watch, said = Watch(), []
+    monitor, said = HealthMonitor(), []
     for second in range(1300):
         said += [
-            (second, notice.text.split()[0]) for notice in watch.look(report(heard_s=float(second), clipped=second))
+            (second, notice.text.split()[0]) for notice in monitor.check(report(heard_s=float(second), clipped=second))
         ]
     assert said == [(1, "1"), (601, "600"), (1201, "600")]
 
@@ -174,7 +177,7 @@ def test_a_session_says_it(bundle):
     """Through the live loop: clipping at once, dead silence once it has lasted."""
     sound = np.concatenate([np.ones(16_000, np.float32), np.zeros(4 * 16_000, np.float32)])
     source = SimpleNamespace(live=True, clipped=3, overflows=0, name="x", duration_s=None)
-    records = list(Session(Live(source, sound), bundle, silence_s=3.0))
+    records = list(Session(Live(source, sound), Tagger(bundle), silence_s=3.0))
     assert [record.kind for record in records if isinstance(record, Notice)] == ["clipping", "dead"]
 
 
@@ -192,7 +195,7 @@ class Live:
 
 def test_latency_counts_from_the_arrival_of_the_sound(bundle):
     source = SimpleNamespace(live=True, clipped=0, overflows=0, name="x", duration_s=None)
-    session = Session(Live(source, np.zeros(5 * 16_000, np.float32)), bundle)
+    session = Session(Live(source, np.zeros(5 * 16_000, np.float32)), Tagger(bundle))
     list(session)
     health = session.health.report()
     assert 500.0 < health.latency_p50_ms < 700.0

@@ -10,7 +10,7 @@ import signals
 from conftest import StubNetwork
 
 from bowstream.audio.source import Notice
-from bowstream.dashboard.history import HAPPENINGS, SECONDS, History
+from bowstream.dashboard.history import ENTRIES, SECONDS, History
 from bowstream.events import Event
 from bowstream.model.bundle import Bundle
 from bowstream.model.head import Head
@@ -47,8 +47,12 @@ def scored(end_s, *scores):
     return signals.scored(end_s, scores)
 
 
+def history_for(session):
+    return History(session.info, session.health, session.tracker, session.tagger.explain)
+
+
 def history_of(small, hop_columns, records):
-    history = History(Session(Nothing(), small, hop_columns))
+    history = history_for(Session(Nothing(), Tagger(small, hop_columns / 10)))
     for record in records:
         history.write(record)
     return history
@@ -62,22 +66,23 @@ def test_history_keeps_the_highest_score_of_each_second(small):
 
 
 def test_history_leaves_out_no_second_of_a_gap(small):
-    history = history_of(small, 10, [scored(1, 0.5, 0, 0), Gap(16_000, 48_000), scored(5, 0.75, 0, 0)])
+    history = history_of(small, 10, [scored(1, 0.5, 0, 0), Gap(1.0, 3.0), scored(5, 0.75, 0, 0)])
     assert list(history.view(1).tags[0].history) == [0.5, 0.0, 0.0, 0.0, 0.75]
-    (gap,) = history.view(1).happenings
+    (gap,) = history.view(1).timeline
     assert (gap.kind, gap.start_s, gap.end_s) == ("gap", 1.0, 4.0)
 
 
 def test_a_gap_began_before_it_was_known(small, monkeypatch):
     """The time of day at which sound was lost is its beginning's, not that of its discovery."""
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
-    history = history_of(small, 10, [Gap(0, 90 * 16_000)])
+    history = history_of(small, 10, [Gap(0.0, 90.0)])
     began = time.strftime("%H:%M:%S", time.localtime(1_800_000_000.0 - 90.0))
-    assert history.view(1).happenings[0].clock == began
+    assert history.view(1).timeline[0].clock == began
 
 
 def test_the_microphone_is_away_until_it_is_back(small):
-    history = History(Session(Nothing(), small))
+    session = Session(Nothing(), Tagger(small))
+    history = history_for(session)
     told = []
     for kind in ("silent", "away", "clipping", "back"):
         history.write(Notice(kind, "a reason"))
@@ -86,12 +91,13 @@ def test_the_microphone_is_away_until_it_is_back(small):
 
 
 def test_what_is_going_on_has_its_peak_so_far(small):
-    history = History(Session(Nothing(), small))
+    session = Session(Nothing(), Tagger(small))
+    history = history_for(session)
     for end_s, score in ((1, 0.6), (2, 0.9), (3, 0.7)):
         tags = scored(end_s, score, 0, 0)
-        for record in (tags, *history.session.tracker.push(tags)):
+        for record in (tags, *session.tracker.push(tags)):
             history.write(record)
-    (going_on,) = history.view(1).happenings
+    (going_on,) = history.view(1).timeline
     assert going_on.end_s is None and going_on.peak == pytest.approx(0.9)
 
 
@@ -105,18 +111,18 @@ def test_a_tag_keeps_its_place_for_a_while(small):
 
 
 def test_events_open_and_close_on_the_timeline(small):
-    history = history_of(small, 10, [Event("low", 16_000, None, 0.7, 0.7)])
+    history = history_of(small, 10, [Event("low", 1.0, None, 0.7, 0.7)])
     history.mark()
-    newest, oldest = history.view(1).happenings
+    newest, oldest = history.view(1).timeline
     assert newest.name == "mark 1" and (oldest.name, oldest.start_s, oldest.end_s) == ("low", 1.0, None)
     assert re.fullmatch(r"\d\d:\d\d:\d\d", oldest.clock)
-    history.write(Event("low", 16_000, 48_000, 0.9, 0.8))
-    assert [(row.end_s, row.peak) for row in history.view(1).happenings if row.kind == "event"] == [(3.0, 0.9)]
+    history.write(Event("low", 1.0, 3.0, 0.9, 0.8))
+    assert [(row.end_s, row.peak) for row in history.view(1).timeline if row.kind == "event"] == [(3.0, 0.9)]
 
 
 def test_a_tag_that_is_held_back_says_for_how_long(small):
-    session = Session(Nothing(), small, 10, confirm_hops=3)
-    history = History(session)
+    session = Session(Nothing(), Tagger(small), confirm_hops=3)
+    history = history_for(session)
     for second in (1, 2):
         history.write(scored(second, 0.9, 0, 0))
         session.tracker.push(scored(second, 0.9, 0, 0))
@@ -126,15 +132,15 @@ def test_a_tag_that_is_held_back_says_for_how_long(small):
 
 
 def test_notices_are_on_the_timeline(small):
-    (notice,) = history_of(small, 10, [Notice("away", "gone; waiting for it")]).view(1).happenings
+    (notice,) = history_of(small, 10, [Notice("away", "gone; waiting for it")]).view(1).timeline
     assert (notice.kind, notice.name) == ("notice", "away")
 
 
 def test_meter_holds_peaks_and_says_when_there_was_clipping(small):
-    session = Session(Nothing(), small)
-    history = History(session)
-    column = Sound(np.zeros(1600, np.float32), np.zeros((10, 96), np.float32))
-    loud = Sound(np.full(1600, 0.5, np.float32), np.ones((10, 96), np.float32))
+    session = Session(Nothing(), Tagger(small))
+    history = history_for(session)
+    column = Sound(0.0, 0.1, np.zeros(1600, np.float32), np.zeros((10, 96), np.float32))
+    loud = Sound(0.0, 0.1, np.full(1600, 0.5, np.float32), np.ones((10, 96), np.float32))
     assert history.view(1).peak_dbfs == -120.0 and not history.view(1).clipping
     session.health.clipped = 3
     history.write(loud)
@@ -151,9 +157,9 @@ def test_history_is_bounded(small):
     history = history_of(small, 10, (scored(second, 0.1, 0.1, 0.1) for second in range(1, 1000)))
     for _ in range(1000):
         history.mark()
-        history.write(Sound(np.zeros(1600, np.float32), np.zeros((10, 96), np.float32)))
+        history.write(Sound(0.0, 0.1, np.zeros(1600, np.float32), np.zeros((10, 96), np.float32)))
     view = history.view(3)
-    assert (len(view.tags[0].history), len(view.happenings), len(view.picture)) == (SECONDS, HAPPENINGS, 600)
+    assert (len(view.tags[0].history), len(view.timeline), len(view.picture)) == (SECONDS, ENTRIES, 600)
 
 
 def test_explain_leaves_each_family_out(small):

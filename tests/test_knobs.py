@@ -17,7 +17,7 @@ from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS
-from bowstream.output.lines import Objects
+from bowstream.output.records import record_fields
 from bowstream.sinks import SINKS
 from bowstream.tagger import Tagger
 
@@ -52,9 +52,9 @@ def outcome(settings, bundle):
     """Return all that a session says with these settings, as JSON would, but its health."""
     source = Blocks(scene(3.0)[:48_000], np.zeros(16_000 * 4, np.float32))
     session = open_session(settings, source, personalise(Config(settings), bundle))
-    objects = [Objects(session).of(record) for record in session]
+    objects = [record_fields(record) for record in session]
     for each in objects:
-        each.pop("health", None)
+        each.pop("time", None)
     return [each for each in objects if each]
 
 
@@ -114,7 +114,7 @@ def test_scores_of_the_others_stay_the_same(bundle):
     quieter = personalise(Config(Settings(tags={bundle.tags[0].name: TagSettings(muted=True)})), bundle)
     sound = scene(2.0)[:32_000]
     for all_tags, fewer in zip(Tagger(bundle).push(sound), Tagger(quieter).push(sound)):
-        assert np.array_equal(all_tags.scores[1:], fewer.scores)
+        assert np.array_equal(all_tags.array[1:], fewer.array)
 
 
 def test_the_bundle_of_the_file_is_the_one_that_is_loaded(written, capsys):

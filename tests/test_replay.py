@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 from signals import noise, scene, scored, stereo
+from stage import stream_info
 
-from bowstream.bench.paths import Loop
 from bowstream.cli.main import main
 from bowstream.output.report import Gathering
-from bowstream.session import Session
 
 FORMATS = [
     ("wav", "PCM_16"),
@@ -58,7 +57,7 @@ def wanted(tmp_path_factory, bundle):
 
     tagger = Tagger(bundle)
     tags = [*tagger.push(scene(2.3)[: 23 * 1600]), *tagger.flush()]
-    return [{tag.name: round(float(score), 4) for tag, score in zip(bundle.tags, heard.scores)} for heard in tags]
+    return [{tag.name: round(float(score), 4) for tag, score in zip(bundle.tags, heard.array)} for heard in tags]
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), FORMATS)
@@ -205,7 +204,7 @@ def test_names_with_markup_are_names(tmp_path, capsys, monkeypatch, bundle):
 
 def test_a_mean_of_many_windows_is_no_less_exact(bundle):
     """As of a day with ten scores a second: float32 holds 17,000 and a 1,000th no more."""
-    gathering = Gathering(Session(Loop([], live=False), bundle))
+    gathering = Gathering(stream_info(*(tag.name for tag in bundle.tags)))
     for score in (17_000.0, *[0.0005] * 1000):
         gathering.write(scored(0.0, np.full(len(bundle.tags), score)))
     assert set(gathering.report("a day").scores.values()) == {round(17_000.5 / 1001, 4)}

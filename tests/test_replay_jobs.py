@@ -16,6 +16,7 @@ from bowstream.cli.main import main
 from bowstream.health.counters import level_dbfs
 from bowstream.output.lines import PlainLines
 from bowstream.session import Session
+from bowstream.tagger import Tagger
 
 
 def test_two_processes_say_what_one_says(tmp_path, capfd):
@@ -65,8 +66,8 @@ def test_a_plain_line_tells_the_level_of_its_whole_hop(tmp_path, bundle):
     soundfile.write(tmp_path / "fades.wav", samples, 16_000, "FLOAT")
     stream = io.StringIO()
     with AudioFile(tmp_path / "fades.wav", bundle.front_end.format) as source:
-        session = Session(source, bundle)
-        lines = PlainLines(stream, session)
+        session = Session(source, Tagger(bundle))
+        lines = PlainLines(stream)
         for record in session:
             lines.write(record)
     assert f"{level_dbfs(samples):.1f} dBFS" in stream.getvalue()

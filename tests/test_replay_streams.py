@@ -93,6 +93,7 @@ def test_a_pipe_is_heard_as_it_comes():
 def test_memory_is_constant(tmp_path, bundle):
     """A recording of two minutes needs no more than one of ten seconds, which is less than 30 MB of arrays."""
     from bowstream.session import Session
+    from bowstream.tagger import Tagger
 
     def peak(seconds):
         path = tmp_path / f"{seconds}.wav"
@@ -101,7 +102,7 @@ def test_memory_is_constant(tmp_path, bundle):
                 file.write(noise(10.0, rate=8_000))
         tracemalloc.start()
         with AudioFile(path, bundle.front_end.format) as recording:
-            windows = sum(1 for record in Session(recording, bundle) if type(record).__name__ == "Scores")
+            windows = sum(1 for record in Session(recording, Tagger(bundle)) if type(record).__name__ == "Scores")
         assert windows == seconds
         peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -65,7 +65,7 @@ def test_three_runs(run, bundle, stub_encoders):
         coder: lambda: Coder(stub_encoders, FRONT_END, 10),
         tagger: lambda: Tagger(bundle, 0.1),
         intake: lambda: Intake("test", 44_100, FRONT_END, 1),
-        events: lambda: EventTracker([Tag("dog", 0.6, 0.4)], FRONT_END, 10),
+        events: lambda: EventTracker([Tag("dog", 0.6, 0.4)]),
         health: lambda: Health(16_000),
     }[run]()
     first = run(stateful)

@@ -158,11 +158,11 @@ def test_a_stalled_terminal_and_much_that_is_said_do_not_hold_it_up(bundle, tmp_
 
 def test_stray_messages_are_held_back_and_handed_on():
     script = (
-        "import os; from bowstream.dashboard.terminal import Strays\n"
-        "with Strays() as strays:\n"
+        "import os; from bowstream.dashboard.terminal import StderrCapture\n"
+        "with StderrCapture() as captured:\n"
         "    os.write(2, b\"Expression 'x' failed\\n\"); os.write(2, b'from a library\\nunfin')\n"
-        "    assert strays.gather() and list(strays.lines) == ['from a library']\n"
-        "    assert not strays.gather()\n"
+        "    assert captured.gather() and list(captured.lines) == ['from a library']\n"
+        "    assert not captured.gather()\n"
         "    print('DRAWN', flush=True)\n"
     )
     with PseudoTerminal([sys.executable, "-c", script]) as terminal:

@@ -13,8 +13,9 @@ from bowstream.audio.stream import Live, Player
 from bowstream.cli.listen import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
+from bowstream.scores import Scores
 from bowstream.session import Gap, Session, Sound
-from bowstream.tagger import Tags
+from bowstream.tagger import Tagger
 
 
 class Script:
@@ -35,9 +36,9 @@ def told(session):
 
 
 def test_sound_comes_first_then_its_tags_and_events(bundle):
-    session = Session(Script(*map(Heard, blocks(scene(2.0), 8000))), bundle)
+    session = Session(Script(*map(Heard, blocks(scene(2.0), 8000))), Tagger(bundle))
     records = [record for record in session if not isinstance(record, Event)]
-    assert [type(record) for record in records] == [Sound, Sound, Tags, Sound, Sound, Tags]
+    assert [type(record) for record in records] == [Sound, Sound, Scores, Sound, Sound, Scores]
     assert records[0].samples.shape == (8000,)
     assert records[0].log_mel.shape == (50, 96)
     report = session.health.report()
@@ -46,16 +47,16 @@ def test_sound_comes_first_then_its_tags_and_events(bundle):
 
 
 def test_the_last_window_is_filled_with_silence(bundle):
-    records = list(Session(Script(Heard(scene(0.4)[:6400])), bundle))
-    assert [record.end for record in records if isinstance(record, Tags)] == [16_000]
+    records = list(Session(Script(Heard(scene(0.4)[:6400])), Tagger(bundle)))
+    assert [record.end_s for record in records if isinstance(record, Scores)] == [1.0]
 
 
 def test_nothing_heard_says_nothing(bundle):
-    assert list(Session(Script(), bundle)) == []
+    assert list(Session(Script(), Tagger(bundle))) == []
 
 
 def test_idle_is_passed_on(bundle):
-    assert told(Session(Script(None, None), bundle)) == ["Idle", "Idle"]
+    assert told(Session(Script(None, None), Tagger(bundle))) == ["Idle", "Idle"]
 
 
 @pytest.fixture
@@ -71,17 +72,17 @@ def two_tags(bundle, monkeypatch):
 def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
     two_tags(eager, monkeypatch)
     sound = scene(1.0)
-    session = Session(Script(Heard(sound), Heard(np.empty(0, np.float32), 4000), Heard(sound)), eager)
+    session = Session(Script(Heard(sound), Heard(np.empty(0, np.float32), 4000), Heard(sound)), Tagger(eager))
     records = list(session)
     assert [type(record) for record in records] == [
-        *(Sound, Tags, Event, Event),
+        *(Sound, Scores, Event, Event),
         *(Event, Event, Gap),
-        *(Sound, Tags, Event, Event, Event, Event),
+        *(Sound, Scores, Event, Event, Event, Event),
     ]
-    assert [record.offset for record in records[4:6]] == [16_000, 16_000]
-    assert records[6] == Gap(16_000, 4000)
-    assert records[8].end == 36_000
-    assert records[9].onset == 20_000
+    assert [record.offset_s for record in records[4:6]] == [1.0, 1.0]
+    assert records[6] == Gap(1.0, 0.25)
+    assert records[8].end_s == 2.25
+    assert records[9].onset_s == 1.25
     assert session.health.report().gaps == 1
     assert session.events == 4
 
@@ -91,11 +92,11 @@ def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
     monkeypatch.setattr(type(one.head), "__call__", lambda self, counts: np.full((len(counts), 1), 0.5, np.float32))
     script = Script(Heard(np.empty(0, np.float32), 16_000), Heard(scene(1.0)))
     script.clipped = script.overflows = 1
-    session = Session(script, one)
+    session = Session(script, Tagger(one))
     list(session)
     assert closing_line(session).startswith("bowstream: 1.0 s heard, 1 hop, 1 event; hop latency ")
     assert closing_line(session).endswith("; 1.000 s lost in 1 gap, 1 overflow; 1 sample clipped")
-    session = Session(Script(Heard(scene(2.0))), one)
+    session = Session(Script(Heard(scene(2.0))), Tagger(one))
     list(session)
     assert closing_line(session).endswith("; 0.000 s lost in 0 gaps, 2 overflows; 3 samples clipped")
 
@@ -103,30 +104,32 @@ def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
 def test_no_window_reaches_over_a_gap(bundle):
     """Half a second before it is given up; the scores after it are those of a stream that begins there."""
     sound = scene(1.5)
-    session = Session(Script(Heard(sound[:8000]), Heard(np.empty(0, np.float32), 4000), Heard(sound[8000:])), bundle)
-    (after,) = (record for record in session if isinstance(record, Tags))
-    assert after.end == 8000 + 4000 + 16_000
-    (fresh,) = (record for record in Session(Script(Heard(sound[8000:])), bundle) if isinstance(record, Tags))
-    assert np.array_equal(after.scores, fresh.scores)
+    session = Session(
+        Script(Heard(sound[:8000]), Heard(np.empty(0, np.float32), 4000), Heard(sound[8000:])), Tagger(bundle)
+    )
+    (after,) = (record for record in session if isinstance(record, Scores))
+    assert after.end_s == 0.5 + 0.25 + 1.0
+    (fresh,) = (record for record in Session(Script(Heard(sound[8000:])), Tagger(bundle)) if isinstance(record, Scores))
+    assert np.array_equal(after.array, fresh.array)
 
 
 def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    session = Session(Script(*map(Heard, blocks(scene(5.0), 1600))), eager)
+    session = Session(Script(*map(Heard, blocks(scene(5.0), 1600))), Tagger(eager))
     records = []
     for record in session:
         records.append(record)
-        if isinstance(record, Tags):
+        if isinstance(record, Scores):
             session.stop()
-    assert sum(isinstance(record, Tags) for record in records) == 1
-    assert [event.offset is None for event in records if isinstance(event, Event)] == [True, True, False, False]
+    assert sum(isinstance(record, Scores) for record in records) == 1
+    assert [event.offset_s is None for event in records if isinstance(event, Event)] == [True, True, False, False]
 
 
 def test_the_end_of_the_sound_closes_events(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    events = [r for r in Session(Script(Heard(scene(1.3)[: 13 * 1600])), eager) if isinstance(r, Event)]
-    closed = [event for event in events if event.offset is not None]
-    assert [event.offset for event in closed] == [13 * 1600, 13 * 1600]
+    events = [r for r in Session(Script(Heard(scene(1.3)[: 13 * 1600])), Tagger(eager)) if isinstance(r, Event)]
+    closed = [event for event in events if event.offset_s is not None]
+    assert [event.offset_s for event in closed] == [1.3, 1.3]
 
 
 class Fed(Live):
@@ -179,7 +182,7 @@ def test_an_error_in_the_other_thread_is_raised_here(front_end):
 
 def test_quiet_is_told_as_idle(front_end, bundle):
     source = Fed(16_000, front_end, [None, None, np.zeros((1600, 1), np.float32), None, None])
-    assert "Idle" in told(Session(source, bundle))
+    assert "Idle" in told(Session(source, Tagger(bundle)))
 
 
 def test_a_player_is_the_file_heard_live(tmp_path, bundle):
@@ -190,7 +193,7 @@ def test_a_player_is_the_file_heard_live(tmp_path, bundle):
     soundfile.write(path, scene(1.25, 22_050), 22_050, "PCM_16")
 
     def heard(source):
-        return [record for record in Session(source, bundle, 5) if isinstance(record, Tags | Event)]
+        return [record for record in Session(source, Tagger(bundle, 0.5)) if isinstance(record, Scores | Event)]
 
     with AudioFile(path, bundle.front_end.format) as recording:
         replayed = heard(recording)
@@ -198,9 +201,9 @@ def test_a_player_is_the_file_heard_live(tmp_path, bundle):
         played = heard(player)
     assert len(played) == len(replayed) > 1
     for one, other in zip(played, replayed):
-        if isinstance(one, Tags):
-            assert one.end == other.end
-            assert np.array_equal(one.scores, other.scores)
+        if isinstance(one, Scores):
+            assert one.end_s == other.end_s
+            assert np.array_equal(one.array, other.array)
         else:
             assert one == other
 

@@ -30,7 +30,7 @@ def test_command_gets_the_event_on_stdin_and_in_its_environment(stage, tmp_path)
         f"open({str(tmp_path / 'out')!r}, 'a').write(' '.join([event['tag'], event['time'],"
         "os.environ['BOWSTREAM_TAG'], os.environ['BOWSTREAM_STATE'], os.environ['BOWSTREAM_PEAK']]) + '\\n')"
     )
-    with Command(python(code, states=("on", "off"), only=("dog",)), stage.dated) as sink:
+    with Command(python(code, states=("on", "off"), only=("dog",)), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.begin("siren", 1.0), stage.end("dog", 1.0, 2.0))
     assert (tmp_path / "out").read_text().splitlines() == [
         "dog 2027-01-15T08:00:01.000Z dog on 0.8",
@@ -40,7 +40,7 @@ def test_command_gets_the_event_on_stdin_and_in_its_environment(stage, tmp_path)
 
 def test_command_that_fails_is_told_with_its_last_words_and_not_run_again(stage, tmp_path):
     code = f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); import sys; sys.exit('no such light')"
-    with Command(python(code), stage.dated) as sink:
+    with Command(python(code), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
     report = sink.report()
     assert (report.lost, report.trouble) == (1, f"{sys.executable} failed with status 1: no such light")
@@ -53,7 +53,7 @@ def test_command_that_hangs_is_killed_with_its_children(stage, tmp_path):
         "import subprocess; child = subprocess.Popen(['sleep', '60']);"
         f"open({str(pid_file)!r}, 'w').write(str(child.pid)); child.wait()"
     )
-    with Command(python(code, timeout_s=1.0), stage.dated) as sink:
+    with Command(python(code, timeout_s=1.0), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().lost == 1)
     assert sink.report().trouble == f"{sys.executable} was killed: not done after 1 s"
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def test_webhook_posts_the_event(stage):
     server = Server()
-    with Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), stage.dated) as sink:
+    with Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0))
     server.stop()
     (body,) = server.bodies
@@ -114,7 +114,7 @@ def test_webhook_posts_the_event(stage):
 
 def test_webhook_keeps_what_the_server_cannot_take_now(stage):
     server = Server(answers=[503, 429, 500])
-    with quick(Webhook(WebhookSettings(url=server.url), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url), *stage.stream)) as sink:
         stage.play(sink, *(stage.begin("dog", float(second)) for second in range(5)))
     server.stop()
     assert [body["onset_s"] for body in server.bodies] == [0.0, 1.0, 2.0, 3.0, 4.0]
@@ -123,7 +123,7 @@ def test_webhook_keeps_what_the_server_cannot_take_now(stage):
 
 def test_webhook_gives_up_what_the_server_refuses(stage):
     server = Server(answers=[404])
-    with quick(Webhook(WebhookSettings(url=server.url), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 0.0))
         until(lambda: sink.report().lost == 1)
         assert sink.report().trouble.endswith("answered 404 Not Found")
@@ -137,7 +137,7 @@ def test_webhook_follows_no_redirect(stage, status):
     """What is posted would arrive as a GET without the event, and the key at a stranger's."""
     server, stranger = Server(answers=[status]), Server()
     server.elsewhere = stranger.url
-    with quick(Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=server.url, authorization="Bearer s3cret"), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 0.0))
         until(lambda: sink.report().delivered + sink.report().lost == 1)
     server.stop()
@@ -149,7 +149,7 @@ def test_webhook_follows_no_redirect(stage, status):
 
 def test_webhook_server_that_is_away_and_comes_back(stage):
     port = free_port()
-    with quick(Webhook(WebhookSettings(url=f"http://127.0.0.1:{port}/"), stage.dated)) as sink:
+    with quick(Webhook(WebhookSettings(url=f"http://127.0.0.1:{port}/"), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 0.0), stage.begin("dog", 1.0))
         until(lambda: "Connection refused" in sink.report().trouble)
         server = Server(port)

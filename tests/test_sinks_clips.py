@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from stage import RATE, Stage, quick, until
+from stage import RATE, Stage, at, quick, until
 
+from bowstream.audio.clock import utc
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.sinks import clips
@@ -42,7 +43,7 @@ def heard(stage, sink):
 
 
 def test_clip_holds_exactly_what_was_heard_around_the_event(stage, tmp_path):
-    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path), *stage.stream) as sink:
         heard(stage, sink)
     (file,) = tmp_path.iterdir()
     assert file.name == "20270115T080002.500Z_dog.flac"
@@ -54,7 +55,7 @@ def test_clip_holds_exactly_what_was_heard_around_the_event(stage, tmp_path):
 
 
 def test_clip_of_an_endless_event_is_cut_off(stage, tmp_path):
-    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("rain", 1.0), stage.sound(30))
         until(lambda: sink.report().delivered == 1)
     (file,) = tmp_path.iterdir()
@@ -62,14 +63,14 @@ def test_clip_of_an_endless_event_is_cut_off(stage, tmp_path):
 
 
 def test_clip_is_kept_when_the_session_ends_before_it(stage, tmp_path):
-    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0))
     (file,) = tmp_path.iterdir()
     assert len(soundfile.read(file)[0]) == round(1.5 * RATE)
 
 
 def test_clip_does_not_reach_across_a_gap(stage, tmp_path):
-    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.0), stage.end("dog", 1.0, 2.0), stage.gap(0.1))
         stage.play(sink, stage.sound(1), stage.begin("dog", 2.2), stage.end("dog", 2.2, 2.5), stage.sound(1))
     first, second = sorted(tmp_path.iterdir())
@@ -79,7 +80,7 @@ def test_clip_does_not_reach_across_a_gap(stage, tmp_path):
 
 
 def test_only_some_tags_are_recorded(stage, tmp_path):
-    with Clips(clip_settings(tmp_path, only=("rain",)), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, only=("rain",)), *stage.stream) as sink:
         heard(stage, sink)
     assert list(tmp_path.iterdir()) == []
 
@@ -87,7 +88,7 @@ def test_only_some_tags_are_recorded(stage, tmp_path):
 @pytest.mark.parametrize("laugh_s", [2.0, 3.0, 4.0, 5.0, 6.0])
 def test_clip_with_a_private_sound_in_it_is_not_kept(stage, tmp_path, laugh_s):
     """The dog's clip is 2.5 to 4.25 s; a laugh scores its off threshold in the second that ends at `laugh_s`."""
-    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, never=("laughing",)), *stage.stream) as sink:
         for second in range(1, 9):
             stage.play(sink, islice(stage.sound(1), 10))
             stage.play(sink, stage.scores(laughing=0.4 if second == laugh_s else 0.39))
@@ -102,7 +103,7 @@ def test_clip_with_a_private_sound_in_it_is_not_kept(stage, tmp_path, laugh_s):
 def test_an_event_that_is_confirmed_late_has_its_sound(tmp_path):
     """Ten scores in a row raise it, longer after its onset than the longest clip is."""
     stage = Stage(confirm_hops=10)
-    with Clips(clip_settings(tmp_path, before_s=2.0, longest_s=4.0), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, before_s=2.0, longest_s=4.0), *stage.stream) as sink:
         stage.play(sink, stage.sound(22), stage.begin("dog", 12.0), stage.sound(2))
     (file,) = tmp_path.iterdir()
     assert soundfile.read(file, dtype="int16")[0].tolist() == ramp(10 * RATE, 14 * RATE).tolist()
@@ -117,8 +118,8 @@ def columns(stage, count, **scores):
 
 def test_a_clip_waits_for_every_second_that_may_be_private(tmp_path):
     """At a hop of 0.1 s a laugh at a clip's end is in nine more windows, and only the last may be sure of it."""
-    stage = Stage("dog", "laughing", hop_columns=1)
-    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+    stage = Stage("dog", "laughing", hop_s=0.1)
+    with Clips(clip_settings(tmp_path, never=("laughing",)), *stage.stream) as sink:
         stage.play(sink, columns(stage, 40), stage.begin("dog", 3.0), stage.end("dog", 3.0, 4.0), columns(stage, 11))
         stage.play(sink, columns(stage, 1, laughing=0.4), columns(stage, 20))
         assert sink.report().waiting + sink.report().delivered == 0
@@ -129,14 +130,14 @@ def test_a_clip_waits_for_every_second_that_may_be_private(tmp_path):
 def test_a_private_second_is_known_as_long_as_its_sound(tmp_path):
     """Also if sound comes in large pieces, of which the oldest is only partly needed."""
     stage = Stage("dog", "laughing")
-    with Clips(clip_settings(tmp_path, never=("laughing",), longest_s=1.0), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, never=("laughing",), longest_s=1.0), *stage.stream) as sink:
         stage.play(sink, stage.piece(20), replace(stage.scores(laughing=0.4), end_s=1.5))
         stage.play(sink, stage.piece(20), stage.piece(11), stage.begin("dog", 1.9), stage.scores())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_private_event_is_never_recorded(stage, tmp_path):
-    with Clips(clip_settings(tmp_path, never=("laughing",)), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, never=("laughing",)), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("laughing", 1.0), stage.end("laughing", 1.0, 2.0))
         stage.play(sink, stage.sound(3))
     assert list(tmp_path.iterdir()) == []
@@ -147,33 +148,36 @@ def test_the_oldest_clips_make_room_and_nothing_else_is_touched(stage, tmp_path)
     other = tmp_path / "20200101_holiday.flac"
     other.write_bytes(bytes(200_000))
     rng = np.random.default_rng(0)
-    with Clips(clip_settings(tmp_path, cap_mb=0.1), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, cap_mb=0.1), *stage.stream) as sink:
         for number in range(10):  # noise does not compress: 32 kB each
             noise = rng.standard_normal(RATE).astype(np.float32) * 0.1
-            sink.put(clips.Clip(file_name(1e9 + number, "dog"), noise, "{}"))
-        sink.close(flush_s=10.0)
+            sink.enqueue(clips.Clip(file_name(utc(1e9 + number), "dog"), noise, "{}"))
+        sink.join(flush_s=10.0)
     assert sink.report().delivered == 10
     kept = sorted(file.name for file in tmp_path.iterdir() if file != other)
-    assert kept == [file_name(1e9 + number, "dog") for number in range(10 - len(kept), 10)]
+    assert kept == [file_name(utc(1e9 + number), "dog") for number in range(10 - len(kept), 10)]
     assert len(kept) >= 2 and sum((tmp_path / name).stat().st_size for name in kept) <= 100_000
     assert other.exists()
 
 
 def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
     noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32) * 0.1
-    with Clips(clip_settings(tmp_path, cap_mb=0.1), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, cap_mb=0.1), *stage.stream) as sink:
         for number, seconds in enumerate((1, 10, 1)):
-            sink.put(clips.Clip(file_name(1e9 + number, "dog"), noise[: seconds * RATE], "{}"))
+            sink.enqueue(clips.Clip(file_name(utc(1e9 + number), "dog"), noise[: seconds * RATE], "{}"))
         until(lambda: sink.report().lost == 1)
         until(lambda: sink.report().delivered == 2)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [file_name(1e9, "dog"), file_name(1e9 + 2, "dog")]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        file_name(utc(1e9), "dog"),
+        file_name(utc(1e9 + 2), "dog"),
+    ]
 
 
 def test_many_clips_take_no_more_memory_than_few(tmp_path):
     """A folder fills for months."""
     peaks = []
     for number in range(2000):
-        (tmp_path / file_name(1e9 + number, "dog")).touch()
+        (tmp_path / file_name(utc(1e9 + number), "dog")).touch()
         if number in (199, 1999):
             tracemalloc.start()
             clips.make_room(tmp_path, 0.0)
@@ -183,7 +187,7 @@ def test_many_clips_take_no_more_memory_than_few(tmp_path):
 
 
 def test_memory_is_bounded(stage, tmp_path):
-    sink = Clips(clip_settings(tmp_path), stage.dated)
+    sink = Clips(clip_settings(tmp_path), *stage.stream)
     stage.play(sink, stage.sound(120))
     kept = sum(len(samples) for _, samples in sink._sounds)
     assert kept <= 7.2 * RATE
@@ -193,9 +197,9 @@ def test_clips_on_a_full_disk_wait_and_leave_nothing_behind(stage, tiny_disk):
     ballast = tiny_disk / "ballast"
     ballast.write_bytes(bytes(60_000))
     folder = tiny_disk / "clips"
-    with quick(Clips(clip_settings(folder, cap_mb=10.0), stage.dated)) as sink:
+    with quick(Clips(clip_settings(folder, cap_mb=10.0), *stage.stream)) as sink:
         noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
-        sink.put(clips.Clip("20270115T080002.500Z_dog.flac", noise, "{}"))
+        sink.enqueue(clips.Clip("20270115T080002.500Z_dog.flac", noise, "{}"))
         until(lambda: "No space left" in sink.report().trouble)
         ballast.unlink()
         until(lambda: sink.report().delivered == 1)
@@ -211,14 +215,14 @@ from bowstream.sinks import clips
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 import numpy as np
 from stage import Stage
-sink = clips.Clips(clips.ClipsSettings(folder={str(tmp_path)!r}), Stage().dated)
+sink = clips.Clips(clips.ClipsSettings(folder={str(tmp_path)!r}), *Stage().stream)
 sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.float32), "{{}}"))
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     killed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
     assert killed.returncode == -9, killed.stderr
     assert [file.name for file in tmp_path.iterdir()] == [".20270115T080002.500Z_dog.flac.part"]
-    with Clips(clip_settings(tmp_path), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path), *stage.stream) as sink:
         assert list(tmp_path.iterdir()) == []
         heard(stage, sink)
     assert [file.name for file in tmp_path.iterdir()] == ["20270115T080002.500Z_dog.flac"]
@@ -228,12 +232,12 @@ def test_a_folder_that_cannot_be_tidied_is_told_in_a_line(stage, tmp_path):
     left = tmp_path / ".20270115T080002.500Z_dog.flac.part"
     left.mkdir()
     with pytest.raises(BowstreamError, match=f"cannot tidy its folder: {left}: Is a directory; put that right"):
-        Clips(clip_settings(tmp_path), stage.dated).__enter__()
+        Clips(clip_settings(tmp_path), *stage.stream).__enter__()
 
 
 def test_file_names_are_safe():
-    assert file_name(1_800_000_000.5, "clock tick/../o") == "20270115T080000.500Z_clock-tick-o.flac"
-    names = [file_name(1_800_000_000.5, tag) for tag in ("../ö", "…", "Собака", "狗")]
+    assert file_name(at(0.5), "clock tick/../o") == "20270115T080000.500Z_clock-tick-o.flac"
+    names = [file_name(at(0.5), tag) for tag in ("../ö", "…", "Собака", "狗")]
     assert all(re.fullmatch(r"20270115T080000\.500Z_[0-9a-f]{8}\.flac", name) for name in names)
     assert len(set(names)) == 4
 
@@ -241,7 +245,7 @@ def test_file_names_are_safe():
 def test_no_clip_overwrites_another(tmp_path):
     """Tags whose names look the same in a file's, and a sound that is heard twice before its clip may begin."""
     stage = Stage("dog bark", "dog_bark")
-    with Clips(clip_settings(tmp_path, before_s=2.0), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, before_s=2.0), *stage.stream) as sink:
         stage.play(sink, stage.sound(2))
         for tag, onset_s in (("dog bark", 0.5), ("dog_bark", 0.5), ("dog bark", 1.5)):
             stage.play(sink, stage.begin(tag, onset_s), stage.end(tag, onset_s, onset_s + 0.2))
@@ -261,7 +265,7 @@ def test_many_clips_at_once_are_all_kept(tmp_path):
     """What may wait is measured in seconds of sound: thirty short clips are less than one long one."""
     names = [f"tag {number}" for number in range(30)]
     stage = Stage(*names)
-    with Clips(clip_settings(tmp_path, longest_s=30.0), stage.dated) as sink:
+    with Clips(clip_settings(tmp_path, longest_s=30.0), *stage.stream) as sink:
         stage.play(sink, stage.sound(3), *[stage.begin(name, 2.0) for name in names], stage.sound(1), stage.gap(1.0))
     assert (sink.report().delivered, sink.report().lost) == (30, 0)
 
@@ -271,7 +275,7 @@ def test_a_disk_that_is_away_costs_bounded_memory(tmp_path):
     folder = tmp_path / "folder"
     folder.touch()
     stage = Stage()
-    sink = Clips(clip_settings(folder, longest_s=30.0), stage.dated)
+    sink = Clips(clip_settings(folder, longest_s=30.0), *stage.stream)
     for start in range(0, 600, 30):
         stage.play(sink, stage.begin("dog", start + 0.5), stage.sound(30))
     stage.play(sink, stage.sound(1))

@@ -20,7 +20,7 @@ def lines(path):
 
 def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
     path = tmp_path / "new" / "folder" / "events.jsonl"
-    with JsonFile(JsonlSettings(path=str(path)), stage.dated) as sink:
+    with JsonFile(JsonlSettings(path=str(path)), *stage.stream) as sink:
         stage.play(sink, stage.sound(2), stage.begin("dog", 1.5), stage.end("dog", 1.5, 2.0), stage.gap(0.25))
     assert lines(path) == [
         {
@@ -48,7 +48,7 @@ def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
 
 
 def test_jsonl_writes_hops_when_asked(stage, tmp_path):
-    with JsonFile(JsonlSettings(path=str(tmp_path / "all.jsonl"), hops=True), stage.dated) as sink:
+    with JsonFile(JsonlSettings(path=str(tmp_path / "all.jsonl"), hops=True), *stage.stream) as sink:
         stage.play(sink, stage.sound(3))
     written = lines(tmp_path / "all.jsonl")
     assert [line["end_s"] for line in written] == [1.0, 2.0, 3.0]
@@ -58,7 +58,7 @@ def test_jsonl_writes_hops_when_asked(stage, tmp_path):
 
 def test_jsonl_rotates_by_size_and_keeps_so_many(stage, tmp_path):
     path = tmp_path / "events.jsonl"
-    with JsonFile(JsonlSettings(path=str(path), rotate_mb=0.001, keep=2), stage.dated) as sink:
+    with JsonFile(JsonlSettings(path=str(path), rotate_mb=0.001, keep=2), *stage.stream) as sink:
         stage.play(sink, *(stage.begin("dog", float(second)) for second in range(100)))
     files = [path, tmp_path / "events.jsonl.1", tmp_path / "events.jsonl.2"]
     assert sorted(tmp_path.iterdir()) == files
@@ -69,7 +69,7 @@ def test_jsonl_rotates_by_size_and_keeps_so_many(stage, tmp_path):
 
 def test_jsonl_that_keeps_none(stage, tmp_path):
     path = tmp_path / "events.jsonl"
-    with JsonFile(JsonlSettings(path=str(path), rotate_mb=0.001, keep=0), stage.dated) as sink:
+    with JsonFile(JsonlSettings(path=str(path), rotate_mb=0.001, keep=0), *stage.stream) as sink:
         stage.play(sink, *(stage.begin("dog", float(second)) for second in range(20)))
     assert list(tmp_path.iterdir()) == [path]
     assert lines(path)[-1]["onset_s"] == 19.0
@@ -78,7 +78,7 @@ def test_jsonl_that_keeps_none(stage, tmp_path):
 def test_jsonl_ends_a_line_that_a_crash_left_behind(stage, tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_text('{"type": "event", "onse')
-    with JsonFile(JsonlSettings(path=str(path)), stage.dated) as sink:
+    with JsonFile(JsonlSettings(path=str(path)), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
     torn, whole = path.read_text().splitlines()
     assert torn == '{"type": "event", "onse'
@@ -86,17 +86,17 @@ def test_jsonl_ends_a_line_that_a_crash_left_behind(stage, tmp_path):
 
 
 def test_jsonl_on_a_full_disk_waits_and_says_so(stage):
-    with quick(JsonFile(JsonlSettings(path="/dev/full"), stage.dated)) as sink:
+    with quick(JsonFile(JsonlSettings(path="/dev/full"), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: "No space left" in sink.report().trouble)
-        sink.close(flush_s=0.05)
+        sink.join(flush_s=0.05)
     assert sink.report().lost == 1
 
 
 def test_jsonl_leaves_no_torn_line_on_a_full_disk_and_recovers(stage, tiny_disk):
     path, ballast = tiny_disk / "events.jsonl", tiny_disk / "ballast"
     ballast.write_bytes(bytes(56_000))
-    with quick(JsonFile(JsonlSettings(path=str(path)), stage.dated)) as sink:
+    with quick(JsonFile(JsonlSettings(path=str(path)), *stage.stream)) as sink:
         stage.play(sink, *(stage.begin("dog", float(second)) for second in range(200)))
         until(lambda: sink.report().trouble)
         assert path.read_text().endswith("}\n")

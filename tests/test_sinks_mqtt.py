@@ -7,9 +7,9 @@ import pytest
 from broker import Broker, Reader, needs_mosquitto
 from stage import Stage, quick, until
 
-from bowstream.audio.source import Notice
 from bowstream.config.sinks import MqttSettings
 from bowstream.health.counters import HealthReport
+from bowstream.output.records import health_fields
 from bowstream.sinks import home_assistant
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.names import slug, slugs
@@ -41,7 +41,7 @@ def mqtt_settings(broker, **fields):
 
 @needs_mosquitto
 def test_mqtt_says_what_it_hears(stage, broker, reader):
-    with Mqtt(mqtt_settings(broker, health_s=2.0), stage.dated) as sink:
+    with Mqtt(mqtt_settings(broker, health_s=2.0), *stage.stream) as sink:
         stage.play(
             sink, stage.sound(3), stage.begin("clock tick", 2.0), stage.end("clock tick", 2.0, 3.0), stage.gap(1)
         )
@@ -60,7 +60,7 @@ def test_mqtt_says_what_it_hears(stage, broker, reader):
 
 @needs_mosquitto
 def test_mqtt_is_found_by_home_assistant(stage, broker, reader):
-    with Mqtt(mqtt_settings(broker, only=("clock tick",)), stage.dated):
+    with Mqtt(mqtt_settings(broker, only=("clock tick",)), *stage.stream):
         until(lambda: reader.said("bowstream/kitchen/status"))
     (device,) = reader.objects("homeassistant/device/bowstream_kitchen/config")
     entities = device["components"]
@@ -74,7 +74,7 @@ def test_mqtt_is_found_by_home_assistant(stage, broker, reader):
 
 
 def test_home_assistant_health_sensors_read_fields_that_exist(stage):
-    report = stage.dated.health()
+    report = health_fields(stage.health)
     fields = {field for field, _, _ in home_assistant.HEALTH}
     assert fields - {"temperature_c"} <= set(report)
     assert fields <= {field.name for field in dataclasses.fields(HealthReport)}
@@ -103,7 +103,7 @@ def test_names_of_the_shipped_tags_stay(bundle):
 @needs_mosquitto
 def test_mqtt_tags_in_other_letters_are_told_apart(broker, reader):
     stage = Stage("Собака", "狗")
-    with Mqtt(mqtt_settings(broker, only=("狗",)), stage.dated) as sink:
+    with Mqtt(mqtt_settings(broker, only=("狗",)), *stage.stream) as sink:
         stage.play(sink, stage.begin("狗", 1.0))
         until(lambda: sink.report().delivered == 2)
     dog, other = f"tag/{slug('狗')}", f"tag/{slug('Собака')}"
@@ -116,7 +116,7 @@ def test_mqtt_tags_in_other_letters_are_told_apart(broker, reader):
 
 @needs_mosquitto
 def test_mqtt_outage_loses_nothing_and_ends_with_the_true_state(stage, broker, reader):
-    with quick(Mqtt(mqtt_settings(broker), stage.dated)) as sink:
+    with quick(Mqtt(mqtt_settings(broker), *stage.stream)) as sink:
         until(lambda: reader.said("bowstream/kitchen/status") == ["online"])
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().waiting == 0)
@@ -137,9 +137,10 @@ def test_mqtt_outage_loses_nothing_and_ends_with_the_true_state(stage, broker, r
 
 @needs_mosquitto
 def test_mqtt_says_when_the_microphone_is_away(stage, broker, reader):
-    with Mqtt(mqtt_settings(broker), stage.dated) as sink:
+    with Mqtt(mqtt_settings(broker), *stage.stream) as sink:
         until(lambda: reader.said("bowstream/kitchen/microphone") == ["there"])
-        stage.play(sink, stage.sound(2), Notice("away", "it was unplugged"), Notice("back", "it is back"))
+        stage.play(sink, stage.sound(2))
+        stage.play(sink, stage.notice("away", "it was unplugged"), stage.notice("back", "it is back"))
     until(lambda: reader.said("bowstream/kitchen/microphone") == ["there", "away", "there"])
     away, _ = reader.objects("bowstream/kitchen/notice")
     assert (away["time"], away["kind"], away["text"]) == ("2027-01-15T08:00:02.000Z", "away", "it was unplugged")
@@ -148,7 +149,7 @@ def test_mqtt_says_when_the_microphone_is_away(stage, broker, reader):
 @needs_mosquitto
 def test_mqtt_broker_that_comes_after_us(stage, tmp_path):
     broker = Broker(tmp_path)
-    with quick(Mqtt(mqtt_settings(broker), stage.dated)) as sink:
+    with quick(Mqtt(mqtt_settings(broker), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().trouble == f"127.0.0.1:{broker.port}: no connection")
         broker.start()
@@ -158,7 +159,7 @@ def test_mqtt_broker_that_comes_after_us(stage, tmp_path):
 
 @needs_mosquitto
 def test_mqtt_last_will_when_we_are_killed(stage, broker, reader):
-    with Mqtt(mqtt_settings(broker), stage.dated) as sink:
+    with Mqtt(mqtt_settings(broker), *stage.stream) as sink:
         until(lambda: reader.said("bowstream/kitchen/status") == ["online"])
         sink._client.socket().shutdown(2)  # as when the power fails: no goodbye
         until(lambda: "offline" in reader.said("bowstream/kitchen/status"))
@@ -168,11 +169,11 @@ def test_mqtt_last_will_when_we_are_killed(stage, broker, reader):
 def test_mqtt_wrong_password_is_told(stage, tmp_path):
     broker = Broker(tmp_path, password="right")
     broker.start()
-    with quick(Mqtt(mqtt_settings(broker, username="pi", password="wrong"), stage.dated)) as sink:
+    with quick(Mqtt(mqtt_settings(broker, username="pi", password="wrong"), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: "Not authorized" in sink.report().trouble)
-        sink.close(flush_s=0.1)
-    with Mqtt(mqtt_settings(broker, username="pi", password="right"), stage.dated) as sink:
+        sink.join(flush_s=0.1)
+    with Mqtt(mqtt_settings(broker, username="pi", password="right"), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().delivered == 2)
     broker.stop()

@@ -29,7 +29,7 @@ def stage():
 def test_a_missing_extra_says_how_to_install_it(stage, monkeypatch, kind, module, settings, package):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=f"pip install {package}$"):
-        kind(settings, stage.dated)
+        kind(settings, *stage.stream)
 
 
 def scrape(port):
@@ -40,7 +40,7 @@ def scrape(port):
 
 def test_prometheus_metrics(stage):
     port = free_port()
-    with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), stage.dated) as sink:
+    with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), *stage.stream) as sink:
         stage.health.heard(next(stage.sound(1)).samples, lost=800)
         stage.health.worked(0.004)
         stage.health.scored(0.004)
@@ -59,14 +59,14 @@ def test_prometheus_metrics(stage):
 
 def test_prometheus_port_that_is_taken(stage):
     settings = PrometheusSettings(port=free_port(), address="127.0.0.1")
-    with Prometheus(settings, stage.dated), pytest.raises(BowstreamError, match="choose another port"):
-        Prometheus(settings, stage.dated).__enter__()
+    with Prometheus(settings, *stage.stream), pytest.raises(BowstreamError, match="choose another port"):
+        Prometheus(settings, *stage.stream).__enter__()
 
 
 def test_prometheus_lets_go_of_its_port(stage):
     port = free_port()
     for _ in range(2):
-        with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), stage.dated):
+        with Prometheus(PrometheusSettings(port=port, address="127.0.0.1"), *stage.stream):
             started = time.monotonic()
             assert scrape(port)["bowstream_hops_total"] == "0.0"
         assert time.monotonic() - started < 3.0

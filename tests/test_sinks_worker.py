@@ -3,13 +3,12 @@ import threading
 import time
 
 import pytest
-from stage import RATE, Stage, until
+from stage import Stage, until
 
 from bowstream.config.sinks import SETTINGS
 from bowstream.errors import UsageError
 from bowstream.sinks import SINKS, Sinks
-from bowstream.sinks.dated import WallClock, utc
-from bowstream.sinks.worker import Refused, Sink, Undelivered
+from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
 
 class Gate(Sink[int]):
@@ -22,14 +21,14 @@ class Gate(Sink[int]):
         self.open = threading.Event()
         self.got = []
 
-    def take(self, record):
+    def convert(self, record):
         yield record
 
     def deliver(self, item):
         if item < 0:
-            raise Refused("a negative number")
+            raise PermanentError("a negative number")
         if not self.open.is_set():
-            raise Undelivered("the gate is shut")
+            raise RetryableError("the gate is shut")
         self.got.append(item)
 
     def counts(self):
@@ -84,7 +83,7 @@ def test_closing_gives_up_at_its_deadline_and_counts():
     for number in range(3):
         gate.write(number)
     started = time.monotonic()
-    gate.close(flush_s=0.1)
+    gate.join(flush_s=0.1)
     assert time.monotonic() - started < 1.0
     assert gate.counts() == (0, 3, 0)
 
@@ -99,7 +98,7 @@ def test_writing_never_waits_for_a_sink_that_hangs():
     started = time.monotonic()
     for number in range(1000):
         stuck.write(number)
-    stuck.close(flush_s=0.05)
+    stuck.join(flush_s=0.05)
     assert time.monotonic() - started < 1.0
     report = stuck.report()
     assert report.delivered == 0
@@ -124,7 +123,7 @@ def test_a_bug_in_a_sink_is_counted_and_does_not_end_it():
 
 def test_sinks_count_losses_in_the_health_and_say_what_changes(tmp_path):
     stage, said = Stage(), []
-    sinks = Sinks(stage, {"jsonl": SETTINGS["jsonl"](path=str(tmp_path / "a" / "events.jsonl"))}, said.append)
+    sinks = Sinks(*stage.stream, {"jsonl": SETTINGS["jsonl"](path=str(tmp_path / "a" / "events.jsonl"))}, said.append)
     (sink,) = sinks._sinks
     sink.first_wait_s = sink.longest_wait_s = 0.01
     (tmp_path / "a").write_text("a file where a folder should be")
@@ -167,22 +166,3 @@ def test_every_setting_has_a_sink():
 def test_settings_refuse_nonsense(name, fields, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         SETTINGS[name](**fields)
-
-
-def test_wall_clock_takes_the_most_punctual_arrival_and_follows_steps():
-    now = 1000.0
-    clock = WallClock(RATE, lambda: now)
-    assert clock.seconds(RATE) == 1000.0
-    for second, late_s in ((1, 0.02), (2, 1.5), (3, 0.0), (4, 0.1)):
-        now = 1000.0 + second + late_s
-        clock.hear(second * RATE)
-    assert clock.seconds(0) == 1000.0
-    assert clock.seconds(2 * RATE + 160) == pytest.approx(1002.01)
-    for second in range(5, 700):  # NTP puts the clock an hour forward
-        now = 4600.0 + second
-        clock.hear(second * RATE)
-    assert clock.seconds(0) == 4600.0
-
-
-def test_utc():
-    assert utc(1_800_000_000.25) == "2027-01-15T08:00:00.250Z"

@@ -31,7 +31,7 @@ def test_scores_are_one_a_tag_between_0_and_1(bundle, sound):
         assert (heard.array >= 0).all()
         assert (heard.array <= 1).all()
         assert heard.codes.shape == (bundle.head.context, 143)
-    assert not np.array_equal(tags[0].scores, tags[1].scores)
+    assert not np.array_equal(tags[0].array, tags[1].array)
 
 
 def test_counts_sum_to_143_a_window(bundle, sound):

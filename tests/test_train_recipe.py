@@ -63,7 +63,7 @@ def test_the_bundle_loads_and_knows_the_sounds(place, out):
     assert bundle.description["training"]["encoder"]["width"] == 16 and bundle.description["training"]["seed"] == 3
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
-    assert tags.scores[0] > tags.scores[1]
+    assert tags.array[0] > tags.array[1]
     assert (out / "LICENSE").read_text().startswith("The weights in this folder were trained on labels.")
 
 

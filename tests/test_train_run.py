@@ -41,7 +41,7 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
     assert bundle.head.context == 2 and tags.codes.shape == (2, 143)
-    assert tags.scores[0] > tags.scores[1]
+    assert tags.array[0] > tags.array[1]
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()
     assert set(metrics["precision"]["codes_changed_tflite_to_device"].values()) == {0.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bowstream._types import Float32
@@ -27,10 +28,13 @@ class Notice:
 
     kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
         `clipping`; `hot`
+    at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
     """
 
     kind: str
     text: str
+    at_s: float = 0.0
+    time: datetime | None = None
 
 
 class Source(Protocol):

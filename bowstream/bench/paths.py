@@ -27,6 +27,7 @@ from bowstream.model.bundle import Bundle
 from bowstream.model.tflite import load_runtime
 from bowstream.output.lines import JsonLines, Output
 from bowstream.session import Record, Session, Sound
+from bowstream.tagger import Tagger
 
 # A block of a file: what a call works on.
 SECONDS = 4
@@ -78,7 +79,7 @@ def played(
 ) -> Timed:
     """Return a session that hears the samples in blocks and writes to an output; live if a block is a column."""
     blocks = blocks_of(samples, block_columns * bundle.front_end.column_length)
-    session = Session(Loop(blocks, live=block_columns == 1), bundle, hop_columns)
+    session = Session(Loop(blocks, live=block_columns == 1), Tagger(bundle, hop_columns * bundle.front_end.column_s))
     written, records = output(session), iter(session)
 
     def hear() -> None:
@@ -97,16 +98,17 @@ def blocks_of(samples: Float32, length: int) -> list[Float32]:
 
 
 def json_lines(session: Session) -> JsonLines:
-    """Return JSON lines that go nowhere."""
-    return JsonLines(Path(os.devnull).open("w", encoding="utf-8"), session)
+    """Return JSON lines that go nowhere, with health if the session is live."""
+    health = session.health if session.info.live else None
+    return JsonLines(Path(os.devnull).open("w", encoding="utf-8"), health)
 
 
 class Drawings:
     """The dashboard, on a terminal of usual size that goes nowhere: an `Output` that draws once a second of sound."""
 
     def __init__(self, session: Session) -> None:
-        self._history = History(session)
-        self._columns_per_drawing = session.bundle.front_end.columns_per_window
+        self._history = History(session.info, session.health, session.tracker, session.tagger.explain)
+        self._columns_per_drawing = session.tagger.front_end.columns_per_window
         self._columns = 0
         width, height = TERMINAL
         self._tags = usual_tags(width, height)
@@ -128,7 +130,7 @@ class Drawings:
 
 def drawing(bundle: Bundle, samples: Float32) -> Timed:
     """Return a drawing of the dashboard."""
-    session = Session(Loop(blocks_of(samples, bundle.front_end.column_length), live=True), bundle)
+    session = Session(Loop(blocks_of(samples, bundle.front_end.column_length), live=True), Tagger(bundle))
     drawings = Drawings(session)
     for record in islice(session, len(samples) // bundle.front_end.column_length):
         drawings.write(record)

@@ -39,7 +39,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         return {"pat": cut_pat(quantised), "env": cut_env(quantised), **of_window}
 
     log_mel, level = LogMel(front_end), Level(bundle.level, front_end) if bundle.level else None
-    tracker = EventTracker(bundle.tags, front_end, hop_columns)
+    tracker = EventTracker(bundle.tags, hop_columns * front_end.column_s)
     codes, patches = tags.codes[np.newaxis], cut()
     counts = tagger.coder.counts(codes)
     calls: dict[str, Callable[[], object]] = {

@@ -23,7 +23,7 @@ from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
 from bowstream.model.log_mel import FrontEnd
-from bowstream.output.lines import EventsOnly, JsonLines, Output, PlainLines
+from bowstream.output.lines import JsonLines, Output, PlainLines
 from bowstream.output.systemd import Notifier
 from bowstream.session import Session
 from bowstream.sinks import Sinks
@@ -74,7 +74,7 @@ def hear(
         if sinks:
             stack.enter_context(alone(config))
         output = stack.enter_context(live_output(session, arguments, labels))
-        delivered = stack.enter_context(Sinks(session, sinks or {}, complain))
+        delivered = stack.enter_context(Sinks(session.info, session.health, sinks or {}, complain))
         outputs = (output, delivered, stack.enter_context(Notifier()))
         for record in session:
             for each in outputs:
@@ -118,14 +118,17 @@ def alone(config: Config) -> Iterator[None]:
 @contextmanager
 def live_output(session: Session, arguments: Namespace, labels: Mapping[str, str] | None) -> Iterator[Output]:
     """Yield what a live session is shown on."""
-    if not arguments.json and not arguments.events and sys.stdout.isatty():
+    if arguments.json:
+        yield JsonLines(sys.stdout, session.health, labels, arguments.events)
+    elif arguments.events or not sys.stdout.isatty():
+        yield PlainLines(sys.stdout, events_only=arguments.events)
+    else:
+        from bowstream.dashboard.history import History
         from bowstream.dashboard.screen import Screen
 
-        with Screen(session) as screen:
+        history = History(session.info, session.health, session.tracker, session.tagger.explain)
+        with Screen(history, session.stop) as screen:
             yield screen
-        return
-    lines = JsonLines(sys.stdout, session, labels) if arguments.json else PlainLines(sys.stdout, session)
-    yield EventsOnly(lines) if arguments.events else lines
 
 
 @contextmanager

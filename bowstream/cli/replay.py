@@ -164,8 +164,8 @@ def hear_recording(
     try:
         with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
             session = open_session(arguments.config.settings, recording, bundle)
-            gathering = Gathering(session)
-            json_lines = JsonLines(lines, session, {"file": recording.name}) if arguments.json else None
+            gathering = Gathering(session.info)
+            json_lines = JsonLines(lines, labels={"file": recording.name}) if arguments.json else None
             for record in session:
                 gathering.write(record)
                 if json_lines:

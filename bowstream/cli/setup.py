@@ -17,6 +17,7 @@ from bowstream.config.toml import suggestion
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
 from bowstream.session import Session
+from bowstream.tagger import Tagger
 
 
 def load(arguments: Namespace) -> Config:
@@ -32,7 +33,8 @@ def load(arguments: Namespace) -> Config:
 
 def open_session(settings: Settings, source: Source, bundle: Bundle) -> Session:
     """Return a session as configured, with a bundle that `personalise` returned."""
-    return Session(source, bundle, settings.hop_columns, settings.hold_s, settings.confirm_hops, settings.silence_s)
+    tagger = Tagger(bundle, settings.hop_s)
+    return Session(source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s)
 
 
 def personalise(config: Config, bundle: Bundle) -> Bundle:

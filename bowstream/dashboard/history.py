@@ -2,161 +2,174 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
 from bowstream._types import Float32
 from bowstream.audio.source import Notice
-from bowstream.dashboard.view import Happening, TagRow, View
-from bowstream.events import Event
-from bowstream.health.counters import FLOOR_DBFS
-from bowstream.session import Gap, Record, Session, Sound
-from bowstream.tagger import Tags
+from bowstream.dashboard.view import TagRow, TimelineEntry, View
+from bowstream.events import Event, EventTracker
+from bowstream.health.counters import FLOOR_DBFS, Health
+from bowstream.scores import Scores
+from bowstream.session import Gap, Record, Sound, StreamInfo
 
-# Columns of the picture, seconds of scores, and happenings that are kept: more than a wall is wide or high.
+# Columns of the picture, seconds of scores, and timeline entries that are kept: more than a wall is wide or high.
 COLUMNS = 600
 SECONDS = 120
-HAPPENINGS = 200
-# How long the meter holds a peak and says that there was clipping.
+ENTRIES = 200
+COLUMN_S = 0.1
+# How long the meter holds a peak and shows that there was clipping.
 PEAK_HOLD_S = 2.0
-# A tag's rank falls by half in so many seconds after its sound, so that rows do not jump about.
+# A tag's rank falls by half in this time after its sound, so that rows do not jump about.
 HALF_LIFE_S = 4.0
-# What log-mel (natural log of power) spans where the bundle has no level to scale it by.
-LOG_MEL_SPAN = (-16.0, 2.0)
 
 
 class History:
-    """Gathers a session's records, and makes a `View` of them."""
+    """Gathers a session's records, and makes a `View` of them.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.tags = session.bundle.tags
-        front_end = session.bundle.front_end
-        self._rate = front_end.sample_rate
-        self._frames = front_end.frames_per_column
-        self._hop_s = session.tagger.coder.hop_columns * front_end.column_s
+    Parameters
+    ----------
+    info : describes the stream
+    health : counts of the session, shown as they are
+    tracker : knows which events are open or rising
+    explain : returns how much each family of codes adds to each score
+    """
+
+    def __init__(
+        self,
+        info: StreamInfo,
+        health: Health,
+        tracker: EventTracker,
+        explain: Callable[[Scores], Mapping[str, Float32]],
+    ) -> None:
+        self.info = info
+        self._health = health
+        self._tracker = tracker
+        self._explain = explain
         self._columns: deque[Float32] = deque(maxlen=COLUMNS)
-        self._peaks: deque[float] = deque(maxlen=round(PEAK_HOLD_S / front_end.column_s))
-        self._clips: deque[int] = deque([0], maxlen=round(PEAK_HOLD_S / front_end.column_s))
+        self._peaks: deque[float] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))
+        self._clipped: deque[int] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))  # samples in each column
+        self._clipped_before = 0
         self._seconds: deque[Float32] = deque(maxlen=SECONDS)
-        self._ranks = np.zeros(len(self.tags), np.float32)
-        self._newest: Tags | None = None
-        self.happenings: deque[Happening] = deque(maxlen=HAPPENINGS)
+        self._ranks = np.zeros(len(info.tags), np.float32)
+        self._newest: Scores | None = None
+        self.timeline: deque[TimelineEntry] = deque(maxlen=ENTRIES)
         self._marks = 0
+        self._position_s = 0.0
         self.away = False
 
     def write(self, record: Record) -> None:
         """Take one record."""
         if isinstance(record, Sound):
             self._see(record)
-        elif isinstance(record, Tags):
+        elif isinstance(record, Scores):
             self._score(record)
         elif isinstance(record, Event):
             self._note(record)
         elif isinstance(record, Gap):
-            start_s, length_s = record.start / self._rate, record.length / self._rate
-            clock = self._clock(start_s - length_s)  # what was lost has passed, but is not in our position yet
-            self.happenings.append(Happening("gap", "sound lost", clock, start_s, start_s + length_s))
+            self._position_s = record.end_s
+            self._add("gap", "sound lost", record.time, record.start_s, record.end_s)
         elif isinstance(record, Notice):
-            self._add("notice", record.kind)
+            self._add("notice", record.kind, record.time, record.at_s, record.at_s)
             self.away = record.kind == "away" or (self.away and record.kind != "back")
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
         self._marks += 1
-        self._add("mark", f"mark {self._marks}")
+        self._add("mark", f"mark {self._marks}", None, self._position_s, self._position_s)
 
-    def _add(self, kind: str, name: str) -> None:
-        here_s = self._position_s
-        self.happenings.append(Happening(kind, name, self._clock(here_s), here_s, here_s))
+    def _add(self, kind: str, name: str, time: datetime | None, start_s: float, end_s: float | None) -> None:
+        self.timeline.append(TimelineEntry(kind, name, self._clock(time, start_s), start_s, end_s))
 
     def view(self, top: int) -> View:
-        """Return the present view, with so many tags."""
-        session = self.session
-        scores = self._newest.scores if self._newest else np.zeros(len(self.tags), np.float32)
+        """Return the present view, with at most `top` tags."""
+        info, report = self.info, self._health.report()
+        scores = self._newest.array if self._newest else np.zeros(len(info.tags), np.float32)
         leader = int(scores.argmax())
-        gains = session.tagger.explain(self._newest) if self._newest else {}
+        gains = self._explain(self._newest) if self._newest else {}
         peak = max(self._peaks, default=0.0)
-        report = session.health.report()
-        front_end = session.bundle.front_end
         return View(
-            source=session.source.name,
-            clock=self._clock(self._position_s),
+            source=info.source,
+            clock=self._clock(None, self._position_s),
             position_s=self._position_s,
-            duration_s=session.source.duration_s,
-            hop_s=self._hop_s,
+            duration_s=info.duration_s,
+            hop_s=info.hop_s,
             level_dbfs=report.level_dbfs,
             peak_dbfs=max(FLOOR_DBFS, 20.0 * float(np.log10(max(peak, 1e-9)))),
-            clipping=self._clips[-1] > self._clips[0],
-            picture=np.array(self._columns, np.float32).reshape(-1, front_end.n_mels),
-            span_hz=(front_end.fmin_hz, front_end.fmax_hz),
+            clipping=any(self._clipped),
+            picture=np.array(self._columns, np.float32).reshape(-1, info.n_mels),
+            span_hz=info.span_hz,
             tags=self._rows(scores, top),
-            leader=self.tags[leader].name if self._newest else "",
+            leader=info.tags[leader].name if self._newest else "",
             families={family: float(gain[leader]) for family, gain in gains.items()},
-            happenings=self._happenings(),
+            timeline=self._entries(),
             health=report,
             away=self.away,
         )
 
     def _rows(self, scores: Float32, top: int) -> list[TagRow]:
         """Return the rows of the highest-ranking tags."""
-        tracker = self.session.tracker
-        lasted_s = {event.tag: self._position_s - event.onset / self._rate for event in tracker.open_events}
-        held = {name: (hops, tracker.confirm_hops) for name, hops in tracker.rising.items()}
-        past = np.array(self._seconds, np.float32).reshape(-1, len(self.tags))
+        lasted_s = {event.tag: self._position_s - event.onset_s for event in self._tracker.open_events}
+        held = {name: (hops, self._tracker.confirm_hops) for name, hops in self._tracker.rising.items()}
+        past = np.array(self._seconds, np.float32).reshape(-1, len(self.info.tags))
         rows = []
         for index in np.argsort(-self._ranks, kind="stable")[:top].tolist():
-            tag, score, history = self.tags[index], float(scores[index]), past[:, index].tolist()
+            tag, score, history = self.info.tags[index], float(scores[index]), past[:, index].tolist()
             rows.append(TagRow(tag.name, tag.on, tag.off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
         return rows
 
-    def _happenings(self) -> tuple[Happening, ...]:
-        """Return what happened, newest first; what is going on has its peak so far."""
-        peaks = {event.tag: event.peak for event in self.session.tracker.open_events}
+    def _entries(self) -> tuple[TimelineEntry, ...]:
+        """Return the timeline, newest first; open events with their peak so far."""
+        peaks = {event.tag: event.peak for event in self._tracker.open_events}
         return tuple(
             row if row.kind != "event" or row.end_s is not None else replace(row, peak=peaks.get(row.name, row.peak))
-            for row in reversed(self.happenings)
+            for row in reversed(self.timeline)
         )
 
     def _see(self, sound: Sound) -> None:
-        columns = sound.log_mel.reshape(-1, self._frames, sound.log_mel.shape[1]).mean(axis=1)
-        if self.session.tagger.level is None:
-            low, high = LOG_MEL_SPAN
-            columns = (columns - low) / (high - low)
-        self._columns.extend(columns)
+        self._position_s = sound.end_s
+        frames = round(self.info.frames_per_s * COLUMN_S)
+        columns = sound.log_mel.reshape(-1, frames, self.info.n_mels).mean(axis=1)
+        low, high = self.info.log_mel_range
+        self._columns.extend((columns - low) / (high - low))
         self._peaks.append(float(np.abs(sound.samples).max()))
-        self._clips.append(self.session.health.clipped)
+        self._clipped.append(self._health.clipped - self._clipped_before)
+        self._clipped_before = self._health.clipped
 
-    def _score(self, tags: Tags) -> None:
+    def _score(self, tags: Scores) -> None:
         """Keep the highest score of each second, and rank the tags."""
-        self._ranks = np.maximum(self._ranks * 0.5 ** (self._hop_s / HALF_LIFE_S), tags.scores)
-        second = (tags.end - 1) // self._rate
-        last = (self._newest.end - 1) // self._rate if self._newest else second - 1
-        if second == last and self._seconds:
-            self._seconds[-1] = np.maximum(self._seconds[-1], tags.scores)
+        self._ranks = np.maximum(self._ranks * 0.5 ** (self.info.hop_s / HALF_LIFE_S), tags.array)
+        last = second_of(self._newest.end_s) if self._newest else second_of(tags.end_s) - 1
+        passed = second_of(tags.end_s) - last
+        if passed == 0 and self._seconds:
+            self._seconds[-1] = np.maximum(self._seconds[-1], tags.array)
         else:
-            silence = np.zeros_like(tags.scores)
-            self._seconds.extend([silence] * min(second - last - 1, SECONDS))  # a gap's seconds
-            self._seconds.append(tags.scores)
+            silence = np.zeros_like(tags.array)
+            self._seconds.extend([silence] * min(passed - 1, SECONDS))  # the seconds of a gap
+            self._seconds.append(tags.array)
         self._newest = tags
 
     def _note(self, event: Event) -> None:
         """Add an event that opened, or complete it when it closes."""
-        start_s = event.onset / self._rate
-        end_s = None if event.offset is None else event.offset / self._rate
-        for index, row in enumerate(self.happenings):
+        for index, row in enumerate(self.timeline):
             if row.kind == "event" and row.name == event.tag and row.end_s is None:
-                self.happenings[index] = replace(row, end_s=end_s, peak=event.peak)
+                self.timeline[index] = replace(row, end_s=event.offset_s, peak=event.peak)
                 return
-        self.happenings.append(Happening("event", event.tag, self._clock(start_s), start_s, end_s, event.peak))
+        clock = self._clock(event.time, event.onset_s)
+        self.timeline.append(TimelineEntry("event", event.tag, clock, event.onset_s, event.offset_s, event.peak))
 
-    @property
-    def _position_s(self) -> float:
-        return self.session.tagger.position / self._rate
+    def _clock(self, moment: datetime | None, position_s: float) -> str:
+        """Return the time of day of a moment to the second; without a date, as if the sound were played now."""
+        unix_s = moment.timestamp() if moment else time.time() - self._position_s + position_s
+        return time.strftime("%H:%M:%S", time.localtime(unix_s))
 
-    def _clock(self, position_s: float) -> str:
-        """Return the time of day at which a position was heard, to the second."""
-        return time.strftime("%H:%M:%S", time.localtime(time.time() - self._position_s + position_s))
+
+def second_of(end_s: float) -> int:
+    """Return the number of the second that ends at this time, or in which it lies."""
+    return math.ceil(round(end_s, 6)) - 1

@@ -7,7 +7,6 @@ import select
 import sys
 import termios
 import tty
-from types import TracebackType
 from typing import Any
 
 
@@ -33,9 +32,7 @@ class Keys:
             self.active = False
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self.active:
             self.active = False
             termios.tcsetattr(self._fd, termios.TCSANOW, self._before)

@@ -20,7 +20,7 @@ from bowstream.dashboard.glyphs import (
     sparkline,
     width_of,
 )
-from bowstream.dashboard.view import Happening, TagRow, View
+from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.model.log_mel import hz_to_mel
 
 # The meter's left end, and the level that a peak should stay below.
@@ -150,16 +150,16 @@ def spectrogram(view: View, width: int, height: int, colours: bool) -> list[Line
 
 def timeline(view: View, width: int, height: int) -> list[Line]:
     """Return what happened, newest first: clock time, name, length, peak, and a lane of the last seconds."""
-    name = min(max((len(row.name) for row in view.happenings), default=4), 24, int(width * 0.28))
+    name = min(max((len(row.name) for row in view.timeline), default=4), 24, int(width * 0.28))
     room = max(0, width - 8 - 3 - name - 9 - 7)
     room = room if room >= 10 else 0
     heading = f"{'events':8}   {' ' * name}{'length':>9}{'peak':>6} " + (f"last {room} s" if room else "")
-    rows = [happening_row(row, view.position_s, name, room) for row in view.happenings[: height - 1]]
+    rows = [entry_row(row, view.position_s, name, room) for row in view.timeline[: height - 1]]
     return [[Segment(fit(heading, width), DIM)], *(rows or [[Segment("none yet", DIM)]])]
 
 
-def happening_row(row: Happening, now_s: float, name: int, room: int) -> Line:
-    """Return one happening: `12:41:07 ● siren   3.2 s  0.87 ───━━━`."""
+def entry_row(row: TimelineEntry, now_s: float, name: int, room: int) -> Line:
+    """Return one entry of the timeline: `12:41:07 ● siren   3.2 s  0.87 ───━━━`."""
     is_open = row.kind == "event" and row.end_s is None
     end_s = now_s if is_open else row.start_s if row.end_s is None else row.end_s
     style = {"mark": BOLD, "gap": BAD, "notice": WARN}.get(row.kind, GOOD if is_open else PLAIN)

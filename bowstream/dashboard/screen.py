@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TextIO, cast
 
 from rich.console import Console
@@ -19,10 +19,10 @@ from bowstream.audio.source import Notice
 from bowstream.dashboard.history import History
 from bowstream.dashboard.keys import Keys
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
-from bowstream.dashboard.terminal import Strays, Terminal
+from bowstream.dashboard.terminal import StderrCapture, Terminal
 from bowstream.dashboard.view import View
 from bowstream.output.lines import Output, PlainLines
-from bowstream.session import Record, Session
+from bowstream.session import Record
 
 REDRAW_S = 0.25
 # On a slow machine drawing takes one part in so many of the time at the most.
@@ -37,17 +37,21 @@ LEFT_BEHIND = 12
 class Screen:
     """A session's dashboard on the terminal, an `Output`.
 
-    Leaves the terminal as it found it, whatever happens, and gives it back while we are suspended (Ctrl+Z).
+    Leaves the terminal as it found it, whatever happens, and gives it back while the process is suspended (Ctrl+Z).
     On a terminal that cannot place its cursor (TERM=dumb), entering returns plain lines instead.
+
+    Parameters
+    ----------
+    history : gathers what is shown
+    stop : ends the session when the user presses q
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.history = History(session)
+    def __init__(self, history: History, stop: Callable[[], None]) -> None:
+        self.history = history
         self.top: int | None = None
         self.frozen: View | None = None
         self._keys = Keys()
-        self._strays = Strays()
+        self._stderr = StderrCapture()
         self._help = False
         self._notice, self._noticed_s = "", 0.0
         self._due_s = 0.0
@@ -61,21 +65,19 @@ class Screen:
             "=": lambda: self._show(+1),
             "-": lambda: self._show(-1),
             "?": self._toggle_help,
-            "q": session.stop,
+            "q": stop,
         }
 
     def __enter__(self) -> Output:
         if Console().is_dumb_terminal:
-            return PlainLines(sys.stdout, self.session)
+            return PlainLines(sys.stdout)
         self._open()
         self._help = self._keys.active and self._live.console.height >= ROOMY_LINES
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._exits.close()
-        if self.history.happenings:
+        if self.history.timeline:
             Console().print(render_timeline(self._view(), LEFT_BEHIND))
 
     def _open(self) -> None:
@@ -83,7 +85,7 @@ class Screen:
         with ExitStack() as stack:
             before = signal.signal(signal.SIGTSTP, self._on_suspend)
             stack.callback(signal.signal, signal.SIGTSTP, before)
-            stack.enter_context(self._strays)
+            stack.enter_context(self._stderr)
             stack.enter_context(self._keys)
             self._terminal = stack.enter_context(Terminal())
             console = Console(file=cast(TextIO, self._terminal), highlight=False)
@@ -114,7 +116,7 @@ class Screen:
                 self._commands[key]()
         now_s = time.monotonic()
         if now_s >= self._due_s:
-            self._read_strays(now_s)  # though we may not draw: whoever writes would wait for a pipe that is full
+            self._read_stderr(now_s)  # also while we cannot draw: a writer would wait for a full pipe
             if self._terminal.ready():
                 self._draw(now_s)
 
@@ -131,10 +133,10 @@ class Screen:
         """How many tags to show: as many as were asked for, or as suit the terminal."""
         return self.top or usual_tags(*self._live.console.size)
 
-    def _read_strays(self, now_s: float) -> None:
-        """Show the newest line that somebody wrote to standard error, for a while; why there is no sound, always."""
-        if self._strays.gather():
-            self._notice, self._noticed_s = self._strays.lines[-1], now_s
+    def _read_stderr(self, now_s: float) -> None:
+        """Show the newest line of standard error for a while, but the reason why there is no sound until there is."""
+        if self._stderr.gather():
+            self._notice, self._noticed_s = self._stderr.lines[-1], now_s
         elif now_s - self._noticed_s > NOTICE_S and not self.history.away:
             self._notice = ""
 
@@ -142,7 +144,7 @@ class Screen:
         self.frozen = None if self.frozen else replace(self._view(), frozen=True)
 
     def _show(self, more: int) -> None:
-        self.top = min(max(self._tags + more, 1), len(self.session.bundle.tags))
+        self.top = min(max(self._tags + more, 1), len(self.history.info.tags))
 
     def _toggle_help(self) -> None:
         self._help = not self._help

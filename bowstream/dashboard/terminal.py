@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from types import TracebackType
 
-STRAY_LINES = 20
+CAPTURED_LINES = 20
 # How PortAudio begins to say, in its own words, that a device has gone, which we say too.
 PORTAUDIO = "Expression '"
 
@@ -30,9 +29,7 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Send the rest, however long the terminal takes, and close."""
         os.set_blocking(self._fd, True)
         try:
@@ -63,7 +60,7 @@ class Terminal:
         return not self._pending
 
 
-class Strays:
+class StderrCapture:
     """Catches what anybody, a C library too, writes to standard error while the screen is ours.
 
     On leaving, the newest lines are written where they were meant to go. A standard error that is no terminal
@@ -71,11 +68,11 @@ class Strays:
     """
 
     def __init__(self) -> None:
-        self.lines: deque[str] = deque(maxlen=STRAY_LINES)
+        self.lines: deque[str] = deque(maxlen=CAPTURED_LINES)
         self._tail = ""
         self._before = -1
 
-    def __enter__(self) -> Strays:
+    def __enter__(self) -> StderrCapture:
         if os.isatty(2):
             sys.stderr.flush()
             self._before = os.dup(2)
@@ -85,9 +82,7 @@ class Strays:
             os.close(write_end)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self._before < 0:
             return
         sys.stderr.flush()

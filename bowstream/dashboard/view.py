@@ -11,10 +11,12 @@ from bowstream.health.counters import HealthReport
 
 @dataclass(frozen=True)
 class TagRow:
-    """A tag: its thresholds, its present score, and a score a second, oldest first.
+    """A tag: its thresholds, its present score, and one score per second, oldest first.
 
-    raised_s : how long its event has lasted; None while there is none
-    held : hops in a row that have reached `on`, and how many it takes; None unless it is held back
+    Attributes
+    ----------
+    raised_s : how long its event has lasted; None while there is no event
+    held : hops in a row that have reached `on`, and how many it takes; None unless it waits for confirmation
     """
 
     name: str
@@ -27,11 +29,13 @@ class TagRow:
 
 
 @dataclass(frozen=True)
-class Happening:
+class TimelineEntry:
     """An event, a mark, a gap or a warning on the timeline.
 
+    Attributes
+    ----------
     kind : "event", "mark", "gap" or "notice"
-    clock : wall-clock time at which it began, as it is to be shown
+    clock : time of day at which it began
     end_s : None while an event is open
     """
 
@@ -47,15 +51,17 @@ class Happening:
 class View:
     """All that the dashboard shows.
 
-    position_s, duration_s : where in the sound we are, and how long it is, if that is known
+    Attributes
+    ----------
+    position_s, duration_s : place in the sound, and its length; None if that is not known
     level_dbfs, peak_dbfs : RMS level of the newest sound; highest sample of the last seconds
     clipping : whether samples were at full scale in the last seconds
-    picture : float32 [shape=(columns, M)], log-mel of 100 ms a column, 0 … 1
+    picture : float32 [shape=(columns, M)], log-mel, 100 ms per column, 0 … 1
     span_hz : lowest and highest frequency of the picture
     tags : the tags to show, in their order
     leader, families : the leading tag, and how much each family's codes add to its score
-    happenings : newest first
-    away : whether the microphone is; frozen : whether the picture stands still; keys : whether to name the keys
+    timeline : newest first
+    away : whether the microphone is away; frozen : whether the picture stands still; keys : whether to name the keys
     notice : a line to be shown for now
     """
 
@@ -72,7 +78,7 @@ class View:
     tags: Sequence[TagRow]
     leader: str
     families: Mapping[str, float]
-    happenings: Sequence[Happening]
+    timeline: Sequence[TimelineEntry]
     health: HealthReport
     away: bool = False
     frozen: bool = False

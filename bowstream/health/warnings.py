@@ -9,15 +9,15 @@ from bowstream.config.settings import Settings
 from bowstream.health.counters import SILENCE_DBFS, HealthReport
 
 SILENCE_S = Settings.silence_s
-# The same warning comes again after so long, if there is still or again a reason.
+# A warning is repeated after this time if its reason is still there, or there again.
 REPEAT_S = 600.0
 SILENCES = ("dead", "silent")
 
 
-class Watch:
-    """Turns health into notices: one when something begins, then at most one in ten minutes.
+class HealthMonitor:
+    """Turns health reports into notices: one when a problem begins, then at most one in ten minutes.
 
-    Time is the sound's own: what was heard and lost so far.
+    Time is that of the sound: what was heard and lost so far.
 
     Parameters
     ----------
@@ -30,21 +30,23 @@ class Watch:
 
     def reset(self) -> None:
         """Begin a new session."""
-        self._said: dict[str, float] = {}
+        self._warned_s: dict[str, float] = {}
         self._clipped = 0
 
-    def look(self, report: HealthReport) -> Iterator[Notice]:
-        """Yield what there is to say about a report that follows the ones before."""
+    def check(self, report: HealthReport) -> Iterator[Notice]:
+        """Yield the notices that are due after a report; reports must come in order."""
         now_s = report.heard_s + report.lost_s
-        for notice in self._worries(report):
-            if now_s - self._said.get(notice.kind, -REPEAT_S) >= REPEAT_S:
-                self._said[notice.kind] = now_s
+        for notice in self._problems(report):
+            if now_s - self._warned_s.get(notice.kind, -REPEAT_S) >= REPEAT_S:
+                self._warned_s[notice.kind] = now_s
                 self._clipped = report.clipped if notice.kind == "clipping" else self._clipped
                 yield notice
-        if report.silent_s < self.silence_s and [kind for kind in SILENCES if self._said.pop(kind, None) is not None]:
-            yield Notice("sound", "there is sound again")
+        if report.silent_s < self.silence_s:
+            ended = [self._warned_s.pop(kind) for kind in SILENCES if kind in self._warned_s]
+            if ended:
+                yield Notice("sound", "there is sound again")
 
-    def _worries(self, report: HealthReport) -> Iterator[Notice]:
+    def _problems(self, report: HealthReport) -> Iterator[Notice]:
         if report.dead_s >= self.silence_s:
             yield Notice(
                 "dead",

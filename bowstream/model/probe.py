@@ -63,7 +63,7 @@ def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
         return ProbeResult(
             log_mel=float(np.abs(log_mel - probe["log_mel"]).max()),
             codes=int((scored.codes[-1] != probe["codes"]).sum()),
-            scores=float(np.abs(scored.scores - probe["scores"]).max()),
+            scores=float(np.abs(scored.array - probe["scores"]).max()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{tagger.bundle.path / PROBE} lacks or misstates {error}") from error

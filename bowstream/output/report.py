@@ -1,4 +1,4 @@
-"""What was heard in recordings, told when each is done: a table, rows for a spreadsheet, or JSON."""
+"""What was heard in recordings, written when each is done: a table, rows for a spreadsheet, or JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bowstream.events import Event
-from bowstream.output.lines import Times, event_fields, loudest, named
-from bowstream.session import Record, Session
-from bowstream.tagger import Tags
+from bowstream.output.lines import in_words
+from bowstream.output.records import event_fields, named
+from bowstream.scores import Scores
+from bowstream.session import Record, Sound, StreamInfo
 
 CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
 TOP_TAGS, TOP_EVENTS = 3, 4
@@ -45,26 +46,28 @@ class Report:
 class Gathering:
     """Gathers a recording's records into a `Report`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._times = Times(session)
-        self._total = np.zeros(len(session.bundle.tags))  # a day of small scores would stand still in float32
+    def __init__(self, info: StreamInfo) -> None:
+        self._info = info
+        self._samples = 0
+        self._total = np.zeros(len(info.tags))  # a day of small scores would stand still in float32
         self._windows = 0
         self._events: list[dict[str, Any]] = []
 
     def write(self, record: Record) -> None:
         """Add a window's scores or a finished event; pass over the rest."""
-        if isinstance(record, Tags):
-            self._total += record.scores
+        if isinstance(record, Scores):
+            self._total += record.array
             self._windows += 1
-        elif isinstance(record, Event) and record.offset is not None:
-            self._events.append(event_fields(record, self._times))
+        elif isinstance(record, Sound):
+            self._samples += len(record.samples)
+        elif isinstance(record, Event) and record.offset_s is not None:
+            self._events.append(event_fields(record))
 
     def report(self, name: str) -> Report:
         """Return what has been gathered."""
         mean = (self._total / max(self._windows, 1)).astype(np.float32)
-        heard_s = self._session.source.duration_s or self._session.health.report().heard_s
-        return Report(name, heard_s, self._windows, named(mean, self._session), self._events)
+        heard_s = self._info.duration_s or self._samples / self._info.sample_rate
+        return Report(name, heard_s, self._windows, named(mean, [tag.name for tag in self._info.tags]), self._events)
 
 
 class Results:
@@ -91,7 +94,8 @@ class Results:
         elif self._csv:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:
-            tops = loudest(report.scores or {}, TOP_TAGS)
+            ranked = sorted((report.scores or {}).items(), key=lambda scored: -scored[1])
+            tops = in_words(ranked[:TOP_TAGS])
             self._table.add_row(shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report))
 
     def close(self) -> None:

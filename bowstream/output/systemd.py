@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from types import TracebackType
 
 from bowstream.session import Record
 
@@ -29,9 +28,7 @@ class Notifier:
     def __enter__(self) -> Notifier:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._say("STOPPING=1")
 
     def write(self, record: Record) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from bowstream.config.sinks import (
@@ -19,9 +18,9 @@ from bowstream.config.sinks import (
     SinkSettings,
     WebhookSettings,
 )
-from bowstream.session import Record, Session
+from bowstream.health.counters import Health
+from bowstream.session import Record, StreamInfo
 from bowstream.sinks import clips, command, jsonl, mqtt, prometheus, webhook
-from bowstream.sinks.dated import Dated
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
 SINKS: Mapping[type[SinkSettings], Any] = {
@@ -37,21 +36,28 @@ LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt.load_paho, "prometheus"
 
 
 class Sinks:
-    """All sinks of a session: an `Output` that hands each record to each of them, and never waits.
+    """All sinks of a session: an `Output` that hands each record to each sink, and never waits.
 
-    Leaving it gives them five seconds, together, for what is still to be delivered.
+    Leaving it gives all sinks together five seconds for what is still to be delivered.
 
     Parameters
     ----------
+    info : describes the stream
+    health : is told what the sinks lost
     settings : of each sink, by its name
-    say : takes a line when a sink gets into trouble, and when it is over it
+    warn : takes one line when a sink cannot deliver, and when it can again
     """
 
-    def __init__(self, session: Session, settings: Mapping[str, SinkSettings], say: Callable[[str], None]) -> None:
-        self._session = session
-        self._say = say
-        self._dated = Dated(session)
-        self._sinks: list[Sink[Any]] = [SINKS[type(one)](one, self._dated) for one in settings.values()]
+    def __init__(
+        self,
+        info: StreamInfo,
+        health: Health,
+        settings: Mapping[str, SinkSettings],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._health = health
+        self._warn = warn
+        self._sinks: list[Sink[Any]] = [SINKS[type(each)](each, info, health) for each in settings.values()]
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
 
@@ -64,22 +70,19 @@ class Sinks:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._close(FLUSH_S)
 
     def write(self, record: Record) -> None:
         """Hand a record to every sink."""
-        self._dated.hear(record)
         for sink in self._sinks:
             sink.write(record)
         reports = self.reports()
-        self._session.health.undelivered = sum(report.lost for report in reports)
+        self._health.undelivered = sum(report.lost for report in reports)
         for report in reports:
             if report.trouble != self._troubles.get(report.name, ""):
                 self._troubles[report.name] = report.trouble
-                self._say(str(report) if report.trouble else f"{report}; delivers again")
+                self._warn(str(report) if report.trouble else f"{report}; delivers again")
 
     def reports(self) -> list[SinkReport]:
         """Return how each sink is doing."""
@@ -88,6 +91,6 @@ class Sinks:
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s
         for sink in self._open:
-            sink.begin_close(deadline)
+            sink.stop(deadline)
         for sink in self._open:
-            sink.close()
+            sink.join()

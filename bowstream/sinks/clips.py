@@ -10,23 +10,26 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.audio.clock import rfc3339
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
-from bowstream.session import Gap, Record, Sound
-from bowstream.sinks.dated import Dated, utc
+from bowstream.health.counters import Health
+from bowstream.output.records import record_fields
+from bowstream.scores import Scores
+from bowstream.session import Gap, Record, Sound, StreamInfo
 from bowstream.sinks.names import plain
-from bowstream.sinks.worker import Refused, Sink
-from bowstream.tagger import Tags
+from bowstream.sinks.worker import PermanentError, Sink
 
-# Names of ours: the time in UTC, the tag. Only such files are ever deleted.
+# Names of clips: the time in UTC, the tag. Only such files are ever deleted.
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 PART = re.compile(r"\..+\.flac\.part")
 # Seconds of sound that may wait for a disk: 15 MB.
@@ -37,7 +40,7 @@ AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to be written: its file's name, its sound and its event's object with the clip's start."""
+    """A clip to be written: the name of its file, its sound, and its event and start as JSON."""
 
     name: str
     samples: Float32
@@ -46,9 +49,10 @@ class Clip:
 
 @dataclass
 class _Open:
-    """A clip in the making, from sample `start` up to `end`, as far as is known."""
+    """A clip that is not complete yet, from sample `start` up to `end`, as far as is known."""
 
     event: Event
+    began: datetime
     start: int
     end: int
 
@@ -56,25 +60,24 @@ class _Open:
 class Clips(Sink[Clip]):
     """Keeps the newest sound in memory, and cuts a clip from it once all of the clip has been scored.
 
-    A file appears whole or not at all: it is written under another name, and what a crash left of such a file is
+    A file appears whole or not at all: it is written under another name, and an incomplete file that a crash left is
     deleted at the next start.
     """
 
-    def __init__(self, settings: ClipsSettings, dated: Dated) -> None:
+    def __init__(self, settings: ClipsSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("clips", WAITING_S)
         self._settings = settings
-        self._dated = dated
         self._folder = expanded(settings.folder)
-        front_end, tags = dated.session.bundle.front_end, dated.session.bundle.tags
-        self._rate, self._window = front_end.sample_rate, front_end.window_length
-        hop_s = dated.session.tagger.coder.hop_columns * front_end.column_s
-        known_s = settings.before_s + dated.session.tracker.confirm_hops * hop_s  # after a clip's start, its event is
-        self._kept = round((max(settings.longest_s, known_s) + 2.0) * self._rate)  # two seconds until it is scored
-        # The newest of what is scored is in windows to come, too, in which a private tag may still be heard.
-        self._doubtful = self._window - round(hop_s * self._rate) if settings.never else 0
-        self._never = [(index, tag.off) for index, tag in enumerate(tags) if tag.name in settings.never]
-        self._sounds: deque[tuple[int, Float32]] = deque()  # each with its first sample's position
-        self._private: deque[int] = deque()  # ends of windows in which a private tag was heard
+        self._rate = info.sample_rate
+        self._window = self._samples(info.window_s)
+        # An event is reported this long after its clip begins.
+        reported_s = settings.before_s + info.confirm_hops * info.hop_s
+        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0)  # two seconds until it is scored
+        # The newest sound that is scored is also in later windows, which may still score a private tag.
+        self._doubtful = self._window - self._samples(info.hop_s) if settings.never else 0
+        self._never = [(index, tag.off) for index, tag in enumerate(info.tags) if tag.name in settings.never]
+        self._sounds: deque[tuple[int, Float32]] = deque()  # each with the position of its first sample
+        self._private: deque[int] = deque()  # ends of windows that scored a private tag
         self._open: list[_Open] = []
         self._scored = 0
 
@@ -92,30 +95,34 @@ class Clips(Sink[Clip]):
         super().__enter__()
         return self
 
-    def take(self, record: Record) -> Iterator[Clip]:
+    def convert(self, record: Record) -> Iterator[Clip]:
         """Return the clips that are complete."""
         if isinstance(record, Sound):
-            self._keep(record.samples)
+            self._keep(record)
         elif isinstance(record, Event):
             self._follow(record)
-        elif isinstance(record, Tags):
+        elif isinstance(record, Scores):
             self._score(record)
             yield from self._complete(self._scored - self._doubtful)
         elif isinstance(record, Gap):
-            yield from self.finish()
+            yield from self.flush()
             self._sounds.clear()
 
-    def finish(self) -> Iterator[Clip]:
-        """Return the clips in the making, as far as they have been scored: nothing more follows them."""
+    def flush(self) -> Iterator[Clip]:
+        """Return the clips that are not complete, as far as they have been scored: no sound follows them."""
         for clip in self._open:
             clip.end = min(clip.end, self._scored)
         yield from self._complete(self._scored)
 
-    def _keep(self, samples: Float32) -> None:
-        """Keep what a clip may still need."""
-        end = self._dated.session.tagger.position
-        self._sounds.append((end - len(samples), samples))
-        while self._sounds[0][0] + len(self._sounds[0][1]) < end - self._kept:
+    def _samples(self, seconds: float) -> int:
+        """Return a time as a number of samples."""
+        return round(seconds * self._rate)
+
+    def _keep(self, sound: Sound) -> None:
+        """Keep the sound that a clip may still need."""
+        self._sounds.append((self._samples(sound.start_s), sound.samples))
+        oldest_needed = self._samples(sound.end_s) - self._kept
+        while self._sounds[0][0] + len(self._sounds[0][1]) < oldest_needed:
             self._sounds.popleft()
         while self._private and self._private[0] <= self._sounds[0][0]:
             self._private.popleft()
@@ -124,19 +131,20 @@ class Clips(Sink[Clip]):
         settings = self._settings
         if event.tag in settings.never or (settings.only and event.tag not in settings.only):
             return
-        if event.offset is None:
-            start = max(0, event.onset - round(settings.before_s * self._rate))
-            self._open.append(_Open(event, start, start + round(settings.longest_s * self._rate)))
+        if event.offset_s is None:
+            start = max(0, self._samples(event.onset_s - settings.before_s))
+            began = event.time or datetime.now(timezone.utc)
+            self._open.append(_Open(event, began, start, start + self._samples(settings.longest_s)))
             return
         for clip in self._open:
-            if (clip.event.tag, clip.event.onset) == (event.tag, event.onset):
+            if (clip.event.tag, clip.event.onset_s) == (event.tag, event.onset_s):
                 clip.event = event
-                clip.end = min(clip.end, event.offset + round(settings.after_s * self._rate))
+                clip.end = min(clip.end, self._samples(event.offset_s + settings.after_s))
 
-    def _score(self, tags: Tags) -> None:
-        self._scored = tags.end
-        if any(tags.scores[index] >= off for index, off in self._never):
-            self._private.append(tags.end)
+    def _score(self, tags: Scores) -> None:
+        self._scored = self._samples(tags.end_s)
+        if any(tags.array[index] >= off for index, off in self._never):
+            self._private.append(self._scored)
 
     def _complete(self, scored: int) -> Iterator[Clip]:
         """Return the clips that end here or earlier, without those that overlap a private window."""
@@ -148,7 +156,7 @@ class Clips(Sink[Clip]):
                 yield cut
 
     def _cut(self, clip: _Open) -> Clip | None:
-        """Return a clip's sound as it was kept; None if none was."""
+        """Return a clip from the sound that was kept; None if none was."""
         pieces = [
             samples[max(0, clip.start - first) : max(0, clip.end - first)]
             for first, samples in self._sounds
@@ -157,10 +165,11 @@ class Clips(Sink[Clip]):
         if not pieces:
             return None
         start = max(clip.start, self._sounds[0][0])
-        start_unix_s = self._dated.clock.seconds(start)
-        times = {"start_s": start / self._rate, "start_unix_s": round(start_unix_s, 4)}
-        comment = json.dumps({**self._dated.of(clip.event), **times})
-        return Clip(file_name(start_unix_s, clip.event.tag), np.concatenate(pieces), comment)
+        start_s = start / self._rate
+        started = clip.began - timedelta(seconds=clip.event.onset_s - start_s)
+        times = {"start_s": start_s, "start_unix_s": round(started.timestamp(), 4)}
+        comment = json.dumps({**record_fields(clip.event), **times})
+        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment)
 
     def size(self, item: Clip) -> float:
         """Return a clip's length in seconds."""
@@ -171,7 +180,9 @@ class Clips(Sink[Clip]):
         content = encoded(item, self._rate)
         room = self._settings.cap_mb * 1e6 - len(content)
         if room < 0:
-            raise Refused(f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}")
+            raise PermanentError(
+                f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}"
+            )
         self._folder.mkdir(parents=True, exist_ok=True)
         make_room(self._folder, room)
         part = self._folder / f".{item.name}.part"
@@ -215,13 +226,13 @@ def clips_in(folder: Path) -> Iterator[tuple[str, int]]:
                 yield entry.name, entry.stat().st_size
 
 
-def file_name(seconds: float, tag: str) -> str:
-    """Return a clip's file name: sorts by time, and is safe on any file system."""
-    stamp = utc(seconds).replace("-", "").replace(":", "")
+def file_name(started: datetime, tag: str) -> str:
+    """Return the name of a clip's file: sorts by time, and is safe on any file system."""
+    stamp = rfc3339(started).replace("-", "").replace(":", "")
     return f"{stamp}_{plain(tag, '-')}.flac"
 
 
 def unused(path: Path) -> Path:
     """Return a path if nothing is there yet, else the first one with a number that is free."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return next(one for one in chain([path], numbered) if not one.exists())
+    return next(free for free in chain([path], numbered) if not free.exists())

@@ -12,9 +12,10 @@ from typing import Any
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import CommandSettings
 from bowstream.events import Event
-from bowstream.session import Record
-from bowstream.sinks.dated import Dated
-from bowstream.sinks.worker import Refused, Sink
+from bowstream.health.counters import Health
+from bowstream.output.records import record_fields
+from bowstream.session import Record, StreamInfo
+from bowstream.sinks.worker import PermanentError, Sink
 
 
 class Command(Sink[dict[str, Any]]):
@@ -23,15 +24,14 @@ class Command(Sink[dict[str, Any]]):
     One runs at a time. A program is not run twice for an event: what it has done already is not known.
     """
 
-    def __init__(self, settings: CommandSettings, dated: Dated) -> None:
+    def __init__(self, settings: CommandSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("command", capacity=100)
         self._settings = settings
-        self._dated = dated
 
-    def take(self, record: Record) -> Iterator[dict[str, Any]]:
+    def convert(self, record: Record) -> Iterator[dict[str, Any]]:
         """Return the object of an event that is chosen."""
-        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset is None else "off"):
-            yield self._dated.of(record)
+        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset_s is None else "off"):
+            yield record_fields(record)
 
     def deliver(self, item: dict[str, Any]) -> None:
         """Run the program to its end."""
@@ -47,13 +47,13 @@ class Command(Sink[dict[str, Any]]):
                 start_new_session=True,
             )
         except OSError as error:
-            raise Refused(f"{program} cannot be run: {error.strerror}") from error
+            raise PermanentError(f"{program} cannot be run: {error.strerror}") from error
         with process:
             try:
                 _, complaint = process.communicate(json.dumps(item).encode(), self._settings.timeout_s)
             except subprocess.TimeoutExpired as error:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Refused(f"{program} was killed: not done after {self._settings.timeout_s:g} s") from error
+                raise PermanentError(f"{program} was killed: not done after {self._settings.timeout_s:g} s") from error
         if process.returncode:
             last = complaint.decode(errors="replace").strip().rpartition("\n")[2][:200]
-            raise Refused(f"{program} failed with status {process.returncode}" + (f": {last}" if last else ""))
+            raise PermanentError(f"{program} failed with status {process.returncode}" + (f": {last}" if last else ""))

@@ -9,30 +9,31 @@ from pathlib import Path
 
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import JsonlSettings
-from bowstream.session import Record
-from bowstream.sinks.dated import Dated
+from bowstream.health.counters import Health
+from bowstream.output.records import record_fields
+from bowstream.scores import Scores
+from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import Sink
-from bowstream.tagger import Tags
 
 
 class JsonFile(Sink[bytes]):
-    """One object a line: the objects of `--json`, with the time.
+    """Writes one JSON object per line, the same as `--json`.
 
     The file is opened for each line, so it may be moved, deleted or on a disk that comes back. Lines are whole:
-    what a full disk took a part of is cut off again, and a line that a crash left behind is ended first.
+    a line that fits a full disk in part only is cut off again, and a torn line that a crash left is ended first.
     """
 
-    def __init__(self, settings: JsonlSettings, dated: Dated) -> None:
+    def __init__(self, settings: JsonlSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("jsonl")
         self._settings = settings
         self._path = expanded(settings.path)
-        self._dated = dated
+        self._health = health
 
-    def take(self, record: Record) -> Iterator[bytes]:
+    def convert(self, record: Record) -> Iterator[bytes]:
         """Return an event's, gap's or hop's line."""
-        if isinstance(record, Tags) and not self._settings.hops:
+        if isinstance(record, Scores) and not self._settings.hops:
             return
-        if fields := self._dated.of(record):
+        if fields := record_fields(record, self._health):
             yield json.dumps(fields).encode() + b"\n"
 
     def deliver(self, item: bytes) -> None:

@@ -12,12 +12,13 @@ from bowstream.audio.source import Notice
 from bowstream.config.sinks import MqttSettings
 from bowstream.errors import UsageError
 from bowstream.events import Event
-from bowstream.session import Gap, Record
+from bowstream.health.counters import Health
+from bowstream.output.records import health_fields, record_fields, time_field
+from bowstream.scores import Scores
+from bowstream.session import Gap, Record, StreamInfo
 from bowstream.sinks import home_assistant
-from bowstream.sinks.dated import Dated
 from bowstream.sinks.names import slug, slugs
-from bowstream.sinks.worker import Sink, Undelivered
-from bowstream.tagger import Tags
+from bowstream.sinks.worker import RetryableError, Sink
 
 KEEPALIVE_S = 30
 ACKNOWLEDGE_S = 5.0
@@ -53,16 +54,16 @@ class Mqtt(Sink[Message]):
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept).
     """
 
-    def __init__(self, settings: MqttSettings, dated: Dated) -> None:
+    def __init__(self, settings: MqttSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("mqtt")
         self._settings = settings
-        self._dated = dated
-        self._slugs = slugs(tag.name for tag in dated.session.bundle.tags)
+        self._health = health
+        self._slugs = slugs(tag.name for tag in info.tags)
         self._raised: set[str] = set()
-        self._next_health = 0
+        self._health_due_s = 0.0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
-        root, known = settings.root, dated.health()
-        self._discovery = json.dumps(home_assistant.device(root, self._slugs, settings.only, known))
+        known = health_fields(health)
+        self._discovery = json.dumps(home_assistant.device(settings.root, self._slugs, settings.only, known))
         self._away = False
         self._client = self._new_client()
         self._refusal = "no connection"
@@ -86,25 +87,31 @@ class Mqtt(Sink[Message]):
         super().__enter__()
         return self
 
-    def take(self, record: Record) -> Iterator[Message]:
-        """Return an event's or gap's messages, and from time to time one on health."""
+    def convert(self, record: Record) -> Iterator[Message]:
+        """Return the messages of an event, gap or notice, and from time to time one on health."""
         if isinstance(record, Event):
-            raised = record.offset is None
-            (self._raised.add if raised else self._raised.discard)(record.tag)
-            fields = {**self._dated.of(record), "event_type": record.tag}
-            yield Message("event/on" if raised else "event/off", json.dumps(fields))
-            yield self._state(record.tag)
+            yield from self._event(record)
         elif isinstance(record, Gap):
-            yield Message("gap", json.dumps(self._dated.of(record)))
+            yield Message("gap", json.dumps(record_fields(record)))
         elif isinstance(record, Notice):
-            yield Message("notice", json.dumps(self._dated.of(record)))
+            yield Message("notice", json.dumps(record_fields(record)))
             if record.kind in ("away", "back"):
                 self._away = record.kind == "away"
                 yield self._microphone()
-        elif isinstance(record, Tags) and record.end >= self._next_health:
-            rate = self._dated.session.bundle.front_end.sample_rate
-            self._next_health = record.end + round(self._settings.health_s * rate)
-            yield Message("health", json.dumps(self._dated.health()), retain=True)
+        elif isinstance(record, Scores) and record.end_s >= self._health_due_s:
+            self._health_due_s = record.end_s + self._settings.health_s
+            fields = {**time_field(record.time), **health_fields(self._health)}
+            yield Message("health", json.dumps(fields), retain=True)
+
+    def _event(self, event: Event) -> Iterator[Message]:
+        fields = json.dumps({**record_fields(event), "event_type": event.tag})
+        if event.offset_s is None:
+            self._raised.add(event.tag)
+            yield Message("event/on", fields)
+        else:
+            self._raised.discard(event.tag)
+            yield Message("event/off", fields)
+        yield self._state(event.tag)
 
     def _state(self, tag: str) -> Message:
         return Message(f"tag/{self._slugs[tag]}", "ON" if tag in self._raised else "OFF", retain=True)
@@ -117,18 +124,18 @@ class Mqtt(Sink[Message]):
         where = f"{self._settings.host}:{self._settings.port}"
         if self._sent is None:
             if not self._client.is_connected():
-                raise Undelivered(f"{where}: {self._refusal}")
+                raise RetryableError(f"{where}: {self._refusal}")
             self._sent = self._publish(item)
         try:
             self._sent.wait_for_publish(ACKNOWLEDGE_S)
         except (ValueError, RuntimeError) as error:
             self._sent = None
-            raise Undelivered(f"{where}: {error}") from error
+            raise RetryableError(f"{where}: {error}") from error
         if not self._sent.is_published():
-            raise Undelivered(f"{where}: no answer")
+            raise RetryableError(f"{where}: no answer")
         self._sent = None
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Say goodbye, so that the will need not."""
         if self._client.is_connected():
             self._publish(Message("status", "offline", retain=True)).wait_for_publish(1.0)

@@ -9,10 +9,10 @@ from typing import Any
 from bowstream.config.sinks import PrometheusSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.events import Event
-from bowstream.session import Record
-from bowstream.sinks.dated import Dated
+from bowstream.health.counters import Health
+from bowstream.scores import Scores
+from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import Sink
-from bowstream.tagger import Tags
 
 LATENCIES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -52,10 +52,10 @@ def load_client() -> Any:
 class Prometheus(Sink[None]):
     """Counts in memory and answers whoever asks; nothing waits in a queue."""
 
-    def __init__(self, settings: PrometheusSettings, dated: Dated) -> None:
+    def __init__(self, settings: PrometheusSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("prometheus")
         self._settings = settings
-        self._health = dated.session.health
+        self._health = health
         self._report = self._health.report()
         self._client = load_client()
         self._registry = self._client.CollectorRegistry()
@@ -82,13 +82,13 @@ class Prometheus(Sink[None]):
         super().__enter__()
         return self
 
-    def take(self, record: Record) -> tuple[()]:
+    def convert(self, record: Record) -> tuple[()]:
         """Count a hop or an event."""
-        if isinstance(record, Tags):
+        if isinstance(record, Scores):
             self._report = self._health.report()
             self._hops.inc()
             self._latency.observe(self._health.newest_latency_s)
-        elif isinstance(record, Event) and record.offset is None:
+        elif isinstance(record, Event) and record.offset_s is None:
             self._events.labels(record.tag).inc()
         return ()
 
@@ -106,7 +106,7 @@ class Prometheus(Sink[None]):
             if (value := getattr(report, field)) is not None:
                 yield core.GaugeMetricFamily(f"bowstream_{name}", meaning, value=value)
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()

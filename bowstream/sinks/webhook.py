@@ -10,9 +10,10 @@ from typing import Any
 from bowstream import __version__
 from bowstream.config.sinks import WebhookSettings
 from bowstream.events import Event
-from bowstream.session import Record
-from bowstream.sinks.dated import Dated
-from bowstream.sinks.worker import Refused, Sink, Undelivered
+from bowstream.health.counters import Health
+from bowstream.output.records import record_fields
+from bowstream.session import Record, StreamInfo
+from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
 # Answers that ask to try again later; every other 3xx or 4xx means that the request itself is wrong.
 TRY_AGAIN = (408, 425, 429)
@@ -42,15 +43,14 @@ def opener() -> Any:
 class Webhook(Sink[bytes]):
     """Posts events, in order; what the server cannot take now waits."""
 
-    def __init__(self, settings: WebhookSettings, dated: Dated) -> None:
+    def __init__(self, settings: WebhookSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("webhook")
         self._settings = settings
-        self._dated = dated
 
-    def take(self, record: Record) -> Iterator[bytes]:
+    def convert(self, record: Record) -> Iterator[bytes]:
         """Return the request's body for an event that is chosen."""
-        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset is None else "off"):
-            yield json.dumps(self._dated.of(record)).encode()
+        if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset_s is None else "off"):
+            yield json.dumps(record_fields(record)).encode()
 
     def deliver(self, item: bytes) -> None:
         """Post a body."""
@@ -71,9 +71,9 @@ class Webhook(Sink[bytes]):
             if error.code < 400 and (place := error.headers["Location"]):
                 problem += f": moved to {place!r}: name that one in url"
             if error.code < 500 and error.code not in TRY_AGAIN:
-                raise Refused(problem) from error
-            raise Undelivered(problem) from error
+                raise PermanentError(problem) from error
+            raise RetryableError(problem) from error
         except urllib.error.URLError as error:
-            raise Undelivered(f"{request.host}: {error.reason}") from error
+            raise RetryableError(f"{request.host}: {error.reason}") from error
         except http.client.HTTPException as error:
-            raise Undelivered(f"{request.host} answered nonsense: {error!r}") from error
+            raise RetryableError(f"{request.host} answered nonsense: {error!r}") from error

@@ -1,4 +1,4 @@
-"""A sink's worker: a bounded queue and one thread, so that a sink that is slow or down never delays the sound."""
+"""A sink's worker: a bounded queue and one thread. A sink that is slow or down never delays the sound."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from bowstream.session import Record
 
 Item = TypeVar("Item")
 
-# After a failure the next try waits so long, twice as long after each further one, up to the longest.
+# The wait after a first failure; it doubles with each further failure, up to the longest.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 # How long closing waits for what is still to be delivered.
 FLUSH_S = 5.0
 
 
-class Undelivered(Exception):
+class RetryableError(Exception):
     """An item could not be delivered now; it is kept and tried again."""
 
 
-class Refused(Exception):
-    """An item will never be delivered; it is lost, and counted."""
+class PermanentError(Exception):
+    """An item can never be delivered; it is lost, and counted."""
 
 
 @dataclass(frozen=True)
 class SinkReport:
     """How a sink is doing.
 
+    Attributes
+    ----------
     delivered, lost, waiting : items delivered, given up, and in the queue
-    trouble : why it does not deliver at present; empty while it does
+    trouble : why it cannot deliver at present; empty while it can
     """
 
     name: str
@@ -51,10 +52,10 @@ class SinkReport:
 
 
 class Sink(ABC, Generic[Item]):
-    """Delivers what a session says to somewhere else, from a thread of its own.
+    """Delivers a session's records to another place, in its own thread.
 
-    A subclass says in `take` which items a record makes, on the session's thread, and in `deliver` how one of
-    them is delivered, on the worker's. When the queue is full the oldest item is lost, and counted.
+    A subclass converts records to items with `convert`, in the session's thread, and delivers one item with
+    `deliver`, in the worker's thread. When the queue is full the oldest item is lost, and counted.
 
     Parameters
     ----------
@@ -77,39 +78,37 @@ class Sink(ABC, Generic[Item]):
         self._thread = threading.Thread(target=self._work, name=f"bowstream-{name}", daemon=True)
 
     @abstractmethod
-    def take(self, record: Record) -> Iterable[Item]:
-        """Return the items that a record makes; called by the session's thread, so it only computes."""
+    def convert(self, record: Record) -> Iterable[Item]:
+        """Return the items of a record; called by the session's thread, so it must not wait for anything."""
 
     @abstractmethod
     def deliver(self, item: Item) -> None:
-        """Deliver an item, or raise `Undelivered`, `OSError` or `Refused`; called by the worker's thread."""
+        """Deliver an item, or raise `RetryableError`, `OSError` or `PermanentError`; called by the worker's thread."""
 
-    def finish(self) -> Iterable[Item]:
-        """Return the items still in the making when the session is over."""
+    def flush(self) -> Iterable[Item]:
+        """Return the items that are not complete yet when the session ends."""
         return ()
 
-    def shut(self) -> None:
-        """Let go of what the sink holds; called by the worker's thread when it ends."""
+    def close(self) -> None:
+        """Release what the sink holds; called by the worker's thread when it ends."""
 
     def __enter__(self) -> Sink[Item]:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __exit__(self, *exc: object) -> None:
+        self.join()
 
     def write(self, record: Record) -> None:
-        """Put what a record makes in the queue; never waits."""
-        for item in self.take(record):
-            self.put(item)
+        """Put the items of a record in the queue; never waits."""
+        for item in self.convert(record):
+            self.enqueue(item)
 
     def size(self, item: Item) -> float:
         """Return how much of the capacity an item takes."""
         return 1.0
 
-    def put(self, item: Item) -> None:
+    def enqueue(self, item: Item) -> None:
         """Put an item in the queue; the oldest are lost if it is full."""
         with self._changed:
             self._queue.append(item)
@@ -124,18 +123,18 @@ class Sink(ABC, Generic[Item]):
             waiting = len(self._queue) + self._busy
             return SinkReport(self.name, self._delivered, self._lost, waiting, self._trouble)
 
-    def begin_close(self, deadline: float) -> None:
-        """Take the last items and ask the worker to end by a time of `time.monotonic`."""
-        for item in self.finish():
-            self.put(item)
+    def stop(self, deadline: float) -> None:
+        """Put the last items in the queue and ask the worker to end by a time of `time.monotonic`."""
+        for item in self.flush():
+            self.enqueue(item)
         with self._changed:
             self._deadline = deadline
             self._changed.notify()
 
-    def close(self, flush_s: float = FLUSH_S) -> None:
-        """Deliver what is waiting, for `flush_s` at most; the rest is lost, and counted."""
+    def join(self, flush_s: float = FLUSH_S) -> None:
+        """Deliver what is waiting, for at most `flush_s`; the rest is lost, and counted."""
         if self._deadline is None:
-            self.begin_close(time.monotonic() + flush_s)
+            self.stop(time.monotonic() + flush_s)
         assert self._deadline is not None
         self._thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
         with self._changed:  # a worker that hangs is left behind: it dies with the process
@@ -149,7 +148,7 @@ class Sink(ABC, Generic[Item]):
                 self._busy = False
                 self._delivered += delivered
                 self._lost += not delivered
-        self.shut()
+        self.close()
 
     def _next(self) -> Item | None:
         """Wait for the next item; return None when the sink closes and nothing is left."""
@@ -162,15 +161,15 @@ class Sink(ABC, Generic[Item]):
             return self._queue.popleft()
 
     def _persist(self, item: Item) -> bool:
-        """Try until an item is delivered, refused, or the deadline is over; return whether it was delivered."""
+        """Try until an item is delivered or refused, or the deadline is over; return whether it was delivered."""
         wait_s = self.first_wait_s
         while True:
             try:
                 self.deliver(item)
-            except (Undelivered, OSError) as error:
+            except (RetryableError, OSError) as error:
                 self._trouble = str(error)
-            except Exception as error:  # refused, or a mistake of ours: another try would end the same
-                self._trouble = str(error) if isinstance(error, Refused) else repr(error)
+            except Exception as error:  # permanent, or a bug: another try would end the same
+                self._trouble = str(error) if isinstance(error, PermanentError) else repr(error)
                 return False
             else:
                 self._trouble = ""

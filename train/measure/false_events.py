@@ -53,12 +53,12 @@ class Point:
 
 def raised(tags: Sequence[Tag], scores: Float32, front_end: FrontEnd) -> list[str]:
     """Return the tag of each event that a stream's scores, float32 [shape=(windows, C)], raise."""
-    tracker = EventTracker(tags, front_end, HOP_COLUMNS, Settings().hold_s, Settings().confirm_hops)
     names, hop_s, window_s = tuple(tag.name for tag in tags), Settings().hop_s, front_end.window_s
+    tracker = EventTracker(tags, hop_s, Settings().hold_s, Settings().confirm_hops)
     starts_s = [round(hop_s * place, 1) for place in range(len(scores))]
     windows = (Scores(names, row, at_s, at_s + window_s, NO_CODES) for at_s, row in zip(starts_s, scores))
     changed = [tracker.push(window) for window in windows]
-    return [event.tag for events in changed for event in events if event.offset is None]
+    return [event.tag for events in changed for event in events if event.offset_s is None]
 
 
 def streams(held: Held, tags: Sequence[TagCalibration]) -> dict[int, Float32]:

@@ -1,0 +1,63 @@
+"""When a sound was heard, by the system's clock."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+# Arrivals looked back on: one minute, in which a sound card drifts by a few milliseconds.
+ARRIVALS = 600
+
+
+class StreamClock:
+    """Dates the moments of a live stream.
+
+    Sound arrives late, never early, so the most punctual of the recent arrivals says when the stream began, by the
+    monotonic clock. The system's clock is compared with the monotonic one for each answer: when it is set (by NTP,
+    on a machine that boots without a clock), the next answer is right.
+
+    Parameters
+    ----------
+    monotonic_s : a clock that is never set, in seconds
+    unix_s : the system's clock, in seconds since 1970
+    """
+
+    def __init__(
+        self, monotonic_s: Callable[[], float] = time.monotonic, unix_s: Callable[[], float] = time.time
+    ) -> None:
+        self._monotonic_s = monotonic_s
+        self._unix_s = unix_s
+        self._starts_s: deque[float] = deque(maxlen=ARRIVALS)
+
+    def arrived(self, end_s: float, at_s: float) -> None:
+        """Note that the sound up to `end_s` of the stream came in at `at_s` of the monotonic clock."""
+        self._starts_s.append(at_s - end_s)
+
+    def time(self, position_s: float) -> datetime:
+        """Return when a moment of the stream was, in UTC; before the first arrival, the present."""
+        now_s = self._monotonic_s()
+        heard_s = min(self._starts_s) + position_s if self._starts_s else now_s
+        return utc(self._unix_s() - now_s + heard_s)
+
+
+class FixedClock:
+    """Dates the moments of a recording that began at a known time."""
+
+    def __init__(self, started_at: datetime) -> None:
+        self._started_at = started_at
+
+    def time(self, position_s: float) -> datetime:
+        """Return when a moment of the recording was, in UTC."""
+        return (self._started_at + timedelta(seconds=position_s)).astimezone(timezone.utc)
+
+
+def utc(unix_s: float) -> datetime:
+    """Return seconds since 1970 as a date, in UTC."""
+    return datetime.fromtimestamp(unix_s, timezone.utc)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a date in UTC to the millisecond: `2026-11-23T12:00:00.123Z`."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

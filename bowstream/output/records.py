@@ -1,0 +1,88 @@
+"""Records as plain values, as JSON and the sinks write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from bowstream._types import Float32
+from bowstream.audio.clock import rfc3339
+from bowstream.audio.source import Notice
+from bowstream.events import Event
+from bowstream.health.counters import Health
+from bowstream.scores import Scores
+from bowstream.session import Gap, Record
+
+Fields = dict[str, Any]
+
+
+def record_fields(record: Record, health: Health | None = None) -> Fields:
+    """Return a hop, event, gap or notice as plain values, `type` first; an empty dict for the rest.
+
+    Seconds count from the start of the stream, to the millisecond. `time` is UTC (RFC 3339), where the stream has a
+    date: of a hop's end, an event's onset or offset, a gap's start.
+
+    Parameters
+    ----------
+    health : of a live stream; it is written with each hop
+    """
+    if isinstance(record, Scores):
+        return {
+            "type": "hop",
+            **time_field(record.time),
+            "start_s": seconds(record.start_s),
+            "end_s": seconds(record.end_s),
+            "scores": named(record.array, record.tags),
+            **({"health": health_fields(health)} if health else {}),
+        }
+    if isinstance(record, Event):
+        state = "on" if record.offset_s is None else "off"
+        return {"type": "event", "state": state, **time_field(record.time), **event_fields(record)}
+    if isinstance(record, Gap):
+        place = {"start_s": seconds(record.start_s), "length_s": seconds(record.length_s)}
+        return {"type": "gap", **time_field(record.time), **place}
+    if isinstance(record, Notice):
+        place = {"at_s": seconds(record.at_s)}
+        return {"type": "notice", **time_field(record.time), **place, "kind": record.kind, "text": record.text}
+    return {}
+
+
+def event_fields(event: Event) -> Fields:
+    """Return an event's fields; `offset_s` is None while it is open."""
+    return {
+        "onset_s": seconds(event.onset_s),
+        "offset_s": None if event.offset_s is None else seconds(event.offset_s),
+        "tag": event.tag,
+        "peak": round(event.peak, 4),
+        "mean": round(event.mean, 4),
+    }
+
+
+def health_fields(health: Health) -> Fields:
+    """Return the health so far, without what this machine does not know."""
+    report = asdict(health.report())
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in report.items()
+        if value is not None
+    }
+
+
+def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
+    """Return scores by the name of their tag, in the order of the tags."""
+    rounded = np.round(scores.astype(np.float64), 4).tolist()
+    return dict(zip(tags, rounded))
+
+
+def time_field(time: datetime | None) -> Fields:
+    """Return a record's `time`, if it has one."""
+    return {"time": rfc3339(time)} if time else {}
+
+
+def seconds(position_s: float) -> float:
+    """Return a time to the millisecond."""
+    return round(position_s, 3)
