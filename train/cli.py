@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ from bowstream.errors import BowstreamError, UsageError
 
 from .common import config
 from .dataset.data import DataError, DataSet
-from .dataset.layouts import LAYOUTS
+from .dataset.joined import GROUPS, SOURCES, Joining
+from .dataset.layouts import LAYOUTS, read_sets
+from .dataset.licences import LICENCES
+from .dataset.vocabulary import BUILT_IN
 from .experiments import EXPERIMENTS, combinations, parse_axes
 
 
@@ -79,6 +83,15 @@ def parser() -> argparse.ArgumentParser:
     numbers = commands.add_parser("numbers", help="the README's tables, from the committed metrics of their runs")
     numbers.set_defaults(command=numbers_command)
 
+    teacher = commands.add_parser("teacher", help="write what a TFLite waveform tagger says of recordings: soft labels")
+    teacher.add_argument("sets", nargs="+", metavar="RECORDINGS", help="a folder, a CSV, or LAYOUT:PATH")
+    teacher.add_argument("--model", type=Path, required=True, help="the tagger, yamnet.tflite say")
+    teacher.add_argument(
+        "--labels", type=Path, required=True, help="its labels: a CSV with a column display_name, or a label a line"
+    )
+    teacher.add_argument("--out", type=Path, required=True, help="the file, an npz, for --teacher")
+    teacher.set_defaults(command=teacher_command)
+
     data = commands.add_parser("data", help="look at a data set and list what is wrong with it")
     add_data(data)
     data.set_defaults(command=data_command)
@@ -86,9 +99,38 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
-    """Add what names a data set."""
-    command.add_argument("--data", choices=LAYOUTS, required=True, help="how the data set lies on disk")
-    command.add_argument("--root", type=Path, required=True, help="its folder (its CSV for --data csv)")
+    """Add what names data sets, and how several become one."""
+    command.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="SET",
+        help=f"a data set: LAYOUT:PATH ({', '.join(LAYOUTS)}), a CSV, or a folder with a folder a tag; repeat it",
+    )
+    command.add_argument("--root", type=Path, help="the place of a --data that is a layout alone")
+    command.add_argument(
+        "--vocabulary",
+        default="",
+        metavar="NAME|CSV",
+        help=f"map labels onto its tags: {', '.join(BUILT_IN)}, or a CSV",
+    )
+    command.add_argument(
+        "--licences",
+        choices=LICENCES,
+        default=Joining.licences,
+        help="learn from clips whose licence is stated, from free ones or from all; the rest is tried on only "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--hold-out",
+        choices=(GROUPS, SOURCES),
+        default=Joining.hold_out,
+        help="what is held apart: groups of clips, or whole sources (default: %(default)s)",
+    )
+    command.add_argument(
+        "--weight", action="append", default=[], metavar="SOURCE=NUMBER", help="how much a source's clips count"
+    )
+    command.add_argument("--teacher", type=Path, metavar="NPZ", help="what `teacher` wrote: soft labels to learn from")
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
@@ -107,7 +149,26 @@ def add_training(command: argparse.ArgumentParser) -> None:
 
 def data_set(arguments: argparse.Namespace) -> DataSet:
     """Return the data set that is asked for."""
-    return LAYOUTS[arguments.data](arguments.root)
+    how = Joining(
+        arguments.vocabulary,
+        arguments.licences,
+        arguments.hold_out,
+        dict(map(weight_of, arguments.weight)),
+        arguments.teacher,
+    )
+    return read_sets(arguments.data, arguments.root, how)
+
+
+def weight_of(text: str) -> tuple[str, float]:
+    """Return a source and its weight from SOURCE=NUMBER; raise `UsageError` if it is none."""
+    source, _, number = text.rpartition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not source or not 0.0 <= weight < math.inf:
+        raise UsageError(f"--weight must be SOURCE=NUMBER with a number of 0 or more (got {text!r})")
+    return source, weight
 
 
 def run_command(arguments: argparse.Namespace) -> None:
@@ -170,11 +231,19 @@ def cost_command(arguments: argparse.Namespace) -> None:
     cost(arguments.out, Plan())
 
 
+def teacher_command(arguments: argparse.Namespace) -> None:
+    """`teacher`."""
+    from .measure.ask import ask
+
+    ask(arguments.model, arguments.labels, arguments.sets, arguments.out)
+
+
 def data_command(arguments: argparse.Namespace) -> None:
     """`data`."""
     from .dataset.problems import check
 
     data = data_set(arguments)
     check(data, whole=True)
-    folds = sorted({clip.fold for clip in data.clips})
-    print(f"{data.name}: {len(data.clips)} clips, {len(data.tags)} tags, folds {', '.join(folds)}: nothing is wrong")
+    print(
+        f"{data.name}: {len(data.clips)} clips, {len(data.tags)} tags, folds {', '.join(data.folds)}: nothing is wrong"
+    )

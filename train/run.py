@@ -94,7 +94,7 @@ def model_of(trial: Trial, its: Study, calibration: Sequence[Trial], negatives: 
 
 def scores_of_folds(data: DataSet, parts: Sequence[Held]) -> dict[str, Any]:
     """Return the measures over folds."""
-    return over_folds([measure(held, data.targets(), data.single_label) for held in parts])
+    return over_folds([measure(held, data.presence(), data.single_label) for held in parts])
 
 
 def in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def in_short(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def calibrated(parts: Sequence[Held], data: DataSet) -> list[TagCalibration]:
     """Return calibration and thresholds from held-out scores."""
     held = together(parts)
-    return calibrate(held.scores, data.targets()[held.clip])
+    return calibrate(held.scores, data.presence()[held.clip])
 
 
 def about(its: Study, trials: Sequence[Trial]) -> dict[str, Any]:
@@ -132,13 +132,13 @@ def of_tags(data: DataSet, tags: Sequence[TagCalibration]) -> dict[str, dict[str
 def by_tag(data: DataSet, held: Held) -> dict[str, float | None]:
     """Return each tag's average precision over held-out clips; None where it does not occur."""
     clip_scores, clips = held.of_clips()
-    precisions = average_precisions(clip_scores, data.targets()[clips])
+    precisions = average_precisions(clip_scores, data.presence()[clips])
     return {tag: None if np.isnan(value) else round(float(value), 4) for tag, value in zip(data.tags, precisions)}
 
 
 def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
     """Return what the report draws: confusion over clips, and reliability over windows before and after calibration."""
-    targets = data.targets()
+    targets, presence = data.targets(), data.presence()
     curves = {
         "as trained": together([model.held for model in models]),
         "calibrated": together([model.held.calibrated(model.tags) for model in models]),
@@ -147,7 +147,7 @@ def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
     return {
         "tags": data.tags,
         "confusion": confusion(clip_scores, targets[clips]) if data.single_label else None,
-        "reliability": {name: reliability(held.scores, targets[held.clip]) for name, held in curves.items()},
+        "reliability": {name: reliability(held.scores, presence[held.clip]) for name, held in curves.items()},
     }
 
 

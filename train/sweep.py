@@ -77,7 +77,7 @@ def sweep(
         its = study(root, data, hashes, config, negatives)
         for split in splits:
             trial = try_split(its, split)
-            measures = measure(trial.held, data.targets(), data.single_label)
+            measures = measure(trial.held, data.presence(), data.single_label)
             row = {name: round(value, 4) for name, value in measures.items()}
             cost = expense(trial.bundle) if trial.bundle else dict.fromkeys(LABELS, "")
             rows.append({**variant.label, "split": split.name, **row, **cost})

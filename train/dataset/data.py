@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bowstream.errors import BowstreamError
+
+if TYPE_CHECKING:
+    from .teacher import Teacher
+    from .vocabulary import Vocabulary
 
 Index = NDArray[np.intp]
 Float32 = NDArray[np.float32]
@@ -17,6 +22,8 @@ Float32 = NDArray[np.float32]
 # The folds of a set that has its own split; any other names are folds to rotate over.
 TRAIN, VALIDATION, EVALUATION = "train", "val", "eval"
 OWN_SPLIT = frozenset((TRAIN, VALIDATION, EVALUATION))
+# The fold of clips that every model learns from and none is tried on.
+ALWAYS = "always"
 
 # Problems printed at most.
 SHOWN = 30
@@ -33,12 +40,28 @@ class DataError(BowstreamError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording, its tags and the fold it belongs to. `name` tells it from all others and outlives a move."""
+    """One recording, its tags and the fold it belongs to. `name` tells it from all others and outlives a move.
+
+    source : where it was recorded or published; what generalises must hold across sources
+    group : clips of one group (a recording, a speaker, an instrument) are never both learned from and tried on
+    licence : as its table states it; empty where it has no word for it, as one's own need none
+    free : whether that allows passing on and commercial use
+    learn : whether it may be learned from; else it is tried on only
+    twin : the data set that holds the same recording, if one does
+    may : tags that may sound in it though it does not say so: unknown, not absent
+    """
 
     name: str
     path: Path
     tags: tuple[str, ...]
     fold: str
+    source: str = ""
+    group: str = ""
+    licence: str = ""
+    free: bool = False
+    learn: bool = True
+    twin: str = ""
+    may: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,10 @@ class DataSet:
     """Clips in the order of their names, tags in the order of a bundle's scores.
 
     `published` sets are taken as they are: what is odd about their clips is noted, not refused.
+
+    vocabulary : what labels were mapped onto, if they were
+    teacher : what another tagger says of the clips, if it was asked
+    weights : how much a clip of a source counts, 1 where it is not named
     """
 
     name: str
@@ -67,6 +94,9 @@ class DataSet:
     single_label: bool
     licence: str
     published: bool
+    vocabulary: Vocabulary | None = None
+    teacher: Teacher | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def targets(self) -> Float32:
         """Return 1 where a clip has a tag, float32 [shape=(clips, C)]."""
@@ -75,6 +105,27 @@ class DataSet:
         for row, clip in zip(targets, self.clips):
             row[[column[tag] for tag in clip.tags]] = 1.0
         return targets
+
+    def presence(self) -> Float32:
+        """Return 1 where a clip has a tag, 0 where it has none, NaN where it may, float32 [shape=(clips, C)]."""
+        presence = self.targets()
+        for row, clip in zip(presence, self.clips):
+            row[[tag in clip.may for tag in self.tags]] = np.nan
+        return presence
+
+    def soft(self) -> Float32:
+        """Return what the teacher says of each tag, NaN where it says nothing, float32 [shape=(clips, C)]."""
+        soft = np.full((len(self.clips), len(self.tags)), np.nan, np.float32)
+        if self.teacher and self.vocabulary:
+            scores, asked = self.teacher.of([clip.name for clip in self.clips])
+            for tag, heard in self.vocabulary.heard(self.teacher.labels, scores).items():
+                if tag in self.tags:
+                    soft[asked, self.tags.index(tag)] = heard[asked]
+        return soft
+
+    def clip_weights(self) -> Float32:
+        """Return how much each clip counts, float32 [shape=(clips,)]."""
+        return np.array([self.weights.get(clip.source, 1.0) for clip in self.clips], np.float32)
 
     @property
     def own_split(self) -> bool:
@@ -85,28 +136,48 @@ class DataSet:
         """Return the clips of these folds."""
         return np.flatnonzero([clip.fold in folds for clip in self.clips])
 
+    @property
+    def folds(self) -> list[str]:
+        """The folds that are rotated over."""
+        return sorted({clip.fold for clip in self.clips} - {ALWAYS})
+
+    def split(self, name: str, held: Iterable[str], part: int | None, learned: Iterable[str] | None = None) -> Split:
+        """Return the split that holds these folds out and learns from these, from all others unless given.
+
+        What is to be tried on only is not learned from, nor is the twin of a clip that is held out; a clip whose twin
+        is learned from is not held.
+        """
+        of_held = set(held)
+        of_fit = {clip.fold for clip in self.clips} - of_held if learned is None else {*learned, ALWAYS}
+        fit = [index for index, clip in enumerate(self.clips) if clip.learn and clip.fold in of_fit]
+        out = [index for index, clip in enumerate(self.clips) if clip.fold in of_held]
+        sets_out, sets_fit = ({self.clips[index].source for index in half} for half in (out, fit))
+        return Split(
+            name,
+            np.array([index for index in fit if not self._has_twin(index, sets_out)], np.intp),
+            np.array([index for index in out if not self._has_twin(index, sets_fit)], np.intp),
+            part,
+        )
+
+    def _has_twin(self, index: int, sets: Collection[str]) -> bool:
+        """Whether a clip's recording is in one of these sets, too."""
+        return self.clips[index].twin != "" and self.clips[index].twin in sets
+
     def splits(self) -> list[Split]:
         """Return the splits whose held-out scores are reported: one a fold, or the set's own."""
         if self.own_split:
-            return [Split(EVALUATION, self.in_folds(TRAIN), self.in_folds(EVALUATION), part=0)]
-        folds = sorted({clip.fold for clip in self.clips})
-        return [
-            Split(f"fold {fold}", self.in_folds(*folds[:part], *folds[part + 1 :]), self.in_folds(fold), part)
-            for part, fold in enumerate(folds)
-        ]
+            return [self.split(EVALUATION, [EVALUATION], 0, [TRAIN])]
+        return [self.split(f"fold {fold}", [fold], part) for part, fold in enumerate(self.folds)]
 
     def calibration_splits(self) -> list[Split]:
         """Return the splits whose held-out scores calibrate the final bundle."""
         if self.own_split:
-            return [Split(VALIDATION, self.in_folds(TRAIN), self.in_folds(VALIDATION), part=0)]
+            return [self.split(VALIDATION, [VALIDATION], 0, [TRAIN])]
         return self.splits()
 
     def final(self) -> Split:
         """Return what the final bundle is fitted on: the training part, or all folds."""
-        nothing = np.empty(0, np.intp)
-        if self.own_split:
-            return Split("final", self.in_folds(TRAIN), nothing, part=0)
-        return Split("final", np.arange(len(self.clips)), nothing)
+        return self.split("final", [], 0, [TRAIN]) if self.own_split else self.split("final", [], None)
 
 
 def data_set(
@@ -117,8 +188,9 @@ def data_set(
     single_label: bool = True,
     tags: Iterable[str] = (),
 ) -> DataSet:
-    """Return a data set in its fixed order; tags are those of its clips unless given."""
-    in_order = tuple(sorted(clips, key=lambda clip: clip.name))
+    """Return a data set in its fixed order; tags are those of its clips unless given, and its name is their source."""
+    of_source = (clip if clip.source else replace(clip, source=name) for clip in clips)
+    in_order = tuple(sorted(of_source, key=lambda clip: clip.name))
     names = sorted(set(tags) or {tag for clip in in_order for tag in clip.tags})
     return DataSet(name, in_order, tuple(names), single_label, licence, published)
 

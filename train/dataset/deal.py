@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .data import Clip
@@ -16,9 +16,6 @@ FOLDS = 5
 def deal(root: Path, rows: Iterable[tuple[Path, tuple[str, ...], str]]) -> list[Clip]:
     """Deal recordings into folds, the same on every machine.
 
-    The rarest tag comes first, and each of its recordings goes where least of it is (Sechidis, Tsoumakas and
-    Vlahavas 2011, "On the Stratification of Multi-Label Data"). Where each has one tag, no tag moves another's.
-
     Parameters
     ----------
     rows : a file, its tags, and the group that is to stay together with, if it has any
@@ -26,29 +23,39 @@ def deal(root: Path, rows: Iterable[tuple[Path, tuple[str, ...], str]]) -> list[
     groups = defaultdict(list)
     for path, tags, group in rows:
         groups[group or path.as_posix()].append((path, tags))
-    tags_of = {name: Counter(tag for _, tags in members for tag in tags) for name, members in groups.items()}
+    dealt = folds_of({name: Counter(tag for _, tags in members for tag in tags) for name, members in groups.items()})
+    return [
+        Clip(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix(), path, tags, fold)
+        for name, members in groups.items()
+        for fold in [dealt[name]]
+        for path, tags in members
+    ]
+
+
+def folds_of(groups: Mapping[str, Counter[str]]) -> dict[str, str]:
+    """Return the fold of each group, by how many clips of each tag it has.
+
+    The rarest tag comes first, and each of its groups goes where least of it is (Sechidis, Tsoumakas and
+    Vlahavas 2011, "On the Stratification of Multi-Label Data"). Where each has one tag, no tag moves another's. A
+    group without tags goes anywhere.
+    """
     of_tag = Counter[str]()
-    for counts in tags_of.values():
+    for counts in groups.values():
         of_tag.update(counts)
-    dealt: dict[str, int] = {}
+    dealt = {name: hashed(Path(name).name)[1] % FOLDS for name, counts in groups.items() if not counts}
     there: Counter[tuple[int, str]] = Counter()
     for tag in sorted(of_tag, key=lambda tag: (of_tag[tag], tag)):
-        waiting = [name for name in groups if tag in tags_of[name] and name not in dealt]
+        waiting = [name for name in groups if tag in groups[name] and name not in dealt]
         first = hashed(tag)[0] % FOLDS
         for name in sorted(waiting, key=lambda name: hashed(Path(name).name)):
-            others = tags_of[name]
+            others = groups[name]
             dealt[name] = fold = min(
                 range(FOLDS),
                 key=lambda fold: (there[fold, tag], sum(there[fold, tag] for tag in others), (fold - first) % FOLDS),
             )
             for other, count in others.items():
                 there[fold, other] += count
-    return [
-        Clip(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix(), path, tags, fold)
-        for name, members in groups.items()
-        for fold in [str(dealt[name] + 1)]
-        for path, tags in members
-    ]
+    return {name: str(fold + 1) for name, fold in dealt.items()}
 
 
 def hashed(name: str) -> bytes:

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bowstream.audio.file import SUFFIXES
@@ -13,11 +14,12 @@ from bowstream.audio.file import SUFFIXES
 from ..common.progress import say
 from .data import Clip, DataError, DataSet, data_set, readable
 from .deal import deal
+from .licences import NONE_STATED
 from .tables import ambiguous, read_rows, stop_at
 
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
 # The columns of one's own table that may be left out.
-OPTIONAL = ("fold", "group")
+OPTIONAL = ("fold", "group", "id", "source", "licence", "free", "esc50_id")
 # What they may have been called.
 MEANT_BY = {
     "fold": re.compile(r"folds?([ _-]?(id|no|nr))?|splits?|subset", re.IGNORECASE),
@@ -56,16 +58,24 @@ def folder(root: Path) -> DataSet:
 
 
 def table(file: Path) -> DataSet:
-    """A CSV with columns `file` and `tags` (separated by `;`), and perhaps `fold` or `group`.
+    """A CSV with columns `file` and `tags` (separated by `;`), and perhaps others.
 
     Files are relative to the CSV. Rows of one `group` (clips cut from one recording, say) stay in one fold.
-    Folds named train, val and eval are the set's own split; all others are rotated over.
+    Folds named train, val and eval are the set's own split; all others are rotated over. `id` is a clip's name where it
+    has one, `source` where it is from, `licence` what is stated of it and `free` (0 or 1) whether that allows
+    passing on and commercial use; `esc50_id` (0 or 1) is whether ESC-50 has the same recording.
     """
     rows = read_rows(file, "file", "tags")
     stop_at([*almost(file, rows[0]), *ambiguous(file, rows, "group", "fold")])
     if unused := [column for column in rows[0] if column and column not in ("file", "tags", *OPTIONAL)]:
         say(f"note: {file}: not used: {', '.join(unused)}")
     stop_at(f"{file}: {row['file']} has no tag" for row in rows if not row["tags"].strip(" ;"))
+    stop_at(
+        f"{file}: {row['file']} has {column} {row[column]!r}: must be 0 or 1"
+        for row in rows
+        for column in ("free", "esc50_id")
+        if row.get(column, "0") not in ("0", "1")
+    )
     tags = [
         tuple(dict.fromkeys(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())) for row in rows
     ]
@@ -74,11 +84,26 @@ def table(file: Path) -> DataSet:
         names = [Path(row["file"]).as_posix() for row in rows]
         clips = [Clip(name, file.parent / name, of, row["fold"]) for name, row, of in zip(names, rows, tags)]
     else:
-        clips = deal(
+        dealt = deal(
             file.parent, [(file.parent / row["file"], of, row.get("group", "")) for row, of in zip(rows, tags)]
         )
+        by_path = {(clip.path, clip.tags): clip for clip in dealt}
+        clips = [by_path[file.parent / row["file"], of] for row, of in zip(rows, tags)]
     single = all(len(clip.tags) == 1 for clip in clips)
-    return data_set(file.stem, clips, OWN_LICENCE, single_label=single)
+    return data_set(file.stem, map(described, clips, rows), OWN_LICENCE, single_label=single)
+
+
+def described(clip: Clip, row: Mapping[str, str]) -> Clip:
+    """Return a clip with what its row says of where it is from."""
+    return replace(
+        clip,
+        name=row.get("id") or clip.name,
+        source=row.get("source", ""),
+        group=row.get("group", ""),
+        licence=row["licence"] or NONE_STATED if "licence" in row else "",
+        free=row.get("free") == "1",
+        twin="ESC-50" if row.get("esc50_id") == "1" else "",
+    )
 
 
 def almost(file: Path, row: Mapping[str, str]) -> Iterator[str]:

@@ -40,14 +40,17 @@ def check(data: DataSet, whole: bool = False) -> dict[str, str]:
     paths = [clip.path for clip in data.clips]
     look = functools.partial(look_at, whole=whole)
     looked = list(track(parallel(look, paths), len(paths), "checking files"))
-    problems = [*repeated(data), *thin_tags(data), *(problem for problem, _ in looked if problem)]
+    thin = list(thin_tags(data))
+    problems = [*repeated(data), *unusable_folds(data), *(problem for problem, _ in looked if problem)]
+    if not data.vocabulary:
+        problems += thin
     hashes = {clip.name: content for clip, (_, content) in zip(data.clips, looked) if content}
     twins = list(same_content(data, hashes))
     if not data.published:
         problems += twins
     if problems:
         raise DataError(problems)
-    for line in (*twins, *everywhere(data)):
+    for line in (*twins, *(thin if data.vocabulary else ()), *everywhere(data)):
         say(f"note: {line}")
     return hashes
 
@@ -86,21 +89,24 @@ def repeated(data: DataSet) -> Iterable[str]:
     return (f"{name}: listed {times} times" for name, times in names.items() if times > 1)
 
 
+def unusable_folds(data: DataSet) -> Iterable[str]:
+    """Name folds that may be misread, or leave nothing to try on."""
+    parts = {clip.fold for clip in data.clips}
+    if parts != OWN_SPLIT and any(map(LIKE_A_SPLIT.fullmatch, parts)):
+        yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
+    elif len(numbers_of(parts)) < len(parts):
+        yield f"{data.name}: folds are {', '.join(sorted(parts))}: wanted each number written in one way"
+    elif len(parts) < 2:
+        yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
+
+
 def thin_tags(data: DataSet) -> Iterable[str]:
-    """Name tags and folds that leave nothing to learn, to train or to try on, and folds that may be misread."""
+    """Name tags that leave nothing to learn, to train or to try on."""
     folds = defaultdict(set)
     for clip in data.clips:
         for tag in clip.tags:
             folds[tag].add(clip.fold)
-    parts = {clip.fold for clip in data.clips}
-    if parts != OWN_SPLIT and any(map(LIKE_A_SPLIT.fullmatch, parts)):
-        yield f"{data.name}: folds are {', '.join(sorted(parts))}, wanted train, val and eval, or others to rotate over"
-        return
-    if len(numbers_of(parts)) < len(parts):
-        yield f"{data.name}: folds are {', '.join(sorted(parts))}: wanted each number written in one way"
-        return
-    if len(parts) < 2:
-        yield f"{data.name}: all clips are in one fold, so nothing is left to try a model on"
+    if any(unusable_folds(data)):
         return
     if len({frozenset(clip.tags) for clip in data.clips}) == 1:
         yield f"{data.name}: all clips have the tag {', '.join(data.clips[0].tags)}: there is nothing to tell it from"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .data import readable
 from .tables import read_rows, stop_at
@@ -15,6 +18,8 @@ EVERYDAY = Path(__file__).with_name("everyday.csv")
 BUILT_IN: Mapping[str, Path] = {"everyday": EVERYDAY}
 SEPARATOR = ";"
 COLUMNS = ("labels", "near", "unless", "implies", "ambient")
+# A teacher's score from which a tag that is not named is unknown: low where it is often there without being named.
+HEARD_AMBIENT, HEARD = 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,56 @@ class Vocabulary:
             found += [general for general in self.by_tag[tag].implies if general not in found]
         return tuple(sorted(found, key=lambda tag: -self._depth(tag)))
 
-    def may(self, labels: Collection[str], tags: Collection[str]) -> frozenset[str]:
-        """Return the tags that may sound in a clip with these labels though they do not say so.
+    def may(
+        self, labels: Collection[str], tags: Collection[str], heard: Mapping[str, float] | None = None
+    ) -> frozenset[str]:
+        """Return the tags that may sound in a clip with these labels though they do not say so: unknown, not absent.
 
-        Those that are ambient, those whose `near` names one of the labels, and those that imply one of its tags: a
-        siren may be an ambulance's.
+        Those whose `near` names one of the labels, and those that imply one of its tags (a siren may be an
+        ambulance's). Without a teacher, those that are ambient, too; with one, those that it hears.
+
+        Parameters
+        ----------
+        heard : the teacher's score of each tag that it has a label for
         """
-        said = set(labels)
+        said, asked = set(labels), heard or {}
         return frozenset(
             entry.tag
             for entry in self.entries
             if entry.tag not in tags
-            and (entry.ambient or not entry.near.isdisjoint(said) or not set(tags).isdisjoint(entry.implies))
+            and (
+                not entry.near.isdisjoint(said)
+                or not set(tags).isdisjoint(entry.implies)
+                or (entry.ambient and entry.tag not in asked)
+                or asked.get(entry.tag, 0.0) >= (HEARD_AMBIENT if entry.ambient else HEARD)
+            )
         )
+
+    def heard(self, labels: Sequence[str], scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the scores of each tag that a tagger with these labels has a label for: the highest of its labels.
+
+        Where it has none of a tag's `labels`, those of `near` stand for it.
+
+        Parameters
+        ----------
+        scores : float32 [shape=(n, L)]
+
+        Returns
+        -------
+        heard : float32 [shape=(n,)] a tag
+        """
+        place = {label: index for index, label in enumerate(labels)}
+        found = {}
+        for entry in self.entries:
+            columns = [place[label] for label in sorted(entry.labels) if label in place]
+            columns = columns or [place[label] for label in sorted(entry.near) if label in place]
+            if columns:
+                found[entry.tag] = scores[:, columns].max(axis=1)
+        return found
+
+    def means(self, label: str) -> bool:
+        """Whether a label is one that the vocabulary knows."""
+        return label in self.known or readable(label) in self.by_tag
 
     def groups(self) -> dict[str, str]:
         """Return each tag's group."""

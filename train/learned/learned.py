@@ -164,7 +164,7 @@ class Learning:
             "features": self.sound.key,
             "level": asdict(self.sound.level),
             "fit": digest(self.split.fit.tolist()),
-            "targets": digest(self.data.targets().tolist()),
+            "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
             "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],
             "settings": asdict(self.config.learned),
             "augment": asdict(self.config.augment),

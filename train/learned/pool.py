@@ -55,6 +55,7 @@ class Pool:
         presence = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
         presence[:, -1] = ~presence.any(axis=1)
         unsure = np.zeros_like(presence)
+        unsure[: len(fit), :-1] = np.isnan(data.presence()[fit])
         for row, (_, may) in zip(unsure[len(fit) :], pieces):
             row[:-1] = [tag in may for tag in data.tags]
         self.first = np.concatenate([[0], np.cumsum(self.n_windows)])[:-1]  # windows

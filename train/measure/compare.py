@@ -94,9 +94,9 @@ def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
         "largest_score_difference_keras_to_tflite": float(np.abs(of_float.scores - of_int8.scores).max()),
         "mean_score_difference_keras_to_tflite": float(np.abs(of_float.scores - of_int8.scores).mean()),
         "largest_score_difference_tflite_to_device": float(np.abs(of_int8.scores - of_device.scores).max()),
-        "keras": measure(Held(of_float.scores, clip), data.targets(), data.single_label),
-        "tflite": measure(Held(of_int8.scores, clip), data.targets(), data.single_label),
-        "device": measure(Held(of_device.scores, clip), data.targets(), data.single_label),
+        "keras": measure(Held(of_float.scores, clip), data.presence(), data.single_label),
+        "tflite": measure(Held(of_int8.scores, clip), data.presence(), data.single_label),
+        "device": measure(Held(of_device.scores, clip), data.presence(), data.single_label),
     }
 
 

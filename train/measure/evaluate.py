@@ -129,29 +129,38 @@ def scores_of(bundle: str, path: Path, change: Change | None = None) -> Float32:
     return np.stack([heard.array for heard in [*tags, *tagger.flush()]])
 
 
-def average_precisions(scores: Float32, targets: Float32) -> Float32:
-    """Return each tag's average precision, (C,); NaN for a tag that does not occur."""
+def average_precisions(scores: Float32, presence: Float32) -> Float32:
+    """Return each tag's average precision over what is known of it, (C,); NaN for a tag that does not occur.
+
+    Parameters
+    ----------
+    presence : float32 [shape=(n, C)], 1 where a tag is there, 0 where it is not, NaN where it may be
+    """
     from sklearn.metrics import average_precision_score
 
+    known = ~np.isnan(presence)
     return np.array(
-        [average_precision_score(truth, score) if truth.any() else np.nan for truth, score in zip(targets.T, scores.T)]
+        [
+            average_precision_score(truth[sure], score[sure]) if (truth == 1.0).any() else np.nan
+            for truth, score, sure in zip(presence.T, scores.T, known.T)
+        ]
     )
 
 
-def measure(held: Held, targets: Float32, single_label: bool) -> dict[str, float]:
+def measure(held: Held, presence: Float32, single_label: bool) -> dict[str, float]:
     """Return chunk mAP and clip mAP as the paper defines them, and accuracy over clips for single-label sets.
 
     Parameters
     ----------
-    targets : float32 [shape=(clips, C)], of all clips of the data set
+    presence : float32 [shape=(clips, C)], of all clips of the data set: 1, 0, or NaN where it is unknown
     """
     clip_scores, clips = held.of_clips()
     values = {
-        "clip_map": float(np.nanmean(average_precisions(clip_scores, targets[clips]))),
-        "chunk_map": float(np.nanmean(average_precisions(held.scores, targets[held.clip]))),
+        "clip_map": float(np.nanmean(average_precisions(clip_scores, presence[clips]))),
+        "chunk_map": float(np.nanmean(average_precisions(held.scores, presence[held.clip]))),
     }
     if single_label:
-        values["accuracy"] = float((clip_scores.argmax(axis=1) == targets[clips].argmax(axis=1)).mean())
+        values["accuracy"] = float((clip_scores.argmax(axis=1) == np.nanargmax(presence[clips], axis=1)).mean())
     return values
 
 

@@ -142,4 +142,4 @@ def measured(study: Study, trial: Trial, model: Model, change: Change | None) ->
     else:
         some_of_it = np.isin(trial.held.clip, clips)
         held = Held(trial.held.scores[some_of_it], trial.held.clip[some_of_it])
-    return measure(held.calibrated(model.tags), data.targets(), data.single_label)
+    return measure(held.calibrated(model.tags), data.presence(), data.single_label)

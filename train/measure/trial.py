@@ -83,6 +83,8 @@ def study(
         absolute = features(root, data, hashes, FeatureSettings(level="absolute"))
         of_method = functools.partial(learned.fit, sound=replace(absolute, level=LevelSettings()), negatives=negatives)
     else:
+        if any(clip.may for clip in data.clips):
+            say("note: the recipe takes tags that may sound in a clip for absent there")
         of_method = functools.partial(recipe.fit, sound=sound)
     return Study(root, data, sound, config, lambda split: of_method(root=root, data=data, split=split, config=config))
 
@@ -97,7 +99,7 @@ def try_split(study: Study, split: Split) -> Trial:
     else:
         windows = study.sound.windows(split.held)
         held = Held(np.load(parts.head / SCORES)[windows], study.sound.clip_of_window()[windows], parts.head)
-    scores = measure(held, data.targets(), data.single_label)
+    scores = measure(held, data.presence(), data.single_label)
     say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     return Trial(split, parts, bundle, held)
 

@@ -18,16 +18,18 @@ OFF_SHARE = 0.5
 MINIMUM_SLOPE = 0.01
 
 
-def calibrate(scores: Float32, targets: Float32) -> list[TagCalibration]:
+def calibrate(scores: Float32, presence: Float32) -> list[TagCalibration]:
     """Return each tag's calibration (Platt's) and thresholds.
 
     Parameters
     ----------
     scores : float32 [shape=(windows, C)], held out, uncalibrated
-    targets : float32 [shape=(windows, C)]
+    presence : float32 [shape=(windows, C)], 1, 0, or NaN where it is unknown: there nothing is learned
     """
     settings = []
-    for logit, truth in zip(logits(scores).T, targets.T):
+    for of_tag, present in zip(logits(scores).T, presence.T):
+        known = ~np.isnan(present)
+        logit, truth = of_tag[known], present[known]
         slope, bias = platt(logit, truth)
         on = round(best_threshold(sigmoid(slope * logit + bias), truth), 3)
         settings.append(TagCalibration(round(slope, 4), round(bias, 4), on, off_for(on)))

@@ -233,10 +233,12 @@ def confusion(clip_scores: Float32, targets: Float32) -> Float32:
     return (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)).astype(np.float32)
 
 
-def reliability(scores: Float32, targets: Float32, bins: int = 10) -> tuple[Float32, Float32]:
-    """Return the mean score and the share of hits in bins of the score, all tags together; empty bins are left out."""
-    place = np.minimum((scores * bins).astype(int), bins - 1).ravel()
+def reliability(scores: Float32, presence: Float32, bins: int = 10) -> tuple[Float32, Float32]:
+    """Return the mean score and the share of hits in bins of the score, of what is known of all tags together."""
+    known = ~np.isnan(presence)
+    values, hits = scores[known], presence[known]
+    place = np.minimum((values * bins).astype(int), bins - 1)
     number = np.bincount(place, minlength=bins)
     filled = number > 0
-    mean = np.bincount(place, scores.ravel(), bins)[filled] / number[filled]
-    return mean, np.bincount(place, targets.ravel(), bins)[filled] / number[filled]
+    mean = np.bincount(place, values, bins)[filled] / number[filled]
+    return mean, np.bincount(place, hits, bins)[filled] / number[filled]

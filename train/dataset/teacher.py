@@ -1,0 +1,81 @@
+"""A teacher: what another tagger says of recordings, in a file.
+
+The file is an npz without pickles: `labels`, str (L,), and for each set of recordings two arrays, `NAME_ids`, str (N,),
+and `NAME`, (N, L). The scores are 0 … 1 in floats, or v of 0 … 255 in uint8 for a score of (v / 255)², which keeps
+small ones apart. An id is a clip's name: its `id` in a CSV, else its file as seen from the CSV or the folder.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .data import DataError, Float32, Index
+
+IDS = "_ids"
+STEPS = 255.0
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a tagger says of recordings.
+
+    rows : the place of each recording among the scores
+    scores : float32 [shape=(recordings, L)], 0 … 1
+    """
+
+    labels: tuple[str, ...]
+    rows: Mapping[str, int]
+    scores: Float32
+
+    def of(self, names: Sequence[str]) -> tuple[Float32, Index]:
+        """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not."""
+        asked = np.array([name in self.rows for name in names], bool)
+        scores = np.zeros((len(names), len(self.labels)), np.float32)
+        scores[asked] = self.scores[[self.rows[name] for name in names if name in self.rows]]
+        return scores, asked
+
+
+def read_teacher(file: Path) -> Teacher:
+    """Return what is in a file of teacher scores.
+
+    Raises
+    ------
+    DataError
+        If it is no such file.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError([f"{file} is no npz file of plain arrays: {error}"]) from error
+    sets = [name.removesuffix(IDS) for name in content if name.endswith(IDS) and name.removesuffix(IDS) in content]
+    if "labels" not in content or not sets:
+        found = ", ".join(content) or "nothing"
+        raise DataError([f"{file}: must hold labels, NAME{IDS} and NAME for each set of recordings (got {found})"])
+    labels, parts, rows = content["labels"], [], dict[str, int]()
+    # Sets of which NAME is no row a recording (windows, say) are of another use.
+    for name in [name for name in sets if len(content[name]) == len(content[name + IDS])]:
+        scores = content[name]
+        if scores.ndim != 2 or scores.shape[1] != len(labels):
+            raise DataError(
+                [f"{file}: {name} must have a column for each of {len(labels)} labels (got {scores.shape})"]
+            )
+        values = np.square(scores / np.float32(STEPS)) if scores.dtype == np.uint8 else scores.astype(np.float32)
+        if not (np.isfinite(values).all() and values.min(initial=0.0) >= 0.0 and values.max(initial=0.0) <= 1.0):
+            raise DataError([f"{file}: {name} must hold scores of 0 … 1, or 0 … 255 in uint8"])
+        first = sum(map(len, parts))
+        rows |= {str(one): first + place for place, one in enumerate(content[name + IDS])}
+        parts.append(values.astype(np.float32))
+    if not rows:
+        raise DataError([f"{file}: there is no set with a row of scores for each of its ids"])
+    return Teacher(tuple(map(str, labels)), rows, np.concatenate(parts))
+
+
+def as_stored(scores: Float32) -> np.ndarray:
+    """Return scores as uint8, as a file keeps them."""
+    return np.rint(np.sqrt(np.clip(scores, 0.0, 1.0)) * STEPS).astype(np.uint8)
