@@ -1,11 +1,16 @@
 """The one loop: what it yields, and in which order, whatever the source does."""
 
+import io
+import json
+import time
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 from signals import blocks, noise, scene
 
+from bowstream.audio.clock import rfc3339
 from bowstream.audio.convert import Intake
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Heard
@@ -13,6 +18,7 @@ from bowstream.audio.stream import Live, Player
 from bowstream.cli.listen import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
+from bowstream.output.lines import JsonLines, PlainLines
 from bowstream.scores import Scores
 from bowstream.session import Gap, Session, Sound
 from bowstream.tagger import Tagger
@@ -221,3 +227,60 @@ def test_a_player_hands_on_what_its_file_fails_with(tmp_path, front_end):
         pytest.raises(AudioError, match=r"nan\.wav: wanted finite"),
     ):
         list(player)
+
+
+# Dates
+
+
+def dated(session):
+    """Return a session's records that may have a date, with the second of the stream that it is about."""
+    records = list(session)
+    scores = [(record.time, record.end_s) for record in records if isinstance(record, Scores)]
+    events = [record for record in records if isinstance(record, Event)]
+    scores += [(each.time, each.onset_s if each.offset_s is None else each.offset_s) for each in events]
+    return scores + [(record.time, record.start_s) for record in records if isinstance(record, Gap)]
+
+
+def arriving(now_s, *lengths):
+    """Blocks of sound that have arrived one after another, the last one now."""
+    ends_s = np.cumsum(lengths)
+    starts_s = now_s - ends_s[-1]
+    return [Heard(scene(length), arrived_s=starts_s + end_s) for length, end_s in zip(lengths, ends_s)]
+
+
+def test_what_is_heard_live_is_dated(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    script = Script(*arriving(time.monotonic(), 1.0, 1.0), Heard(np.empty(0, np.float32), 16_000))
+    script.live = True
+    started_s = time.time() - 2.0
+    found = dated(Session(script, Tagger(eager)))
+    assert len(found) == 7
+    for moment, second in found:
+        assert moment.timestamp() == pytest.approx(started_s + second, abs=0.2)
+        assert moment.utcoffset().total_seconds() == 0.0
+
+
+def test_a_recording_is_dated_only_if_its_beginning_is_known(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    assert {moment for moment, _ in dated(Session(Script(Heard(scene(1.0))), Tagger(eager)))} == {None}
+    began = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    session = Session(Script(Heard(scene(1.0))), Tagger(eager), started_at=began)
+    assert session.info.started_at == began
+    for moment, second in dated(session):
+        assert rfc3339(moment) == f"2026-03-01T10:00:0{second:.3f}Z"
+
+
+def test_lines_and_json_have_the_date_beside_the_seconds(eager, monkeypatch):
+    two_tags(eager, monkeypatch)
+    session = Session(Script(Heard(scene(1.0))), Tagger(eager), started_at=datetime(2026, 3, 1, tzinfo=timezone.utc))
+    lines, objects = io.StringIO(), io.StringIO()
+    outputs = PlainLines(lines, events_only=True), JsonLines(objects)
+    for record in session:
+        for output in outputs:
+            output.write(record)
+    names = [tag.name for tag in eager.tags]
+    assert lines.getvalue().splitlines()[0] == f"2026-03-01T00:00:00.000Z        0.0 s  >>> {names[0]} begins"
+    hop, begins, *_, ends = map(json.loads, objects.getvalue().splitlines())
+    assert (hop["time"], hop["end_s"]) == ("2026-03-01T00:00:01.000Z", 1.0)
+    assert (begins["time"], begins["onset_s"]) == ("2026-03-01T00:00:00.000Z", 0.0)
+    assert (ends["time"], ends["offset_s"]) == ("2026-03-01T00:00:01.000Z", 1.0)

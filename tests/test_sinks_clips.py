@@ -160,6 +160,20 @@ def test_the_oldest_clips_make_room_and_nothing_else_is_touched(stage, tmp_path)
     assert other.exists()
 
 
+@pytest.mark.parametrize("wrong_s", [0.0, 4e9], ids=["1970", "2096"])
+def test_the_oldest_is_the_one_written_first_whatever_the_clock_said(stage, tmp_path, monkeypatch, wrong_s):
+    """A machine without a clock dates clips wrong after it has booted: before those that it has kept, or after."""
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+    clock_s = [1.8e9, 1.8e9 + 1, wrong_s, wrong_s + 1, 1.8e9 + 2, 1.8e9 + 3]
+    names = [file_name(utc(now_s), "dog") for now_s in clock_s]
+    for boot in (slice(0, 2), slice(2, 4), slice(4, 6)):
+        for now_s, name in zip(clock_s[boot], names[boot]):
+            monkeypatch.setattr("time.time_ns", lambda now_s=now_s: int(now_s * 1e9))
+            sink = Clips(clip_settings(tmp_path, cap_mb=0.1), *stage.stream)  # holds three
+            sink.deliver(clips.Clip(name, noise, "{}"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names[3:])
+
+
 def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
     noise = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32) * 0.1
     with Clips(clip_settings(tmp_path, cap_mb=0.1), *stage.stream) as sink:

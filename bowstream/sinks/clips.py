@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ PART = re.compile(r"\..+\.flac\.part")
 WAITING_S = 240
 # Clips that are deleted at a time.
 AT_ONCE = 100
+# At least so far apart are the times of the files.
+STEP_NS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Clips(Sink[Clip]):
         self._private: deque[int] = deque()  # ends of windows that scored a private tag
         self._open: list[_Open] = []
         self._scored = 0
+        self._last_ns = 0  # time of the newest clip's file
 
     def __enter__(self) -> Clips:
         try:
@@ -191,10 +195,21 @@ class Clips(Sink[Clip]):
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            self._last_ns = self._next_ns()
+            os.utime(part, ns=(self._last_ns, self._last_ns))
             part.replace(unused(self._folder / item.name))
         except OSError:
             part.unlink(missing_ok=True)
             raise
+
+    def _next_ns(self) -> int:
+        """Return the time of a new file: now, but later than every other clip's, whatever the system's clock says.
+
+        So the times of the files are in the order in which the clips were written, and the oldest is deleted first
+        even if it was written, or the newest is, while the clock was wrong.
+        """
+        last_ns = self._last_ns or max((written_ns for written_ns, _, _ in clips_in(self._folder)), default=0)
+        return max(time.time_ns(), last_ns + STEP_NS)
 
 
 def encoded(clip: Clip, sample_rate: int) -> bytes:
@@ -209,21 +224,22 @@ def encoded(clip: Clip, sample_rate: int) -> bytes:
 
 
 def make_room(folder: Path, cap_bytes: float) -> None:
-    """Delete the oldest clips until the rest fit; takes no more memory for many clips than for few."""
-    while (excess := sum(size for _, size in clips_in(folder)) - cap_bytes) > 0:
-        for name, size in heapq.nsmallest(AT_ONCE, clips_in(folder)):
+    """Delete the clips that were written first until the rest fit; many clips take no more memory than few."""
+    while (excess := sum(size for _, _, size in clips_in(folder)) - cap_bytes) > 0:
+        for _, name, size in heapq.nsmallest(AT_ONCE, clips_in(folder)):
             if excess <= 0:
                 break
             (folder / name).unlink(missing_ok=True)
             excess -= size
 
 
-def clips_in(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield the name and size of each clip, in no order."""
+def clips_in(folder: Path) -> Iterator[tuple[int, str, int]]:
+    """Yield when each clip was written (ns), its name and its size, in no order."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if NAME.fullmatch(entry.name):
-                yield entry.name, entry.stat().st_size
+                found = entry.stat()
+                yield found.st_mtime_ns, entry.name, found.st_size
 
 
 def file_name(started: datetime, tag: str) -> str:
