@@ -1,3 +1,4 @@
+import resource
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -144,6 +145,31 @@ def test_heat_is_in_the_report(sysfs):
     assert (hot.temperature_c, hot.throttled) == (81.0, "the processor's frequency is capped")
     (notice,) = HealthMonitor().check(hot)
     assert notice.text.startswith("the processor's frequency is capped at 81 °C: ")
+
+
+def test_a_temperature_that_cannot_be_read_for_want_of_descriptors_stops_nothing(sysfs):
+    health = Health(16_000, sysfs({f"{ZONE}0/type": "cpu", f"{ZONE}0/temp": "48000"}))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        during = health.report()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert during.temperature_c is None
+    health._thermal_due_s = 0.0
+    assert health.report().temperature_c == 48.0
+
+
+def test_the_percentiles_are_worked_out_once_a_second_of_sound(monkeypatch):
+    health, calls = Health(16_000), []
+    percentile = np.percentile
+    monkeypatch.setattr(np, "percentile", lambda *arguments: calls.append(1) or percentile(*arguments))
+    for column in range(100):
+        health.heard(noise(0.1), 0)
+        health.scored(column / 1000)
+        health.report()
+    assert len(calls) == 10
+    assert health.report().latency_p50_ms == pytest.approx(45.0)  # of the first 91
 
 
 def test_silence_is_said_once_and_its_end_too():

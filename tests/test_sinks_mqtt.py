@@ -1,15 +1,14 @@
 """MQTT with a real broker, which is killed and started again."""
 
-import dataclasses
 import re
+from dataclasses import replace
 
 import pytest
 from broker import Broker, Reader, needs_mosquitto
 from stage import Stage, quick, until
 
 from bowstream.config.sinks import MqttSettings
-from bowstream.health.counters import HealthReport
-from bowstream.output.records import health_fields
+from bowstream.health.counters import Health
 from bowstream.sinks import home_assistant
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.names import slug, slugs
@@ -73,13 +72,26 @@ def test_mqtt_is_found_by_home_assistant(stage, broker, reader):
     assert reader.said("bowstream/kitchen/tag/clock_tick") == ["OFF"]
 
 
-def test_home_assistant_health_sensors_read_fields_that_exist(stage):
-    report = health_fields(stage.health)
-    fields = {field for field, _, _ in home_assistant.HEALTH}
-    assert fields - {"temperature_c"} <= set(report)
-    assert fields <= {field.name for field in dataclasses.fields(HealthReport)}
-    everything = home_assistant.device("bowstream/x", {"dog": "dog"}, (), report)
-    assert everything["components"]["tag_dog"]["enabled_by_default"] is False
+def test_home_assistant_has_a_sensor_for_each_field_of_health_that_is_known():
+    report = Health(16_000).report()
+    for temperature_c, more in ((None, set()), (48.3, {"temperature_c"})):
+        known = replace(report, temperature_c=temperature_c)
+        everything = home_assistant.device("bowstream/x", {"dog": "dog"}, (), known)["components"]
+        sensors = {field: entity for field, entity in everything.items() if entity["platform"] == "sensor"}
+        wanted = {"level_dbfs", "silent_s", "lost_s", "latency_p95_ms", "real_time_factor"} | more
+        assert set(sensors) == wanted
+        assert sensors["lost_s"] == {
+            "platform": "sensor",
+            "entity_category": "diagnostic",
+            "state_topic": "bowstream/x/health",
+            "unique_id": "bowstream_x_lost_s",
+            "name": "Lost",
+            "unit_of_measurement": "s",
+            "device_class": "duration",
+            "state_class": "total_increasing",
+            "value_template": "{{ value_json.lost_s }}",
+        }
+    assert everything["tag_dog"]["enabled_by_default"] is False
 
 
 ALIKE = ("Собака", "狗", "crying baby", "crying_baby", "…", "dog", "Dog!", "Tür", "Tor")

@@ -15,7 +15,8 @@ from bowstream._types import Float32
 from bowstream.audio.source import Notice
 from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.events import Event, EventTracker
-from bowstream.health.counters import FLOOR_DBFS, Health
+from bowstream.health.counters import Health
+from bowstream.health.report import FLOOR_DBFS
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record, Sound, StreamInfo
 

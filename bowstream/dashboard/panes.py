@@ -21,6 +21,7 @@ from bowstream.dashboard.glyphs import (
     width_of,
 )
 from bowstream.dashboard.view import TagRow, TimelineEntry, View
+from bowstream.health.report import metrics
 from bowstream.model.log_mel import hz_to_mel
 
 # The meter's left end, and the level that a peak should stay below.
@@ -32,6 +33,8 @@ NEAR, FAINT = 0.5, 0.1
 # From this width on there is room for whole reasons.
 ROOMY = 60
 QUIET_S = 5.0
+# Counters that are shown even at 0.
+ALWAYS_SHOWN = ("lost_s", "overflows", "clipped")
 MARKED_HZ = (4000, 2000, 1000, 500)
 FAMILY_MEANINGS = {
     "pat": "a patch, 0.1 s of 8 bands",
@@ -183,23 +186,18 @@ def length(seconds: float) -> str:
 
 
 def health(view: View, width: int) -> Line:
-    """Return the health line: worries first to stay when the width is short."""
+    """Return the health line; when the width is short, worries stay."""
     report = view.health
     items = [
-        (
-            f"hop {report.latency_p50_ms:.0f}–{report.latency_p95_ms:.0f} ms",
-            report.latency_p95_ms > view.hop_s * 1e3,
-        ),
+        (f"hop {report.latency_p50_ms:.0f}–{report.latency_p95_ms:.0f} ms", report.latency_p95_ms > view.hop_s * 1e3),
         (f"load {report.real_time_factor:.1%}", report.real_time_factor > 0.8),
-        (f"lost {report.lost_s:.1f} s", report.lost_s > 0),
-        (f"overflows {report.overflows}", report.overflows > 0),
-        (f"clipped {report.clipped}", report.clipped > 0),
         (f"silent {report.silent_s:.0f} s", report.silent_s > QUIET_S),
     ]
-    if report.undelivered:
-        items.append((f"undelivered {report.undelivered}", True))
-    if report.reconnects:
-        items.append((f"reconnects {report.reconnects}", True))
+    for field, metric, value in metrics(report):
+        if metric.word and (value or field in ALWAYS_SHOWN):
+            items.append(
+                (f"{metric.word} {value:.1f} s" if metric.unit == "s" else f"{metric.word} {value}", value > 0)
+            )
     if report.temperature_c is not None:
         items.append((f"{report.temperature_c:.0f} °C", bool(report.throttled)))
     while len(items) > 1 and sum(len(text) + 3 for text, _ in items) - 3 > width:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bowstream._types import Float32
-from bowstream.health.counters import HealthReport
+from bowstream.health.report import HealthReport
 
 
 @dataclass(frozen=True)

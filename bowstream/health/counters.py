@@ -1,23 +1,22 @@
-"""Health: what was lost, late, clipped or silent, so that it can be shown and never hidden."""
+"""Counts what is lost, late, clipped or silent, so that it is always shown."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bowstream._types import Float32
 from bowstream.audio.identity import SYSFS
-from bowstream.health.thermal import Thermal, read_thermal
+from bowstream.health.report import FIELDS, FLOOR_DBFS, HealthReport
+from bowstream.health.thermal import read_thermal
 
 # How often the system is asked for its temperature.
 THERMAL_EVERY_S = 5.0
 SILENCE_DBFS = -90.0
-FLOOR_DBFS = -120.0
 # Hops that the percentiles look back on.
 LATENCIES = 600
 
@@ -28,43 +27,8 @@ def level_dbfs(samples: Float32) -> float:
     return max(FLOOR_DBFS, 10.0 * math.log10(max(mean_square, 1e-30)))
 
 
-@dataclass(frozen=True)
-class HealthReport:
-    """A snapshot.
-
-    heard_s, lost_s : seconds of sound worked on, and lost before we saw them
-    gaps : times that sound was lost; overflows : times that the sound system said it lost some
-    clipped : samples at full scale
-    silent_s : seconds that the present silence (below -90 dBFS) has lasted
-    level_dbfs : RMS level of the newest sound
-    latency_p50_ms, latency_p95_ms : from the arrival of a hop's last sample to having its scores
-    real_time_factor : seconds of computing a second of sound
-    undelivered : things that sinks gave up delivering
-    dead_s : seconds that every sample has been 0
-    reconnects : times that the microphone came back
-    temperature_c : of the processor; None where the system does not tell
-    throttled : what the processor is held back by, empty if by nothing; None where the system does not tell
-    """
-
-    heard_s: float
-    lost_s: float
-    gaps: int
-    overflows: int
-    clipped: int
-    silent_s: float
-    level_dbfs: float
-    latency_p50_ms: float
-    latency_p95_ms: float
-    real_time_factor: float
-    undelivered: int
-    dead_s: float = 0.0
-    reconnects: int = 0
-    temperature_c: float | None = None
-    throttled: str | None = None
-
-
-class Health:
-    """Counts what a session hears and how long it takes."""
+class Health(HealthReport):
+    """A session's health as it goes: the fields of the report, counted up, and the times that they come from."""
 
     def __init__(self, sample_rate: int, sysfs: Path = SYSFS) -> None:
         self.sample_rate = sample_rate
@@ -73,68 +37,59 @@ class Health:
 
     def reset(self) -> None:
         """Begin a new session."""
-        self.overflows = 0
-        self.clipped = 0
-        self.undelivered = 0
-        self.reconnects = 0
-        self._heard = 0
+        super().__init__()
+        self._heard = 0  # samples, as are the next three
         self._lost = 0
-        self._gaps = 0
         self._silent = 0
         self._dead = 0
-        self._level_dbfs = FLOOR_DBFS
         self._busy_s = 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
-        self._thermal = Thermal()
+        self._ranked_at = -1  # samples heard when the percentiles were worked out
         self._thermal_due_s = 0.0
 
     def heard(self, samples: Float32, lost: int) -> None:
         """Count samples that arrived, and those lost before them."""
         self._lost += lost
-        self._gaps += lost > 0
+        self.lost_s = self._lost / self.sample_rate
+        self.gaps += lost > 0
         if len(samples):
             self._heard += len(samples)
-            self._level_dbfs = level_dbfs(samples)
-            self._silent = self._silent + len(samples) if self._level_dbfs < SILENCE_DBFS else 0
+            self.heard_s = self._heard / self.sample_rate
+            self.level_dbfs = level_dbfs(samples)
+            self._silent = self._silent + len(samples) if self.level_dbfs < SILENCE_DBFS else 0
             self._dead = 0 if samples.any() else self._dead + len(samples)
+            self.silent_s, self.dead_s = self._silent / self.sample_rate, self._dead / self.sample_rate
 
     def worked(self, busy_s: float) -> None:
         """Count time spent on samples."""
         self._busy_s += busy_s
+        self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
 
     def scored(self, latency_s: float) -> None:
-        """Note how long after its last sample's arrival a window's scores were there."""
+        """Note how long after the arrival of its last sample a window had its scores."""
         self._latencies_s.append(latency_s)
 
     @property
     def newest_latency_s(self) -> float:
-        """Seconds from the arrival of the newest hop's last sample to having its scores; 0 before the first."""
+        """Seconds from the arrival of the newest hop's last sample to its scores; 0 before the first hop."""
         return self._latencies_s[-1] if self._latencies_s else 0.0
 
     def report(self) -> HealthReport:
-        """Return a snapshot."""
-        thermal = self._newest_thermal()
-        p50, p95 = np.percentile(self._latencies_s, [50, 95]) * 1000.0 if self._latencies_s else (0.0, 0.0)
-        return HealthReport(
-            heard_s=self._heard / self.sample_rate,
-            lost_s=self._lost / self.sample_rate,
-            gaps=self._gaps,
-            overflows=self.overflows,
-            clipped=self.clipped,
-            silent_s=self._silent / self.sample_rate,
-            level_dbfs=self._level_dbfs,
-            latency_p50_ms=float(p50),
-            latency_p95_ms=float(p95),
-            real_time_factor=self._busy_s / (self._heard / self.sample_rate) if self._heard else 0.0,
-            undelivered=self.undelivered,
-            dead_s=self._dead / self.sample_rate,
-            reconnects=self.reconnects,
-            temperature_c=thermal.temperature_c,
-            throttled=None if thermal.throttled is None else ", ".join(thermal.throttled),
-        )
+        """Return a snapshot; its percentiles are at most one second of sound old."""
+        if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
+            self._ranked_at = self._heard
+            p50, p95 = np.percentile(self._latencies_s, [50, 95]) * 1000.0
+            self.latency_p50_ms, self.latency_p95_ms = float(p50), float(p95)
+        if time.monotonic() >= self._thermal_due_s:
+            self._thermal_due_s = time.monotonic() + THERMAL_EVERY_S
+            self._read_thermal()
+        return HealthReport(*(getattr(self, each.name) for each in FIELDS))
 
-    def _newest_thermal(self) -> Thermal:
-        now_s = time.monotonic()
-        if now_s >= self._thermal_due_s:
-            self._thermal, self._thermal_due_s = read_thermal(self._sysfs), now_s + THERMAL_EVERY_S
-        return self._thermal
+    def _read_thermal(self) -> None:
+        """Read the temperature, where this machine tells it; nothing else may fail because it cannot be read."""
+        try:
+            thermal = read_thermal(self._sysfs)
+        except OSError:  # no file descriptor is free: what was known stays
+            return
+        self.temperature_c = thermal.temperature_c
+        self.throttled = None if thermal.throttled is None else ", ".join(thermal.throttled)

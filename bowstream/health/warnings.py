@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from bowstream.audio.source import Notice
 from bowstream.config.settings import Settings
-from bowstream.health.counters import SILENCE_DBFS, HealthReport
+from bowstream.health.counters import SILENCE_DBFS
+from bowstream.health.report import HealthReport
 
 SILENCE_S = Settings.silence_s
 # A warning is repeated after this time if its reason is still there, or there again.

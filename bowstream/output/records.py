@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from bowstream.audio.clock import rfc3339
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
+from bowstream.health.report import metrics
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record
 
@@ -64,12 +64,7 @@ def event_fields(event: Event) -> Fields:
 
 def health_fields(health: Health) -> Fields:
     """Return the health so far, without what this machine does not know."""
-    report = asdict(health.report())
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in report.items()
-        if value is not None
-    }
+    return {name: round(value, 4) if isinstance(value, float) else value for name, _, value in metrics(health.report())}
 
 
 def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bowstream import __version__
+from bowstream.health.report import HealthReport, Metric, metrics
 from bowstream.sinks.names import slug
 
 Traits = Mapping[str, Any]
@@ -26,19 +27,21 @@ MICROPHONE: Traits = {
 }
 TAG: Traits = {"platform": "binary_sensor", "device_class": "sound"}
 SENSOR: Traits = {"platform": "sensor", "entity_category": "diagnostic", "state_topic": "health"}
-# Health as sensors: field, name, and what sets each apart.
-HEALTH: tuple[tuple[str, str, Traits], ...] = (
-    ("level_dbfs", "Level", {"unit_of_measurement": "dBFS", "state_class": "measurement"}),
-    ("silent_s", "Silence", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "measurement"}),
-    ("lost_s", "Lost", {"unit_of_measurement": "s", "device_class": "duration", "state_class": "total_increasing"}),
-    ("latency_p95_ms", "Latency", {"unit_of_measurement": "ms", "state_class": "measurement"}),
-    ("temperature_c", "Processor", {"unit_of_measurement": "°C", "device_class": "temperature"}),
-    ("real_time_factor", "Real-time factor", {"state_class": "measurement", "suggested_display_precision": 3}),
-)
+DEVICE_CLASSES = {"s": "duration", "°C": "temperature"}
 
 
-def device(root: str, slugs: Mapping[str, str], only: Collection[str], known: Collection[str]) -> dict[str, Any]:
-    """Return the discovery message: an event entity for all tags, a binary sensor a tag, and health.
+def sensor(metric: Metric) -> Traits:
+    """Return what sets a field of health apart as a sensor."""
+    traits = {"name": metric.sensor, "state_class": "total_increasing" if metric.counts else "measurement"}
+    if metric.unit:
+        traits["unit_of_measurement"] = metric.unit
+    if metric.unit in DEVICE_CLASSES:
+        traits["device_class"] = DEVICE_CLASSES[metric.unit]
+    return traits if metric.unit or metric.counts else {**traits, "suggested_display_precision": 3}
+
+
+def device(root: str, slugs: Mapping[str, str], only: Collection[str], health: HealthReport) -> dict[str, Any]:
+    """Return the discovery message: an event entity for all tags, one binary sensor per tag, and health.
 
     The tags of `only` have a binary sensor each, and those of other tags are taken away if there were any; if it is
     empty all tags have one, not enabled until the user does.
@@ -47,15 +50,15 @@ def device(root: str, slugs: Mapping[str, str], only: Collection[str], known: Co
     ----------
     root : of the topics
     slugs : of each tag, as in its topic
-    known : fields of health that this machine tells
+    health : what is None in it is not known on this machine, and has no sensor
     """
     entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE}
     for tag in only or slugs:
         name, topic = tag.replace("_", " ").capitalize(), f"tag/{slugs[tag]}"
         entities[f"tag_{slugs[tag]}"] = {**TAG, "name": name, "state_topic": topic, "enabled_by_default": bool(only)}
-    for field, name, traits in HEALTH:
-        if field in known:
-            entities[field] = {**SENSOR, "name": name, "value_template": f"{{{{ value_json.{field} }}}}", **traits}
+    for field, metric, _ in metrics(health):
+        if metric.sensor:
+            entities[field] = {**SENSOR, "value_template": f"{{{{ value_json.{field} }}}}", **sensor(metric)}
     node = slug(root)
     placed = {
         key: {**entity, "unique_id": f"{node}_{key}", "state_topic": f"{root}/{entity['state_topic']}"}

@@ -62,8 +62,8 @@ class Mqtt(Sink[Message]):
         self._raised: set[str] = set()
         self._health_due_s = 0.0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
-        known = health_fields(health)
-        self._discovery = json.dumps(home_assistant.device(settings.root, self._slugs, settings.only, known))
+        device = home_assistant.device(settings.root, self._slugs, settings.only, health.report())
+        self._discovery = json.dumps(device)
         self._away = False
         self._client = self._new_client()
         self._refusal = "no connection"

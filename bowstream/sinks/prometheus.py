@@ -10,28 +10,12 @@ from bowstream.config.sinks import PrometheusSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.events import Event
 from bowstream.health.counters import Health
+from bowstream.health.report import metrics
 from bowstream.scores import Scores
 from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import Sink
 
 LATENCIES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-# Field of the health report, metric, what it is; counters first.
-COUNTERS = (
-    ("heard_s", "heard_seconds", "Sound worked on"),
-    ("lost_s", "lost_seconds", "Sound lost before it was seen"),
-    ("gaps", "gaps", "Times that sound was lost"),
-    ("overflows", "overflows", "Times that the sound system said it lost some"),
-    ("clipped", "clipped_samples", "Samples at full scale"),
-    ("reconnects", "reconnects", "Times that the microphone came back"),
-    ("undelivered", "undelivered", "Things that sinks gave up delivering"),
-)
-GAUGES = (
-    ("level_dbfs", "level_dbfs", "RMS level of the newest sound"),
-    ("silent_s", "silent_seconds", "How long the present silence has lasted"),
-    ("temperature_c", "temperature_celsius", "Temperature of the processor"),
-    ("real_time_factor", "real_time_factor", "Seconds of computing a second of sound"),
-)
 
 
 def load_client() -> Any:
@@ -99,12 +83,11 @@ class Prometheus(Sink[None]):
         """Yield the health as metrics; called by the server's thread. An answer is what this sink delivers."""
         with self._changed:
             self._delivered += 1
-        core, report = self._client.core, self._report
-        for field, name, meaning in COUNTERS:
-            yield core.CounterMetricFamily(f"bowstream_{name}", meaning, value=getattr(report, field))
-        for field, name, meaning in GAUGES:
-            if (value := getattr(report, field)) is not None:
-                yield core.GaugeMetricFamily(f"bowstream_{name}", meaning, value=value)
+        core = self._client.core
+        for _, metric, value in metrics(self._report):
+            if metric.exported:
+                kind = core.CounterMetricFamily if metric.counts else core.GaugeMetricFamily
+                yield kind(f"bowstream_{metric.exported}", metric.meaning, value=value)
 
     def close(self) -> None:
         """Close the port."""

@@ -1,0 +1,74 @@
+"""What is known of a session's health: the one list of its fields, from which every output takes what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+FLOOR_DBFS = -120.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a field of the health report is shown.
+
+    Attributes
+    ----------
+    meaning : what it says, for people
+    unit : of the value; empty for a number of things or a ratio
+    counts : whether it only ever grows
+    word : what the dashboard calls a counter; empty if it is not shown there
+    exported : name in Prometheus, without the prefix; empty if it is not there
+    sensor : name in Home Assistant; empty if it is not there
+    """
+
+    meaning: str
+    unit: str = ""
+    counts: bool = False
+    word: str = ""
+    exported: str = ""
+    sensor: str = ""
+
+
+def gauge(default: Any, meaning: str, unit: str = "", exported: str = "", sensor: str = "") -> Any:
+    """Return a field for a value that goes up and down."""
+    return field(default=default, metadata={"metric": Metric(meaning, unit, False, "", exported, sensor)})
+
+
+def counter(default: Any, meaning: str, unit: str = "", word: str = "", exported: str = "", sensor: str = "") -> Any:
+    """Return a field for a value that only grows."""
+    return field(default=default, metadata={"metric": Metric(meaning, unit, True, word, exported, sensor)})
+
+
+@dataclass
+class HealthReport:
+    """A session's health at one moment; None where this machine does not tell."""
+
+    heard_s: float = counter(0.0, "Sound worked on", "s", exported="heard_seconds")
+    lost_s: float = counter(0.0, "Sound lost before it was seen", "s", "lost", "lost_seconds", "Lost")
+    gaps: int = counter(0, "Times that sound was lost", exported="gaps")
+    overflows: int = counter(0, "Times that the sound system lost sound", "", "overflows", "overflows")
+    clipped: int = counter(0, "Samples at full scale", "", "clipped", "clipped_samples")
+    silent_s: float = gauge(0.0, "How long the present silence has lasted", "s", "silent_seconds", "Silence")
+    level_dbfs: float = gauge(FLOOR_DBFS, "RMS level of the newest sound", "dBFS", "level_dbfs", "Level")
+    latency_p50_ms: float = gauge(0.0, "From a hop's last sample to its scores, median", "ms")
+    latency_p95_ms: float = gauge(0.0, "From a hop's last sample to its scores, 95th percentile", "ms", "", "Latency")
+    real_time_factor: float = gauge(
+        0.0, "Seconds of computing per second of sound", "", "real_time_factor", "Real-time factor"
+    )
+    undelivered: int = counter(0, "Things that sinks gave up delivering", "", "undelivered", "undelivered")
+    dead_s: float = gauge(0.0, "How long every sample has been 0", "s", "dead_seconds")
+    reconnects: int = counter(0, "Times that the microphone came back", "", "reconnects", "reconnects")
+    temperature_c: float | None = gauge(None, "Temperature of the processor", "°C", "temperature_celsius", "Processor")
+    throttled: str | None = gauge(None, "What holds the processor back, empty if nothing does")
+
+
+FIELDS: tuple[Field[Any], ...] = fields(HealthReport)
+
+
+def metrics(report: HealthReport) -> Iterator[tuple[str, Metric, Any]]:
+    """Yield name, meaning and value of each field of a report that this machine tells."""
+    for each in FIELDS:
+        if (value := getattr(report, each.name)) is not None:
+            yield each.name, each.metadata["metric"], value
