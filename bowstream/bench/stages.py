@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,8 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     log_mel, level = LogMel(front_end), Level(bundle.level, front_end) if bundle.level else None
     tracker = EventTracker(bundle.tags, hop_columns * front_end.column_s)
     codes, patches = tags.codes[np.newaxis], cut()
-    counts = tagger.coder.counts(codes)
+    # Window after window, since a head may cost less the less they differ.
+    counts = cycle([tagger.coder.counts(scores.codes[np.newaxis]) for scores in tagger.push(samples)])
     calls: dict[str, Callable[[], object]] = {
         "resample 48 kHz": lambda: intake.push(native),
         "log-mel": lambda: log_mel.push(block),
@@ -54,6 +56,6 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         calls[f"encoder {family}"] = lambda encoder=encoder, rows=rows: encoder.network(rows)  # type: ignore[misc]
         calls[f"assign {family}"] = lambda encoder=encoder, latents=latents: encoder.codebook.assign(latents)  # type: ignore[misc]
     calls["counts"] = lambda: tagger.coder.counts(codes)
-    calls["head"] = lambda: bundle.head(counts)
+    calls["head"] = lambda: bundle.head(next(counts))
     calls["events"] = lambda: tracker.push(tags)
     return {name: Timed(call) for name, call in calls.items()}

@@ -1,7 +1,8 @@
 """A model bundle: everything that turns samples into scores, and the proof that it still does.
 
 A folder with `bundle.json` (parameters, tags, thresholds, licences, hashes), `encoder_*.tflite`,
-`head.tflite`, `codebooks.npz` and `probe.npz`. Nothing in it is unpickled.
+`head_rows.npz` (the head's first layer) and `head.tflite` (the rest), `codebooks.npz` and `probe.npz`. Nothing in it
+is unpickled. Bundles of the format before have the whole head in `head.tflite`, and cost more to run.
 """
 
 from __future__ import annotations
@@ -24,16 +25,17 @@ from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, bands_of, input_sizes, patches_per_window
+from bowstream.model.sparse import SparseNetwork
 from bowstream.model.tags import Tag
 from bowstream.model.tflite import Model
 
-FORMAT = "bowstream-bundle-2"
+FORMAT, WHOLE_HEAD_FORMAT = "bowstream-bundle-3", "bowstream-bundle-2"
 DESCRIPTION = "bundle.json"
-HEAD = "head.tflite"
+HEAD, HEAD_ROWS = "head.tflite", "head_rows.npz"
 CODEBOOKS = "codebooks.npz"
 PROBE = "probe.npz"
 ENCODERS = {family: f"encoder_{family}.tflite" for family in FAMILIES}
-FILES = (*ENCODERS.values(), HEAD, CODEBOOKS, PROBE)
+FILES = (*ENCODERS.values(), HEAD_ROWS, HEAD, CODEBOOKS, PROBE)
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,15 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
     """Read and verify a bundle without running its probe; return it and the probe's arrays."""
     description = read_description(path)
     try:
-        contents = {name: verified(path, name, dict(description["files"])) for name in FILES}
+        names = [name for name in FILES if name != HEAD_ROWS or description["format"] != WHOLE_HEAD_FORMAT]
+        contents = {name: verified(path, name, dict(description["files"])) for name in names}
         bundle = Bundle(
             name=description["name"],
             path=path,
             front_end=FrontEnd(**description["front_end"]),
             level=LevelSettings(**description["level"]) if description["level"] else None,
             encoders=read_encoders(contents),
-            head=read_head(description, Model(contents[HEAD], HEAD)),
+            head=read_head(description, contents),
             tags=tuple(Tag(tag["name"], float(tag["on"]), float(tag["off"])) for tag in description["tags"]),
             description=description,
         )
@@ -111,8 +114,10 @@ def read_description(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error
     found = description.get("format") if isinstance(description, dict) else None
-    if found != FORMAT:
-        raise BundleError(f"{file} has format {found!r}, wanted {FORMAT!r}: it belongs to another version or program")
+    if found not in (FORMAT, WHOLE_HEAD_FORMAT):
+        raise BundleError(
+            f"{file} must have format {FORMAT!r} (got {found!r}): it belongs to another version or program"
+        )
     if description.get("sha256") != digest(description):
         raise BundleError(f"{file} does not match its own sha256: it was changed or damaged after it was made")
     return description
@@ -148,10 +153,12 @@ def read_encoders(contents: Mapping[str, bytes]) -> dict[str, Encoder]:
     }
 
 
-def read_head(description: Mapping[str, Any], network: Model) -> Head:
+def read_head(description: Mapping[str, Any], contents: Mapping[str, bytes]) -> Head:
     """Return the head of a description."""
+    network = Model(contents[HEAD], HEAD)
+    rows = read_arrays(contents[HEAD_ROWS], HEAD_ROWS) if HEAD_ROWS in contents else None
     return Head(
-        network=network,
+        network=network if rows is None else SparseNetwork(rows, network, HEAD_ROWS),
         count_transform=description["count_transform"],
         context=int(description["context"]),
         patches=sum(patches_per_window(FrontEnd(**description["front_end"])).values()),

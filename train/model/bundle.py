@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import bowstream.model.bundle
-from bowstream.model.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, PROBE
+from bowstream.model.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, HEAD_ROWS, PROBE
 from bowstream.model.patches import FAMILIES
 from bowstream.tagger import Tagger
 
@@ -23,6 +23,7 @@ from ..dataset.data import DataSet
 from ..dataset.features import Features, synthetic_second
 from .codebook import CENTROIDS
 from .export import NETWORK
+from .split import split_head
 
 LICENCE_FILE = "LICENSE"
 LICENCE = """The weights in this folder were trained on {data.name}. Their licence:
@@ -80,7 +81,9 @@ def write_bundle(
     path.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
         shutil.copyfile(parts.networks[family] / NETWORK, path / ENCODERS[family])
-    shutil.copyfile(parts.head / NETWORK, path / HEAD)
+    rows, rest = split_head((parts.head / NETWORK).read_bytes())
+    save_arrays(path / HEAD_ROWS, rows)
+    (path / HEAD).write_bytes(rest)
     save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
     save_arrays(path / PROBE, {})
     (path / LICENCE_FILE).write_text(LICENCE.format(data=data), "utf-8")

@@ -1,0 +1,85 @@
+"""A network whose input is mostly zeros, and much the same as the time before: the head's, of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream._types import Float32
+from bowstream.errors import BundleError
+from bowstream.model.tflite import Model, Quantisation
+
+ARRAYS = ("rows", "bias", "multiplier", "scale")
+# An input's integer is 0 … 255 above this zero point, as are the integers between the first layer and the rest.
+ZERO_POINT, HIGHEST = -128, 255
+# float32 holds every integer up to 2^24: the sum of so many products of 8-bit integers is exact, in any order.
+EXACT_PRODUCTS = 2**24 // (255 * 128)
+
+
+class SparseNetwork:
+    """An int8 network, its first layer as one row of weights per input.
+
+    Only inputs that differ from the last call's cost anything. The sums are of integers and exact, so the result is
+    that of the whole layer to the last bit, on any processor and whatever the last call was.
+
+        sums = Σ input[k] * rows[k];  hidden = clip(round((sums + bias) * multiplier), 0, 255);  output = rest(hidden)
+
+    Parameters
+    ----------
+    arrays : `rows` int8 [shape=(n_inputs, H)], `bias` int32 [shape=(H,)], `multiplier` float32 [shape=(H,)], `scale`
+        float32 [shape=()]: the input that one step of its integers stands for
+    rest : the layers that follow, of H int8 inputs
+    name : what errors call it
+
+    Raises
+    ------
+    BundleError
+        If the arrays are of other shapes or types, or do not fit the rest.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], rest: Model, name: str = "first layer") -> None:
+        if set(arrays) != set(ARRAYS):
+            raise BundleError(f"{name} must hold {', '.join(ARRAYS)} (got {', '.join(arrays)})")
+        rows, bias, multiplier, scale = (arrays[key] for key in ARRAYS)
+        found = [(array.dtype.name, array.shape) for array in (rows, bias, multiplier, scale)]
+        hidden = (rest.n_inputs,)
+        if found != [("int8", rows.shape[:1] + hidden), ("int32", hidden), ("float32", hidden), ("float32", ())]:
+            raise BundleError(f"{name} must be int8 (inputs, {rest.n_inputs}) with its bias and scales (got {found})")
+        if not (np.isfinite(multiplier).all() and np.isfinite(scale) and scale > 0.0):
+            raise BundleError(f"{name} must have finite scales above 0")
+        if rest.quantisation.dtype != np.int8 or rest.quantisation.zero_point != ZERO_POINT:
+            raise BundleError(f"{name} must be followed by a network of int8 with zero point {ZERO_POINT}")
+        self.n_inputs, self.n_outputs = len(rows), rest.n_outputs
+        self.quantisation = Quantisation.of({"dtype": np.int8, "quantization": (scale, ZERO_POINT)})
+        self._rows, self._bias, self._multiplier, self._rest = rows, bias, multiplier, rest
+        self._last = np.full(len(rows), ZERO_POINT, np.int8)
+        self._sums = np.zeros(hidden)  # float64: exact for longer than any stream
+
+    def __call__(self, rows: NDArray[Any]) -> Float32:
+        """Return the network's output, float32 [shape=(rows, n_outputs)].
+
+        Parameters
+        ----------
+        rows : float32 [shape=(rows, n_inputs)], or such rows after `quantisation.quantise`
+        """
+        return np.concatenate([self._rest(self._hidden(row)[np.newaxis]) for row in self.quantisation.quantise(rows)])
+
+    def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Return the first layer's output for one row of inputs."""
+        changed = np.flatnonzero(row != self._last)
+        steps = row[changed].astype(np.float32) - self._last[changed]
+        for first in range(0, len(changed), EXACT_PRODUCTS):
+            some = slice(first, first + EXACT_PRODUCTS)
+            self._sums += steps[some] @ self._rows[changed[some]].astype(np.float32)
+        np.copyto(self._last, row)
+        hidden: Float32 = (self._sums + self._bias).astype(np.float32)
+        hidden *= self._multiplier
+        np.rint(hidden, out=hidden)
+        np.maximum(hidden, 0, out=hidden)
+        np.minimum(hidden, HIGHEST, out=hidden)
+        hidden += ZERO_POINT
+        integers: NDArray[np.int8] = hidden.astype(np.int8)
+        return integers
