@@ -51,13 +51,18 @@ def blocks(samples, size):
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
-def straight_log_mel(samples, filterbank, front_end):
-    """Return log-mel computed as the definition says: 2048 points, float64, no fold, no blocks."""
+def windowed_frames(samples, front_end):
+    """Return the STFT frames under their window, float64 (frames, win_length)."""
     tail = np.zeros(front_end.win_length - front_end.hop_length)
     padded = np.concatenate([tail, samples.astype(np.float64)])
     frames = np.lib.stride_tricks.sliding_window_view(padded, front_end.win_length)[:: front_end.hop_length]
     phase = 2 * np.pi * np.arange(front_end.win_length) / front_end.win_length
-    spectrum = np.fft.rfft(frames * (0.5 - 0.5 * np.cos(phase)), front_end.n_fft)
+    return frames * (0.5 - 0.5 * np.cos(phase))
+
+
+def straight_log_mel(samples, filterbank, front_end):
+    """Return log-mel computed as the definition says: 2048 points, float64, no fold, no blocks."""
+    spectrum = np.fft.rfft(windowed_frames(samples, front_end), front_end.n_fft)
     return np.log(np.maximum(np.abs(spectrum) ** 2 @ filterbank, front_end.power_floor))
 
 

@@ -8,6 +8,8 @@ from bowstream.model.log_mel import FrontEnd, LogMel
 
 EDGE_HZ, RATE, COLUMN = 61.0, 16_000, 1600
 FILTERED = FrontEnd(highpass_hz=EDGE_HZ, fmin_hz=100.0)
+# Of the peak, whatever the processor: sums of up to 290 float32 terms that come to 3 peaks round by √290 · 2⁻²⁴ of it.
+ROUNDING = 3e-6
 EVERYWHERE_HZ = [0.0, 5.0, 20.0, 49.8, 50.0, 55.0, 60.0, 60.5]
 
 
@@ -55,7 +57,7 @@ def test_gain_is_flat_where_sounds_are():
 def test_products_are_the_recursion(edge_hz):
     sound = scene(2.0)
     wanted = straight(sound, edge_hz)
-    assert np.abs(filtered(sound, edge_hz) - wanted).max() <= 4e-7 * np.abs(sound).max()
+    assert np.abs(filtered(sound, edge_hz) - wanted).max() <= ROUNDING * np.abs(sound).max()
 
 
 @pytest.mark.parametrize("column", [160, 800, 1500, 1610])
@@ -63,7 +65,7 @@ def test_products_are_the_recursion_for_other_columns(column):
     sound = noise(1.0)[: 5 * column]
     filter = HighPass(EDGE_HZ, RATE, column)
     filter.push(np.zeros(column, np.float32))
-    assert np.abs(filter.push(sound) - straight(sound)).max() <= 4e-7 * np.abs(sound).max()
+    assert np.abs(filter.push(sound) - straight(sound)).max() <= ROUNDING * np.abs(sound).max()
 
 
 def test_filter_is_scipys():
@@ -72,14 +74,15 @@ def test_filter_is_scipys():
     hz = np.linspace(0.0, RATE / 2, 4097)
     np.testing.assert_allclose(gain(EDGE_HZ, hz), np.abs(signal.sosfreqz(sos, hz, fs=RATE)[1]), rtol=1e-4, atol=1e-8)
     sound = scene(2.0)
-    assert np.abs(filtered(sound) - signal.sosfilt(sos, sound.astype(np.float64))).max() <= 4e-7 * np.abs(sound).max()
+    assert (
+        np.abs(filtered(sound) - signal.sosfilt(sos, sound.astype(np.float64))).max() <= ROUNDING * np.abs(sound).max()
+    )
 
 
 @pytest.mark.parametrize("hz", EVERYWHERE_HZ)
 def test_hum_is_gone(hz):
-    """Float32 adds its own 2⁻²⁴ of full scale."""
     rest = HighPass(EDGE_HZ, RATE, COLUMN).push(hum(hz, 3.0).astype(np.float32))[RATE:]
-    assert np.abs(rest).max() <= 10 ** (-STOP_DB / 20) + 4e-7
+    assert np.abs(rest).max() <= 10 ** (-STOP_DB / 20) + ROUNDING
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_hum_is_gone(hz):
 @pytest.mark.parametrize("phase", [0.0, 1.0, 2.0])
 def test_hum_is_gone_from_the_first_sample(hz, down_db, phase):
     rest = HighPass(EDGE_HZ, RATE, COLUMN).push(hum(hz, 1.0, phase).astype(np.float32))
-    assert np.abs(rest).max() <= 10 ** (-down_db / 20)
+    assert np.abs(rest).max() <= 10 ** (-down_db / 20) + ROUNDING
 
 
 def test_what_comes_before_a_click_is_faint():
