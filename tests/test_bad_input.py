@@ -211,7 +211,7 @@ def test_a_closed_standard_input(bowstream):
 def test_a_raw_format_that_is_none(raw, good, capsys):
     assert main(["replay", f"--raw={raw}", str(good)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("bowstream: --raw wants RATE[:CHANNELS[:ENCODING]]")
+    assert line.startswith("bowstream: --raw must be RATE[:CHANNELS[:ENCODING]]")
 
 
 @pytest.mark.parametrize(

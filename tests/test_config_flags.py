@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bowstream.cli.main import build_parser
+from bowstream.cli.parser import ConfigOptions
 from bowstream.cli.setup import load
 from bowstream.config.file import default_files
 from bowstream.config.settings import Settings
@@ -17,7 +18,7 @@ def no_file_of_our_own(monkeypatch, tmp_path):
 
 
 def arguments(*words):
-    return build_parser().parse_args(words)
+    return ConfigOptions.of(build_parser().parse_args(words))
 
 
 def test_flags_override_the_file(written, capsys):

@@ -113,7 +113,7 @@ def test_a_card_that_portaudio_passes_over_is_busy_or_forbidden(allowed, reason,
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_no_device_is_a_complaint(options, monkeypatch, capsys):
-    monkeypatch.setattr("bowstream.cli.inspect.list_devices", list)
+    monkeypatch.setattr("bowstream.audio.devices.list_devices", list)
     monkeypatch.setattr(devices, "why_absent", lambda *_: None)
     assert main(["devices", *options]) == 1
     assert capsys.readouterr() == ("", f"bowstream: {NONE_FOUND}\n")
@@ -160,7 +160,7 @@ class Refusing:
 def test_a_name_with_markup_is_a_name(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     device = Device(0, "Monitor of [hdmi] [/sink]", "ALSA", 2, 48_000, True)
-    monkeypatch.setattr("bowstream.cli.inspect.list_devices", lambda: [device])
+    monkeypatch.setattr("bowstream.audio.devices.list_devices", lambda: [device])
     assert main(["devices"]) == 0
     assert "Monitor of [hdmi] [/sink]" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from signals import RATE, scene
 
 from bowstream import config
 from bowstream.audio.source import Heard
-from bowstream.cli.listen import open_source
+from bowstream.cli.live import open_source
 from bowstream.cli.main import main
 from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
@@ -132,8 +132,8 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     class AskedPatiently(Asked):
         pass
 
-    monkeypatch.setattr("bowstream.cli.listen.Microphone", Asked)
-    monkeypatch.setattr("bowstream.cli.listen.PatientMicrophone", AskedPatiently)
+    monkeypatch.setattr("bowstream.cli.live.Microphone", Asked)
+    monkeypatch.setattr("bowstream.cli.live.PatientMicrophone", AskedPatiently)
     for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
         open_source(False, Settings(**change), bundle.front_end)
     assert asked == [

@@ -21,6 +21,7 @@ def home(tmp_path, monkeypatch):
     """A user whose systemd is not there, as in a container."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setattr(service, "BOOTED", tmp_path / "no-systemd")
+    monkeypatch.delenv("SUDO_USER", raising=False)
     return tmp_path
 
 
@@ -64,9 +65,67 @@ def test_uninstall_is_idempotent(home, systemctl, capsys):
     assert "nothing to take away" in capsys.readouterr().out
 
 
-def test_without_systemd_it_says_what_to_run(home, capsys):
-    assert main(["install-service", "--user"]) == 0
-    assert "where it does, run: systemctl --user restart bowstream.service" in capsys.readouterr().out
+@pytest.mark.parametrize("scope", ["--user", "--system"])
+def test_without_systemd_it_says_so_and_what_to_do_instead(scope, home, capsys):
+    assert main(["install-service", scope, "--", "--hop", "0.5"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("bowstream: systemd does not run here, so nothing was installed: ")
+    assert f" run {sys.executable} -m bowstream listen --events --reconnect --hop 0.5; " in err
+    assert not unit(home).exists()
+
+
+def test_uninstall_works_without_systemd(home, capsys):
+    unit(home).parent.mkdir(parents=True)
+    unit(home).touch()
+    assert main(["install-service", "--user", "--uninstall"]) == 0
+    assert not unit(home).exists()
+
+
+def test_a_systemctl_that_is_missing_is_told(home, systemctl, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert main(["install-service", "--user"]) == 1
+    assert capsys.readouterr().err == (
+        "bowstream: 'systemctl --user daemon-reload' cannot be run: No such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize("letter", ["\n", "\r", "\x1b", "\x85", "\u2028", "\udce9"])
+def test_an_argument_writes_no_further_directives(letter, home, capsys, tmp_path):
+    argument = f"x{letter}ExecStartPre=/bin/sh -c id"
+    assert main(["install-service", "--print", "--", "--device", argument]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.isprintable() is False and letter not in err.strip()
+
+
+def test_a_path_writes_no_further_directives(home, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a\nUser=root").mkdir()
+    assert main(["install-service", "--print", "--", "--bundle", str(tmp_path / "a\nUser=root")]) == 2
+    monkeypatch.chdir(tmp_path / "a\nUser=root")
+    (tmp_path / "a\nUser=root/b").mkdir()
+    assert main(["install-service", "--print", "--", "--bundle=b"]) == 2
+    monkeypatch.setattr(sys, "executable", "/opt/a\nUser=root/python")
+    assert main(["install-service", "--print"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_sudo_user_writes_no_further_directives(home, monkeypatch, capsys):
+    monkeypatch.setenv("SUDO_USER", "pi\nExecStartPre=/bin/id")
+    assert main(["install-service", "--system", "--print"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "bowstream: SUDO_USER must be a user's name (got 'pi\\nExecStartPre=/bin/id')\n"
+
+
+def test_a_setting_that_makes_no_sense_is_refused_at_once(home, capsys):
+    assert main(["install-service", "--print", "--", "--hop", "7"]) == 2
+    assert capsys.readouterr() == ("", "bowstream: --hop must be 0.1 … 1 (got 7)\n")
+
+
+def test_the_unit_waits_for_the_clock_and_keeps_files_private():
+    lines = unit_text(True, []).splitlines()
+    assert {"After=time-sync.target", "Wants=time-sync.target", "UMask=0077"} <= set(lines)
+    assert not any("@" in line and "system-service" not in line for line in lines)
 
 
 def test_print_changes_nothing(home, capsys):
@@ -83,7 +142,7 @@ def test_a_failing_systemctl_is_told(home, systemctl, capsys):
     assert capsys.readouterr().err == "bowstream: 'systemctl --user daemon-reload' failed: no bus\n"
 
 
-def test_a_folder_that_cannot_be_written(home, capsys):
+def test_a_folder_that_cannot_be_written(home, systemctl, capsys):
     (home / "systemd").write_text("a file")
     assert main(["install-service", "--user"]) == 1
     assert "use sudo, or --user" in capsys.readouterr().err
@@ -95,7 +154,7 @@ def test_options_are_those_of_listen(home, capsys):
     assert exit_status.value.code == 2
     assert capsys.readouterr().err.endswith("--no-such-option; see 'bowstream listen --help'\n")
     assert main(["install-service", "--user", "--print", "--", "--bundle", "/no/such/folder"]) == 2
-    assert "there is no /no/such/folder" in capsys.readouterr().err
+    assert "there is no '/no/such/folder'" in capsys.readouterr().err
 
 
 def test_paths_become_absolute(tmp_path, monkeypatch):

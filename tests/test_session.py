@@ -15,7 +15,7 @@ from bowstream.audio.convert import Intake
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Heard
 from bowstream.audio.stream import Live, Player
-from bowstream.cli.listen import closing_line
+from bowstream.cli.live import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
 from bowstream.output.lines import JsonLines, PlainLines

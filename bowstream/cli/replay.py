@@ -1,177 +1,76 @@
-"""`bowstream replay`: recordings, as fast as the machine goes or at their own pace."""
+"""`bowstream replay`: name the sounds in recordings."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import sys
-import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from functools import lru_cache, partial
-from multiprocessing import active_children, get_context
-from pathlib import Path
-from typing import TextIO
+from dataclasses import dataclass
 
-from bowstream.audio.file import SUFFIXES, AudioFile
-from bowstream.audio.raw import RawFormat
-from bowstream.audio.stream import Player
-from bowstream.cli.listen import hear
-from bowstream.cli.setup import load, open_session, personalise
-from bowstream.config.file import Config
-from bowstream.errors import AudioError, BowstreamError, UsageError
-from bowstream.model.bundle import Bundle
-from bowstream.output.lines import JsonLines
-from bowstream.output.progress import Bar
-from bowstream.output.report import Gathering, Report, Results
-from bowstream.session import Sound
-from bowstream.tagger import load_bundle
+from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, whole_number
+from bowstream.errors import UsageError
 
-cached_bundle = lru_cache(load_bundle)
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Which recordings to replay, and how to show what is in them.
+
+    paths : files, folders, or - for standard input
+    raw : format of headerless input as `RATE[:CHANNELS[:ENCODING]]`; None where files say it themselves
+    realtime : play at the recordings' pace, with the dashboard
+    jobs : processes that share the recordings
+    json, csv : write JSON lines, or one row per event
+    """
+
+    config: ConfigOptions
+    paths: tuple[str, ...]
+    raw: str | None = None
+    realtime: bool = False
+    jobs: int = 1
+    json: bool = False
+    csv: bool = False
+
+    def __post_init__(self) -> None:
+        if self.realtime and (self.csv or self.jobs > 1):
+            raise UsageError(
+                "--realtime plays one recording after another on the screen, or as --json: not with --csv, --jobs"
+            )
+        if self.paths.count("-") > 1:
+            raise UsageError("standard input can be heard once: name - once")
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("replay", help="name the sounds in recordings")
+    add_configuration(parser, "bundle", "hop_s", "hold_s")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
+    parser.add_argument(
+        "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
+    )
+    parser.add_argument("--realtime", action="store_true", help="play at the recordings' pace, with the dashboard")
+    parser.add_argument(
+        "--jobs", type=whole_number(1, 256), default=1, metavar="N", help="processes to share the recordings, 1 … 256"
+    )
+    results = parser.add_mutually_exclusive_group()
+    results.add_argument("--json", action="store_true", help="write one JSON object per hop, event and file")
+    results.add_argument("--csv", action="store_true", help="write one row per event")
+    parser.set_defaults(run=run)
+
+
+def options(arguments: Namespace) -> ReplayOptions:
+    """Return what parsed arguments ask for."""
+    return ReplayOptions(
+        ConfigOptions.of(arguments),
+        tuple(arguments.paths),
+        arguments.raw,
+        arguments.realtime,
+        arguments.jobs,
+        arguments.json,
+        arguments.csv,
+    )
 
 
 def run(arguments: Namespace) -> int:
-    """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
-    parse_raw(arguments.raw)
-    if arguments.realtime and (arguments.csv or arguments.jobs > 1):
-        raise UsageError(
-            "--realtime plays one recording after another on the screen, or as --json: not with --csv, --jobs"
-        )
-    if arguments.paths.count("-") > 1:
-        raise UsageError("standard input can be heard once: name - once")
-    arguments.config = load(arguments)
-    open_bundle(arguments.config)  # a bad one is refused before any recording is heard
-    paths = list(find_recordings(arguments.paths))
-    errors = play_all(paths, arguments) if arguments.realtime else replay_all(paths, arguments)
-    if errors and len(paths) > 1:
-        print(f"bowstream: {errors} of {len(paths)} recordings could not be heard whole", file=sys.stderr)
-    return 1 if errors else 0
+    """Replay each recording; return the exit status."""
+    asked = options(arguments)
+    from bowstream.cli.recordings import replay
 
-
-def replay_all(paths: Sequence[str], arguments: Namespace) -> int:
-    """Replay as fast as the machine goes; return how many failed. Interrupted, it says what it has so far."""
-    done, errors = 0, 0
-    in_order = in_parallel if arguments.jobs > 1 and len(paths) > 1 else in_turn
-    with closing(Results(arguments.json, arguments.csv)) as results, Bar(len(paths)) as bar:
-        try:
-            for report in in_order(paths, arguments, bar):
-                if report.error:
-                    errors += 1
-                    bar.print(f"bowstream: {report.error}")
-                results.put(report)
-                done += 1
-                bar.next_file()
-        except KeyboardInterrupt:
-            bar.print(f"bowstream: interrupted after {done} of {len(paths)} recordings")
-            raise
-    return errors
-
-
-def play_all(paths: Sequence[str], arguments: Namespace) -> int:
-    """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
-    errors = 0
-    bundle = open_bundle(arguments.config)
-    for path in paths:
-        try:
-            with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
-                session = hear(
-                    Player(recording, bundle.front_end.format),
-                    bundle,
-                    arguments.config,
-                    arguments,
-                    {"file": recording.name},
-                )
-        except AudioError as error:
-            errors += 1
-            print(f"bowstream: {error}", file=sys.stderr)
-        else:
-            if session.stopping:
-                break
-    return errors
-
-
-def open_bundle(config: Config) -> Bundle:
-    """Return the bundle as it is configured; it is loaded once."""
-    return personalise(config, cached_bundle(config.settings.bundle))
-
-
-def parse_raw(text: str | None) -> RawFormat | None:
-    """Read `--raw`; raise `UsageError` if it is no format."""
-    try:
-        return None if text is None else RawFormat.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--raw wants RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, got {text!r}") from error
-
-
-def find_recordings(paths: Sequence[str]) -> Iterator[str]:
-    """Yield files as they are named, and what soundfile could read in folders, sorted, however deep.
-
-    A folder without a recording is yielded itself, for the complaint that it brings.
-    """
-    for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
-            yield path
-            continue
-        inside = sorted(
-            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
-        )
-        yield from inside or [path]
-
-
-def in_turn(paths: Sequence[str], arguments: Namespace, bar: Bar) -> Iterator[Report]:
-    """Hear recordings one after another in this process; JSON lines are written as they come."""
-    for path in paths:
-        yield hear_recording(path, arguments, sys.stdout, bar.advance)
-
-
-def in_parallel(paths: Sequence[str], arguments: Namespace, bar: Bar) -> Iterator[Report]:
-    """Hear recordings in several processes; the reports and their JSON lines come in the order of the paths."""
-    with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
-        files = [Path(folder, str(index)) for index in range(len(paths))]
-        # Ctrl+C is the main process's to answer.
-        ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), ignore) as pool:
-            try:
-                for report, file in zip(pool.map(partial(spool_recording, arguments=arguments), paths, files), files):
-                    with file.open(encoding="utf-8") as lines:
-                        shutil.copyfileobj(lines, sys.stdout)
-                    file.unlink()
-                    yield report
-            except BrokenProcessPool as error:
-                raise BowstreamError("a process was killed, for want of memory perhaps: try fewer --jobs") from error
-            except BaseException:
-                # Interrupted: the pool would wait for whatever is being heard, for an hour maybe.
-                for process in active_children():
-                    process.terminate()
-                raise
-
-
-def spool_recording(path: str, file: Path, arguments: Namespace) -> Report:
-    """Hear a recording in a process of its own, its JSON lines going to a file."""
-    with file.open("w", encoding="utf-8") as lines:
-        return hear_recording(path, arguments, lines)
-
-
-def hear_recording(
-    path: str, arguments: Namespace, lines: TextIO, advance: Callable[[float], None] = lambda share: None
-) -> Report:
-    """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
-    bundle = open_bundle(arguments.config)
-    try:
-        with AudioFile(path, bundle.front_end.format, parse_raw(arguments.raw)) as recording:
-            session = open_session(arguments.config.settings, recording, bundle)
-            gathering = Gathering(session.info)
-            json_lines = JsonLines(lines, labels={"file": recording.name}) if arguments.json else None
-            for record in session:
-                gathering.write(record)
-                if json_lines:
-                    json_lines.write(record)
-                if isinstance(record, Sound) and recording.duration_s:
-                    advance(len(record.samples) / bundle.front_end.sample_rate / recording.duration_s)
-            return gathering.report(recording.name)
-    except AudioError as error:
-        return Report(path, error=str(error))
+    return replay(asked)

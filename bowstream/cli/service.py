@@ -1,101 +1,68 @@
-"""`bowstream install-service`: a systemd unit that listens from boot on, and starts anew when something breaks."""
+"""`bowstream install-service`: a systemd unit that listens from boot on, and starts again when something breaks."""
 
 from __future__ import annotations
 
-import getpass
 import os
-import subprocess
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bowstream.cli.main import build_parser
+from bowstream.cli import listen
+from bowstream.cli.parser import Parser, Verbs
+from bowstream.config.fields import is_one_line
+from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError, UsageError
 
 NAME = "bowstream.service"
+TEMPLATE = Path(__file__).parent / NAME
 # There where systemd is in charge: sd_booted(3).
 BOOTED = Path("/run/systemd/system")
 # Options of `listen` whose value is a path; the service runs in another folder than we do now.
 PATHS = ("--config", "--bundle")
+USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 
-UNIT = """\
-# Written by 'bowstream install-service'; 'bowstream install-service --uninstall' takes it away again.
-[Unit]
-Description=bowstream names the sounds it hears
-After=network.target sound.target
-# Months: never give up.
-StartLimitIntervalSec=0
 
-[Service]
-Type=notify
-ExecStart={command}
-Restart=always
-RestartSec=5
-# A wrong argument or configuration does not mend itself.
-RestartPreventExitStatus=2
-# We say that we are alive every 30 s; after 60 s without it we are killed and started anew.
-WatchdogSec=60
-TimeoutStopSec=15
-MemoryMax=512M
-{place}
+@dataclass(frozen=True)
+class ServiceOptions:
+    """What to do with which unit.
 
-[Install]
-WantedBy={target}
-"""
+    as_system : whether it is the machine's, else the user's
+    print : only print it
+    uninstall : take it away
+    options : of `listen`
+    """
 
-# What any service may give up, and a user's manager can take from it.
-HARDENED = """\
-NoNewPrivileges=yes
-LockPersonality=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-"""
+    as_system: bool
+    print: bool
+    uninstall: bool
+    options: tuple[str, ...]
 
-# Sound cards are all the devices it sees. Files of its sinks belong in its own folder, where it runs, or on a
-# mounted disk; everything else is read-only.
-SYSTEM = """\
-{user}
-SupplementaryGroups=audio
-StateDirectory=bowstream
-WorkingDirectory=/var/lib/bowstream
-ProtectSystem=strict
-ReadWritePaths=-/mnt -/media -/srv
-ProtectHome=read-only
-PrivateTmp=yes
-DevicePolicy=closed
-DeviceAllow=char-alsa rw
-CapabilityBoundingSet=
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-UMask=0027
-"""
 
-USER = """\
-# %S is ~/.local/state, or ~/.config where systemd is older than 254.
-StateDirectory=bowstream
-WorkingDirectory=%S/bowstream
-"""
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("install-service", help="listen from boot on: write a systemd unit and start it")
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument("--user", action="store_true", help="a service of the user (default, unless that is root)")
+    scope.add_argument("--system", action="store_true", help="a service of the machine (default for root)")
+    parser.add_argument("--print", action="store_true", help="print the unit and change nothing")
+    parser.add_argument("--uninstall", action="store_true", help="stop the service and delete its unit")
+    parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options of 'listen', such as --device")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: Namespace) -> int:
     """Write, print or take away the unit; return the exit status."""
     as_system = arguments.system or (os.geteuid() == 0 and not arguments.user)
-    if arguments.uninstall:
-        uninstall(as_system)
-        return 0
-    unit = unit_text(as_system, arguments.options)
-    if arguments.print:
-        print(unit, end="")
+    asked = ServiceOptions(as_system, arguments.print, arguments.uninstall, tuple(arguments.options))
+    if asked.uninstall:
+        uninstall(asked.as_system)
+    elif asked.print:
+        print(unit_text(asked.as_system, asked.options), end="")
     else:
-        install(as_system, unit)
+        install(asked.as_system, asked.options)
     return 0
 
 
@@ -103,24 +70,33 @@ def unit_path(as_system: bool) -> Path:
     """Return where systemd looks for the unit."""
     if as_system:
         return Path("/etc/systemd/system") / NAME
-    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(config).expanduser() / "systemd/user" / NAME
+    return expanded(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "systemd/user" / NAME
 
 
 def unit_text(as_system: bool, options: Sequence[str]) -> str:
     """Return the unit's text; it runs this Python, with these options of `listen`."""
-    command = [sys.executable, "-m", "bowstream", "listen", "--events", "--reconnect", *absolute(options)]
-    place = SYSTEM.format(user=user_lines()) if as_system else USER
-    return UNIT.format(
-        command=" ".join(map(quoted, command)),
-        place=place + HARDENED.rstrip(),
-        target="multi-user.target" if as_system else "default.target",
-    )
+    mine, other = ("system: ", "user: ") if as_system else ("user: ", "system: ")
+    lines = TEMPLATE.read_text("utf-8").splitlines(keepends=True)
+    text = "".join(line.removeprefix(mine) for line in lines if not line.startswith(other))
+    return text.replace("@COMMAND@", " ".join(map(quoted, command(options)))).replace("@USER@", user_line())
 
 
-def user_lines() -> str:
-    """Return who a system service runs as: whoever called sudo, or else an account made for the purpose."""
+def command(options: Sequence[str]) -> list[str]:
+    """Return what the service runs, with these options of `listen`."""
+    return [sys.executable, "-m", "bowstream", "listen", "--events", "--reconnect", *absolute(options)]
+
+
+def user_line() -> str:
+    """Return who a system service runs as: the user who called sudo, or else an account made for the purpose.
+
+    Raises
+    ------
+    UsageError
+        If what sudo left in the environment is not a user's name.
+    """
     caller = os.environ.get("SUDO_USER", "")
+    if caller and not USER_NAME.fullmatch(caller):
+        raise UsageError(f"SUDO_USER must be a user's name (got {caller!r})")
     return f"User={caller}" if caller and caller != "root" else "DynamicUser=yes"
 
 
@@ -130,9 +106,11 @@ def absolute(options: Sequence[str]) -> list[str]:
     Raises
     ------
     UsageError
-        If a path leads nowhere.
+        If a path leads nowhere, or a setting makes no sense.
     """
-    build_parser().parse_args(["listen", *options])  # complains, and exits with status 2
+    parser = Parser(prog="bowstream")
+    listen.add_parser(parser.add_subparsers(parser_class=Parser))
+    listen.options(parser.parse_args(["listen", *options]))  # complains, and exits with status 2
     made: list[str] = []
     for option in options:
         name, equals, value = option.partition("=")
@@ -145,22 +123,42 @@ def absolute(options: Sequence[str]) -> list[str]:
 
 def existing(path: str) -> str:
     """Return a path, absolute; raise `UsageError` if it leads nowhere."""
-    found = Path(path).expanduser().resolve()
+    found = expanded(path).resolve()
     if not found.exists():
-        raise UsageError(f"there is no {found}: make it first, then install the service")
+        raise UsageError(f"there is no {str(found)!r}: make it first, then install the service")
     return str(found)
 
 
 def quoted(argument: str) -> str:
-    """Return an argument as it is written in a unit, where `%`, `$`, quotes and blanks mean something."""
+    """Return an argument as it is written in a unit, where `%`, `$`, quotes and blanks mean something.
+
+    Raises
+    ------
+    UsageError
+        If it has a line break or another control character, after which the unit would say something else.
+    """
+    if not is_one_line(argument) or not argument.isprintable():
+        raise UsageError(f"{argument!r} must be one line of printable text, to be written into a unit")
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if not argument or set(argument) & set(" \t\"'\\;") else escaped
 
 
-def install(as_system: bool, unit: str) -> None:
-    """Write the unit if it is new or changed, start it, and say what to do next."""
-    path = unit_path(as_system)
-    if path.is_file() and path.read_text("utf-8") == unit:
+def install(as_system: bool, options: Sequence[str]) -> None:
+    """Write the unit if it is new or changed, start it, and say what to do next.
+
+    Raises
+    ------
+    BowstreamError
+        If systemd is not in charge here, or the unit cannot be written or started.
+    """
+    unit, path = unit_text(as_system, options), unit_path(as_system)
+    if not BOOTED.is_dir():
+        raise BowstreamError(
+            "systemd does not run here, so nothing was installed: have what starts programs here (a container's entry "
+            f"point, cron's @reboot, OpenRC …) run {' '.join(map(quoted, command(options)))}; "
+            "--print shows the unit for a machine that has systemd"
+        )
+    if current(path) == unit.encode():
         print(f"{path} is as it should be")
     else:
         write(path, unit)
@@ -171,7 +169,7 @@ def install(as_system: bool, unit: str) -> None:
     print(f"  systemctl {scope}status {NAME}           is it running?")
     print(f"  journalctl {scope}-u {NAME} -f           what does it hear?")
     if not as_system:
-        print(f"  sudo loginctl enable-linger {getpass.getuser()}   from boot on, not from log-in on")
+        print(f"  sudo loginctl enable-linger {os.getuid()}   from boot on, not from log-in on")
 
 
 def uninstall(as_system: bool) -> None:
@@ -180,13 +178,25 @@ def uninstall(as_system: bool) -> None:
     if not path.exists():
         print(f"there is no {path}: nothing to take away")
         return
-    control(as_system, [["disable", "--now", NAME]])
+    if BOOTED.is_dir():
+        control(as_system, [["disable", "--now", NAME]])
     try:
         path.unlink()
     except OSError as error:
         raise refused(path, error) from error
-    control(as_system, [["daemon-reload"]])
+    if BOOTED.is_dir():
+        control(as_system, [["daemon-reload"]])
     print(f"{path} deleted; what the sinks wrote is still there")
+
+
+def current(path: Path) -> bytes | None:
+    """Return a unit as it is now; None if there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused(path, error) from error
 
 
 def write(path: Path, unit: str) -> None:
@@ -195,30 +205,33 @@ def write(path: Path, unit: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(unit, "utf-8")
+        part.chmod(0o644)  # whatever the umask: the user's manager, or root's, has to read it
         part.replace(path)
     except OSError as error:
         raise refused(path, error) from error
 
 
 def refused(path: Path, error: OSError) -> BowstreamError:
-    """Return the error that a unit cannot be changed."""
-    return BowstreamError(f"{path}: {error.strerror}; use sudo, or --user for a service of your own")
+    """Return the error that a unit cannot be read or changed."""
+    return BowstreamError(f"{path}: {error.strerror}; use sudo, or --user for a service of the user")
 
 
 def control(as_system: bool, commands: Iterable[Sequence[str]]) -> None:
-    """Run `systemctl`; where systemd is not in charge, as in a container, say what to run where it is.
+    """Run `systemctl`.
 
     Raises
     ------
     BowstreamError
         If one of them fails.
     """
+    import subprocess
+
     scope = [] if as_system else ["--user"]
     for command in commands:
         full = ["systemctl", *scope, *command]
-        if not BOOTED.is_dir():
-            print(f"systemd does not run here; where it does, run: {' '.join(full)}")
-            continue
-        done = subprocess.run(full, capture_output=True, text=True)
+        try:
+            done = subprocess.run(full, capture_output=True, text=True, errors="replace")
+        except OSError as error:
+            raise BowstreamError(f"'{' '.join(full)}' cannot be run: {error.strerror}") from error
         if done.returncode:
             raise BowstreamError(f"'{' '.join(full)}' failed: {done.stderr.strip() or done.returncode}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from bowstream.audio.source import Source
+from bowstream.cli.parser import ConfigOptions
 from bowstream.config import file
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
-from bowstream.config.flags import given
 from bowstream.config.settings import Settings
 from bowstream.config.toml import suggestion
 from bowstream.model import tags as model_tags
@@ -20,10 +18,9 @@ from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 
-def load(arguments: Namespace) -> Config:
+def load(options: ConfigOptions) -> Config:
     """Return the configuration in force, and say on standard error which file it comes from."""
-    named = getattr(arguments, "config", None)
-    config = file.load(Path(named) if named else None, given(arguments, Settings))
+    config = file.load(options.file, options.overrides)
     if config.file:
         print(f"bowstream: configured by {config.file}", file=sys.stderr)
     if secret := config.exposed():

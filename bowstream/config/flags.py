@@ -11,22 +11,29 @@ from typing import Any, get_type_hints
 from bowstream.config.fields import KINDS, flag, meaning, number, settings_of, type_of
 
 
-def add_flags(parser: argparse._ActionsContainer, kind: type[Any], names: tuple[str, ...] = ()) -> None:
+def add_flags(
+    parser: argparse._ActionsContainer,
+    kind: type[Any],
+    names: tuple[str, ...] = (),
+    action: type[argparse.Action] | str = "store",
+) -> None:
     """Add a flag for each setting of a dataclass, or for those of these names only.
 
     A flag takes its name, meaning, type, range and default from its setting. One that is not given leaves no trace
-    in the parsed arguments, so `given` can tell.
+    in the parsed arguments, so `given` can tell. `action` is what argparse does with a value.
     """
     hints = get_type_hints(kind)
     for name, one in settings_of(kind).items():
         if not names or name in names:
-            add_flag(parser, one, type_of(hints[name]))
+            add_flag(parser, one, type_of(hints[name]), action)
 
 
-def add_flag(parser: argparse._ActionsContainer, one: Field[Any], kind: Any) -> None:
+def add_flag(
+    parser: argparse._ActionsContainer, one: Field[Any], kind: Any, action: type[argparse.Action] | str
+) -> None:
     """Add the flag of a setting of this type."""
     traits = meaning(one)
-    options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": help_of(one)}
+    options: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": help_of(one), "action": action}
     if kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     elif traits.choices:

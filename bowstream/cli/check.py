@@ -1,55 +1,46 @@
-"""`bowstream devices` and `bowstream check`: what there is, and whether it works."""
+"""`bowstream check`: verify a bundle on this machine, and describe it."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from bowstream.cli.parser import Verbs, add_bundle
 
-from bowstream.audio.devices import find_device, list_devices
-from bowstream.model.bundle import Bundle, default_path, read
-from bowstream.model.probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE, ProbeResult, run_probe
-from bowstream.tagger import Tagger
+if TYPE_CHECKING:
+    from bowstream.model.bundle import Bundle
+    from bowstream.model.probe import ProbeResult
 
 
-def run_devices(arguments: Namespace) -> int:
-    """List the inputs.
+@dataclass(frozen=True)
+class CheckOptions:
+    """Which bundle to verify, None for the one that is shipped, and whether to write one JSON object."""
 
-    Raises
-    ------
-    DeviceError
-        If there is none.
-    """
-    devices = list_devices()
-    find_device(None, devices)  # says why there is none
-    if arguments.json:
-        for device in devices:
-            print(json.dumps(asdict(device)))
-    else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("", "number", "name", "sound system", "channels", "native rate", "identities"):
-            table.add_column(heading)
-        for device in devices:
-            mark = "→" if device.is_default else ""
-            rate = f"{device.native_rate} Hz"
-            table.add_row(
-                mark, str(device.index), device.name, device.host_api, str(device.channels), rate, "\n".join(device.ids)
-            )
-        Console(markup=False).print(table)
-    return 0
+    bundle: Path | None
+    json: bool
 
 
-def run_check(arguments: Namespace) -> int:
-    """Verify a bundle, run its probe and describe it; exit status 1 if the probe fails."""
-    bundle, probe = read(Path(arguments.bundle) if arguments.bundle else default_path())
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("check", help="verify a bundle on this machine, and describe it")
+    add_bundle(parser, "bundle", nargs="?")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Verify a bundle, run its probe and describe it; return exit status 1 if the probe fails."""
+    asked = CheckOptions(arguments.bundle, arguments.json)
+    from bowstream.model.bundle import default_path, read
+    from bowstream.model.probe import run_probe
+    from bowstream.tagger import Tagger
+
+    bundle, probe = read(asked.bundle or default_path())
     result = run_probe(Tagger(bundle), probe)
-    if arguments.json:
+    if asked.json:
         print(json.dumps({"passed": result.passed, "probe": asdict(result), **bundle.description}))
     else:
         describe(bundle, result)
@@ -58,6 +49,12 @@ def run_check(arguments: Namespace) -> int:
 
 def describe(bundle: Bundle, result: ProbeResult) -> None:
     """Print a bundle and how its probe went."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from bowstream.model.probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE
+
     description = bundle.description
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
@@ -68,8 +65,8 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     for thing, licence in description["licences"].items():
         table.add_row(f"licence of {thing}", licence)
     for name, value in description["metrics"].items():
-        if said := told(value):
-            table.add_row(name.replace("_", " "), said)
+        if words := in_words(value):
+            table.add_row(name.replace("_", " "), words)
     sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
     table.add_row("codes", ", ".join(sizes))
     table.add_row("listens back", f"{bundle.head.context * bundle.front_end.window_s:g} s")
@@ -88,7 +85,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     Console(markup=False).print(table)
 
 
-def told(metric: Any) -> str | None:
+def in_words(metric: Any) -> str | None:
     """Return a metric in a few words; None for what has no few words, which `--json` has whole."""
     if isinstance(metric, dict) and "mean" in metric:
         low, high = metric.get("interval_95", (metric["mean"],) * 2)

@@ -1,0 +1,50 @@
+"""The order in which `bowstream doctor` makes its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+
+from bowstream.cli import checks
+from bowstream.cli.checks import Finding
+from bowstream.cli.parser import ConfigOptions
+from bowstream.cli.setup import load
+from bowstream.config.file import Config
+from bowstream.errors import BowstreamError
+from bowstream.health.thermal import read_thermal
+
+Result = TypeVar("Result")
+
+
+def examine(options: ConfigOptions) -> Iterator[Finding]:
+    """Yield the findings, in the order in which things depend on each other; what depends on a failure is left out."""
+    yield from tried("Python", checks.check_python())
+    yield from tried("runtime", checks.check_runtime())
+    bundle = None
+    if config := (yield from tried("config", read_config(options))):
+        bundle = yield from tried("bundle", checks.check_bundle(config.settings))
+        yield from tried("config", checks.check_config(config, bundle))
+        yield from tried("sinks", checks.check_sinks(config.settings))
+        yield from tried("disk", checks.check_disk(config.settings))
+    portaudio = yield from tried("PortAudio", checks.check_portaudio())
+    yield from tried("permission", checks.check_permission())
+    devices = portaudio and (yield from tried("devices", checks.check_devices()))
+    if config and bundle and devices:
+        yield from tried("microphone", checks.check_microphone(config.settings, bundle.front_end))
+    yield from tried("processor", checks.check_processor(read_thermal()))
+
+
+def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Finding, None, Result | None]:
+    """Yield a check's findings, an error as the last of them; return what the check returns, if it comes so far."""
+    try:
+        return (yield from check)
+    except BowstreamError as error:
+        for line in str(error).splitlines():  # each says itself what to do
+            yield Finding("fail", name, line)
+        return None
+
+
+def read_config(options: ConfigOptions) -> Generator[Finding, None, Config]:
+    """Return the configuration; whether it is right is seen once there is a bundle."""
+    yield from ()
+    return load(options)

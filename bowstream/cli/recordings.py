@@ -1,0 +1,181 @@
+"""Recordings, as fast as the machine goes or at their own pace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from typing import TextIO
+
+from bowstream.audio.file import SUFFIXES, AudioFile
+from bowstream.audio.raw import RawFormat
+from bowstream.audio.stream import Player
+from bowstream.cli.live import Shown, run
+from bowstream.cli.replay import ReplayOptions
+from bowstream.cli.setup import load, open_session, personalise
+from bowstream.config.file import Config
+from bowstream.errors import AudioError, BowstreamError, UsageError
+from bowstream.model.bundle import Bundle
+from bowstream.output.lines import JsonLines
+from bowstream.output.progress import Bar
+from bowstream.output.report import Gathering, Report, Results
+from bowstream.session import Sound
+from bowstream.tagger import load_bundle
+
+cached_bundle = lru_cache(load_bundle)
+
+
+def replay(options: ReplayOptions) -> int:
+    """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
+    raw = parse_raw(options.raw)
+    config = load(options.config)
+    open_bundle(config)  # a bad one is refused before any recording is heard
+    paths = list(find_recordings(options.paths))
+    work = Work(config, raw, options.json)
+    errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
+    if errors and len(paths) > 1:
+        print(f"bowstream: {errors} of {len(paths)} recordings could not be heard whole", file=sys.stderr)
+    return 1 if errors else 0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with each recording, in this process or another.
+
+    raw : its format, if it is headerless
+    json : whether JSON lines are written
+    """
+
+    config: Config
+    raw: RawFormat | None
+    json: bool
+
+
+def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
+    """Replay as fast as the machine goes; return how many failed. Interrupted, it says what it has so far."""
+    done, errors = 0, 0
+    jobs = min(options.jobs, len(paths))
+    with closing(Results(options.json, options.csv)) as results, Bar(len(paths)) as bar:
+        try:
+            for report in in_parallel(paths, work, jobs) if jobs > 1 else in_turn(paths, work, bar):
+                if report.error:
+                    errors += 1
+                    bar.print(f"bowstream: {report.error}")
+                results.put(report)
+                done += 1
+                bar.next_file()
+        except KeyboardInterrupt:
+            bar.print(f"bowstream: interrupted after {done} of {len(paths)} recordings")
+            raise
+    return errors
+
+
+def play_all(paths: Sequence[str], work: Work) -> int:
+    """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
+    errors = 0
+    bundle = open_bundle(work.config)
+    for path in paths:
+        try:
+            with AudioFile(path, bundle.front_end.format, work.raw) as recording:
+                shown = Shown(work.json, labels={"file": recording.name})
+                session = run(Player(recording, bundle.front_end.format), bundle, work.config, shown, {})
+        except AudioError as error:
+            errors += 1
+            print(f"bowstream: {error}", file=sys.stderr)
+        else:
+            if session.stopping:
+                break
+    return errors
+
+
+def open_bundle(config: Config) -> Bundle:
+    """Return the bundle as it is configured; it is loaded once."""
+    return personalise(config, cached_bundle(config.settings.bundle))
+
+
+def parse_raw(text: str | None) -> RawFormat | None:
+    """Read `--raw`; raise `UsageError` if it is no format."""
+    try:
+        return None if text is None else RawFormat.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--raw must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16 (got {text!r})") from error
+
+
+def find_recordings(paths: Sequence[str]) -> Iterator[str]:
+    """Yield files as they are named, and what soundfile could read in folders, sorted, however deep.
+
+    A folder without a recording is yielded itself, for the complaint that it brings.
+    """
+    for path in paths:
+        if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
+            yield path
+            continue
+        inside = sorted(
+            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+        )
+        yield from inside or [path]
+
+
+def in_turn(paths: Sequence[str], work: Work, bar: Bar) -> Iterator[Report]:
+    """Hear recordings one after another in this process; JSON lines are written as they come."""
+    for path in paths:
+        yield hear_recording(path, work, sys.stdout, bar.advance)
+
+
+def in_parallel(paths: Sequence[str], work: Work, jobs: int) -> Iterator[Report]:
+    """Hear recordings in several processes; the reports and their JSON lines come in the order of the paths."""
+    with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
+        files = [Path(folder, str(index)) for index in range(len(paths))]
+        # Ctrl+C is the main process's to answer.
+        ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        with ProcessPoolExecutor(jobs, get_context("spawn"), ignore) as pool:
+            try:
+                for report, file in zip(pool.map(partial(spool_recording, work=work), paths, files), files):
+                    with file.open(encoding="utf-8") as lines:
+                        shutil.copyfileobj(lines, sys.stdout)
+                    file.unlink()
+                    yield report
+            except BrokenProcessPool as error:
+                raise BowstreamError("a process was killed, for want of memory perhaps: try fewer --jobs") from error
+            except BaseException:
+                # Interrupted: the pool would wait for whatever is being heard, for an hour maybe.
+                for process in active_children():
+                    process.terminate()
+                raise
+
+
+def spool_recording(path: str, file: Path, work: Work) -> Report:
+    """Hear a recording in a process of its own, its JSON lines going to a file."""
+    with file.open("w", encoding="utf-8") as lines:
+        return hear_recording(path, work, lines)
+
+
+def hear_recording(
+    path: str, work: Work, lines: TextIO, advance: Callable[[float], None] = lambda share: None
+) -> Report:
+    """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
+    bundle = open_bundle(work.config)
+    try:
+        with AudioFile(path, bundle.front_end.format, work.raw) as recording:
+            session = open_session(work.config.settings, recording, bundle)
+            gathering = Gathering(session.info)
+            json_lines = JsonLines(lines, labels={"file": recording.name}) if work.json else None
+            for record in session:
+                gathering.write(record)
+                if json_lines:
+                    json_lines.write(record)
+                if isinstance(record, Sound) and recording.duration_s:
+                    advance(len(record.samples) / bundle.front_end.sample_rate / recording.duration_s)
+            return gathering.report(recording.name)
+    except AudioError as error:
+        return Report(path, error=str(error))
