@@ -8,12 +8,15 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bowstream._types import Float32
-from bowstream.errors import UsageError
+from bowstream.audio.feed import Feed
+from bowstream.errors import AudioError, UsageError
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
 from bowstream.model.context import Context
@@ -21,15 +24,19 @@ from bowstream.model.encoder import Coder
 from bowstream.model.level import Level
 from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.probe import verify
+from bowstream.result import Result
 from bowstream.scores import Scores
+
+# Columns that a long block is pushed in.
+AT_ONCE = 40
 
 
 class Tagger:
-    """Names the sounds of a stream; a file is a stream that never waits.
+    """Names the sounds of a recording (`tag`) or of a stream (`feed`, `finish`); a file is a stream that never waits.
 
-    State is the log-mel's tail, the level's peaks, the coder's window and the context's codes; `newest_log_mel`
-    is what the encoders saw of the last push, for whoever draws it. The scores depend on the samples alone, not
-    on how many are pushed at a time.
+    The scores depend on the samples alone, not on how many come at a time. State is what `feed` has not pushed yet,
+    the log-mel's tail, the level's peaks, the coder's window and the context's codes. `newest_log_mel` is what the
+    encoders saw of the last push. Taggers of one bundle share its networks: use them in one thread.
 
     Parameters
     ----------
@@ -54,6 +61,7 @@ class Tagger:
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
+        self._feed = Feed(bundle.front_end.format)
 
     @classmethod
     def load(cls, path: Path | str | None = None, hop_s: float = 1.0) -> Tagger:
@@ -73,10 +81,74 @@ class Tagger:
         verify(cls(bundle), probe)
         return cls(bundle, hop_s)
 
+    def tag(self, sound: str | os.PathLike[str] | ArrayLike, sample_rate: int | None = None) -> Result:
+        """Score a whole recording; the stream that is being fed is left alone.
+
+        Parameters
+        ----------
+        sound : a file that soundfile reads, or an array as in `feed`
+        sample_rate : of an array, in Hz; None for 16 kHz
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be read, or the sound is empty or not finite.
+        UsageError
+            If the array or its rate is no sound, or a rate is given for a file.
+        """
+        one = Tagger(self.bundle, self.hop_s)
+        if isinstance(sound, (str, os.PathLike)):
+            if sample_rate is not None:
+                raise UsageError("sample_rate must be left out for a file: it has one of its own")
+            scores = one._read(sound)
+        else:
+            scores = one._push_long(one._feed.push(sound, sample_rate))
+            scores += one._push_long(one._feed.finish())
+        if not one.position:
+            raise AudioError("there is no audio in it (0 samples)")
+        end_s = one.position / one.front_end.sample_rate
+        return Result.of([*scores, *one.flush()], self.bundle.tags, self.hop_s, end_s)
+
+    def feed(self, block: ArrayLike, sample_rate: int | None = None) -> list[Scores]:
+        """Take the next block of a stream and return the scores of the windows that it completes, if any.
+
+        Parameters
+        ----------
+        block : int16, int32 or float in -1 … 1 [shape=(n,) or (n, channels)], of any length
+        sample_rate : in Hz, the same for the whole stream; None for that of the block before, at first 16 kHz
+
+        Raises
+        ------
+        AudioError
+            If a sample is not finite.
+        UsageError
+            If the block or its rate is no sound, or another rate than before.
+        """
+        return self._push_long(self._feed.push(block, sample_rate))
+
+    def finish(self) -> list[Scores]:
+        """Return the scores that are still due, the last window filled with silence; the next block begins a stream."""
+        scores = [*self._push_long(self._feed.finish()), *self.flush()]
+        self.reset()
+        return scores
+
     def reset(self) -> None:
         """Begin a new stream at sample 0."""
         self.position = 0
+        self._feed.reset()
         self._forget()
+
+    def _read(self, path: str | os.PathLike[str]) -> list[Scores]:
+        from bowstream.audio.file import AudioFile  # with its decoders, which a microphone does without
+
+        with AudioFile(os.fspath(path), self.front_end.format) as recording:
+            return [scores for block in recording for scores in self.push(block.samples)]
+
+    def _push_long(self, samples: Float32) -> list[Scores]:
+        """Push any number of columns, some at a time: what is computed of them takes little memory."""
+        length = AT_ONCE * self.front_end.column_length
+        parts = (samples[first : first + length] for first in range(0, len(samples), length))
+        return [scores for part in parts for scores in self.push(part)]
 
     def gap(self, samples: int) -> None:
         """Step over lost samples: no window reaches across them."""
@@ -132,6 +204,9 @@ class Tagger:
         silence = self.coder.columns_until_window * self.front_end.column_length
         return self.push(np.zeros(silence, np.float32))
 
+    def __repr__(self) -> str:
+        return f"Tagger({self.bundle.name!r}, {len(self.tags)} tags, hop_s={self.hop_s:g})"
+
     def _named(self, end: int, scores: Float32, codes: Codes) -> Scores:
         rate, length = self.front_end.sample_rate, self.front_end.window_length
         return Scores(self.tags, scores, (end - length) / rate, end / rate, codes)
@@ -146,7 +221,8 @@ class Tagger:
 def columns_of(hop_s: float, front_end: FrontEnd) -> int:
     """Return the columns in a hop; raise `UsageError` unless it is a whole number of them, and at most a window."""
     columns = hop_s / front_end.column_s
-    if not (abs(columns - round(columns)) < 1e-6 and 1 <= round(columns) <= front_end.columns_per_window):
+    in_range = 0.5 < columns < front_end.columns_per_window + 0.5
+    if not in_range or abs(columns - round(columns)) > 1e-6:
         shortest, longest = front_end.column_s, front_end.columns_per_window * front_end.column_s
         raise UsageError(f"hop_s must be {shortest:g}, {2 * shortest:g}, … {longest:.1f} (got {hop_s:g})")
     return round(columns)

@@ -61,11 +61,6 @@ def test_version_without_a_runtime(monkeypatch, capsys):
     assert out == "" and err.startswith("bowstream: no TFLite runtime is installed: ") and err.count("\n") == 1
 
 
-def test_what_is_exported_is_sorted_and_there():
-    assert package.__all__ == sorted(package.__all__)
-    assert all(hasattr(package, name) for name in package.__all__)
-
-
 def imported(code):
     """Return the modules that are there after running code in a fresh interpreter."""
     script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"

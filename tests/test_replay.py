@@ -163,7 +163,7 @@ def test_what_comes_before_the_damage_is_heard(tmp_path, replayed):
     _, wanted, _ = replayed(write(tmp_path / "whole.wav", sound[:32_000], subtype="FLOAT"))
     sound[40_000] = np.nan
     status, objects, err = replayed(write(tmp_path / "damaged.wav", sound, subtype="FLOAT"))
-    assert status == 1 and "found NaN" in err and "found NaN" in objects.pop()["error"]
+    assert status == 1 and "got NaN" in err and "got NaN" in objects.pop()["error"]
     assert without_name(objects) == without_name(wanted[:-1])
 
 

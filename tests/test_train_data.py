@@ -305,7 +305,7 @@ ESC50_DAMAGE = {
         "nothing in fold 5",
     ),
     "a pipe": (lambda root: as_pipe(root / "audio" / "1-101-A-0.wav"), "wanted a file, found something else"),
-    "not finite": (lambda root: write_nan(root / "audio" / "1-101-A-0.wav"), "found NaN or infinity"),
+    "not finite": (lambda root: write_nan(root / "audio" / "1-101-A-0.wav"), "got NaN or infinity"),
     "no fold": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,"), "has no fold"),
     "two folds": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav,1", "1-101-A-0.wav,12"), "fold '12'"),
     "no name": (lambda root: edit(root / "meta" / "esc50.csv", "1-101-A-0.wav", ""), "line 2 has no filename"),

@@ -87,12 +87,12 @@ class Intake:
             If a value is not finite.
         """
         mono = to_mono(frames)
-        self._native_frames += len(frames)
         # What lies between the peaks need not be looked at; NaN is a peak, too.
         if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
-            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
             if not np.isfinite(mono).all():
-                raise AudioError(f"{self.name}: wanted finite samples, found NaN or infinity: the recording is damaged")
+                raise AudioError(f"{self.name}: samples must be finite (got NaN or infinity): the sound is damaged")
+            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
+        self._native_frames += len(frames)
         return self._take(self._resample(mono))
 
     def finish(self) -> list[Float32]:

@@ -38,7 +38,7 @@ class Microphone(Live):
 
     Parameters
     ----------
-    wanted : identity, number or fragment of the name; None for the system's default
+    device : identity, number or fragment of the name; None for the system's default
     sample_rate : the rate to ask the device for, in Hz; None for the order above
 
     Raises
@@ -47,9 +47,9 @@ class Microphone(Live):
         If PortAudio or the device is missing, or the device cannot be opened; while iterating, if it goes away.
     """
 
-    def __init__(self, wanted: str | None = None, format: Format = FORMAT, sample_rate: int | None = None) -> None:
+    def __init__(self, device: str | None = None, format: Format = FORMAT, sample_rate: int | None = None) -> None:
         self._sounddevice = load_sounddevice()
-        self.device = find_device(wanted, list_devices())
+        self.device = find_device(device, list_devices())
         rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
         rate, channels = self._accepted(rates)
         super().__init__(self.device.name, rate, channels, format)

@@ -10,10 +10,18 @@ import bowstream
 
 # `tagger` and `audio.file`, and all that they import but messages.
 ON_THE_PATH = (
-    *("_types", "scores", "audio/convert", "audio/file", "audio/raw", "audio/source"),
-    *("model/bundle", "model/codebook", "model/context", "model/encoder", "model/head", "model/highpass"),
-    *("model/level", "model/log_mel", "model/patches", "model/probe", "model/sparse", "model/tags", "model/tflite"),
-    "tagger",
+    *("_types", "scores", "tagger"),
+    *("audio/convert", "audio/feed", "audio/file", "audio/raw", "audio/source"),
+    *(
+        "model/bundle",
+        "model/codebook",
+        "model/context",
+        "model/encoder",
+        "model/head",
+        "model/highpass",
+        "model/level",
+    ),
+    *("model/log_mel", "model/patches", "model/probe", "model/sparse", "model/tags", "model/tflite"),
 )
 
 
