@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -60,19 +60,25 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples that arrived, and their log-mel as the encoders see it; `Scores` and `Event`s follow.
+    """Samples that arrived, and their log-mel as the encoders get it; `Scores` and `Event`s follow.
+
+    `log_mel` is computed when it is first asked for: a session that nobody draws does so for a whole hop at once.
 
     Attributes
     ----------
     start_s, end_s : where they are, in seconds from the start of the stream
     samples : float32 [shape=(columns * 1600,)], in -1 … 1
-    log_mel : float32 [shape=(columns * 10, 96)]
     """
 
     start_s: float
     end_s: float
     samples: Float32
-    log_mel: Float32
+    compute_log_mel: Callable[[], Float32] = field(repr=False)
+
+    @property
+    def log_mel(self) -> Float32:
+        """Log-mel of the samples, float32 [shape=(columns * 10, 96)]."""
+        return self.compute_log_mel()
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,7 @@ class Session:
         if scored:
             self.health.scored(ready_s - (heard.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, self.position_s, heard.samples, self.tagger.newest_log_mel)
+        yield Sound(start_s, self.position_s, heard.samples, self.tagger.newest.log_mel)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:
@@ -249,5 +255,5 @@ def describe(source: Source, tagger: Tagger, confirm_hops: int, started_at: date
         frames_per_s=round(front_end.frames_per_column / front_end.column_s),
         n_mels=front_end.n_mels,
         span_hz=(front_end.fmin_hz, front_end.fmax_hz),
-        log_mel_range=(0.0, 1.0) if tagger.level else LOG_MEL_RANGE,
+        log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
     )

@@ -9,6 +9,7 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from bowstream.audio.feed import Feed
 from bowstream.errors import AudioError, UsageError
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
+from bowstream.model.columns import Columns
 from bowstream.model.context import Context
 from bowstream.model.encoder import Coder
-from bowstream.model.level import Level
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import verify
 from bowstream.result import Result
 from bowstream.scores import Scores
@@ -34,9 +35,10 @@ AT_ONCE = 40
 class Tagger:
     """Names the sounds of a recording (`tag`) or of a stream (`feed`, `finish`); a file is a stream that never waits.
 
-    The scores depend on the samples alone, not on how many come at a time. State is what `feed` has not pushed yet,
-    the log-mel's tail, the level's peaks, the coder's window and the context's codes. `newest_log_mel` is what the
-    encoders saw of the last push. Taggers of one bundle share its networks: use them in one thread.
+    The scores depend on the samples alone, not on how many come at a time. Nothing is computed before a score is due,
+    then all at once, or before somebody looks at `newest.log_mel()`. State is what `feed` has not pushed yet, the
+    columns that wait, the coder's window and the context's codes. Taggers of one bundle share its networks: use them
+    in one thread.
 
     Parameters
     ----------
@@ -55,12 +57,11 @@ class Tagger:
         self.tags = tuple(tag.name for tag in bundle.tags)
         self.hop_s = hop_s
         self.front_end = bundle.front_end
-        self.log_mel = LogMel(bundle.front_end)
-        self.level = Level(bundle.level, bundle.front_end) if bundle.level else None
+        self.columns = Columns(bundle.front_end, bundle.level)
         self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
-        self.newest_log_mel = np.empty((0, bundle.front_end.n_mels), np.float32)
+        self.newest = self.columns.push(np.empty(0, np.float32))
         self._feed = Feed(bundle.front_end.format)
 
     @classmethod
@@ -135,6 +136,7 @@ class Tagger:
     def reset(self) -> None:
         """Begin a new stream at sample 0."""
         self.position = 0
+        self.newest = self.columns.push(np.empty(0, np.float32))
         self._feed.reset()
         self._forget()
 
@@ -156,9 +158,7 @@ class Tagger:
         self._forget()
 
     def _forget(self) -> None:
-        self.log_mel.reset()
-        if self.level:
-            self.level.reset()
+        self.columns.reset()
         self.coder.reset()
         self.context.reset()
 
@@ -174,15 +174,15 @@ class Tagger:
         ValueError
             If the samples are not float32 or not whole columns.
         """
-        log_mel = self.log_mel.push(samples)
-        if self.level:
-            log_mel = self.level.push(log_mel)
-        self.newest_log_mel = log_mel
-        ends = self._ends(len(samples) // self.front_end.column_length)
-        codes = self.context.push(self.coder.push(log_mel))
+        self.newest = self.columns.push(samples)
         self.position += len(samples)
+        first_end = self.position + self._columns_missing * self.front_end.column_length
+        if first_end > self.position:
+            return []
+        codes = self.context.push(self.coder.push(self.columns.take()))
         scores = self.bundle.head(self.coder.counts(codes))
-        return [self._named(*window) for window in zip(ends, scores, codes)]
+        hop = self.coder.hop_columns * self.front_end.column_length
+        return [self._named(end, *window) for end, window in zip(count(first_end, hop), zip(scores, codes))]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
         """Say how much each family's codes speak for each tag: the score, less the score without their counts.
@@ -199,10 +199,14 @@ class Tagger:
 
     def flush(self) -> list[Scores]:
         """Hear as much silence as completes the window that has been begun, if any, and return its `Scores`."""
-        if not self.coder.columns_since_window:
+        if not self.columns.waiting + self.coder.columns_since_window:
             return []
-        silence = self.coder.columns_until_window * self.front_end.column_length
-        return self.push(np.zeros(silence, np.float32))
+        return self.push(np.zeros(self._columns_missing * self.front_end.column_length, np.float32))
+
+    @property
+    def _columns_missing(self) -> int:
+        """How many columns complete the next window; negative by those that came after it."""
+        return self.coder.columns_until_window - self.columns.waiting
 
     def __repr__(self) -> str:
         return f"Tagger({self.bundle.name!r}, {len(self.tags)} tags, hop_s={self.hop_s:g})"
@@ -210,12 +214,6 @@ class Tagger:
     def _named(self, end: int, scores: Float32, codes: Codes) -> Scores:
         rate, length = self.front_end.sample_rate, self.front_end.window_length
         return Scores(self.tags, scores, (end - length) / rate, end / rate, codes)
-
-    def _ends(self, columns: int) -> range:
-        """Positions at which the next columns complete windows."""
-        length = self.front_end.column_length
-        first = self.position + self.coder.columns_until_window * length
-        return range(first, self.position + columns * length + 1, self.coder.hop_columns * length)
 
 
 def columns_of(hop_s: float, front_end: FrontEnd) -> int:

@@ -29,7 +29,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     intake = Intake("bench", NATIVE_RATE_HZ, front_end.format, hop_columns)
     tagger = Tagger(bundle, hop_columns * bundle.front_end.column_s)
     tags = tagger.push(samples[: front_end.window_length])[-1]
-    second = tagger.newest_log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels)
+    second = tagger.newest.log_mel().reshape(-1, front_end.frames_per_column, front_end.n_mels)
     columns, scaled = second[:hop_columns], second[:hop_columns].reshape(-1, front_end.n_mels)
     pat, narrow = cut_pat(tagger.coder.quantise(second)), narrow_o(second)
 

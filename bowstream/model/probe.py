@@ -15,7 +15,7 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.bundle import PROBE, Bundle
-from bowstream.model.log_mel import LogMel
+from bowstream.model.columns import Columns
 
 # How far this machine may stray from the training machine on the probe. Processors differ in the last
 # bits of float32 and may differ in an int8 step (XNNPACK promises no more), which can turn a code.
@@ -42,7 +42,7 @@ class Probed(Protocol):
     """What a probe is run on; `bowstream.Tagger` is one."""
 
     bundle: Bundle
-    log_mel: LogMel
+    columns: Columns
 
     def reset(self) -> None:
         """Begin a new stream."""
@@ -56,7 +56,7 @@ def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
     tagger.reset()
     try:
         samples = probe["samples"]
-        log_mel = tagger.log_mel.push(samples)
+        log_mel = tagger.columns.log_mel.push(samples)
         tagger.reset()
         (scored,) = tagger.push(samples)
         tagger.reset()

@@ -12,15 +12,8 @@ import bowstream
 ON_THE_PATH = (
     *("_types", "scores", "tagger"),
     *("audio/convert", "audio/feed", "audio/file", "audio/raw", "audio/source"),
-    *(
-        "model/bundle",
-        "model/codebook",
-        "model/context",
-        "model/encoder",
-        "model/head",
-        "model/highpass",
-        "model/level",
-    ),
+    *("model/bundle", "model/codebook", "model/columns", "model/context", "model/encoder", "model/head"),
+    *("model/highpass", "model/level"),
     *("model/log_mel", "model/patches", "model/probe", "model/sparse", "model/tags", "model/tflite"),
 )
 

@@ -121,7 +121,7 @@ def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
     """Return what this machine makes of a second of sound."""
     bundle, _ = bowstream.model.bundle.read(path)
     tagger = Tagger(bundle)
-    log_mel = tagger.log_mel.push(samples)
+    log_mel = tagger.columns.log_mel.push(samples)
     tagger.reset()
     (scores,) = tagger.push(samples)
     return {"samples": samples, "log_mel": log_mel, "codes": scores.codes[-1], "scores": scores.array}
