@@ -121,6 +121,61 @@ def test_a_bug_in_a_sink_is_counted_and_does_not_end_it():
     assert buggy.counts() == (1, 1, 0)
 
 
+def test_a_bug_in_a_conversion_is_counted_and_does_not_end_the_listening():
+    class Buggy(Gate):
+        def convert(self, record):
+            yield 1 // record
+
+    with Buggy() as buggy:
+        buggy.open.set()
+        buggy.write(0)
+        assert buggy.report().trouble.startswith("ZeroDivisionError")
+        buggy.write(1)
+        until(lambda: buggy.got == [1])
+    assert buggy.counts() == (1, 1, 0)
+
+
+def test_what_waits_for_long_is_said_though_nothing_fails():
+    class Slow(Gate):
+        late_s = 0.05
+
+        def deliver(self, item):
+            self.open.wait(10.0)
+
+    with Slow() as slow:
+        slow.write(0)
+        assert slow.report().trouble == ""
+        until(lambda: slow.report().trouble == "slow: the oldest has waited for more than 0.05 s")
+        slow.open.set()
+        until(lambda: slow.report().trouble == "")
+
+
+def test_a_thread_that_dies_is_said():
+    class Mortal(Gate):
+        def deliver(self, item):
+            raise SystemExit("enough")
+
+    with Mortal() as mortal:
+        mortal.write(0)
+        until(lambda: mortal.report().trouble == "its thread has died: SystemExit('enough')")
+
+
+def test_a_delivery_that_goes_on_at_the_end_is_aborted():
+    class Stubborn(Gate):
+        def deliver(self, item):
+            self.open.wait(20.0)
+
+        def abort(self):
+            self.open.set()
+
+    stubborn = Stubborn()
+    stubborn.__enter__()
+    stubborn.write(0)
+    until(lambda: stubborn.report().waiting == 1)
+    stubborn.join(flush_s=0.05)
+    assert not stubborn._thread.is_alive()
+
+
 def test_sinks_count_losses_in_the_health_and_say_what_changes(tmp_path):
     stage, said = Stage(), []
     sinks = Sinks(*stage.stream, {"jsonl": SETTINGS["jsonl"](path=str(tmp_path / "a" / "events.jsonl"))}, said.append)

@@ -91,7 +91,12 @@ class CommandSettings(EventSinkSettings):
     argv: tuple[str, ...] = setting(
         help="the program and its arguments; no shell", example=["notify-send", "a dog"], lines=True, mask=program_of
     )
-    timeout_s: float = setting(10.0, "seconds until it is killed, with all that it started", low=0.1, high=3600)
+    timeout_s: float = setting(
+        10.0,
+        "seconds until it is killed, with all that it started; one runs at a time, other events wait",
+        low=0.1,
+        high=3600,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,7 +120,7 @@ class WebhookSettings(EventSinkSettings):
         help="gets a POST with the event's object as JSON", example="http://127.0.0.1:8080/sounds", mask=place_of
     )
     authorization: str = setting("", 'value of the header of that name, as in "Bearer …"; none if empty', secret=True)
-    timeout_s: float = setting(10.0, "seconds to wait for an answer", low=0.1, high=600)
+    timeout_s: float = setting(10.0, "seconds for the whole of a request", low=0.1, high=600)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -79,6 +79,9 @@ class Sinks:
             sink.write(record)
         reports = self.reports()
         self._health.undelivered = sum(report.lost for report in reports)
+        for sink in self._sinks:
+            for warning in sink.warnings():
+                self._warn(f"{sink.name}: {warning}")
         for report in reports:
             if report.trouble != self._troubles.get(report.name, ""):
                 self._troubles[report.name] = report.trouble

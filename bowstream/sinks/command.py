@@ -1,4 +1,4 @@
-"""A command an event."""
+"""Runs one command per event."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from bowstream.config.paths import expanded
@@ -17,30 +20,36 @@ from bowstream.output.records import record_fields
 from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import PermanentError, Sink
 
+# Variable of the environment by which everything that a program starts is known.
+MARK = "BOWSTREAM_RUN"
+
 
 class Command(Sink[dict[str, Any]]):
-    """Runs a program with the event's object on its standard input and its fields as `BOWSTREAM_TAG` ….
+    """Runs a program with the event as JSON on its standard input, and its fields as `BOWSTREAM_TAG` ….
 
-    One runs at a time. A program is not run twice for an event: what it has done already is not known.
+    One runs at a time; the events that come meanwhile wait. No program is run twice for an event: what it has done
+    before it failed is not known.
     """
 
     def __init__(self, settings: CommandSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("command", capacity=100)
         self._settings = settings
+        self._running: tuple[subprocess.Popen[bytes], str] | None = None  # with its mark
 
     def convert(self, record: Record) -> Iterator[dict[str, Any]]:
-        """Return the object of an event that is chosen."""
+        """Return an event that is chosen, as plain values."""
         if isinstance(record, Event) and self._settings.chooses(record.tag, "on" if record.offset_s is None else "off"):
             yield record_fields(record)
 
     def deliver(self, item: dict[str, Any]) -> None:
         """Run the program to its end."""
         program, *arguments = self._settings.argv
+        mark = uuid.uuid4().hex
         named = {f"BOWSTREAM_{name.upper()}": str(value) for name, value in item.items() if value is not None}
         try:
             process = subprocess.Popen(
                 [expanded(program), *arguments],
-                env={**os.environ, **named},
+                env={**os.environ, **named, MARK: mark},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -48,12 +57,31 @@ class Command(Sink[dict[str, Any]]):
             )
         except OSError as error:
             raise PermanentError(f"{program} cannot be run: {error.strerror}") from error
+        self._running = process, mark
         with process:
             try:
                 _, complaint = process.communicate(json.dumps(item).encode(), self._settings.timeout_s)
             except subprocess.TimeoutExpired as error:
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_all(process, mark)
                 raise PermanentError(f"{program} was killed: not done after {self._settings.timeout_s:g} s") from error
+            finally:
+                self._running = None
         if process.returncode:
             last = complaint.decode(errors="replace").strip().rpartition("\n")[2][:200]
             raise PermanentError(f"{program} failed with status {process.returncode}" + (f": {last}" if last else ""))
+
+    def abort(self) -> None:
+        """Kill the program that runs now: nothing of it outlives us."""
+        if self._running:
+            kill_all(*self._running)
+
+
+def kill_all(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill a program and all that it started, also what has left its process group, which the mark tells."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    wanted = f"{MARK}={mark}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # not ours, or gone
+            if wanted in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from bowstream.errors import BowstreamError
 from bowstream.session import Record
 
 Item = TypeVar("Item")
@@ -18,6 +19,12 @@ Item = TypeVar("Item")
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 # How long closing waits for what is still to be delivered.
 FLUSH_S = 5.0
+# How long a delivery that is aborted has to end.
+ABORT_S = 0.5
+# An item that has waited for longer is reported.
+LATE_S = 10.0
+# Lines for the user that are kept until they are asked for.
+WARNINGS = 20
 
 
 class RetryableError(Exception):
@@ -55,7 +62,8 @@ class Sink(ABC, Generic[Item]):
     """Delivers a session's records to another place, in its own thread.
 
     A subclass converts records to items with `convert`, in the session's thread, and delivers one item with
-    `deliver`, in the worker's thread. When the queue is full the oldest item is lost, and counted.
+    `deliver`, in the worker's thread. When the queue is full the oldest item is lost, and counted. `deliver` must
+    end within a limited time; an item that waits for longer than `late_s` all the same is reported as trouble.
 
     Parameters
     ----------
@@ -65,15 +73,18 @@ class Sink(ABC, Generic[Item]):
 
     first_wait_s = FIRST_WAIT_S
     longest_wait_s = LONGEST_WAIT_S
+    late_s = LATE_S
 
     def __init__(self, name: str, capacity: int = 1000) -> None:
         self.name = name
         self._capacity = capacity
-        self._queue: deque[Item] = deque()
+        self._queue: deque[tuple[float, Item]] = deque()  # each with the monotonic time at which it came
         self._changed = threading.Condition()
-        self._busy = False
+        self._busy_since_s: float | None = None  # when the item came that is being delivered
         self._delivered = self._lost = 0
         self._trouble = ""
+        self._failure: BaseException | None = None  # what ended the thread
+        self._warnings: deque[str] = deque(maxlen=WARNINGS)
         self._deadline: float | None = None  # monotonic; set when the sink closes
         self._thread = threading.Thread(target=self._work, name=f"bowstream-{name}", daemon=True)
 
@@ -92,17 +103,28 @@ class Sink(ABC, Generic[Item]):
     def close(self) -> None:
         """Release what the sink holds; called by the worker's thread when it ends."""
 
+    def abort(self) -> None:
+        """End a delivery that is still going on when the session has ended and the time for it is over."""
+
     def __enter__(self) -> Sink[Item]:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise BowstreamError(f"[sinks.{self.name}] cannot start a thread: {error}") from error
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.join()
 
     def write(self, record: Record) -> None:
-        """Put the items of a record in the queue; never waits."""
-        for item in self.convert(record):
-            self.enqueue(item)
+        """Put the items of a record in the queue; never waits, never raises."""
+        try:
+            for item in self.convert(record):
+                self.enqueue(item)
+        except Exception as error:  # a bug of a sink must not end the listening
+            with self._changed:
+                self._lost += 1
+                self._trouble = repr(error)
 
     def size(self, item: Item) -> float:
         """Return how much of the capacity an item takes."""
@@ -111,17 +133,32 @@ class Sink(ABC, Generic[Item]):
     def enqueue(self, item: Item) -> None:
         """Put an item in the queue; the oldest are lost if it is full."""
         with self._changed:
-            self._queue.append(item)
-            while len(self._queue) > 1 and sum(map(self.size, self._queue)) > self._capacity:
+            self._queue.append((time.monotonic(), item))
+            while len(self._queue) > 1 and sum(self.size(each) for _, each in self._queue) > self._capacity:
                 self._queue.popleft()
                 self._lost += 1
             self._changed.notify()
 
+    def warn(self, text: str) -> None:
+        """Leave a line for the user, about something that does not keep the sink from delivering."""
+        self._warnings.append(text)
+
+    def warnings(self) -> list[str]:
+        """Return the lines left since the last call."""
+        return [self._warnings.popleft() for _ in range(len(self._warnings))]
+
     def report(self) -> SinkReport:
         """Return how the sink is doing."""
         with self._changed:
-            waiting = len(self._queue) + self._busy
-            return SinkReport(self.name, self._delivered, self._lost, waiting, self._trouble)
+            is_busy = self._busy_since_s is not None
+            waiting = len(self._queue) + is_busy
+            oldest_s = self._busy_since_s if is_busy else self._queue[0][0] if self._queue else None
+            trouble = self._trouble
+            if self._failure is not None:
+                trouble = f"its thread has died: {self._failure!r}"
+            elif not trouble and oldest_s is not None and time.monotonic() - oldest_s > self.late_s:
+                trouble = f"slow: the oldest has waited for more than {self.late_s:g} s"
+            return SinkReport(self.name, self._delivered, self._lost, waiting, trouble)
 
     def stop(self, deadline: float) -> None:
         """Put the last items in the queue and ask the worker to end by a time of `time.monotonic`."""
@@ -137,18 +174,24 @@ class Sink(ABC, Generic[Item]):
             self.stop(time.monotonic() + flush_s)
         assert self._deadline is not None
         self._thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
-        with self._changed:  # a worker that hangs is left behind: it dies with the process
+        if self._thread.is_alive():
+            self.abort()
+            self._thread.join(ABORT_S)
+        with self._changed:  # a worker that hangs all the same is left behind: it dies with the process
             self._lost += len(self._queue)
             self._queue.clear()
 
     def _work(self) -> None:
-        while (item := self._next()) is not None:
-            delivered = self._persist(item)
-            with self._changed:
-                self._busy = False
-                self._delivered += delivered
-                self._lost += not delivered
-        self.close()
+        try:
+            while (item := self._next()) is not None:
+                delivered = self._persist(item)
+                with self._changed:
+                    self._busy_since_s = None
+                    self._delivered += delivered
+                    self._lost += not delivered
+            self.close()
+        except BaseException as error:  # said by `report`
+            self._failure = error
 
     def _next(self) -> Item | None:
         """Wait for the next item; return None when the sink closes and nothing is left."""
@@ -157,8 +200,8 @@ class Sink(ABC, Generic[Item]):
                 if self._deadline is not None:
                     return None
                 self._changed.wait()
-            self._busy = True
-            return self._queue.popleft()
+            self._busy_since_s, item = self._queue.popleft()
+            return item
 
     def _persist(self, item: Item) -> bool:
         """Try until an item is delivered or refused, or the deadline is over; return whether it was delivered."""
