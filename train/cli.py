@@ -83,6 +83,22 @@ def parser() -> argparse.ArgumentParser:
     numbers = commands.add_parser("numbers", help="the README's tables, from the committed metrics of their runs")
     numbers.set_defaults(command=numbers_command)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="try bundles on clips of sources that they did not learn from, beside another tagger"
+    )
+    evaluate.add_argument(
+        "bundles", nargs="+", type=Path, metavar="BUNDLE", help="a clip is heard by the first that may"
+    )
+    add_data(evaluate)
+    evaluate.add_argument(
+        "--sources", action="append", default=[], metavar="PATTERN", help="look at these only: place*"
+    )
+    evaluate.add_argument("--against", type=Path, metavar="TFLITE", help="another tagger, yamnet.tflite say")
+    evaluate.add_argument("--labels", type=Path, help="its labels: a CSV with a column display_name, or a label a line")
+    evaluate.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
+    evaluate.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
+    evaluate.set_defaults(command=evaluate_command)
+
     teacher = commands.add_parser("teacher", help="write what a TFLite waveform tagger says of recordings: soft labels")
     teacher.add_argument("sets", nargs="+", metavar="RECORDINGS", help="a folder, a CSV, or LAYOUT:PATH")
     teacher.add_argument("--model", type=Path, required=True, help="the tagger, yamnet.tflite say")
@@ -130,6 +146,9 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weight", action="append", default=[], metavar="SOURCE=NUMBER", help="how much a source's clips count"
     )
+    command.add_argument(
+        "--learn-only", action="append", default=[], metavar="SOURCE", help="never try on it: synthetic sounds, say"
+    )
     command.add_argument("--teacher", type=Path, metavar="NPZ", help="what `teacher` wrote: soft labels to learn from")
 
 
@@ -147,7 +166,7 @@ def add_training(command: argparse.ArgumentParser) -> None:
     config.add_flags(command)
 
 
-def data_set(arguments: argparse.Namespace) -> DataSet:
+def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> DataSet:
     """Return the data set that is asked for."""
     how = Joining(
         arguments.vocabulary,
@@ -155,6 +174,8 @@ def data_set(arguments: argparse.Namespace) -> DataSet:
         arguments.hold_out,
         dict(map(weight_of, arguments.weight)),
         arguments.teacher,
+        tuple(arguments.learn_only),
+        fewest,
     )
     return read_sets(arguments.data, arguments.root, how)
 
@@ -229,6 +250,18 @@ def cost_command(arguments: argparse.Namespace) -> None:
     from .cost import Plan, cost
 
     cost(arguments.out, Plan())
+
+
+def evaluate_command(arguments: argparse.Namespace) -> None:
+    """`evaluate`."""
+    from .measure.waveform import waveform_tagger
+    from .report.places import evaluate, told
+
+    if (arguments.against is None) != (arguments.labels is None):
+        raise UsageError("--against and --labels go together")
+    other = waveform_tagger(arguments.against, arguments.labels) if arguments.against else None
+    data = data_set(arguments, fewest=0)
+    print(told(evaluate(arguments.runs, data, arguments.bundles, arguments.out, other, arguments.sources)), end="")
 
 
 def teacher_command(arguments: argparse.Namespace) -> None:

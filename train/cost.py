@@ -220,7 +220,7 @@ def random_bundle(size: Size) -> Iterator[Path]:
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
         bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", context)
         settings = [TagCalibration(bias=UNHEARD)] * len(tags)
-        write_bundle(bundle, "random", model, sound, data, TrainConfig(), settings, {})
+        write_bundle(bundle, "random", model, sound, data, TrainConfig(), settings, {}, np.empty(0, np.intp))
         yield bundle
 
 

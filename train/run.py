@@ -72,7 +72,7 @@ def run(
     metrics |= {"data": about(its, trials), "tags": of_tags(data, tags)}
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
     parts = its.fit(data.final())
-    write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics))
+    write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics), data.final().fit)
     say(f"{out}: the bundle")
     metrics |= {"expense": expense(out), "processors": os.cpu_count()}
     metrics |= {"created": now(), "git_revision": git_revision(), "training": config.read()}

@@ -94,7 +94,10 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             level=LevelSettings(**description["level"]) if description["level"] else None,
             encoders=read_encoders(contents),
             head=read_head(description, contents),
-            tags=tuple(Tag(tag["name"], float(tag["on"]), float(tag["off"])) for tag in description["tags"]),
+            tags=tuple(
+                Tag(tag["name"], float(tag["on"]), float(tag["off"]), str(tag.get("group", "")))
+                for tag in description["tags"]
+            ),
             description=description,
         )
         check_shapes(bundle)

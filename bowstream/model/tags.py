@@ -15,11 +15,12 @@ Complain = Callable[[tuple[str, ...], str], None]
 
 @dataclass(frozen=True)
 class Tag:
-    """A name, with the scores at which its events begin (`on`) and end (`off`)."""
+    """A name, with the scores at which its events begin (`on`) and end (`off`), and the group that it belongs to."""
 
     name: str
     on: float
     off: float
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.off <= self.on <= 1.0:
@@ -64,7 +65,7 @@ def _personal(tag: Tag, settings: Settings, complain: Complain) -> Tag:
     off = next((value for value in (own.off, settings.off) if value is not None), None)
     if own.off is not None and own.off > on:
         complain(("tags", tag.name, "off"), f"off must be at most on, which is {on:g} for {tag.name} (got {own.off:g})")
-    return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off))
+    return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off), tag.group)
 
 
 def _check_off(on: dict[str, float], settings: Settings, complain: Complain) -> None:

@@ -15,7 +15,7 @@ from .teacher import Teacher, read_teacher
 from .vocabulary import Vocabulary, read_vocabulary
 
 GROUPS, SOURCES = "groups", "sources"
-# A tag of a vocabulary with fewer clips to learn from is left out.
+# Clips to learn from that a tag of a vocabulary needs.
 FEWEST_CLIPS = 5
 
 
@@ -30,6 +30,8 @@ class Joining:
         their own are always learned from
     weights : how much a clip of a source counts
     teacher : a file of teacher scores
+    learn_only : sources that are never tried on
+    fewest : clips to learn from that a tag of the vocabulary needs, else it is left out
     """
 
     vocabulary: str = ""
@@ -37,6 +39,8 @@ class Joining:
     hold_out: str = GROUPS
     weights: Mapping[str, float] = field(default_factory=dict)
     teacher: Path | None = None
+    learn_only: Sequence[str] = ()
+    fewest: int = FEWEST_CLIPS
 
 
 def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
@@ -48,7 +52,7 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
         If no clip may be learned from, or a source is weighed that there is not.
     """
     sets = [licensed(data, how.licences) for data in sets]
-    refuse_unknown_sources(sets, how.weights)
+    refuse_unknown_sources(sets, {"--weight": how.weights, "--learn-only": how.learn_only})
     vocabulary = read_vocabulary(how.vocabulary) if how.vocabulary else None
     teacher = read_teacher(how.teacher) if how.teacher else None
     if len(sets) == 1:
@@ -56,9 +60,15 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
     else:
         data = side_by_side(sets)
     if vocabulary:
-        data = mapped(data, vocabulary, teacher)
+        data = mapped(data, vocabulary, teacher, how.fewest)
+    data = replace(
+        data,
+        clips=tuple(replace(clip, fold=ALWAYS) if clip.source in how.learn_only else clip for clip in data.clips),
+    )
     if how.hold_out == SOURCES:
-        data = dealt_by_source(data, {clip.source for one in sets if one.published for clip in one.clips})
+        data = dealt_by_source(
+            data, {*how.learn_only, *(clip.source for one in sets if one.published for clip in one.clips)}
+        )
     return replace(data, weights=how.weights, teacher=teacher)
 
 
@@ -75,13 +85,16 @@ def licensed(data: DataSet, licences: str) -> DataSet:
     return replace(data, clips=tuple(replace(clip, learn=clip.name in allowed) for clip in data.clips))
 
 
-def refuse_unknown_sources(sets: Iterable[DataSet], weights: Mapping[str, float]) -> None:
-    """Raise `DataError` for weights of sources that no clip is from."""
+def refuse_unknown_sources(sets: Iterable[DataSet], named: Mapping[str, Iterable[str]]) -> None:
+    """Raise `DataError` for sources that a flag names and no clip is from."""
     known = {clip.source for data in sets for clip in data.clips}
-    if unknown := sorted(set(weights) - known):
-        raise DataError(
-            [f"--weight {name}: no clip is from there; there are {', '.join(sorted(known))}" for name in unknown]
-        )
+    problems = [
+        f"{flag} {name}: no clip is from there; there are {', '.join(sorted(known))}"
+        for flag, names in named.items()
+        for name in sorted(set(names) - known)
+    ]
+    if problems:
+        raise DataError(problems)
 
 
 def side_by_side(sets: Sequence[DataSet]) -> DataSet:
@@ -126,7 +139,7 @@ def common_folds(data: DataSet) -> Callable[[Clip], str]:
     return lambda clip: places[clip.fold]
 
 
-def mapped(data: DataSet, vocabulary: Vocabulary, teacher: Teacher | None) -> DataSet:
+def mapped(data: DataSet, vocabulary: Vocabulary, teacher: Teacher | None, fewest: int) -> DataSet:
     """Return a data set whose clips have tags of a vocabulary, and which tags may sound in each all the same."""
     heard, asked = {}, [False] * len(data.clips)
     if teacher:
@@ -143,11 +156,11 @@ def mapped(data: DataSet, vocabulary: Vocabulary, teacher: Teacher | None) -> Da
         named = ", ".join(f"{label} ({times})" for label, times in unmeant.most_common())
         say(f"note: labels that mean no tag: {named}")
     learned = Counter(tag for clip in clips if clip.learn for tag in clip.tags)
-    kept = tuple(entry.tag for entry in vocabulary.entries if learned[entry.tag] >= FEWEST_CLIPS)
+    kept = tuple(entry.tag for entry in vocabulary.entries if learned[entry.tag] >= fewest)
     if thin := [entry.tag for entry in vocabulary.entries if entry.tag not in kept]:
-        say(f"note: left out, with fewer than {FEWEST_CLIPS} clips to learn from: {', '.join(thin)}")
+        say(f"note: left out, with fewer than {fewest} clips to learn from: {', '.join(thin)}")
     if not kept:
-        raise DataError([f"{data.name}: its labels mean no tag of {vocabulary.name} {FEWEST_CLIPS} times or more"])
+        raise DataError([f"{data.name}: its labels mean no tag of {vocabulary.name} {fewest} times or more"])
     return replace(
         data,
         clips=tuple(only(clip, kept) for clip in clips),

@@ -23,6 +23,18 @@ URBANSOUND8K_LICENCE = (
     'Christopher Jacoby and Juan Pablo Bello: "A Dataset and Taxonomy for Urban Sound Research", '
     "ACM Multimedia 2014, https://urbansounddataset.weebly.com"
 )
+# Its kinds: what models of one vocabulary or another can be compared on.
+ESC50_KINDS = (
+    *("dog", "rooster", "pig", "cow", "frog", "cat", "hen", "insects", "sheep", "crow"),
+    *("rain", "sea waves", "crackling fire", "crickets", "chirping birds"),
+    *("water drops", "wind", "pouring water", "toilet flush", "thunderstorm"),
+    *("crying baby", "sneezing", "clapping", "breathing", "coughing"),
+    *("footsteps", "laughing", "brushing teeth", "snoring", "drinking sipping"),
+    *("door wood knock", "mouse click", "keyboard typing", "door wood creaks", "can opening"),
+    *("washing machine", "vacuum cleaner", "clock alarm", "clock tick", "glass breaking"),
+    *("helicopter", "chainsaw", "siren", "car horn", "engine"),
+    *("train", "church bells", "airplane", "fireworks", "hand saw"),
+)
 ESC50_FOLDS = [str(fold) for fold in range(1, 6)]
 URBANSOUND8K_FOLDS = [str(fold) for fold in range(1, 11)]
 

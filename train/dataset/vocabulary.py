@@ -99,14 +99,15 @@ class Vocabulary:
             )
         )
 
-    def heard(self, labels: Sequence[str], scores: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def heard(
+        self, labels: Sequence[str], scores: NDArray[np.float32], near: bool = True
+    ) -> dict[str, NDArray[np.float32]]:
         """Return the scores of each tag that a tagger with these labels has a label for: the highest of its labels.
-
-        Where it has none of a tag's `labels`, those of `near` stand for it.
 
         Parameters
         ----------
         scores : float32 [shape=(n, L)]
+        near : whether labels that are near a tag stand for it where there is none of its own
 
         Returns
         -------
@@ -116,7 +117,8 @@ class Vocabulary:
         found = {}
         for entry in self.entries:
             columns = [place[label] for label in sorted(entry.labels) if label in place]
-            columns = columns or [place[label] for label in sorted(entry.near) if label in place]
+            if near and not columns:
+                columns = [place[label] for label in sorted(entry.near) if label in place]
             if columns:
                 found[entry.tag] = scores[:, columns].max(axis=1)
         return found

@@ -14,7 +14,7 @@ from bowstream.model.level import LevelSettings
 from ..common.config import LEARNED, FeatureSettings, TrainConfig
 from ..common.device import device_code
 from ..common.progress import say
-from ..common.store import artefact
+from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Split
 from ..dataset.features import Features, features
 from ..dataset.negatives import Negative
@@ -113,10 +113,11 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
         "context": parts.context,
         "competition": parts.competition,
         "tags": list(data.tags),
+        "fit": digest(split.fit.tolist()),
         "device": device_code(),
     }
 
     def make(path: Path) -> None:
-        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {})
+        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}, split.fit)
 
     return artefact(study.root, "bundle", inputs, make)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from bowstream.tagger import Tagger
 
 from ..common.config import TrainConfig
 from ..common.store import git_revision, now
-from ..dataset.data import DataSet
+from ..dataset.data import DataSet, Index
 from ..dataset.features import Features, synthetic_second
 from .codebook import CENTROIDS
 from .export import NETWORK
@@ -76,8 +77,14 @@ def write_bundle(
     config: TrainConfig,
     tags: Sequence[TagCalibration],
     metrics: Mapping[str, Any],
+    fit: Index,
 ) -> None:
-    """Write a bundle into a folder, with its probe and licence."""
+    """Write a bundle into a folder, with its probe, its licence and where it learned from.
+
+    Parameters
+    ----------
+    fit : the clips that it learned from
+    """
     path.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
         shutil.copyfile(parts.networks[family] / NETWORK, path / ENCODERS[family])
@@ -87,6 +94,7 @@ def write_bundle(
     save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
     save_arrays(path / PROBE, {})
     (path / LICENCE_FILE).write_text(LICENCE.format(data=data), "utf-8")
+    groups = data.vocabulary.groups() if data.vocabulary else {}
     description = {
         "format": FORMAT,
         "name": name,
@@ -97,8 +105,12 @@ def write_bundle(
         "count_transform": parts.count_transform,
         "context": parts.context,
         "competition": parts.competition,
-        "tags": [{"name": tag, **asdict(settings)} for tag, settings in zip(data.tags, tags)],
+        "tags": [
+            {"name": tag, "group": groups.get(tag, ""), **asdict(settings), "sources": sources_of(data, fit, tag)}
+            for tag, settings in zip(data.tags, tags)
+        ],
         "trained_on": data.name,
+        "sources": sources_of(data, fit),
         "licences": {"weights": data.licence, "code": "MIT"},
         "training": config.read(),
         "metrics": dict(metrics),
@@ -107,6 +119,12 @@ def write_bundle(
     save_arrays(path / PROBE, probe(path, synthetic_second(features.front_end)))
     seal(path, description)
     bowstream.load_bundle(path)
+
+
+def sources_of(data: DataSet, fit: Index, tag: str | None = None) -> dict[str, int]:
+    """Return how many of the clips that are learned from are of each source: of those with a tag, or of all."""
+    clips = [data.clips[index] for index in fit]
+    return dict(sorted(Counter(clip.source for clip in clips if tag is None or tag in clip.tags).items()))
 
 
 def seal(path: Path, description: Mapping[str, Any]) -> None:

@@ -1,0 +1,113 @@
+"""`python -m train evaluate`: bundles on clips of sources that they did not learn from, beside another tagger."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bowstream
+from bowstream.errors import UsageError
+
+from ..common.progress import say
+from ..common.store import git_revision, now
+from ..dataset.data import DataSet
+from ..dataset.published import ESC50_KINDS
+from ..measure.places import Said, of_kinds, of_tags, said_by_other, said_by_strangers
+from ..measure.waveform import WaveformTagger
+from .support import wanting
+
+PROTOCOL = (
+    "Each clip is heard by a bundle that did not learn from its source. A clip's score is the mean over its windows; "
+    "what is shorter than a window is completed with silence, for each tagger alike. Top-1 is over clips that have one "
+    "of ESC-50's 50 kinds, among these."
+)
+MEASURES = {"top1": "top-1", "top5": "top-5", "macro": "mean over kinds", "by_source": "mean over sources"}
+
+
+def evaluate(
+    root: Path,
+    data: DataSet,
+    bundles: Sequence[Path],
+    out: Path,
+    other: WaveformTagger | None = None,
+    patterns: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write what bundles say of other places' clips to a JSON file; return it.
+
+    Parameters
+    ----------
+    root : the folder of all artefacts
+    other : is heard on the same clips
+    patterns : of sources, `place*` say; only clips of those that match one are looked at
+
+    Raises
+    ------
+    UsageError
+        If no source matches a pattern.
+    """
+    loaded = [bowstream.load_bundle(path) for path in bundles]
+    ours = of_sources(data, said_by_strangers(root, data, loaded), patterns)
+    on = {tag.name: tag.on for tag in loaded[0].tags}
+    metrics: dict[str, Any] = {
+        "protocol": PROTOCOL,
+        "created": now(),
+        "git_revision": git_revision(),
+        "bundles": {bundle.name: bundle.description["sha256"] for bundle in loaded},
+        "sources": sorted({data.clips[clip].source for clip in ours.clips}),
+        "ours": measured(data, ours, on),
+    }
+    if other:
+        metrics["other"] = {
+            "name": other.path.stem,
+            **measured(data, said_by_other(root, data, other, ours.clips), {}),
+        }
+    out.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    say(f"{out}: {len(ours.clips)} clips of {len(metrics['sources'])} sources")
+    return metrics
+
+
+def of_sources(data: DataSet, said: Said, patterns: Sequence[str]) -> Said:
+    """Return what is said of clips whose source matches one of the patterns; of all without any."""
+    if not patterns:
+        return said
+    clips = [clip for clip in said.clips if any(fnmatch.fnmatchcase(data.clips[clip].source, one) for one in patterns)]
+    if not clips:
+        raise UsageError(f"--sources {', '.join(patterns)}: no clip that can be tried is from there")
+    return said.of(np.array(clips))
+
+
+def measured(data: DataSet, said: Said, on: Mapping[str, float]) -> dict[str, Any]:
+    """Return all that is measured of one tagger."""
+    tags = of_tags(data, said, on)
+    precisions = [tag["average_precision"] for tag in tags.values()]
+    return {
+        "kinds": of_kinds(data, said, ESC50_KINDS),
+        "map": round(float(np.mean(precisions)), 4) if precisions else None,
+        "tags": tags,
+    }
+
+
+def told(metrics: Mapping[str, Any]) -> str:
+    """Return the comparison as Markdown: the kinds, then each tag."""
+    taggers = {"ours": metrics["ours"]} | ({metrics["other"]["name"]: metrics["other"]} if "other" in metrics else {})
+    kinds = metrics["ours"]["kinds"]
+    lines = [["", *taggers], ["---", *("---:" for _ in taggers)]]
+    for name, title in MEASURES.items():
+        values = [f"{tagger['kinds'][name]:.3f}" for tagger in taggers.values()]
+        lines.append([f"{title}, {kinds['clips']} clips of {len(kinds['sources'])} sources", *values])
+    for tag, evidence in metrics["ours"]["tags"].items():
+        precisions = [tagger["tags"].get(tag, {}).get("average_precision") for tagger in taggers.values()]
+        known = evidence["clips"], len(evidence["sources"])
+        mark = "" if "recall" in evidence and not wanting(evidence) else " (would not ship)"
+        lines.append(
+            [
+                f"{tag}{mark}: average precision, {known[0]} clips of {known[1]} sources",
+                *("—" if value is None else f"{value:.3f}" for value in precisions),
+            ]
+        )
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
