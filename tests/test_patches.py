@@ -17,7 +17,7 @@ from bowstream.model.patches import (
 
 
 def test_numbers_and_sizes_are_the_papers(front_end):
-    assert FAMILIES == ("pat", "fenv", "env", "o")
+    assert tuple(FAMILIES) == ("pat", "fenv", "env", "o")
     assert patches_per_window(front_end) == {"pat": 120, "fenv": 12, "env": 10, "o": 1}
     assert input_sizes(front_end) == {"pat": 80, "fenv": 800, "env": 960, "o": 80}
 

@@ -30,7 +30,7 @@ from bowstream.errors import BowstreamError
 from bowstream.model.head import times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import bands_of, input_sizes
+from bowstream.model.patches import FAMILIES, input_sizes
 
 from .common.config import LearnedSettings, TrainConfig
 from .common.memory import MEMORY
@@ -204,7 +204,7 @@ def random_bundle(size: Size) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         parts, n_counts = {}, 0
         for family, n_inputs in input_sizes(front_end).items():
-            bands = bands_of(family, front_end)
+            bands = FAMILIES[family].bands(front_end)
             codes = size.codes_a_band if bands > 1 else size.codes_a_family
             parts[family] = Path(folder, family)
             parts[family].mkdir()

@@ -23,6 +23,7 @@ from bowstream.dashboard.glyphs import (
 from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.health.report import metrics
 from bowstream.model.log_mel import hz_to_mel
+from bowstream.model.patches import FAMILIES
 
 # The meter's left end, and the level that a peak should stay below.
 METER_DBFS = -72.0
@@ -36,12 +37,6 @@ QUIET_S = 5.0
 # Counters that are shown even at 0.
 ALWAYS_SHOWN = ("lost_s", "overflows", "clipped")
 MARKED_HZ = (4000, 2000, 1000, 500)
-FAMILY_MEANINGS = {
-    "pat": "a patch, 0.1 s of 8 bands",
-    "fenv": "a band through the second",
-    "env": "the spectrum of 0.1 s",
-    "o": "the second as a whole",
-}
 KEYS = "space freeze · m mark · + − tags · ? keys · q quit"
 
 
@@ -118,7 +113,7 @@ def families(view: View, width: int, height: int) -> list[Line]:
     if height >= 1 + len(view.families):
         room = max(0, width - 6 - 7 - 28)
         return [heading] + [
-            [Segment(f"  {family:5}"), Segment(fit(FAMILY_MEANINGS.get(family, ""), 28), DIM), *gain(value, room)]
+            [Segment(f"  {family:5}"), Segment(fit(FAMILIES[family].meaning, 28), DIM), *gain(value, room)]
             for family, value in view.families.items()
         ]
     leader = f"codes for {view.leader}" if width >= 76 else view.leader

@@ -24,7 +24,7 @@ from bowstream.model.encoder import Encoder
 from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import FAMILIES, bands_of, input_sizes, patches_per_window
+from bowstream.model.patches import FAMILIES, input_sizes, patches_per_window
 from bowstream.model.sparse import SparseNetwork
 from bowstream.model.tags import Tag
 from bowstream.model.tflite import Model
@@ -185,7 +185,7 @@ def check_shapes(bundle: Bundle) -> None:
         if wanted[name] != found[name]:
             raise BundleError(f"{bundle.path / name} maps {found[name]} values, the bundle wants {wanted[name]}")
     for family, encoder in bundle.encoders.items():
-        bands = bands_of(family, bundle.front_end)
+        bands = FAMILIES[family].bands(bundle.front_end)
         if encoder.codebook.n_bands not in (1, bands):
             raise BundleError(f"{CODEBOOKS} has {encoder.codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
     names = [tag.name for tag in bundle.tags]

@@ -14,7 +14,7 @@ from bowstream._types import Float32
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook, Codes
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import FAMILIES, PATCH_BANDS, bands_of, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
+from bowstream.model.patches import FAMILIES, PATCH_BANDS, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
 from bowstream.model.tflite import UNQUANTISED, Quantisation
 
 Counts = NDArray[np.intp]
@@ -83,7 +83,7 @@ class Coder:
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
-        bands = bands_of("pat", front_end)
+        bands = FAMILIES["pat"].bands(front_end)
         in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
         in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
         self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])

@@ -6,8 +6,10 @@ overlaps. `pat` and `env` lie inside one column; `fenv` and `o` look at the whol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +20,60 @@ from bowstream.model.log_mel import FrontEnd
 PATCH_BANDS = 8
 O_FRAMES = 10
 
-FAMILIES = ("pat", "fenv", "env", "o")
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of patch.
+
+    Attributes
+    ----------
+    name : as in the paper
+    banded : whether its patches are bands of 8 mels one above the other, else one reaches over all mels
+    per : what a patch is cut from: a column of 100 ms, or a whole window
+    meaning : what a patch shows, in a few words
+    """
+
+    name: str
+    banded: bool
+    per: Literal["column", "window"]
+    meaning: str
+
+    def bands(self, front_end: FrontEnd) -> int:
+        """Return how many patches there are one above the other: 12 or 1."""
+        return front_end.n_mels // PATCH_BANDS if self.banded else 1
+
+    def patches(self, front_end: FrontEnd) -> int:
+        """Return how many patches a window has: pat 120, fenv 12, env 10, o 1; 143 together."""
+        return self.bands(front_end) * (front_end.columns_per_window if self.per == "column" else 1)
+
+    def size(self, front_end: FrontEnd) -> int:
+        """Return how many values a patch has: pat 80, fenv 800, env 960, o 80 (it is resized)."""
+        if self.name == "o":
+            return PATCH_BANDS * O_FRAMES
+        frames = front_end.frames_per_column if self.per == "column" else front_end.frames_per_window
+        return (PATCH_BANDS if self.banded else front_end.n_mels) * frames
+
+
+# In the order of their codes in the counts.
+FAMILIES: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family("pat", banded=True, per="column", meaning="a patch, 0.1 s of 8 bands"),
+        Family("fenv", banded=True, per="window", meaning="a band through the second"),
+        Family("env", banded=False, per="column", meaning="the spectrum of 0.1 s"),
+        Family("o", banded=False, per="window", meaning="the second as a whole"),
+    )
+}
 
 
 def input_sizes(front_end: FrontEnd) -> dict[str, int]:
-    """Values in a patch of each family: pat 80, fenv 800, env 960, o 80."""
-    return {
-        "pat": PATCH_BANDS * front_end.frames_per_column,
-        "fenv": PATCH_BANDS * front_end.frames_per_window,
-        "env": front_end.n_mels * front_end.frames_per_column,
-        "o": PATCH_BANDS * O_FRAMES,
-    }
-
-
-def bands_of(family: str, front_end: FrontEnd) -> int:
-    """Places in frequency of a family's patches: pat and fenv 12, env and o 1."""
-    return front_end.n_mels // PATCH_BANDS if family in ("pat", "fenv") else 1
+    """Return the values in a patch of each family."""
+    return {name: family.size(front_end) for name, family in FAMILIES.items()}
 
 
 def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
-    """Patches of each family in a window: pat 120, fenv 12, env 10, o 1; 143 together."""
-    times = {"pat": front_end.columns_per_window, "fenv": 1, "env": front_end.columns_per_window, "o": 1}
-    return {family: times[family] * bands_of(family, front_end) for family in FAMILIES}
+    """Return the patches of each family in a window."""
+    return {name: family.patches(front_end) for name, family in FAMILIES.items()}
 
 
 def cut_pat(columns: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import O_FRAMES, PATCH_BANDS, bands_of, bicubic, input_sizes
+from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bicubic, input_sizes
 
 from ..common.config import LearnedSettings
 
@@ -85,7 +85,7 @@ class Joint(keras.Model):
             # Latent vectors of unit variance; folded into the encoder's last layer when it is exported.
             self.norms[family] = keras.layers.BatchNormalization(momentum=0.98, center=False, scale=False)
             # A codebook for each band of 8 mels: the same shape is another sound elsewhere.
-            groups = bands_of(family, front_end)
+            groups = FAMILIES[family].bands(front_end)
             codes = settings.codes_a_band if groups > 1 else settings.codes_a_family
             self.centroids[family] = self.add_weight(shape=(groups, codes, settings.latent), name=f"centroids_{family}")
         n_counts = sum(weight.shape[0] * weight.shape[1] for weight in self.centroids.values())

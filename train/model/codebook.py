@@ -10,7 +10,7 @@ from bowstream.errors import UsageError
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import bands_of
+from bowstream.model.patches import FAMILIES
 
 from ..common.config import CodebookSettings
 from ..common.progress import say
@@ -69,7 +69,7 @@ def shape(family: str, front_end: FrontEnd, settings: CodebookSettings) -> tuple
     UsageError
         If there are fewer of these than codes.
     """
-    bands = bands_of(family, front_end) if settings.band_codes else 1
+    bands = FAMILIES[family].bands(front_end) if settings.band_codes else 1
     codes, latents = settings.band_codes if bands > 1 else settings.codes, settings.kmeans_latents // bands
     if latents < codes:
         raise UsageError(f"{family}: {codes} codes want as many latent vectors, got {latents}: raise --kmeans-latents")

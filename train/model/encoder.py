@@ -97,7 +97,7 @@ def train_encoder(
     }
 
     def make(path: Path) -> None:
-        rng = np.random.default_rng([seed, FAMILIES.index(family)])
+        rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
         pool = draw_patches(features, family, features.windows(fit), settings.pool_patches, rng)
         fit_autoencoder(path, pool, family, settings, seed).save(path / ENCODER)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import bands_of
+from bowstream.model.patches import FAMILIES
 
 from ..dataset.data import Float32, Index
 
@@ -21,7 +21,7 @@ def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
     -------
     counts : float32 [shape=(windows, buckets)]
     """
-    of_column = bands_of("pat", front_end) + 1
+    of_column = FAMILIES["pat"].bands(front_end) + 1
     env = codes[:, of_column - 1 : of_column * front_end.columns_per_window : of_column].astype(np.uint64)
     # Knuth's multiplicative hash of both numbers in one.
     pairs = (env[:, :-1] * 65536 + env[:, 1:]) * 2654435761 % (1 << 32) * buckets >> 32

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from bowstream.model.log_mel import FrontEnd, mel_filterbank
-from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bands_of
+from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS
 
 from ..dataset.data import Float32, Index
 from ..dataset.features import Features
@@ -61,7 +61,7 @@ def look(study: Study, parts: Parts, clips: Index) -> list[Code]:
             if not here.any():
                 continue
             patch = as_picture(patches[here].mean(axis=0), family, sound.front_end)
-            band = int(np.bincount(np.nonzero(here)[1] % bands_of(family, sound.front_end)).argmax())
+            band = int(np.bincount(np.nonzero(here)[1] % FAMILIES[family].bands(sound.front_end)).argmax())
             best = np.argsort(-lifts[index])[:NAMED]
             named = tuple((tags[tag], float(lifts[index, tag])) for tag in best)
             heard = as_wav(patch, family, band, sound)
