@@ -42,7 +42,7 @@ def in_steps(*steps: tuple[str, Mapping[str, Any]]) -> list[Variant]:
 
     One that begins with = is tried beside the one before, and nothing follows from it.
     """
-    variants, values = [], {}
+    variants, values = list[Variant](), dict[str, Any]()
     for name, more in steps:
         begun = values if name[0] in "+=" else {}
         variants.append(Variant({"setting": name}, {**begun, **more}))
@@ -113,7 +113,7 @@ def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
         raise UsageError(
             f"--axis must be SETTING=VALUE,VALUE… (got {text!r}); the settings are {', '.join(all_settings())}"
         )
-    kind = type(all_settings()[name].default)
+    kind: type[Any] = type(all_settings()[name].default)
     try:
         return name, tuple(kind(value) for value in values.split(","))
     except ValueError as error:

@@ -88,7 +88,7 @@ def run(
 def model_of(trial: Trial, its: Study, calibration: Sequence[Trial], negatives: Sequence[Negative]) -> Model:
     """Return a trial's model: calibrated on what other models said of other clips, and heard on negatives."""
     tags = calibrated([other.held for other in calibration if other is not trial], its.data)
-    said = hear_negatives(its.root, trial.bundle, negatives, trial.split) if negatives else None
+    said = hear_negatives(its.root, trial.shipped, negatives, trial.split) if negatives else None
     return Model(tags, trial.held, said)
 
 
@@ -153,6 +153,8 @@ def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
 
 def stages(root: Path, trial: Trial) -> dict[str, dict[str, Any]]:
     """Return what each stage of a split took: seconds, and the most memory that the process had held by its end."""
+    if trial.held.path is None:
+        raise ValueError("the held-out scores must be an artefact (got none)")
     records = [record(path) for path in lineage(root, trial.held.path)]
     keys = ("seconds", "peak_memory_mb", "resumed")
     return {stage["stage"]: {key: stage[key] for key in keys} for stage in records}

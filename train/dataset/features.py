@@ -155,11 +155,10 @@ def hear_all(path: Path, data: DataSet, front_end: FrontEnd, level: LevelSetting
         for clip, log_mel in zip(waiting, track(heard, len(data.clips), "features", len(done))):
             if isinstance(log_mel, AudioError):
                 problems.append(str(log_mel))
-            if problems:
-                continue
-            log_mel.tofile(frames)
-            frames.flush()
-            lines.write(json.dumps({"name": clip.name, "windows": len(log_mel)}).encode() + b"\n")
-            lines.flush()
+            elif not problems:
+                log_mel.tofile(frames)
+                frames.flush()
+                lines.write(json.dumps({"name": clip.name, "windows": len(log_mel)}).encode() + b"\n")
+                lines.flush()
     if problems:
         raise DataError(problems)

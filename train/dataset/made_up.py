@@ -48,7 +48,9 @@ def made_sounds(count: int, sample_rate: int) -> Iterator[tuple[str, Float32]]:
     """Yield each made-up sound of so many samples with its name, its kind up to the first `_`."""
     t, rng = np.arange(count) / sample_rate, np.random.default_rng(0)
     yield "silence_digital", np.zeros(count, np.float32)
-    shapes = {f"hum_{hz}hz": sum(np.sin(2 * np.pi * hz * n * t + n) / n for n in range(1, 9)) for hz in HUMS_HZ}
+    shapes = {
+        f"hum_{hz}hz": np.sum([np.sin(2 * np.pi * hz * n * t + n) / n for n in range(1, 9)], axis=0) for hz in HUMS_HZ
+    }
     shapes |= {f"noise_{colour}": coloured(count, sample_rate, slope, rng) for colour, slope in COLOURS.items()}
     for name, shape in shapes.items():
         for level_dbfs in LEVELS_DBFS:
@@ -98,7 +100,7 @@ def note(hz: float, count: int, sample_rate: int, dullness: float, decay: float,
     """Return a note: harmonics that fall with their number to the power of `dullness`, `decay` nepers in its length."""
     t = np.arange(count) / sample_rate
     n = np.arange(1, max(1, min(20, int(0.5 * sample_rate / hz))) + 1)[:, np.newaxis]
-    tone = (np.sin(2 * np.pi * hz * n * t) / n**dullness).sum(axis=0)
+    tone: np.ndarray = (np.sin(2 * np.pi * hz * n * t) / n**dullness).sum(axis=0)
     end = np.minimum(1.0, (count - np.arange(count)) / (0.01 * sample_rate))
     return tone * np.minimum(1.0, t / attack_s) * np.exp(-decay * t * sample_rate / count) * end
 
@@ -111,4 +113,5 @@ def drum(count: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
 
 def at_level(samples: np.ndarray, level_dbfs: float) -> Float32:
     """Return samples at this root mean square below full scale."""
-    return (samples * 10 ** (level_dbfs / 20) / np.sqrt(np.mean(samples**2))).astype(np.float32)
+    loud: np.ndarray = samples * 10 ** (level_dbfs / 20) / np.sqrt(np.mean(samples**2))
+    return loud.astype(np.float32)

@@ -57,7 +57,7 @@ def read_teacher(file: Path) -> Teacher:
     if "labels" not in content or not sets:
         found = ", ".join(content) or "nothing"
         raise DataError([f"{file}: must hold labels, NAME{IDS} and NAME for each set of recordings (got {found})"])
-    labels, parts, rows = content["labels"], [], dict[str, int]()
+    labels, parts, rows = content["labels"], list[Float32](), dict[str, int]()
     # Sets of which NAME is no row a recording (windows, say) are of another use.
     for name in [name for name in sets if len(content[name]) == len(content[name + IDS])]:
         scores = content[name]

@@ -162,7 +162,7 @@ class Learning:
         """The artefact of encoders, centroids and head trained together."""
         inputs = {
             "features": self.sound.key,
-            "level": asdict(self.sound.level),
+            "level": asdict(self.sound.level) if self.sound.level else None,
             "fit": digest(self.split.fit.tolist()),
             "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
             "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],

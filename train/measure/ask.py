@@ -31,7 +31,8 @@ class Asking:
     def __call__(self, path: Path) -> Float32 | AudioError:
         """Return the mean of the scores of a recording's windows, (L,), or what is wrong with it."""
         try:
-            return self.tagger.hear(path, self.tagger.window_length // HOPS_A_WINDOW).mean(axis=0)
+            scores: Float32 = self.tagger.hear(path, self.tagger.window_length // HOPS_A_WINDOW).mean(axis=0)
+            return scores
         except AudioError as error:
             return error
 
@@ -64,9 +65,10 @@ def ask(model: Path, labels: Path, sources: Sequence[str], out: Path) -> None:
     heard = list(track(parallel(Asking(tagger), list(found.values())), len(found), "asking"))
     if problems := [str(said) for said in heard if isinstance(said, AudioError)]:
         raise DataError(problems)
+    scores = np.stack([said for said in heard if not isinstance(said, AudioError)])
     # Through a file of its own, since numpy adds .npz to names without it.
     with out.open("wb") as file:
         np.savez_compressed(
-            file, labels=np.array(tagger.labels), clips_ids=np.array(list(found)), clips=as_stored(np.stack(heard))
+            file, labels=np.array(tagger.labels), clips_ids=np.array(list(found)), clips=as_stored(scores)
         )
     say(f"{out}: what {model.name} says of {len(found)} recordings")

@@ -70,12 +70,13 @@ def compare(study: Study, trials: Sequence[Trial]) -> dict[str, Any]:
             return sum(values)
         return max(values) if name.startswith("largest") else round(float(np.mean(values)), 5)
 
-    return merged("", parts)
+    of_all: dict[str, Any] = merged("", parts)
+    return of_all
 
 
 def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     """Return how far Keras, TFLite and the device's path part on held-out clips: codes changed, scores, the cost."""
-    sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.bundle)
+    sound, data, loaded = study.sound, study.data, bowstream.load_bundle(trial.shipped)
     clips = spread(trial.split.held, CLIPS)
     of_float = in_keras(sound, clips, trial.parts, loaded)
     of_int8 = on_features(sound, clips, loaded)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,8 +28,16 @@ SCORES = "scores.npz"
 # Held-out clips of a split that what is slow looks at: more would say little that is new.
 CLIPS = 400
 
-# What is done to a recording's samples, (n,), before they are heard; returns whole columns.
-Change = Callable[[Float32, FrontEnd], Iterable[Float32]]
+
+class Change(Protocol):
+    """What is done to a recording before it is heard, and the seconds between two scores of it."""
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds between two scores."""
+
+    def __call__(self, samples: Float32, front_end: FrontEnd) -> Iterable[Float32]:
+        """Return a recording's samples, (n,), changed, in whole columns."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,9 @@ class Held:
 
 def spread(clips: Index, most: int) -> Index:
     """Return at most so many clips, evenly spread; neighbours by name may be of one tag."""
-    return clips[np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)]
+    places = np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)
+    some: Index = clips[places]
+    return some
 
 
 def together(parts: Sequence[Held]) -> Held:

@@ -69,7 +69,7 @@ def streams(held: Held, tags: Sequence[TagCalibration]) -> dict[int, Float32]:
 
 def trade(data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]) -> list[Point]:
     """Return what each offset gives: the mean recall of the folds' models, and the events on their own negatives."""
-    heard = [(model, streams(model.held, model.tags), streams(model.negatives, model.tags)) for model in models]
+    heard = [(model, streams(model.held, model.tags), streams(model.of_negatives, model.tags)) for model in models]
     points = []
     for offset in OFFSETS:
         recalls, events = [], np.zeros(len(negatives), np.float32)
@@ -114,7 +114,7 @@ def false_events(
     """Return the trade of false events against recall, the thresholds to ship, and what they cost."""
     points = trade(data, front_end, negatives, models)
     window_h = front_end.window_length / front_end.sample_rate / 3600
-    heard = np.concatenate([model.negatives.clip for model in models])
+    heard = np.concatenate([model.of_negatives.clip for model in models])
     hours = np.bincount(heard, minlength=len(negatives)) * window_h
     made = np.array([negative.made for negative in negatives])
     kind = np.array([negative.kind for negative in negatives])
@@ -135,7 +135,7 @@ def false_events(
         return [round(float(end / 2 / hours[~made].sum()), 2) for end in ends]
 
     files = np.flatnonzero(hours)
-    chosen = {file: choose(points, hours, made, files[files != file]) for file in files}
+    chosen = {int(file): choose(points, hours, made, files[files != file]) for file in files}
     events = np.array([chosen[file].events[file] if file in chosen else 0.0 for file in range(len(negatives))])
     shipped, count = choose(points, hours, made, files), float(events[~made].sum())
     return {

@@ -134,7 +134,7 @@ def of_kinds(data: DataSet, said: Said, kinds: Sequence[str]) -> dict[str, Any]:
     table : `top1` and `top5` over clips, `macro` over kinds and `by_source` over sources (means of top-1), `sources`
         with each source's clips and top-1
     """
-    columns = [data.tags.index(kind) for kind in kinds if kind in data.tags]
+    columns = np.array([data.tags.index(kind) for kind in kinds if kind in data.tags], np.intp)
     targets = data.targets()[np.ix_(said.clips, columns)]
     lone = targets.sum(axis=1) == 1
     truth = targets[lone].argmax(axis=1)
@@ -173,7 +173,7 @@ def of_tags(data: DataSet, said: Said, on: Mapping[str, float]) -> dict[str, dic
     known = np.where(np.isnan(said.mean), np.nan, presence)
     precisions = average_precisions(np.nan_to_num(said.mean), known)
     source = np.array([data.clips[clip].source for clip in said.clips])
-    table = {}
+    table: dict[str, dict[str, Any]] = {}
     for column, tag in enumerate(data.tags):
         there = presence[:, column] == 1.0
         if not there.any() or np.isnan(precisions[column]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -56,7 +57,7 @@ class Change:
         """Yield the recording, float32 (n,) at the front end's rate, changed, in whole columns."""
         changed = samples * 10 ** (self.gain_db / 20)
         if self.snr_db is not None:
-            changed = changed + self._noise_for(samples, front_end)
+            changed = changed + self._noise_for(samples, front_end, self.snr_db)
         if self.band_hz:
             changed = band_limited(changed, front_end.sample_rate, *self.band_hz)
         rate_hz = self.rate_hz or front_end.sample_rate
@@ -67,14 +68,14 @@ class Change:
         yield from intake.push(frames.astype(np.float32)[:, np.newaxis])
         yield from intake.finish()
 
-    def _noise_for(self, samples: Float32, front_end: FrontEnd) -> np.ndarray:
+    def _noise_for(self, samples: Float32, front_end: FrontEnd, snr_db: float) -> np.ndarray:
         rng = np.random.default_rng(zlib.crc32(samples.tobytes()))  # the same in every run
         noise = rng.standard_normal(len(samples))
         if self.noise:
             recording = recorded(self.noise.path, front_end)
             noise = np.resize(np.roll(recording, -rng.integers(len(recording))), len(samples))
-        power = np.mean(np.square(samples, dtype=np.float64)) * 10 ** (-self.snr_db / 10)
-        return noise * np.sqrt(power / max(np.mean(noise**2), QUIETEST_POWER))
+        power = float(np.mean(np.square(samples, dtype=np.float64))) * 10 ** (-snr_db / 10)
+        return noise * math.sqrt(power / max(float(np.mean(noise**2)), QUIETEST_POWER))
 
 
 CHANGES = (
@@ -138,7 +139,7 @@ def measured(study: Study, trial: Trial, model: Model, change: Change | None) ->
         }
         paths = [data.clips[clip].path for clip in clips]
         title = f"{trial.split.name}, {change.name}"
-        held = hear(study.root, "robust", inputs, trial.bundle, paths, clips, title, change)
+        held = hear(study.root, "robust", inputs, trial.shipped, paths, clips, title, change)
     else:
         some_of_it = np.isin(trial.held.clip, clips)
         held = Held(trial.held.scores[some_of_it], trial.held.clip[some_of_it])

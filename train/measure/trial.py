@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream.errors import UsageError
 from bowstream.model.level import LevelSettings
 
 from ..common.config import LEARNED, FeatureSettings, TrainConfig
@@ -52,6 +53,19 @@ class Trial:
     bundle: Path | None
     held: Held
 
+    @property
+    def shipped(self) -> Path:
+        """The bundle, where there is one.
+
+        Raises
+        ------
+        UsageError
+            If no device can do what the settings ask for.
+        """
+        if self.bundle is None:
+            raise UsageError(f"{self.split.name}: the settings must be such that a device can do them (got no bundle)")
+        return self.bundle
+
 
 @dataclass(frozen=True)
 class Model:
@@ -64,6 +78,13 @@ class Model:
     tags: Sequence[TagCalibration]
     held: Held
     negatives: Held | None
+
+    @property
+    def of_negatives(self) -> Held:
+        """The scores of negatives, where there are any."""
+        if self.negatives is None:
+            raise ValueError("the model must have heard negatives (got none)")
+        return self.negatives
 
 
 def study(

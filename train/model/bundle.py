@@ -145,6 +145,6 @@ def probe(path: Path, samples: np.ndarray) -> dict[str, np.ndarray]:
     return {"samples": samples, "log_mel": log_mel, "codes": scores.codes[-1], "scores": scores.array}
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write an npz file whose bytes depend on the arrays alone, not on the time."""
     np.savez(path, **arrays)

@@ -47,13 +47,13 @@ def shifted(settings: Sequence[TagCalibration], offset: float) -> list[TagCalibr
     return [replace(tag, on=on, off=off_for(on)) for tag, on in zip(settings, raised)]
 
 
-def apply(scores: Float32, settings: Sequence[TagCalibration]) -> Float32:
+def apply(scores: Float32, settings: Sequence[TagCalibration]) -> np.ndarray:
     """Return calibrated scores for uncalibrated ones."""
     slopes = np.array([tag.slope for tag in settings])
     return sigmoid(slopes * logits(scores) + np.array([tag.bias for tag in settings]))
 
 
-def platt(logit: Float32, truth: Float32) -> tuple[float, float]:
+def platt(logit: np.ndarray, truth: Float32) -> tuple[float, float]:
     """Return slope and bias of the logistic regression of the truth on a logit; a tag never heard keeps 1 and 0."""
     from sklearn.linear_model import LogisticRegression
 
@@ -63,7 +63,7 @@ def platt(logit: Float32, truth: Float32) -> tuple[float, float]:
     return max(float(model.coef_[0, 0]), MINIMUM_SLOPE), float(model.intercept_[0])
 
 
-def best_threshold(scores: Float32, truth: Float32) -> float:
+def best_threshold(scores: np.ndarray, truth: Float32) -> float:
     """Return the score at which F-beta is best, 0.05 … 0.95; 0.5 for a tag never heard."""
     from sklearn.metrics import precision_recall_curve
 
@@ -75,12 +75,13 @@ def best_threshold(scores: Float32, truth: Float32) -> float:
     return float(np.clip(thresholds[f_beta[:-1].argmax()], 0.05, 0.95))
 
 
-def logits(scores: Float32) -> Float32:
+def logits(scores: np.ndarray) -> np.ndarray:
     """Inverse of `sigmoid`."""
-    scores = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
-    return np.log(scores / (1.0 - scores))
+    inside = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.log(inside / (1.0 - inside))
 
 
-def sigmoid(logit: Float32) -> Float32:
+def sigmoid(logit: np.ndarray) -> np.ndarray:
     """Return scores, 0 … 1."""
-    return 1.0 / (1.0 + np.exp(-logit))
+    scores: np.ndarray = 1.0 / (1.0 + np.exp(-logit))
+    return scores

@@ -86,7 +86,8 @@ def k_means(latents: Float32, codes: int, rounds: int, seed: int, family: str) -
     with threadpool_limits(1):
         model.fit(latents)
     say(f"codebook {family}  {codes} codes  {model.n_iter_} rounds  inertia {model.inertia_:.4g}")
-    return model.cluster_centers_.astype(np.float32)
+    centroids: Float32 = model.cluster_centers_.astype(np.float32)
+    return centroids
 
 
 def load_encoder(network: Path, codebook: Path) -> Encoder:

@@ -139,12 +139,14 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
 
 def transformed(counts: np.ndarray, transform: str) -> Float32:
     """Return what the head sees of counts, float32 of the same shape."""
-    return COUNT_TRANSFORMS[transform](counts.astype(np.float32, copy=False))
+    changed: Float32 = COUNT_TRANSFORMS[transform](counts.astype(np.float32, copy=False))
+    return changed
 
 
 def rarity(rows: np.ndarray) -> Float32:
     """Return each code's inverse document frequency, (N, K) -> (K,), a window being a document; smoothed."""
-    return (np.log((1 + len(rows)) / (1 + (rows > 0).sum(axis=0))) + 1).astype(np.float32)
+    frequency: np.ndarray = np.log((1 + len(rows)) / (1 + (rows > 0).sum(axis=0))) + 1
+    return frequency.astype(np.float32)
 
 
 def fit_head(

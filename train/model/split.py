@@ -24,7 +24,8 @@ def split_head(content: bytes) -> tuple[dict[str, np.ndarray], bytes]:
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     (graph,) = model.subgraphs
     layer, *others = graph.operators
-    data, weights, bias = (graph.tensors[index] if index >= 0 else None for index in layer.inputs)
+    inputs: list[Any] = [graph.tensors[index] if index >= 0 else None for index in layer.inputs]
+    data, weights, bias = inputs
     (index,) = layer.outputs
     hidden = graph.tensors[index]
     if not (
@@ -40,8 +41,8 @@ def split_head(content: bytes) -> tuple[dict[str, np.ndarray], bytes]:
     arrays = {
         "rows": np.ascontiguousarray(rows),
         "bias": np.zeros(rows.shape[1], np.int32) if bias is None else values(model, bias, np.int32),
-        "multiplier": step * steps / hidden_step,
-        "scale": step.reshape(()),
+        "multiplier": np.asarray(step * steps / hidden_step),
+        "scale": np.asarray(step).reshape(()),
     }
     # What no operator names any more costs nothing but its content.
     graph.operators, graph.inputs = others, [index]

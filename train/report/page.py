@@ -230,10 +230,11 @@ def confusion(clip_scores: Float32, targets: Float32) -> Float32:
     """Return the share of each tag's clips whose highest score is each tag's, (C, C)."""
     counts = np.zeros((targets.shape[1],) * 2)
     np.add.at(counts, (targets.argmax(axis=1), clip_scores.argmax(axis=1)), 1.0)
-    return (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)).astype(np.float32)
+    shares: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    return shares.astype(np.float32)
 
 
-def reliability(scores: Float32, presence: Float32, bins: int = 10) -> tuple[Float32, Float32]:
+def reliability(scores: Float32, presence: Float32, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean score and the share of hits in bins of the score, of what is known of all tags together."""
     known = ~np.isnan(presence)
     values, hits = scores[known], presence[known]

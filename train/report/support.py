@@ -41,4 +41,5 @@ def evidence_of(tag: str, by_source: Mapping[str, Any], by_group: Mapping[str, A
     own: Mapping[str, Any] | None = by_source.get(tag)
     if own and len(own["sources"]) >= LEAST_SOURCES:
         return own
-    return by_group.get(tag, own)
+    of_group: Mapping[str, Any] | None = by_group.get(tag, own)
+    return of_group
