@@ -249,7 +249,7 @@ def describe(source: Source, tagger: Tagger, confirm_hops: int, started_at: date
         bundle=bundle.name,
         tags=bundle.tags,
         sample_rate=front_end.sample_rate,
-        hop_s=round(tagger.coder.hop_columns * front_end.column_s, 6),
+        hop_s=round(tagger.encoder.hop_columns * front_end.column_s, 6),
         window_s=front_end.window_length / front_end.sample_rate,
         confirm_hops=confirm_hops,
         frames_per_s=round(front_end.frames_per_column / front_end.column_s),

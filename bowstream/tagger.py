@@ -22,7 +22,7 @@ from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.codebook import Codes
 from bowstream.model.columns import Columns
 from bowstream.model.context import Context
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import verify
 from bowstream.result import Result
@@ -37,7 +37,7 @@ class Tagger:
 
     The scores depend on the samples alone, not on how many come at a time. Nothing is computed before a score is due,
     then all at once, or before somebody looks at `newest.log_mel()`. State is what `feed` has not pushed yet, the
-    columns that wait, the coder's window and the context's codes. Taggers of one bundle share its networks: use them
+    columns that wait, the encoder's window and the context's codes. Taggers of one bundle share its networks: use them
     in one thread.
 
     Parameters
@@ -58,7 +58,7 @@ class Tagger:
         self.hop_s = hop_s
         self.front_end = bundle.front_end
         self.columns = Columns(bundle.front_end, bundle.level)
-        self.coder = Coder(bundle.encoders, bundle.front_end, hop_columns)
+        self.encoder = WindowEncoder(bundle.encoders, bundle.front_end, hop_columns)
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest = self.columns.push(np.empty(0, np.float32))
@@ -159,7 +159,7 @@ class Tagger:
 
     def _forget(self) -> None:
         self.columns.reset()
-        self.coder.reset()
+        self.encoder.reset()
         self.context.reset()
 
     def push(self, samples: Float32) -> list[Scores]:
@@ -179,9 +179,9 @@ class Tagger:
         first_end = self.position + self._columns_missing * self.front_end.column_length
         if first_end > self.position:
             return []
-        codes = self.context.push(self.coder.push(self.columns.take()))
-        scores = self.bundle.head(self.coder.counts(codes))
-        hop = self.coder.hop_columns * self.front_end.column_length
+        codes = self.context.push(self.encoder.push(self.columns.take()))
+        scores = self.bundle.head(self.encoder.counts(codes))
+        hop = self.encoder.hop_columns * self.front_end.column_length
         return [self._named(end, *window) for end, window in zip(count(first_end, hop), zip(scores, codes))]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
@@ -191,22 +191,22 @@ class Tagger:
         -------
         gains : float32 [shape=(C,)] a family, -1 … 1
         """
-        counts = self.coder.counts(scores.codes[np.newaxis])  # (1, context, K)
-        first = list(self.coder.offsets.values())
-        family = np.searchsorted(first, np.arange(self.coder.n_counts), side="right") - 1  # (K,)
+        counts = self.encoder.counts(scores.codes[np.newaxis])  # (1, context, K)
+        first = list(self.encoder.offsets.values())
+        family = np.searchsorted(first, np.arange(self.encoder.n_counts), side="right") - 1  # (K,)
         without = np.where(family == np.arange(len(first))[:, np.newaxis, np.newaxis], 0, counts)  # (4, context, K)
-        return dict(zip(self.coder.offsets, scores.array - self.bundle.head(without)))
+        return dict(zip(self.encoder.offsets, scores.array - self.bundle.head(without)))
 
     def flush(self) -> list[Scores]:
         """Hear as much silence as completes the window that has been begun, if any, and return its `Scores`."""
-        if not self.columns.waiting + self.coder.columns_since_window:
+        if not self.columns.waiting + self.encoder.columns_since_window:
             return []
         return self.push(np.zeros(self._columns_missing * self.front_end.column_length, np.float32))
 
     @property
     def _columns_missing(self) -> int:
         """How many columns complete the next window; negative by those that came after it."""
-        return self.coder.columns_until_window - self.columns.waiting
+        return self.encoder.columns_until_window - self.columns.waiting
 
     def __repr__(self) -> str:
         return f"Tagger({self.bundle.name!r}, {len(self.tags)} tags, hop_s={self.hop_s:g})"

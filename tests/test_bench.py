@@ -147,7 +147,7 @@ def test_stages_do_what_the_tagger_does(hop, bundle):
     assert {family: part.shape[:2] for family, part in patches.items()} == {
         "pat": (hop, 12), "env": (hop, 1), "fenv": (1, 12), "o": (1, 1)
     }  # fmt: skip
-    assert np.array_equal(calls["assign pat"].call() + tagger.coder.offsets["pat"], codes_of(tagger, samples, hop))
+    assert np.array_equal(calls["assign pat"].call() + tagger.encoder.offsets["pat"], codes_of(tagger, samples, hop))
     assert calls["head"].call().shape == (1, len(bundle.tags))
 
 

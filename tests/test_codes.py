@@ -10,7 +10,7 @@ from signals import scene
 
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import LogMel
 from bowstream.model.patches import FAMILIES
@@ -22,7 +22,7 @@ def test_nearest_centroid_is_brute_forces(seed):
     centroids = rng.standard_normal((256, 8)).astype(np.float32)
     latents = rng.standard_normal((10, 12, 8)).astype(np.float32)
     distances = np.square(latents[:, :, None, :].astype(np.float64) - centroids).sum(axis=-1)
-    codes = Codebook(centroids).assign(latents)
+    codes = Codebook(centroids).predict(latents)
     assert codes.shape == (10, 12)
     assert np.array_equal(codes, distances.argmin(axis=-1))
 
@@ -34,22 +34,22 @@ def test_a_codebook_a_band_offers_each_patch_only_its_bands_centroids():
     distances = np.square(latents[:, :, None, :].astype(np.float64) - centroids).sum(axis=-1)  # (5, 12, 64)
     codebook = Codebook(centroids)
     assert len(codebook) == 12 * 64
-    assert (codebook.assign(latents) == distances.argmin(axis=-1) + np.arange(12) * 64).all()
+    assert (codebook.predict(latents) == distances.argmin(axis=-1) + np.arange(12) * 64).all()
 
 
 def test_a_centroids_code_is_its_own_index():
     centroids = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32) * 100
-    assert Codebook(centroids).assign(centroids[np.newaxis])[0].tolist() == list(range(64))
+    assert Codebook(centroids).predict(centroids[np.newaxis])[0].tolist() == list(range(64))
 
 
 def test_a_far_but_aligned_centroid_is_not_nearest():
     """The inner product alone would choose it."""
     codebook = Codebook(np.array([[1.0, 0.0], [100.0, 0.0]], np.float32))
-    assert codebook.assign(np.array([[[2.0, 0.0]]], np.float32)) == 0
+    assert codebook.predict(np.array([[[2.0, 0.0]]], np.float32)) == 0
 
 
 def test_of_equals_the_first_is_taken():
-    assert Codebook(np.ones((3, 2), np.float32)).assign(np.zeros((1, 1, 2), np.float32)) == 0
+    assert Codebook(np.ones((3, 2), np.float32)).predict(np.zeros((1, 1, 2), np.float32)) == 0
 
 
 def test_codes_do_not_depend_on_how_many_are_asked_for(bundle):
@@ -80,14 +80,14 @@ def log_mel(front_end):
 
 
 def test_counts_sum_to_143_one_family_after_the_other(stub_encoders, front_end, log_mel):
-    coder = Coder(stub_encoders, front_end, 10)
-    codes = coder.push(log_mel)
-    counts = coder.counts(codes)
+    encoder = WindowEncoder(stub_encoders, front_end, 10)
+    codes = encoder.push(log_mel)
+    counts = encoder.counts(codes)
     assert codes.shape == (4, 143)
     assert counts.shape == (4, sum(len(encoder.codebook) for encoder in stub_encoders.values()))
     assert counts.dtype == np.int64
     for family, patches in {"pat": 120, "fenv": 12, "env": 10, "o": 1}.items():
-        start = coder.offsets[family]
+        start = encoder.offsets[family]
         inside = counts[:, start : start + len(stub_encoders[family].codebook)]
         assert inside.sum(axis=1).tolist() == [patches] * 4
     assert counts.sum(axis=1).tolist() == [143] * 4
@@ -95,15 +95,15 @@ def test_counts_sum_to_143_one_family_after_the_other(stub_encoders, front_end, 
 
 
 def test_first_window_is_full(stub_encoders, front_end, log_mel):
-    coder = Coder(stub_encoders, front_end, 1)
-    assert [len(coder.push(column)) for column in log_mel.reshape(-1, 10, 96)[:12]] == [0] * 9 + [1] * 3
+    encoder = WindowEncoder(stub_encoders, front_end, 1)
+    assert [len(encoder.push(column)) for column in log_mel.reshape(-1, 10, 96)[:12]] == [0] * 9 + [1] * 3
 
 
 @pytest.mark.parametrize("hop", [1, 2, 3, 5, 7, 10])
 def test_a_window_is_the_same_at_any_hop(hop, stub_encoders, front_end, log_mel):
-    every = Coder(stub_encoders, front_end, 1).push(log_mel)
+    every = WindowEncoder(stub_encoders, front_end, 1).push(log_mel)
     assert len(every) == 31
-    assert np.array_equal(Coder(stub_encoders, front_end, hop).push(log_mel), every[::hop])
+    assert np.array_equal(WindowEncoder(stub_encoders, front_end, hop).push(log_mel), every[::hop])
 
 
 @given(
@@ -112,12 +112,12 @@ def test_a_window_is_the_same_at_any_hop(hop, stub_encoders, front_end, log_mel)
 )
 def test_stream_is_whole(hop, pieces, stub_encoders, front_end, log_mel):
     ends = np.minimum(np.cumsum([0, *pieces]), 40) * 10
-    coder = Coder(stub_encoders, front_end, hop)
-    parts = [coder.push(log_mel[start:end]) for start, end in pairwise(ends)]
-    whole = Coder(stub_encoders, front_end, hop)
+    encoder = WindowEncoder(stub_encoders, front_end, hop)
+    parts = [encoder.push(log_mel[start:end]) for start, end in pairwise(ends)]
+    whole = WindowEncoder(stub_encoders, front_end, hop)
     assert np.array_equal(np.concatenate([np.empty((0, 143), np.intp), *parts]), whole.push(log_mel[: ends[-1]]))
-    assert coder.columns_until_window == whole.columns_until_window
-    assert coder.columns_since_window == whole.columns_since_window
+    assert encoder.columns_until_window == whole.columns_until_window
+    assert encoder.columns_since_window == whole.columns_since_window
 
 
 def test_column_codes_are_computed_once(stub_encoders, front_end, log_mel, monkeypatch):
@@ -133,19 +133,19 @@ def test_column_codes_are_computed_once(stub_encoders, front_end, log_mel, monke
             rows[self.family] += patches.shape[0] * patches.shape[1]
             return self.encoder.codes(patches)
 
-    coder = Coder({family: Counting(family, stub_encoders[family]) for family in FAMILIES}, front_end, 1)
+    encoder = WindowEncoder({family: Counting(family, stub_encoders[family]) for family in FAMILIES}, front_end, 1)
     for column in log_mel.reshape(-1, 10, 96):
-        coder.push(column)
+        encoder.push(column)
     assert rows == {"pat": 40 * 12, "env": 40, "fenv": 31 * 12, "o": 31}
 
 
 @pytest.mark.parametrize("hop", [0, 11, -1])
 def test_a_hop_out_of_range_is_refused(hop, stub_encoders, front_end):
-    with pytest.raises(UsageError, match=r"0\.1 … 1\.0 s"):
-        Coder(stub_encoders, front_end, hop)
+    with pytest.raises(UsageError, match=r"hop_columns must be 1 … 10 \(got"):
+        WindowEncoder(stub_encoders, front_end, hop)
 
 
 def test_a_missing_family_is_refused(stub_encoders, front_end):
     without = {family: encoder for family, encoder in stub_encoders.items() if family != "o"}
-    with pytest.raises(BundleError, match="wanted encoders for pat, fenv, env, o"):
-        Coder(without, front_end, 10)
+    with pytest.raises(BundleError, match="encoders must be for pat, fenv, env, o"):
+        WindowEncoder(without, front_end, 10)

@@ -8,7 +8,7 @@ from bowstream import Tagger
 from bowstream.audio.convert import Intake
 from bowstream.events import EventTracker
 from bowstream.health.counters import Health
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.tags import Tag
@@ -28,7 +28,7 @@ def level(stateful):
     return stateful.push(np.concatenate([loud[-50:], loud[:50]]))
 
 
-def coder(stateful):
+def encoder(stateful):
     log_mel = Level(LevelSettings(), FRONT_END).push(LogMel(FRONT_END).push(SOUND[: 12 * 1600]))
     return stateful.push(log_mel)
 
@@ -57,12 +57,12 @@ def health(stateful):
     return np.array([report.heard_s, report.lost_s, report.gaps, report.clipped, report.silent_s])
 
 
-@pytest.mark.parametrize("run", [log_mel, level, coder, tagger, intake, events, health], ids=lambda run: run.__name__)
+@pytest.mark.parametrize("run", [log_mel, level, encoder, tagger, intake, events, health], ids=lambda run: run.__name__)
 def test_three_runs(run, bundle, stub_encoders):
     stateful = {
         log_mel: lambda: LogMel(FRONT_END),
         level: lambda: Level(LevelSettings(), FRONT_END),
-        coder: lambda: Coder(stub_encoders, FRONT_END, 10),
+        encoder: lambda: WindowEncoder(stub_encoders, FRONT_END, 10),
         tagger: lambda: Tagger(bundle, 0.1),
         intake: lambda: Intake("test", 44_100, FRONT_END, 1),
         events: lambda: EventTracker([Tag("dog", 0.6, 0.4)]),

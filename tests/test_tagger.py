@@ -37,7 +37,7 @@ def test_scores_are_one_a_tag_between_0_and_1(bundle, sound):
 def test_counts_sum_to_143_a_window(bundle, sound):
     tagger = Tagger(bundle)
     codes = np.stack([heard.codes for heard in tagger.push(sound)])
-    counts = tagger.coder.counts(codes)
+    counts = tagger.encoder.counts(codes)
     assert (counts.sum(axis=2) == 143).all()
     assert counts.shape[:2] == (4, bundle.head.context)
     assert counts.shape[2] == sum(len(bundle.encoders[f].codebook) for f in bundle.encoders)
@@ -160,7 +160,7 @@ def straight(bundle, sound):
     peaks = np.maximum(log_mel.max(axis=(1, 2)), bundle.level.quietest)
     loudest = np.array([peaks[max(0, column - 9) : column + 1].max() for column in range(len(peaks))])
     scaled = (log_mel - loudest[:, np.newaxis, np.newaxis]) / (bundle.level.range_db * np.log(10.0) / 10.0) + 1.0
-    offsets, found = Tagger(bundle).coder.offsets, []
+    offsets, found = Tagger(bundle).encoder.offsets, []
     for columns in np.maximum(scaled, 0.0).astype(np.float32).reshape(-1, 10, 10, 96):
         window = columns.reshape(1, 100, 96)
         patches = {"pat": cut_pat(columns), "env": cut_env(columns), "fenv": cut_fenv(window), "o": cut_o(window)}

@@ -8,7 +8,7 @@ import pytest
 
 from bowstream.model.codebook import Codebook
 from bowstream.model.context import Context
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
@@ -139,7 +139,7 @@ def test_counts_are_those_of_the_codebook():
     latents, centroids = rng.normal(size=(4, 12, 10, 5)), rng.normal(size=(12, 7, 5))
     hard, _ = joint.count_nearest(tf.constant(latents, tf.float32), tf.constant(centroids, tf.float32))
     codebook = Codebook(centroids.astype(np.float32))
-    codes = codebook.assign(latents.astype(np.float32).reshape(4, 120, 5))
+    codes = codebook.predict(latents.astype(np.float32).reshape(4, 120, 5))
     assert np.array_equal(hard.numpy().reshape(4, -1), [np.bincount(window, minlength=84) for window in codes])
 
 
@@ -281,18 +281,18 @@ def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
     split = Split("fold 0", data.in_folds("1", "2", "3", "4"), data.in_folds("0"))
     parts = learned.fit(tmp_path, sound, data, split, TINY, [])
     assert len(set(parts.names())) == 5
-    coder = Coder(
+    encoder = WindowEncoder(
         {family: load_encoder(parts.networks[family], parts.codebooks[family]) for family in FAMILIES}, front_end, 10
     )
     from bowstream.model.tflite import Model
 
     head = Model((parts.head / NETWORK).read_bytes())
-    assert head.n_inputs == coder.n_counts == 8 * (12 + 12 + 1 + 1)
+    assert head.n_inputs == encoder.n_counts == 8 * (12 + 12 + 1 + 1)
     for clip in split.held:
         levelled = Level(sound.level, front_end).push(sound.of_clip(clip).reshape(-1, 96))
-        logits = head(np.sqrt(coder.counts(coder.push(levelled)).astype(np.float32))).mean(axis=0)
+        logits = head(np.sqrt(encoder.counts(encoder.push(levelled)).astype(np.float32))).mean(axis=0)
         assert data.tags[int(logits.argmax())] == data.clips[clip].tags[0]
-        coder.reset()
+        encoder.reset()
     before = sorted(tmp_path.rglob("*"))
     assert learned.fit(tmp_path, sound, data, split, TINY, []) == parts
     assert sorted(tmp_path.rglob("*")) == before

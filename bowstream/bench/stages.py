@@ -31,10 +31,10 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     tags = tagger.push(samples[: front_end.window_length])[-1]
     second = tagger.newest.log_mel().reshape(-1, front_end.frames_per_column, front_end.n_mels)
     columns, scaled = second[:hop_columns], second[:hop_columns].reshape(-1, front_end.n_mels)
-    pat, narrow = cut_pat(tagger.coder.quantise(second)), narrow_o(second)
+    pat, narrow = cut_pat(tagger.encoder.quantise(second)), narrow_o(second)
 
     def cut() -> dict[str, NDArray[np.generic]]:
-        quantised = tagger.coder.quantise(columns)
+        quantised = tagger.encoder.quantise(columns)
         narrow_o(columns)
         of_window = {"fenv": join_fenv(pat)[np.newaxis], "o": shorten_o(narrow.reshape(1, -1, narrow.shape[-1]))}
         return {"pat": cut_pat(quantised), "env": cut_env(quantised), **of_window}
@@ -43,7 +43,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     tracker = EventTracker(bundle.tags, hop_columns * front_end.column_s)
     codes, patches = tags.codes[np.newaxis], cut()
     # Window after window, since a head may cost less the less they differ.
-    counts = cycle([tagger.coder.counts(scores.codes[np.newaxis]) for scores in tagger.push(samples)])
+    counts = cycle([tagger.encoder.counts(scores.codes[np.newaxis]) for scores in tagger.push(samples)])
     calls: dict[str, Callable[[], object]] = {
         "resample 48 kHz": lambda: intake.push(native),
         "log-mel": lambda: log_mel.push(block),
@@ -54,8 +54,8 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         rows = patches[family].reshape(-1, patches[family].shape[-1])
         latents = encoder.network(rows).reshape(*patches[family].shape[:2], -1)
         calls[f"encoder {family}"] = lambda encoder=encoder, rows=rows: encoder.network(rows)  # type: ignore[misc]
-        calls[f"assign {family}"] = lambda encoder=encoder, latents=latents: encoder.codebook.assign(latents)  # type: ignore[misc]
-    calls["counts"] = lambda: tagger.coder.counts(codes)
+        calls[f"assign {family}"] = lambda encoder=encoder, latents=latents: encoder.codebook.predict(latents)  # type: ignore[misc]
+    calls["counts"] = lambda: tagger.encoder.counts(codes)
     calls["head"] = lambda: bundle.head(next(counts))
     calls["events"] = lambda: tracker.push(tags)
     return {name: Timed(call) for name, call in calls.items()}

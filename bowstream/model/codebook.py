@@ -43,7 +43,7 @@ class Codebook:
     def __len__(self) -> int:
         return self.n_bands * self.n_codes_per_band
 
-    def assign(self, latents: Float32) -> Codes:
+    def predict(self, latents: Float32) -> Codes:
         """Return the index of the nearest centroid of each latent vector.
 
         Parameters

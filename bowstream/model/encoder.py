@@ -14,7 +14,16 @@ from bowstream._types import Float32
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook, Codes
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import FAMILIES, PATCH_BANDS, cut_env, cut_pat, join_fenv, narrow_o, shorten_o
+from bowstream.model.patches import (
+    FAMILIES,
+    PATCH_BANDS,
+    cut_env,
+    cut_pat,
+    families_of_codes,
+    join_fenv,
+    narrow_o,
+    shorten_o,
+)
 from bowstream.model.tflite import UNQUANTISED, Quantisation
 
 Counts = NDArray[np.intp]
@@ -41,17 +50,17 @@ class Encoder:
     def codes(self, patches: NDArray[Any]) -> Codes:
         """Return the codes (N, P) of patches (N, P, values), which may be quantised already."""
         count, per_item, _ = patches.shape
-        latents = self.network(patches.reshape(count * per_item, -1))
-        return self.codebook.assign(latents.reshape(count, per_item, -1))
+        latents = self.network(patches.reshape(count * per_item, -1))  # (N * P, Z)
+        return self.codebook.predict(latents.reshape(count, per_item, -1))
 
 
-class Coder:
-    """Counts of codes over a sliding window.
+class WindowEncoder:
+    """Codes of a sliding window, and their counts.
 
-    `pat` and `env` codes are computed once, when their column arrives, and kept for as long as the
-    window holds it; `fenv` and `o` codes are computed once a hop. State is what a window needs of its
-    columns; before the first full window there are no counts. `columns_until_window` and
-    `columns_since_window` say where the stream stands between two windows.
+    The codes of families that are cut from columns are computed once and kept for as long as the window holds the
+    column; those that are cut from windows are computed once per hop. State is what a window needs of its columns;
+    before the first full window there are no codes. `columns_until_window` and `columns_since_window` say where the
+    stream stands between two windows.
 
     Parameters
     ----------
@@ -68,12 +77,9 @@ class Coder:
 
     def __init__(self, encoders: Mapping[str, Encoder], front_end: FrontEnd, hop_columns: int) -> None:
         if set(encoders) != set(FAMILIES):
-            raise BundleError(f"wanted encoders for {', '.join(FAMILIES)}, got {', '.join(encoders)}")
+            raise BundleError(f"encoders must be for {', '.join(FAMILIES)} (got {', '.join(encoders)})")
         if not 1 <= hop_columns <= front_end.columns_per_window:
-            raise UsageError(
-                f"hop must be {front_end.column_s:.1f} … {front_end.columns_per_window * front_end.column_s:.1f} s "
-                f"in steps of {front_end.column_s:.1f} s, got {hop_columns * front_end.column_s:.1f} s"
-            )
+            raise UsageError(f"hop_columns must be 1 … {front_end.columns_per_window} (got {hop_columns})")
         self.encoders = encoders
         self.front_end = front_end
         self.hop_columns = hop_columns
@@ -83,13 +89,11 @@ class Coder:
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
-        bands = FAMILIES["pat"].bands(front_end)
-        in_column = np.repeat([self.offsets["pat"], self.offsets["env"]], [bands, 1])
-        in_window = np.repeat([self.offsets["fenv"], self.offsets["o"]], [bands, 1])
-        self._offsets = np.concatenate([np.tile(in_column, front_end.columns_per_window), in_window])
+        self._offsets = np.array([self.offsets[family] for family in families_of_codes(front_end)])  # (143,)
         silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
-        codes = np.zeros((len(silence), bands + 1), np.intp)
-        self._window = [cut_pat(self.quantise(silence)), narrow_o(silence), codes]
+        pat = cut_pat(self.quantise(silence))
+        codes = np.zeros((len(pat), pat.shape[1] + 1), np.intp)
+        self._window = [pat, narrow_o(silence), codes]
         self.reset()
 
     def reset(self) -> None:
@@ -108,9 +112,10 @@ class Coder:
         -------
         codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
         """
-        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)
+        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)  # (N, 10, 96)
         if not len(columns):
             return np.empty((0, len(self._offsets)), np.intp)
+        # The columns of the last window stand before the new ones: (10 + N, 12, 80), (10 + N, 10, 8), (10 + N, 13).
         pat, narrow, inside = parts = [np.concatenate(pair) for pair in zip(self._window, self._columns(columns))]
         width = self.front_end.columns_per_window
         self._window = [part[-width:] for part in parts]
@@ -119,12 +124,11 @@ class Coder:
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
         codes = np.empty((len(ends), len(self._offsets)), np.intp)
-        for row, end in zip(codes, ends):
+        for row, end in zip(codes, ends):  # (143,)
             window = slice(end, end + width)
-            fenv, o = join_fenv(pat[window]), shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS))
-            row[: width * inside.shape[1]] = inside[window].ravel()
-            row[width * inside.shape[1] : -1] = self.encoders["fenv"].codes(fenv[np.newaxis])
-            row[-1:] = self.encoders["o"].codes(o)
+            fenv = self.encoders["fenv"].codes(join_fenv(pat[window])[np.newaxis])  # (1, 12)
+            o = self.encoders["o"].codes(shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS)))  # (1, 1)
+            np.concatenate([inside[window].ravel(), fenv[0], o[0]], out=row)  # as `families_of_codes`
         codes += self._offsets
         return codes
 
@@ -136,8 +140,8 @@ class Coder:
         return counts.reshape(*codes.shape[:-1], self.n_counts)
 
     def _columns(self, columns: Float32) -> list[NDArray[Any]]:
-        """Work out all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""
-        quantised = self.quantise(columns)
-        pat = cut_pat(quantised)
-        inside = [self.encoders["pat"].codes(pat), self.encoders["env"].codes(cut_env(quantised))]
+        """Return all that windows need of columns: `pat` patches, log-mel narrowed for `o`, codes (N, 13)."""
+        quantised = self.quantise(columns)  # (N, 10, 96), integers
+        pat = cut_pat(quantised)  # (N, 12, 80)
+        inside = [self.encoders["pat"].codes(pat), self.encoders["env"].codes(cut_env(quantised))]  # (N, 12), (N, 1)
         return [pat, narrow_o(columns), np.concatenate(inside, axis=1)]

@@ -76,6 +76,14 @@ def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
     return {name: family.patches(front_end) for name, family in FAMILIES.items()}
 
 
+def families_of_codes(front_end: FrontEnd) -> list[str]:
+    """Return the family of each of a window's 143 codes: those of each column in turn, then those of the window."""
+    cut_from: dict[str, list[str]] = {"column": [], "window": []}
+    for name, family in FAMILIES.items():
+        cut_from[family.per] += [name] * family.bands(front_end)
+    return cut_from["column"] * front_end.columns_per_window + cut_from["window"]
+
+
 def cut_pat(columns: NDArray[Any]) -> NDArray[Any]:
     """Spectral patches, 8 bands × 10 frames: (N, 10, M) -> (N, 12, 80)."""
     count, frames, n_mels = columns.shape

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bowstream.model.context import Context
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.head import shown, times_shown
 from bowstream.model.patches import FAMILIES
 
@@ -36,7 +36,7 @@ def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound:
     """
     rng, batch = chance(config.seed, 2), config.learned.batch
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
-    coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
+    encoder = WindowEncoder(encoders, sound.front_end, sound.front_end.columns_per_window)
     context = Context(config.context, hops_apart=1)
     rows, present = [], []
     draws = max(1, config.refit.refit_windows * len(pool) // batch)
@@ -44,8 +44,8 @@ def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound:
         scaled, presence = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy, config.context)
         for stream in scaled.numpy().reshape(batch, -1, sound.front_end.n_mels):
             context.reset()
-            heard = coder.push(stream)[-rng.integers(1, config.context + 1) :]
-            rows.append(shown(coder.counts(context.push(heard)[-1:])).astype(np.uint16))
+            heard = encoder.push(stream)[-rng.integers(1, config.context + 1) :]
+            rows.append(shown(encoder.counts(context.push(heard)[-1:])).astype(np.uint16))
         present.append(presence.numpy())
     np.save(path / COUNTS, np.concatenate(rows))
     np.save(path / PRESENCE, np.concatenate(present))

@@ -13,9 +13,9 @@ from bowstream.audio.file import AudioFile
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codebook
 from bowstream.model.context import Context
-from bowstream.model.encoder import Coder, Encoder
+from bowstream.model.encoder import Encoder, WindowEncoder
 from bowstream.model.head import normalise, shown
-from bowstream.model.patches import FAMILIES, patches_per_window
+from bowstream.model.patches import FAMILIES, families_of_codes
 from bowstream.model.tflite import UNQUANTISED
 from bowstream.tagger import Tagger
 
@@ -82,7 +82,7 @@ def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     of_int8 = on_features(sound, clips, loaded)
     of_device = on_device(data, clips, loaded)
     clip = sound.clip_of_window()[sound.windows(clips)]
-    families = family_of_code(sound)
+    families = np.array(families_of_codes(sound.front_end))
     changed, off_device = of_float.codes != of_int8.codes, of_int8.codes != of_device.codes
 
     def share(differs: Index, family: str) -> float:
@@ -101,13 +101,6 @@ def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     }
 
 
-def family_of_code(sound: Features) -> np.ndarray:
-    """Return the family of each of a window's 143 codes, in a coder's order: column by column, then the window's."""
-    patches, columns = patches_per_window(sound.front_end), sound.front_end.columns_per_window
-    column = ["pat"] * (patches["pat"] // columns) + ["env"] * (patches["env"] // columns)
-    return np.array(column * columns + ["fenv"] * patches["fenv"] + ["o"] * patches["o"])
-
-
 def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Outcome:
     """Codes and scores of the networks before export, with the codebooks that ship."""
     import keras
@@ -116,18 +109,18 @@ def in_keras(sound: Features, clips: Index, parts: Parts, bundle: Bundle) -> Out
     for family, network in parts.networks.items():
         codebook = Codebook(np.load(parts.codebooks[family] / CENTROIDS))
         encoders[family] = Encoder(KerasNetwork(keras.models.load_model(network / ENCODER)), codebook)
-    coder = Coder(encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, bundle.head.context, sound, clips, "Keras")
+    encoder = WindowEncoder(encoders, sound.front_end, sound.front_end.columns_per_window)
+    codes = all_codes(encoder, bundle.head.context, sound, clips, "Keras")
     head = keras.models.load_model(parts.head / HEAD)
-    logits = head.predict(transformed(shown(coder.counts(codes)), bundle.head.count_transform), verbose=0)
+    logits = head.predict(transformed(shown(encoder.counts(codes)), bundle.head.count_transform), verbose=0)
     return Outcome(codes, sigmoid(normalise(logits, bundle.head.softmax_weight)))
 
 
 def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:
     """Codes and scores of the exported networks on cached features."""
-    coder = Coder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
-    codes = all_codes(coder, bundle.head.context, sound, clips, "TFLite")
-    return Outcome(codes, bundle.head(coder.counts(codes)))
+    encoder = WindowEncoder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
+    codes = all_codes(encoder, bundle.head.context, sound, clips, "TFLite")
+    return Outcome(codes, bundle.head(encoder.counts(codes)))
 
 
 def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
@@ -142,7 +135,7 @@ def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
     return Outcome(np.stack([scores.codes for scores in heard]), np.stack([scores.array for scores in heard]))
 
 
-def all_codes(coder: Coder, context: int, sound: Features, clips: Index, title: str) -> Index:
+def all_codes(encoder: WindowEncoder, context: int, sound: Features, clips: Index, title: str) -> Index:
     """Return the codes of the contexts of all windows of some clips, a window a hop and a clip a stream."""
-    streams = (coder.push(sound.of_clip(clip)) for clip in track(clips, len(clips), title))
+    streams = (encoder.push(sound.of_clip(clip)) for clip in track(clips, len(clips), title))
     return np.concatenate([Context(context, 1).push(stream) for stream in streams])

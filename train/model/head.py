@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream.model.context import Context
-from bowstream.model.encoder import Coder
+from bowstream.model.encoder import WindowEncoder
 from bowstream.model.head import COUNT_TRANSFORMS, shown
 
 from ..common.config import HeadSettings, TrainConfig
@@ -55,13 +55,13 @@ def count_codes(root: Path, features: Features, networks: Mapping[str, Path], co
 
     def make(path: Path) -> None:
         encoders = {family: load_encoder(networks[family], codebooks[family]) for family in networks}
-        coder = Coder(encoders, features.front_end, features.front_end.columns_per_window)
+        encoder = WindowEncoder(encoders, features.front_end, features.front_end.columns_per_window)
         # A window a hop: no code looks further back, so one stream over all clips counts as one a clip does.
-        codes = [coder.push(window)[0] for window in track(features.log_mel, len(features.log_mel), "codes")]
+        codes = [encoder.push(window)[0] for window in track(features.log_mel, len(features.log_mel), "codes")]
         np.save(path / CODES, np.array(codes, np.int16))
-        counts = np.lib.format.open_memmap(path / COUNTS, "w+", np.int16, (len(codes), coder.n_counts))
+        counts = np.lib.format.open_memmap(path / COUNTS, "w+", np.int16, (len(codes), encoder.n_counts))
         for row, of_window in zip(counts, codes):
-            row[:] = coder.counts(of_window[np.newaxis])[0]
+            row[:] = encoder.counts(of_window[np.newaxis])[0]
         counts.flush()
 
     return artefact(root, "codes", inputs, make)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bowstream.model.log_mel import FrontEnd
-from bowstream.model.patches import FAMILIES
+from bowstream.model.patches import families_of_codes
 
 from ..dataset.data import Float32, Index
 
@@ -15,14 +15,13 @@ def pair_counts(codes: Index, front_end: FrontEnd, buckets: int) -> Float32:
 
     Parameters
     ----------
-    codes : int [shape=(windows, 143)], in a coder's order
+    codes : int [shape=(windows, 143)], in the order of `families_of_codes`
 
     Returns
     -------
     counts : float32 [shape=(windows, buckets)]
     """
-    of_column = FAMILIES["pat"].bands(front_end) + 1
-    env = codes[:, of_column - 1 : of_column * front_end.columns_per_window : of_column].astype(np.uint64)
+    env = codes[:, np.array(families_of_codes(front_end)) == "env"].astype(np.uint64)
     # Knuth's multiplicative hash of both numbers in one.
     pairs = (env[:, :-1] * 65536 + env[:, 1:]) * 2654435761 % (1 << 32) * buckets >> 32
     counts = np.zeros((len(codes), buckets), np.float32)
