@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 import tracemalloc
@@ -52,6 +53,22 @@ def test_clip_holds_exactly_what_was_heard_around_the_event(stage, tmp_path):
     assert samples.tolist() == ramp(round(2.5 * RATE), round(4.25 * RATE)).tolist()
     with soundfile.SoundFile(file) as opened:
         assert json.loads(opened.comment)["tag"] == "dog"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_clips_are_private_unless_they_are_to_be_shared(stage, tmp_path, shared):
+    folder = tmp_path / "clips"
+    before = os.umask(0o022)
+    try:
+        with Clips(clip_settings(folder, shared=shared), *stage.stream) as sink:
+            heard(stage, sink)
+            sink.join()
+    finally:
+        os.umask(before)
+    (file,) = folder.iterdir()
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (file, folder)] == (
+        [0o644, 0o755] if shared else [0o600, 0o700]
+    )
 
 
 def test_clip_of_an_endless_event_is_cut_off(stage, tmp_path):

@@ -1,6 +1,11 @@
 """JSON lines in a file: the objects, rotation, torn lines and full disks."""
 
+import fcntl
 import json
+import os
+import stat
+import subprocess
+import sys
 
 import pytest
 from stage import Stage, quick, until
@@ -103,3 +108,62 @@ def test_jsonl_leaves_no_torn_line_on_a_full_disk_and_recovers(stage, tiny_disk)
         ballast.unlink()
         until(lambda: sink.report().delivered == 200)
     assert [line["onset_s"] for line in lines(path)] == [float(second) for second in range(200)]
+
+
+def test_what_is_written_is_private_unless_it_is_to_be_shared(stage, tmp_path):
+    before = os.umask(0o022)
+    try:
+        for shared in (False, True):
+            path = tmp_path / str(shared) / "deep" / "events.jsonl"
+            with JsonFile(JsonlSettings(path=str(path), shared=shared), *stage.stream) as sink:
+                stage.play(sink, stage.begin("dog", 1.5))
+            modes = [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, path.parent.parent)]
+            assert modes == ([0o644, 0o755, 0o755] if shared else [0o600, 0o700, 0o700])
+    finally:
+        os.umask(before)
+
+
+def test_a_pipe_without_a_reader_is_not_waited_for(stage, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with quick(JsonFile(JsonlSettings(path=str(tmp_path / "pipe")), *stage.stream)) as sink:
+        stage.play(sink, stage.begin("dog", 1.5))
+        until(lambda: "No such device or address" in sink.report().trouble)
+        sink.join(flush_s=0.05)
+
+
+WRITER = """
+import sys
+from stage import Stage, until
+from bowstream.config.sinks import JsonlSettings
+from bowstream.sinks.jsonl import JsonFile
+path, tag = sys.argv[1:]
+stage = Stage(tag)
+with JsonFile(JsonlSettings(path=path, rotate_mb=0.01, keep=1000), *stage.stream) as sink:
+    stage.play(sink, *(stage.begin(tag, float(second)) for second in range(500)))
+    until(lambda: sink.report().waiting == 0, 60.0)
+"""
+
+
+def test_two_processes_tear_no_line_of_one_file(tmp_path):
+    """Each of a thousand lines is there once, in one of the files that were put aside meanwhile."""
+    path = tmp_path / "events.jsonl"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), tag], env=environment) for tag in ("dog", "rain")
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    files = list(tmp_path.iterdir())
+    found = sorted((line["tag"], line["onset_s"]) for file in files for line in lines(file))
+    assert found == [(tag, float(second)) for tag in ("dog", "rain") for second in range(500)]
+    assert len(files) > 5
+
+
+def test_a_file_that_another_process_keeps_locked_is_tried_again(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr("bowstream.sinks.files.LOCK_S", 0.1)
+    path = tmp_path / "events.jsonl"
+    with path.open("a") as other, quick(JsonFile(JsonlSettings(path=str(path)), *stage.stream)) as sink:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        stage.play(sink, stage.begin("dog", 1.5))
+        until(lambda: "is locked by another process" in sink.report().trouble)
+        fcntl.flock(other, fcntl.LOCK_UN)
+        until(lambda: sink.report().delivered == 1)

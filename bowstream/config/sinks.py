@@ -47,6 +47,7 @@ class JsonlSettings(SinkSettings):
     hops: bool = setting(False, "write every hop with all scores, too: about 100 MB per day at one per second")
     rotate_mb: float = setting(10.0, "megabytes at which the file is put aside", low=0.001, high=1e6)
     keep: int = setting(5, "files put aside before the oldest is deleted", low=0, high=1000)
+    shared: bool = setting(False, "make new files as the umask says; else only this user may read them")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +70,7 @@ class ClipsSettings(SinkSettings):
     after_s: float = setting(2.0, "seconds kept after an event", low=0.0, high=60.0)
     longest_s: float = setting(30.0, "seconds at which a clip is cut off", low=1.0, high=600.0)
     cap_mb: float = setting(1000.0, "megabytes that the clips may take; the oldest are deleted", low=0.1, high=1e7)
+    shared: bool = setting(False, "make new files as the umask says; else only this user may read them")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,6 +27,7 @@ from bowstream.health.counters import Health
 from bowstream.output.records import record_fields
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record, Sound, StreamInfo
+from bowstream.sinks.files import make_folder, open_file
 from bowstream.sinks.names import plain
 from bowstream.sinks.worker import PermanentError, Sink
 
@@ -187,11 +188,11 @@ class Clips(Sink[Clip]):
             raise PermanentError(
                 f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder, self._settings.shared)
         make_room(self._folder, room)
         part = self._folder / f".{item.name}.part"
         try:
-            with part.open("wb") as file:
+            with os.fdopen(open_file(part, os.O_TRUNC, self._settings.shared), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

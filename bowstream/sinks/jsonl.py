@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bowstream.health.counters import Health
 from bowstream.output.records import record_fields
 from bowstream.scores import Scores
 from bowstream.session import Record, StreamInfo
+from bowstream.sinks.files import make_folder, opened_alone
 from bowstream.sinks.worker import Sink
 
 
@@ -20,7 +22,8 @@ class JsonFile(Sink[bytes]):
     """Writes one JSON object per line, the same as `--json`.
 
     The file is opened for each line, so it may be moved, deleted or on a disk that comes back. Lines are whole:
-    a line that fits a full disk in part only is cut off again, and a torn line that a crash left is ended first.
+    a line that fits a full disk in part only is cut off again, a torn line that a crash left is ended first, and
+    several processes may write to one file.
     """
 
     def __init__(self, settings: JsonlSettings, info: StreamInfo, health: Health) -> None:
@@ -37,20 +40,15 @@ class JsonFile(Sink[bytes]):
             yield json.dumps(fields).encode() + b"\n"
 
     def deliver(self, item: bytes) -> None:
-        """Append a line."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path.exists() and self._path.stat().st_size + len(item) > self._settings.rotate_mb * 1e6:
-            self._rotate()
-        with self._path.open("ab", buffering=0) as file:
-            length = file.tell()
-            line = item if ends_whole(self._path, length) else b"\n" + item
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(f"{self._path}: the disk is full")
-            except OSError:
-                if file.seekable() and self._path.is_file():
-                    os.ftruncate(file.fileno(), length)
-                raise
+        """Append a line, alone among the processes that write to the file."""
+        make_folder(self._path.parent, self._settings.shared)
+        while True:
+            with opened_alone(self._path, self._settings.shared) as descriptor:
+                length = os.fstat(descriptor).st_size
+                if not length or length + len(item) <= self._settings.rotate_mb * 1e6:
+                    append(descriptor, item, self._path)
+                    return
+                self._rotate()
 
     def _rotate(self) -> None:
         """Put the file aside as number 1 and each older one a number further; the last is overwritten."""
@@ -60,6 +58,20 @@ class JsonFile(Sink[bytes]):
         for older, newer in zip(numbered[:0:-1], numbered[-2::-1]):
             if newer.exists():
                 newer.replace(older)
+
+
+def append(descriptor: int, line: bytes, path: Path) -> None:
+    """Append a whole line or nothing; end a torn one first, which a crash left."""
+    found = os.fstat(descriptor)
+    if not ends_whole(path, found.st_size):
+        line = b"\n" + line
+    try:
+        if os.write(descriptor, line) != len(line):
+            raise OSError(f"{path}: the disk is full")
+    except OSError:
+        if stat.S_ISREG(found.st_mode):
+            os.ftruncate(descriptor, found.st_size)
+        raise
 
 
 def ends_whole(path: Path, length: int) -> bool:

@@ -1,0 +1,69 @@
+"""Files and folders of sinks: what is heard at home is private, unless a setting says otherwise."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bowstream.sinks.worker import RetryableError
+
+# How long to wait for another process that writes to the same file.
+LOCK_S = 1.0
+LOCK_EVERY_S = 0.01
+
+
+def make_folder(folder: Path, shared: bool) -> None:
+    """Make a folder and those above it that are missing; others may look into them only if they are shared."""
+    if not folder.is_dir():
+        make_folder(folder.parent, shared)
+        folder.mkdir(0o777 if shared else 0o700, exist_ok=True)
+
+
+def open_file(path: Path, flags: int, shared: bool) -> int:
+    """Open a file to write to it, and make it if it is missing; return its descriptor. It never waits for a reader."""
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, 0o666 if shared else 0o600)
+
+
+@contextmanager
+def opened_alone(path: Path, shared: bool) -> Iterator[int]:
+    """Open a file to append to it while no other process of ours does; yield its descriptor.
+
+    Raises
+    ------
+    RetryableError
+        If another process keeps it for longer than a second.
+    """
+    while True:
+        descriptor = open_file(path, os.O_APPEND, shared)
+        try:
+            lock(descriptor, path)
+            if is_still(path, descriptor):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)  # and unlock
+
+
+def lock(descriptor: int, path: Path) -> None:
+    """Lock a file; raise `RetryableError` if another process keeps it locked for long."""
+    until_s = time.monotonic() + LOCK_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until_s:
+                raise RetryableError(f"{path} is locked by another process") from error
+        time.sleep(LOCK_EVERY_S)
+
+
+def is_still(path: Path, descriptor: int) -> bool:
+    """Whether a path still names an open file: another process may have put it aside before we had the lock."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
