@@ -181,7 +181,10 @@ class PrometheusSettings(SinkSettings):
     """Where Prometheus finds us."""
 
     port: int = setting(9464, "port of http://ADDRESS:PORT/metrics", low=1, high=65535)
-    address: str = setting("0.0.0.0", "address to listen on; 127.0.0.1 for this machine only")
+    address: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for the whole network")
+    hosts: tuple[str, ...] = setting(
+        (), "names by which it may be asked for, beside addresses and this machine's own", example=["bowstream.lan"]
+    )
 
 
 SETTINGS: Mapping[str, type[SinkSettings]] = {

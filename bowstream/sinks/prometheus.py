@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bowstream.config.sinks import PrometheusSettings
 from bowstream.errors import BowstreamError, UsageError
@@ -14,6 +14,9 @@ from bowstream.health.report import metrics
 from bowstream.scores import Scores
 from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import Sink
+
+if TYPE_CHECKING:
+    from bowstream.sinks.server import Answer, Server
 
 LATENCIES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -34,7 +37,7 @@ def load_client() -> Any:
 
 
 class Prometheus(Sink[None]):
-    """Counts in memory and answers whoever asks; nothing waits in a queue."""
+    """Counts in memory and answers requests; nothing waits in a queue."""
 
     def __init__(self, settings: PrometheusSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("prometheus")
@@ -52,19 +55,32 @@ class Prometheus(Sink[None]):
             registry=self._registry,
         )
         self._registry.register(self)
-        self._server: Any = None
+        self._exposition = importlib.import_module("prometheus_client.exposition")
+        self._server: Server | None = None
 
     def __enter__(self) -> Prometheus:
+        from bowstream.sinks.server import Server  # large, and most listeners have no such sink
+
         settings = self._settings
         try:
-            self._server, _ = self._client.start_http_server(settings.port, settings.address, self._registry)
-        except OSError as error:
+            self._server = Server(settings.address, settings.port, settings.hosts, self._answer)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise BowstreamError(
-                f"[sinks.prometheus] cannot listen on {settings.address}:{settings.port}: {error.strerror}; "
-                f"choose another port"
+                f"[sinks.prometheus] cannot listen on {settings.address}:{settings.port}: {reason}; choose another port"
             ) from error
+        self._server.start()
         super().__enter__()
         return self
+
+    def _answer(self, path: str, accept: str) -> Answer | None:
+        """Return the metrics, in the format that is asked for; called by the server's threads."""
+        from bowstream.sinks.server import Answer
+
+        if path not in ("/", "/metrics"):
+            return None
+        encode, content_type = self._exposition.choose_encoder(accept)
+        return Answer(encode(self._registry), content_type)
 
     def convert(self, record: Record) -> tuple[()]:
         """Count a hop or an event."""
@@ -91,5 +107,5 @@ class Prometheus(Sink[None]):
 
     def close(self) -> None:
         """Close the port."""
-        self._server.shutdown()
-        self._server.server_close()
+        if self._server:
+            self._server.stop()

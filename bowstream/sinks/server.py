@@ -1,0 +1,157 @@
+"""A small HTTP server that may be left running: few connections, short ones, and only for who means this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore, Thread, Timer
+from typing import Any
+
+# Connections at a time, and how long each may last in all.
+CONNECTIONS = 16
+CONNECTION_S = 10.0
+# How soon it ends when it is asked to.
+POLL_S = 0.1
+# How long to wait when no connection can be accepted, for want of file descriptors.
+BREATH_S = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent for a path."""
+
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers GET requests from threads of its own, from `start` until `stop`.
+
+    Parameters
+    ----------
+    address, port : to listen on
+    hosts : names by which it may be asked for, beside those of this machine and addresses: a page that has its
+        name point here (DNS rebinding) learns nothing
+    answer : returns what to send for a path and an `Accept` header; None for 404
+    """
+
+    daemon_threads = True
+    request_queue_size = 128  # what waits to be refused, too
+
+    def __init__(
+        self, address: str, port: int, hosts: Collection[str], answer: Callable[[str, str], Answer | None]
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.answer = answer
+        self.hosts = {"localhost", *own_names(), *(host.lower() for host in hosts)}
+        self._slots = BoundedSemaphore(CONNECTIONS)
+        self._timers: dict[Any, Timer] = {}
+        super().__init__((address, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind the port, without asking a name server what this machine is called."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def start(self) -> None:
+        """Answer from now on."""
+        Thread(target=self.serve_forever, args=(POLL_S,), name="bowstream-server", daemon=True).start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        self.shutdown()
+        self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(BREATH_S)  # else it would be tried again at once, for ever
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread, unless there are too many already."""
+        if not self._slots.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        timer = self._timers[request] = Timer(CONNECTION_S, cut, [request])
+        timer.daemon = True
+        try:
+            timer.start()
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread is to be had
+            self._leave(request)
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._leave(request)
+
+    def _leave(self, request: Any) -> None:
+        self._timers.pop(request).cancel()
+        self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: the other side has gone, or was cut off."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request; the connection ends with it."""
+
+    server: Server
+    server_version, sys_version = "bowstream", ""
+    timeout = CONNECTION_S
+
+    def do_GET(self) -> None:
+        """Send what there is at the path, if it is asked for by a name of ours."""
+        hosts = self.headers.get_all("Host") or []
+        if len(hosts) > 1 or (not hosts and self.request_version != "HTTP/1.0"):
+            return self.send_error(HTTPStatus.BAD_REQUEST)
+        if hosts and not is_ours(hosts[0], self.server.hosts):
+            return self.send_error(HTTPStatus.FORBIDDEN, "unknown Host")
+        found = self.server.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
+        if found is None:
+            return self.send_error(HTTPStatus.NOT_FOUND)
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", found.content_type)
+        self.send_header("Content-Length", str(len(found.body)))
+        self.end_headers()
+        self.wfile.write(found.body)
+        return None
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Log nothing."""
+
+
+def own_names() -> set[str]:
+    """Return the names by which this machine is known in its network."""
+    name = socket.gethostname().lower()
+    return {name, f"{name.partition('.')[0]}.local"}
+
+
+def is_ours(host: str, names: Collection[str]) -> bool:
+    """Whether a `Host` header is an address, or one of some names."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and not host.endswith("]") else host
+    name = name.strip("[]").rstrip(".").lower()
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    return name in names
+
+
+def cut(connection: socket.socket) -> None:
+    """End a connection, whatever its thread waits for."""
+    with suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
