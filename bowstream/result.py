@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Result:
         events = tuple(event for event in changed if event.offset_s is not None)
         return cls(tuple(tag.name for tag in tags), tuple(windows), events)
 
-    @property
+    @cached_property
     def scores(self) -> Float32:
         """Scores of all windows, float32 [shape=(windows, C)], 0 … 1."""
         return np.stack([scores.array for scores in self.windows])

@@ -36,7 +36,7 @@ class Tagger:
     """Names the sounds of a recording (`tag`) or of a stream (`feed`, `finish`); a file is a stream that never waits.
 
     The scores depend on the samples alone, not on how many come at a time. Nothing is computed before a score is due,
-    then all at once, or before somebody looks at `newest.log_mel()`. State is what `feed` has not pushed yet, the
+    then all at once, or when `newest.log_mel()` is asked for. State is what `feed` has not pushed yet, the
     columns that wait, the encoder's window and the context's codes. Taggers of one bundle share its networks: use them
     in one thread.
 
@@ -100,7 +100,7 @@ class Tagger:
         one = Tagger(self.bundle, self.hop_s)
         if isinstance(sound, (str, os.PathLike)):
             if sample_rate is not None:
-                raise UsageError("sample_rate must be left out for a file: it has one of its own")
+                raise UsageError("sample_rate must be left out for a file: the file has one")
             scores = one._read(sound)
         else:
             scores = one._push_long(one._feed.push(sound, sample_rate))
@@ -163,7 +163,7 @@ class Tagger:
         self.context.reset()
 
     def push(self, samples: Float32) -> list[Scores]:
-        """Hear the next whole columns and return a `Scores` for each window that they complete.
+        """Take the next whole columns and return the scores of each window that they complete.
 
         Parameters
         ----------
@@ -185,11 +185,11 @@ class Tagger:
         return [self._named(end, *window) for end, window in zip(count(first_end, hop), zip(scores, codes))]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
-        """Say how much each family's codes speak for each tag: the score, less the score without their counts.
+        """Return how much the codes of each family raise each tag: its score, less its score without their counts.
 
         Returns
         -------
-        gains : float32 [shape=(C,)] a family, -1 … 1
+        gains : float32 [shape=(C,)] of each family, -1 … 1
         """
         counts = self.encoder.counts(scores.codes[np.newaxis])  # (1, context, K)
         first = list(self.encoder.offsets.values())
@@ -198,7 +198,7 @@ class Tagger:
         return dict(zip(self.encoder.offsets, scores.array - self.bundle.head(without)))
 
     def flush(self) -> list[Scores]:
-        """Hear as much silence as completes the window that has been begun, if any, and return its `Scores`."""
+        """Complete the window that has begun, if any, with silence, and return its scores."""
         if not self.columns.waiting + self.encoder.columns_since_window:
             return []
         return self.push(np.zeros(self._columns_missing * self.front_end.column_length, np.float32))

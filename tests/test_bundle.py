@@ -36,7 +36,7 @@ def test_a_cut_file(copy, capsys):
 
 def test_no_bundle_at_all(copy, capsys):
     (copy.path / DESCRIPTION).unlink()
-    assert_refused(copy, r"is no bundle: there is no bundle\.json", capsys)
+    assert_refused(copy, r"is not a bundle: it has no bundle\.json", capsys)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_a_foreign_description(content, copy, capsys):
 
 
 def test_a_folder_that_is_none(tmp_path):
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         load_bundle(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match=r"is no bundle|cannot be read"):
+    with pytest.raises(BundleError, match=r"is not a bundle|cannot be read"):
         load_bundle(tmp_path / "file")
 
 

@@ -80,7 +80,7 @@ def test_a_description_that_misstates_a_field(field, value, copy, capsys):
     description = copy.description
     description[field] = value
     copy.describe(description)
-    assert_refused(copy, "lacks or misstates|wants|must be|must have|does not match|fails", capsys)
+    assert_refused(copy, "lacks or misstates|must be|must have|must map|does not match|fails", capsys)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_senseless_thresholds(tag, copy, capsys):
     description = copy.description
     description["tags"][1].update(tag)
     copy.describe(description)
-    assert_refused(copy, "lacks or misstates|wants|must be|must have|fails", capsys)
+    assert_refused(copy, "lacks or misstates|must be|must have|must map|fails", capsys)
 
 
 def test_a_tag_named_twice(copy, capsys):
@@ -113,4 +113,4 @@ def test_a_tag_too_few(copy, capsys):
     description = copy.description
     description["tags"].pop()
     copy.describe(description)
-    assert_refused(copy, f"{HEAD} maps .* values, the bundle wants", capsys)
+    assert_refused(copy, f"{HEAD} must map .* values", capsys)

@@ -153,7 +153,7 @@ def test_pushed_samples_are_neither_kept_nor_changed(front_end):
     ids=lambda samples: f"{samples.dtype}{samples.shape}",
 )
 def test_anything_but_whole_float32_columns_is_refused(samples, front_end):
-    with pytest.raises(ValueError, match="columns of 1600, got"):
+    with pytest.raises(ValueError, match=r"samples must be float32 in columns of 1600 \(got"):
         LogMel(front_end).push(samples)
 
 
@@ -168,5 +168,5 @@ def test_sizes(front_end):
     ids=str,
 )
 def test_senseless_parameters_are_refused(parameters):
-    with pytest.raises(BundleError, match="front end wants"):
+    with pytest.raises(BundleError, match="must be"):
         FrontEnd(**parameters)

@@ -119,7 +119,7 @@ def test_scores_of_the_others_stay_the_same(bundle):
 
 def test_the_bundle_of_the_file_is_the_one_that_is_loaded(written, capsys):
     assert main(["replay", "--config", str(written("bundle = 'elsewhere'")), "x.wav"]) == 1
-    assert "elsewhere is no bundle" in capsys.readouterr().err
+    assert "elsewhere is not a bundle" in capsys.readouterr().err
 
 
 def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):

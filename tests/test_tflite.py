@@ -62,8 +62,14 @@ def test_rows_do_not_depend_on_their_neighbours(bundle):
             assert np.array_equal(network(row[np.newaxis])[0], wanted)
 
 
+def networks(bundle):
+    """All that the runtime runs; of the head, what follows its first layer."""
+    head = bundle.head.network
+    return [getattr(head, "_rest", head), *(encoder.network for encoder in bundle.encoders.values())]
+
+
 def test_encoders_and_head_are_quantised(bundle):
-    for network in (bundle.head.network, *(encoder.network for encoder in bundle.encoders.values())):
+    for network in networks(bundle):
         (ins,), (outs,) = network._interpreter.get_input_details(), network._interpreter.get_output_details()
         assert (ins["dtype"], outs["dtype"]) == (np.int8, np.int8)
 
@@ -71,7 +77,7 @@ def test_encoders_and_head_are_quantised(bundle):
 def test_only_dense_layers_run(bundle):
     """No convolution, recurrence or attention at run time."""
     allowed = {"FULLY_CONNECTED", "DELEGATE", "QUANTIZE", "DEQUANTIZE", "RELU", "RESHAPE"}
-    for network in (bundle.head.network, *(encoder.network for encoder in bundle.encoders.values())):
+    for network in networks(bundle):
         assert {op["op_name"] for op in network._interpreter._get_ops_details()} <= allowed
 
 
@@ -79,7 +85,7 @@ def test_only_dense_layers_run(bundle):
     "content", [b"", b"junk", b"\0" * 1000, b"TFL3" * 100], ids=["empty", "junk", "zeros", "magic"]
 )
 def test_what_is_no_model_is_refused(content, capfd):
-    with pytest.raises(BundleError, match="thing is no model that this TFLite runtime can run"):
+    with pytest.raises(BundleError, match="thing is not a model that this TFLite runtime can run"):
         Model(content, "thing")
     assert capfd.readouterr().err == ""
 

@@ -103,7 +103,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
         check_shapes(bundle)
         check_origin(description)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise BundleError(f"{path / DESCRIPTION} lacks or misstates {error}: it is not a whole bundle") from error
+        raise BundleError(f"{path / DESCRIPTION} lacks or misstates {error}: the bundle is damaged") from error
     return bundle, read_arrays(contents[PROBE], PROBE)
 
 
@@ -113,13 +113,13 @@ def read_description(path: Path) -> Mapping[str, Any]:
     try:
         description: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise BundleError(f"{path} is no bundle: there is no {DESCRIPTION} in it") from error
+        raise BundleError(f"{path} is not a bundle: it has no {DESCRIPTION}") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error
-    found = description.get("format") if isinstance(description, dict) else None
-    if found not in (FORMAT, WHOLE_HEAD_FORMAT):
+    format = description.get("format") if isinstance(description, dict) else None
+    if format not in (FORMAT, WHOLE_HEAD_FORMAT):
         raise BundleError(
-            f"{file} must have format {FORMAT!r} (got {found!r}): it belongs to another version or program"
+            f"{file} must have format {FORMAT!r} (got {format!r}): it belongs to another version or program"
         )
     if description.get("sha256") != digest(description):
         raise BundleError(f"{file} does not match its own sha256: it was changed or damaged after it was made")
@@ -131,9 +131,9 @@ def verified(path: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     try:
         content = (path / name).read_bytes()
     except OSError as error:
-        raise BundleError(f"{path / name} cannot be read: {error.strerror}; copy the bundle anew") from error
+        raise BundleError(f"{path / name} cannot be read: {error.strerror}; copy the bundle again") from error
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
-        raise BundleError(f"{path / name} does not match its sha256 in {DESCRIPTION}: copy the bundle anew")
+        raise BundleError(f"{path / name} does not match its sha256 in {DESCRIPTION}: copy the bundle again")
     return content
 
 
@@ -143,14 +143,14 @@ def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray[Any, Any]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{name} is no npz file of plain arrays: {error}") from error
+        raise BundleError(f"{name} must be an npz file of plain arrays: {error}") from error
 
 
 def read_encoders(contents: Mapping[str, bytes]) -> dict[str, Encoder]:
     """Return each family's network with its codebook."""
     centroids = read_arrays(contents[CODEBOOKS], CODEBOOKS)
     if set(centroids) != set(FAMILIES):
-        raise BundleError(f"{CODEBOOKS} holds {', '.join(centroids)}, wanted {', '.join(FAMILIES)}")
+        raise BundleError(f"{CODEBOOKS} must hold {', '.join(FAMILIES)} (got {', '.join(centroids)})")
     return {
         family: Encoder(Model(contents[ENCODERS[family]], family), Codebook(centroids[family])) for family in FAMILIES
     }
@@ -173,28 +173,30 @@ def read_head(description: Mapping[str, Any], contents: Mapping[str, bytes]) -> 
 
 def check_shapes(bundle: Bundle) -> None:
     """Raise `BundleError` unless networks, codebooks, head and tags fit together."""
-    wanted, found = {}, {}
+    expected, actual = {}, {}  # values in and out
     for family, size in input_sizes(bundle.front_end).items():
         network, codebook = bundle.encoders[family].network, bundle.encoders[family].codebook
-        wanted[ENCODERS[family]] = (size, codebook.n_values)
-        found[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
+        expected[ENCODERS[family]] = (size, codebook.n_values)
+        actual[ENCODERS[family]] = (network.n_inputs, network.n_outputs)
     n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
-    wanted[HEAD] = (times_shown(bundle.head.context) * n_counts, len(bundle.tags))
-    found[HEAD] = (bundle.head.network.n_inputs, bundle.head.network.n_outputs)
-    for name in wanted:
-        if wanted[name] != found[name]:
-            raise BundleError(f"{bundle.path / name} maps {found[name]} values, the bundle wants {wanted[name]}")
+    expected[HEAD] = (times_shown(bundle.head.context) * n_counts, len(bundle.tags))
+    actual[HEAD] = (bundle.head.network.n_inputs, bundle.head.network.n_outputs)
+    for name in expected:
+        if expected[name] != actual[name]:
+            raise BundleError(f"{bundle.path / name} must map {expected[name]} values (got {actual[name]})")
     for family, encoder in bundle.encoders.items():
         bands = FAMILIES[family].bands(bundle.front_end)
         if encoder.codebook.n_bands not in (1, bands):
-            raise BundleError(f"{CODEBOOKS} has {encoder.codebook.n_bands} codebooks for {family}, wanted 1 or {bands}")
+            raise BundleError(
+                f"{CODEBOOKS} must hold 1 or {bands} codebooks for {family} (got {encoder.codebook.n_bands})"
+            )
     names = [tag.name for tag in bundle.tags]
     if len(set(names)) != len(names):
         raise BundleError(f"{bundle.path / DESCRIPTION} names a tag twice")
 
 
 def check_origin(description: Mapping[str, Any]) -> None:
-    """Raise `KeyError` or `TypeError` unless a bundle says where it comes from, its licence and how good it is."""
+    """Raise `KeyError` or `TypeError` unless a bundle states its origin, licences and metrics."""
     for field in ("created", "git_revision", "trained_on"):
         str(description[field])
     dict(description["licences"]), dict(description["metrics"])

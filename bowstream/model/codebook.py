@@ -30,8 +30,8 @@ class Codebook:
     def __init__(self, centroids: Float32) -> None:
         if centroids.ndim not in (2, 3) or centroids.dtype != np.float32 or not np.isfinite(centroids).all():
             raise BundleError(
-                f"a codebook wants finite float32 (codes, values) or (bands, codes, values), "
-                f"got {centroids.dtype} {centroids.shape}"
+                f"a codebook must be finite float32 (codes, values) or (bands, codes, values) "
+                f"(got {centroids.dtype} {centroids.shape})"
             )
         by_band = centroids if centroids.ndim == 3 else centroids[np.newaxis]
         self.n_bands, self.n_codes_per_band, self.n_values = map(int, by_band.shape)

@@ -1,4 +1,4 @@
-"""The columns of a stream, whose log-mel is computed when somebody asks for it: all that waits at once.
+"""The columns of a stream, whose log-mel is computed when it is asked for: all that waits at once.
 
 Ten columns together cost little more than half of ten columns one by one.
 """
@@ -72,7 +72,7 @@ class Columns:
         length = self.front_end.column_length
         if samples.dtype != np.float32 or samples.ndim != 1 or len(samples) % length:
             raise ValueError(f"samples must be float32 in columns of {length} (got {samples.dtype} {samples.shape})")
-        block = Block(samples.copy(), self)  # whoever pushes may use their array again
+        block = Block(samples.copy(), self)  # the caller may use the array again
         self._blocks.append(block)
         self.waiting += len(samples) // length
         return block

@@ -1,4 +1,4 @@
-"""A longer time than a window: the newest window and some before it, heard together (paper, V, names it)."""
+"""A longer time than a window: the newest window and some before it, scored together (paper, V, names it)."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class HighPass:
     """The filter of a stream, column by column; the same bits whatever is pushed.
 
     State is the filter's. A stream begins as if the DC and mains hum of its first column had always been
-    there: else their sudden beginning would be heard as a click.
+    there: else their sudden beginning would be a click.
     """
 
     def __init__(self, edge_hz: float, sample_rate: int, column_length: int) -> None:
@@ -167,7 +167,7 @@ class HighPass:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Begin a new stream."""
         self._started = False
 
     def push(self, samples: Float32) -> Float32:

@@ -22,7 +22,7 @@ class LevelSettings:
 
     def __post_init__(self) -> None:
         if not (0.0 < self.range_db < math.inf and math.isfinite(self.quietest)):
-            raise BundleError(f"level wants a range above 0 dB and a finite quietest reference, got {self}")
+            raise BundleError(f"level must have a range above 0 dB and a finite quietest reference (got {self})")
 
 
 class Level:

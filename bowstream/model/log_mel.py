@@ -47,18 +47,18 @@ class FrontEnd:
     def __post_init__(self) -> None:
         if self.win_length % self.hop_length or self.win_length >= self.n_fft // 4:
             raise BundleError(
-                f"front end wants win_length a multiple of hop_length and below n_fft / 4, got "
-                f"win_length={self.win_length}, hop_length={self.hop_length}, n_fft={self.n_fft}"
+                f"win_length must be a multiple of hop_length and below n_fft / 4 (got "
+                f"win_length={self.win_length}, hop_length={self.hop_length}, n_fft={self.n_fft})"
             )
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate / 2:
             raise BundleError(
-                f"front end wants 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2}, "
-                f"got {self.fmin_hz} and {self.fmax_hz}"
+                f"fmin_hz and fmax_hz must be 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2} "
+                f"(got {self.fmin_hz} and {self.fmax_hz})"
             )
         if self.highpass_hz and not 20.0 <= self.highpass_hz <= 1000.0:
-            raise BundleError(f"front end wants highpass_hz 0 or 20 … 1000, got {self.highpass_hz}")
+            raise BundleError(f"highpass_hz must be 0 or 20 … 1000 (got {self.highpass_hz})")
         if not self.power_floor > 0.0:
-            raise BundleError(f"front end wants power_floor above 0, got {self.power_floor}")
+            raise BundleError(f"power_floor must be above 0 (got {self.power_floor})")
 
     @property
     def column_length(self) -> int:
@@ -192,7 +192,7 @@ class LogMel:
         self._power = np.empty((len(self._frames), len(self._weights)), np.float32)
 
     def reset(self) -> None:
-        """Forget what was heard: the next frames reach back into zeros again."""
+        """Begin a new stream: the next frames reach back into zeros again."""
         self._samples[:] = 0.0
         if self._highpass:
             self._highpass.reset()
@@ -217,7 +217,7 @@ class LogMel:
         front_end = self.front_end
         if samples.dtype != np.float32 or samples.ndim != 1 or len(samples) % front_end.column_length:
             raise ValueError(
-                f"wanted float32 samples in columns of {front_end.column_length}, got {samples.dtype} {samples.shape}"
+                f"samples must be float32 in columns of {front_end.column_length} (got {samples.dtype} {samples.shape})"
             )
         if self._highpass:
             samples = self._highpass.push(samples)

@@ -81,7 +81,7 @@ class Model:
     """One quantised network: float32 rows in, float32 rows out.
 
     Single-threaded: a second thread gains nothing on networks this small and stalls on a busy machine.
-    `quantisation` is the input's, for whoever has the rows' integers already.
+    `quantisation` is the input's, for rows that are integers already.
 
     Raises
     ------
@@ -96,11 +96,11 @@ class Model:
                 self._interpreter = interpreter(model_content=content, num_threads=1)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{name} is no model that this TFLite runtime can run: {error}") from error
+            raise BundleError(f"{name} is not a model that this TFLite runtime can run: {error}") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         shapes = [tuple(detail["shape"]) for detail in (*inputs, *outputs)]
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
-            raise BundleError(f"{name} has tensors {shapes}, wanted one (rows, features) input and one output")
+            raise BundleError(f"{name} must have one (rows, features) input and one output (got {shapes})")
         self._input, self._output = int(inputs[0]["index"]), int(outputs[0]["index"])
         self.quantisation = Quantisation.of(inputs[0])
         self._dequantise = Quantisation.of(outputs[0]).dequantise
