@@ -7,12 +7,16 @@
 [('dog', 0.91), ('door wood knock', 0.12), ('cat', 0.04)]
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from bowstream.errors import AudioError, BowstreamError, BundleError, DeviceAbsentError, DeviceError, UsageError
 
+TYPE_CHECKING = False  # as in typing, whose import would take milliseconds of every start
 if TYPE_CHECKING:
+    from typing import Any
+
     from bowstream.audio.devices import list_devices
     from bowstream.audio.file import AudioFile
     from bowstream.audio.microphone import Microphone

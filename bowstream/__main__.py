@@ -1,7 +1,20 @@
-"""`python -m bowstream` is `bowstream`."""
+# PYTHON_ARGCOMPLETE_OK
+"""`bowstream`, and `python -m bowstream`: a process that runs the command line."""
 
+import _signal  # type: ignore[import-not-found]
 import sys
 
-from bowstream.cli.main import main
+# Until a verb answers Ctrl+C, it ends the process without a word: most of that time goes into imports. The module
+# signal would take milliseconds of it, in which Python answers with a traceback.
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-sys.exit(main())
+
+def main() -> None:
+    """Run the command line and end the process with its exit status."""
+    from bowstream.cli.process import run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -7,13 +7,21 @@
     ├── BundleError    a model bundle that is damaged, tampered with or foreign
     └── UsageError     an argument or setting that makes no sense
 
-Every message says what was wanted, what was found and what to do, in one line, or in a line for each thing that
-is wrong in a configuration: the command line prints it as it is and exits with status 1 (2 for `UsageError`).
+Every message says what must be, what was got and what to do, in one line, or in one line per thing that is wrong in
+a configuration. The command line prints it and exits with status 1 (2 for `UsageError`).
 """
 
 
 class BowstreamError(Exception):
-    """Base of everything that bowstream raises on purpose."""
+    """Base of everything that bowstream raises on purpose; each argument is a line of its message."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class AudioError(BowstreamError):

@@ -100,7 +100,7 @@ def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
     script.clipped = script.overflows = 1
     session = Session(script, Tagger(one))
     list(session)
-    assert closing_line(session).startswith("bowstream: 1.0 s heard, 1 hop, 1 event; hop latency ")
+    assert closing_line(session).startswith("1.0 s heard, 1 hop, 1 event; hop latency ")
     assert closing_line(session).endswith("; 1.000 s lost in 1 gap, 1 overflow; 1 sample clipped")
     session = Session(Script(Heard(scene(2.0))), Tagger(one))
     list(session)

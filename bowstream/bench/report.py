@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bowstream import __version__
 from bowstream.bench.paths import drawing, drawn, live, made_up_sound, peer, replay
 from bowstream.bench.stages import stages
 from bowstream.bench.startup import start
@@ -78,7 +79,7 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         runtime: version(runtime.replace("_", "-")),
-        "bowstream": version("bowstream"),
+        "bowstream": __version__,
     }
 
 

@@ -39,7 +39,7 @@ def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Findi
     try:
         return (yield from check)
     except BowstreamError as error:
-        for line in str(error).splitlines():  # each says itself what to do
+        for line in error.lines:  # each says itself what to do
             yield Finding("fail", name, line)
         return None
 

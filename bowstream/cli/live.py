@@ -17,6 +17,7 @@ from bowstream.audio.reconnect import PatientMicrophone
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Live, Player
 from bowstream.cli.listen import ListenOptions
+from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
@@ -82,22 +83,17 @@ def run(
         if sinks:
             stack.enter_context(alone(config))
         output = stack.enter_context(live_output(session, shown))
-        delivered = stack.enter_context(Sinks(session.info, session.health, sinks, complain))
+        delivered = stack.enter_context(Sinks(session.info, session.health, sinks, say))
         outputs = (output, delivered, stack.enter_context(Notifier()))
         for record in session:
             for each in outputs:
                 each.write(record)
             if isinstance(record, Notice):
-                complain(record.text)
-    print(closing_line(session), file=sys.stderr)
+                say(record.text)
+    say(closing_line(session))
     for report in delivered.reports():
-        print(f"bowstream: {report}", file=sys.stderr)
+        say(str(report))
     return session
-
-
-def complain(line: str) -> None:
-    """Say what goes wrong on standard error; the dashboard catches it and shows it."""
-    print(f"bowstream: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -161,7 +157,7 @@ def closing_line(session: Session) -> str:
     heard = f"{report.heard_s:.1f} s heard, {counted(session.windows, 'hop')}, {counted(session.events, 'event')}"
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
     lost = f"{report.lost_s:.3f} s lost in {counted(report.gaps, 'gap')}, {counted(report.overflows, 'overflow')}"
-    return f"bowstream: {heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped"
+    return f"{heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped"
 
 
 def counted(number: int, what: str) -> str:

@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 from bowstream.cli import bench, check, config, devices, doctor, listen, replay, service
 from bowstream.cli.parser import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, Parser
+from bowstream.cli.say import say
 from bowstream.config.fields import SettingError, flag
 from bowstream.errors import BowstreamError, UsageError
 
@@ -43,18 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = print_version() if arguments.version else arguments.run(arguments)
         return status
     except SettingError as error:  # of a flag: what is wrong in a file is told with its line
-        print(f"bowstream: {flag(error.field)} {error.problem}", file=sys.stderr)
+        say(f"{flag(error.field)} {error.problem}")
         return EXIT_USAGE
     except BowstreamError as error:
-        for line in str(error).splitlines():
-            print(f"bowstream: {line}", file=sys.stderr)
+        for line in error.lines:
+            say(line)
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILURE
+    except OSError as error:  # the system's: no room, no rights, no such thing
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has left. Python would complain again when it flushes on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
 
 
 def print_version() -> int:

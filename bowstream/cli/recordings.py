@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +16,15 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TextIO
 
+from bowstream._text import printable
 from bowstream.audio.file import SUFFIXES, AudioFile
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.live import Shown, run
 from bowstream.cli.replay import ReplayOptions
+from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
+from bowstream.cli.signals import blocked, interruptible
 from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
@@ -42,9 +44,10 @@ def replay(options: ReplayOptions) -> int:
     open_bundle(config)  # a bad one is refused before any recording is heard
     paths = list(find_recordings(options.paths))
     work = Work(config, raw, options.json)
-    errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
+    with interruptible():
+        errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
     if errors and len(paths) > 1:
-        print(f"bowstream: {errors} of {len(paths)} recordings could not be heard whole", file=sys.stderr)
+        say(f"{errors} of {len(paths)} recordings could not be heard whole")
     return 1 if errors else 0
 
 
@@ -70,7 +73,7 @@ def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
             for report in in_parallel(paths, work, jobs) if jobs > 1 else in_turn(paths, work, bar):
                 if report.error:
                     errors += 1
-                    bar.print(f"bowstream: {report.error}")
+                    bar.print(f"bowstream: {printable(report.error)}")
                 results.put(report)
                 done += 1
                 bar.next_file()
@@ -91,7 +94,7 @@ def play_all(paths: Sequence[str], work: Work) -> int:
                 session = run(Player(recording, bundle.front_end.format), bundle, work.config, shown, {})
         except AudioError as error:
             errors += 1
-            print(f"bowstream: {error}", file=sys.stderr)
+            say(str(error))
         else:
             if session.stopping:
                 break
@@ -136,11 +139,11 @@ def in_parallel(paths: Sequence[str], work: Work, jobs: int) -> Iterator[Report]
     """Hear recordings in several processes; the reports and their JSON lines come in the order of the paths."""
     with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
         files = [Path(folder, str(index)) for index in range(len(paths))]
-        # Ctrl+C is the main process's to answer.
-        ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        with ProcessPoolExecutor(jobs, get_context("spawn"), ignore) as pool:
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
             try:
-                for report, file in zip(pool.map(partial(spool_recording, work=work), paths, files), files):
+                with blocked():  # the processes start here
+                    reports = pool.map(partial(spool_recording, work=work), paths, files)
+                for report, file in zip(reports, files):
                     with file.open(encoding="utf-8") as lines:
                         shutil.copyfileobj(lines, sys.stdout)
                     file.unlink()

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bowstream._text import UNPRINTABLE
 from bowstream.cli import listen
 from bowstream.cli.parser import Parser, Verbs
-from bowstream.config.fields import is_one_line
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError, UsageError
 
@@ -137,7 +137,7 @@ def quoted(argument: str) -> str:
     UsageError
         If it has a line break or another control character, after which the unit would say something else.
     """
-    if not is_one_line(argument) or not argument.isprintable():
+    if UNPRINTABLE.search(argument):
         raise UsageError(f"{argument!r} must be one line of printable text, to be written into a unit")
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if not argument or set(argument) & set(" \t\"'\\;") else escaped

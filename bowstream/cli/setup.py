@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from bowstream.audio.source import Source
 from bowstream.cli.parser import ConfigOptions
+from bowstream.cli.say import say
 from bowstream.config import file
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
@@ -22,9 +22,9 @@ def load(options: ConfigOptions) -> Config:
     """Return the configuration in force, and say on standard error which file it comes from."""
     config = file.load(options.file, options.overrides)
     if config.file:
-        print(f"bowstream: configured by {config.file}", file=sys.stderr)
+        say(f"configured by {config.file}")
     if secret := config.exposed():
-        print(f"bowstream: {config.file}: every user can read {secret}: chmod 600 {config.file}", file=sys.stderr)
+        say(f"{config.file}: every user can read {secret}: chmod 600 {config.file}")
     return config
 
 

@@ -7,12 +7,12 @@ printed sample follow from these fields.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from bowstream._text import UNPRINTABLE
 from bowstream.errors import UsageError
 
 # What a value of each type is called.
@@ -76,7 +76,7 @@ class Setting:
         if value is None:
             return
         for text in value if isinstance(value, tuple) else [value]:
-            if isinstance(text, str) and ("\0" in text if self.lines else not is_one_line(text)):
+            if isinstance(text, str) and ("\0" in text if self.lines else UNPRINTABLE.search(text)):
                 raise SettingError(name, f"must be without {'NUL' if self.lines else 'control'} characters")
         if self.choices and value not in self.choices:
             raise SettingError(name, f"must be one of {', '.join(map(str, self.choices))} (got {value})")
@@ -143,8 +143,3 @@ def type_of(hint: Any) -> Any:
     if get_origin(hint) is tuple:
         return tuple
     return next((kind for kind in get_args(hint) if kind is not type(None)), hint)
-
-
-def is_one_line(text: str) -> bool:
-    """Whether text has no line break, escape or other control character."""
-    return not any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text)

@@ -12,6 +12,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+from bowstream._text import UNPRINTABLE
 from bowstream.config.fields import MASK, meaning, settings_of
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS
@@ -27,8 +28,6 @@ SINKS_HEAD = """\
 # Tags are named as they are shown, by their alias if they have one."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# What JSON writes as it is, and TOML or a terminal must not get.
-CONTROLS = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 SAMPLE_TAG = "clock alarm"
 
 
@@ -83,4 +82,4 @@ def literal(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(literal, value))}]"
     text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
-    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

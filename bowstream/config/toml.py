@@ -79,7 +79,7 @@ class Document:
     def check(self) -> None:
         """Raise a `UsageError` that has a line for each complaint, if there are any."""
         if self._problems:
-            raise UsageError("\n".join(f"{self.name}:{line}: {message}" for line, message in sorted(self._problems)))
+            raise UsageError(*(f"{self.name}:{line}: {message}" for line, message in sorted(self._problems)))
 
     def table(self, path: Steps, kind: type[Table], values: Any, skip: frozenset[str] = frozenset()) -> Table | None:
         """Return the table at this path as a dataclass of settings; `skip` are read elsewhere.

@@ -1,0 +1,67 @@
+"""The process around the command line: its exit status, and a standard output that may be full, closed or left."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import Any
+
+from bowstream.cli.main import main
+from bowstream.cli.parser import EXIT_FAILURE
+from bowstream.cli.say import say
+
+
+class OutputError(Exception):
+    """Standard output did not take what was written; `reason` says why, and is empty if its reader has left."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Output(io.FileIO):
+    """Standard output's file, whose failures cannot be taken for those of any other."""
+
+    def write(self, data: Any) -> int:
+        """Write as much as the file takes."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OutputError("" if error.errno == errno.EPIPE else os.strerror(error.errno or 0)) from error
+
+
+def run() -> int:
+    """Run the command line and return its exit status, once all of its output is written."""
+    if sys.stderr is None:  # closed: what is said must not end up among the results
+        sys.stderr = io.TextIOWrapper(io.FileIO(os.devnull, "w"))
+    if sys.stdout is None:
+        say("standard output is closed: send it to /dev/null if it is not wanted")
+        return EXIT_FAILURE
+    before, sys.stdout = sys.stdout, guarded()
+    try:
+        status = status_of_main()
+        sys.stdout.flush()
+        return status
+    except OutputError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), before.fileno())  # for what Python flushes at its end
+        if error.reason:
+            say(f"standard output: {error.reason}")
+        return EXIT_FAILURE
+
+
+def guarded() -> io.TextIOWrapper:
+    """Return a standard output that says when it fails, and writes out letters that its encoding lacks."""
+    file = Output(sys.stdout.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(file), sys.stdout.encoding, "backslashreplace", line_buffering=file.isatty()
+    )
+
+
+def status_of_main() -> int:
+    """Run the command line and return its exit status, also where argparse ends the program."""
+    try:
+        return main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -1,0 +1,12 @@
+"""What is said on standard error, beside the results."""
+
+from __future__ import annotations
+
+import sys
+
+from bowstream._text import printable
+
+
+def say(line: str) -> None:
+    """Say what goes on, or wrong; the dashboard catches it and shows it."""
+    print(f"bowstream: {printable(line)}", file=sys.stderr, flush=True)
