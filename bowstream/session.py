@@ -210,7 +210,7 @@ class Session:
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:
-                for notice in self._monitor.check(self.health.report()):
+                for notice in self._monitor.check(self.health.refresh()):
                     yield from self._notice(notice)
 
     def _notice(self, notice: Notice) -> Iterator[Record]:

@@ -7,7 +7,7 @@ import pytest
 from spoiling import assert_refused
 
 from bowstream.model.bundle import ENCODERS, HEAD_ROWS
-from bowstream.model.sparse import EXACT_PRODUCTS, SparseNetwork
+from bowstream.model.sparse import EXACT_PRODUCTS, ROWS_AT_ONCE, SparseNetwork
 from bowstream.model.tflite import Model
 
 
@@ -18,13 +18,14 @@ def network(bundle):
 
 
 @pytest.fixture
-def plain(network):
+def plain(network, bundle_path):
     """The same in one product, and nothing kept."""
-    weights = network._rows.astype(np.float64)
+    with np.load(bundle_path / HEAD_ROWS) as arrays:
+        weights, bias, multiplier = arrays["rows"].astype(np.float64), arrays["bias"], arrays["multiplier"]
 
     def outputs(row):
-        sums = (row.astype(np.float64) + 128) @ weights + network._bias
-        hidden = np.clip(np.rint(sums.astype(np.float32) * network._multiplier), 0, 255) - 128
+        sums = (row.astype(np.float64) + 128) @ weights + bias
+        hidden = np.clip(np.rint(sums.astype(np.float32) * multiplier), 0, 255) - 128
         return network._rest(hidden[np.newaxis].astype(np.int8))
 
     return outputs
@@ -40,7 +41,9 @@ def inputs(network, rng, filled):
 def test_sums_are_exact_in_any_order(network, plain):
     """From few inputs to all, and back: more at a time than float32 could add up at once, too."""
     rng = np.random.default_rng(0)
-    rows = [inputs(network, rng, filled) for filled in (0, 1, 30, 300, EXACT_PRODUCTS, 3000, network.n_inputs)]
+    rows = [
+        inputs(network, rng, filled) for filled in (0, 1, ROWS_AT_ONCE, 300, EXACT_PRODUCTS, 3000, network.n_inputs)
+    ]
     rows.append(np.full(network.n_inputs, 127, np.int8))
     wanted = [plain(row) for row in rows]
     assert len({one.tobytes() for one in wanted}) > 4
@@ -48,6 +51,11 @@ def test_sums_are_exact_in_any_order(network, plain):
         for index in order:
             assert np.array_equal(network(rows[index][np.newaxis]), wanted[index])
     assert np.array_equal(network(np.stack(rows)), np.concatenate(wanted))
+
+
+def test_no_more_rows_are_added_at_a_time_than_float32_adds_exactly():
+    assert ROWS_AT_ONCE <= EXACT_PRODUCTS
+    assert EXACT_PRODUCTS * 255 * 128 <= 2**24
 
 
 def test_numbers_become_integers(network):

@@ -29,16 +29,25 @@ class StreamClock:
     ) -> None:
         self._monotonic_s = monotonic_s
         self._unix_s = unix_s
-        self._starts_s: deque[float] = deque(maxlen=ARRIVALS)
+        self._arrivals = 0
+        # When the stream began as each arrival has it, and the arrival's number: of those looked back on, the ones
+        # that no later one undercuts. The first is the earliest.
+        self._starts_s: deque[tuple[float, int]] = deque()
 
     def arrived(self, end_s: float, at_s: float) -> None:
         """Note that the sound up to `end_s` of the stream came in at `at_s` of the monotonic clock."""
-        self._starts_s.append(at_s - end_s)
+        start_s, starts_s = at_s - end_s, self._starts_s
+        while starts_s and starts_s[-1][0] >= start_s:
+            starts_s.pop()
+        starts_s.append((start_s, self._arrivals))
+        self._arrivals += 1
+        if starts_s[0][1] + ARRIVALS < self._arrivals:
+            starts_s.popleft()
 
     def time(self, position_s: float) -> datetime:
         """Return when a moment of the stream was, in UTC; before the first arrival, the present."""
         now_s = self._monotonic_s()
-        heard_s = min(self._starts_s) + position_s if self._starts_s else now_s
+        heard_s = self._starts_s[0][0] + position_s if self._starts_s else now_s
         return utc(self._unix_s() - now_s + heard_s)
 
 
@@ -60,4 +69,4 @@ def utc(unix_s: float) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return a date in UTC to the millisecond: `2026-11-23T12:00:00.123Z`."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

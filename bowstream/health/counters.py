@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bowstream._types import Float32
 from bowstream.audio.identity import SYSFS
-from bowstream.health.report import FIELDS, FLOOR_DBFS, HealthReport
+from bowstream.health.report import FLOOR_DBFS, METRICS, HealthReport
 from bowstream.health.thermal import read_thermal
 
 # How often the system is asked for its temperature.
@@ -25,6 +26,14 @@ def level_dbfs(samples: Float32) -> float:
     """Return the RMS level of samples in dBFS (a full-scale square wave is 0), -120 at the least."""
     mean_square = float(np.dot(samples, samples)) / max(len(samples), 1)
     return max(FLOOR_DBFS, 10.0 * math.log10(max(mean_square, 1e-30)))
+
+
+def quantile(ranked: Sequence[float], share: float) -> float:
+    """Return the value below which a share of sorted values lies, between two of them as NumPy does; faster on few."""
+    place = share * (len(ranked) - 1)
+    low = int(place)
+    high = min(low + 1, len(ranked) - 1)
+    return ranked[low] + (ranked[high] - ranked[low]) * (place - low)
 
 
 class Health(HealthReport):
@@ -56,8 +65,9 @@ class Health(HealthReport):
             self._heard += len(samples)
             self.heard_s = self._heard / self.sample_rate
             self.level_dbfs = level_dbfs(samples)
-            self._silent = self._silent + len(samples) if self.level_dbfs < SILENCE_DBFS else 0
-            self._dead = 0 if samples.any() else self._dead + len(samples)
+            is_silent = self.level_dbfs < SILENCE_DBFS
+            self._silent = self._silent + len(samples) if is_silent else 0
+            self._dead = self._dead + len(samples) if is_silent and not samples.any() else 0
             self.silent_s, self.dead_s = self._silent / self.sample_rate, self._dead / self.sample_rate
 
     def worked(self, busy_s: float) -> None:
@@ -76,14 +86,19 @@ class Health(HealthReport):
 
     def report(self) -> HealthReport:
         """Return a snapshot; its percentiles are at most one second of sound old."""
+        self.refresh()
+        return HealthReport(*(getattr(self, name) for name in METRICS))
+
+    def refresh(self) -> Health:
+        """Return the health itself, which goes on; its percentiles are at most one second of sound old."""
         if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
             self._ranked_at = self._heard
-            p50, p95 = np.percentile(self._latencies_s, [50, 95]) * 1000.0
-            self.latency_p50_ms, self.latency_p95_ms = float(p50), float(p95)
+            ranked_ms = [latency_s * 1000.0 for latency_s in sorted(self._latencies_s)]
+            self.latency_p50_ms, self.latency_p95_ms = quantile(ranked_ms, 0.50), quantile(ranked_ms, 0.95)
         if time.monotonic() >= self._thermal_due_s:
             self._thermal_due_s = time.monotonic() + THERMAL_EVERY_S
             self._read_thermal()
-        return HealthReport(*(getattr(self, each.name) for each in FIELDS))
+        return self
 
     def _read_thermal(self) -> None:
         """Read the temperature, where this machine tells it; nothing else may fail because it cannot be read."""

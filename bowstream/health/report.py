@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 FLOOR_DBFS = -120.0
@@ -64,11 +64,11 @@ class HealthReport:
     throttled: str | None = gauge(None, "What holds the processor back, empty if nothing does")
 
 
-FIELDS: tuple[Field[Any], ...] = fields(HealthReport)
+METRICS: Mapping[str, Metric] = {each.name: each.metadata["metric"] for each in fields(HealthReport)}
 
 
 def metrics(report: HealthReport) -> Iterator[tuple[str, Metric, Any]]:
     """Yield name, meaning and value of each field of a report that this machine tells."""
-    for each in FIELDS:
-        if (value := getattr(report, each.name)) is not None:
-            yield each.name, each.metadata["metric"], value
+    for name, metric in METRICS.items():
+        if (value := getattr(report, name)) is not None:
+            yield name, metric, value

@@ -18,6 +18,8 @@ from bowstream._types import Float32, Format
 from bowstream.errors import BundleError
 from bowstream.model.highpass import HighPass
 
+# On 32-bit Arm, where transforms are in float64 and cannot be written into an array.
+NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 # Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
 COLUMNS_AT_ONCE = 5
 
@@ -167,6 +169,14 @@ def mel_weights(front_end: FrontEnd) -> Float32:
     return weights
 
 
+def transform(frames: Float32, out: NDArray[np.complex64]) -> None:
+    """Transform frames, scaled by the root of their length: the plain norm would have NumPy work in float64."""
+    if NUMPY_1:
+        out[:] = np.fft.rfft(frames, norm="ortho")
+    else:
+        np.fft.rfft(frames, norm="ortho", out=out)  # type: ignore[arg-type]  # the stubs know float64 alone
+
+
 class LogMel:
     """Log-mel of a stream, column by column.
 
@@ -189,7 +199,9 @@ class LogMel:
         windows = np.lib.stride_tricks.sliding_window_view(self._samples, front_end.win_length)
         self._frames = windows[:: front_end.hop_length]  # (frames, win_length), a view of _samples
         self._windowed = np.zeros((len(self._frames), front_end.n_fft // 2), np.float32)
-        self._power = np.empty((len(self._frames), len(self._weights)), np.float32)
+        self._spectrum = np.empty((len(self._frames), len(self._weights)), np.complex64)
+        self._squares = self._spectrum.view(np.float32).reshape(*self._spectrum.shape, 2)
+        self._power = np.empty(self._spectrum.shape, np.float32)
 
     def reset(self) -> None:
         """Begin a new stream: the next frames reach back into zeros again."""
@@ -234,13 +246,13 @@ class LogMel:
         """Mel power of a few columns, into `out` (frames, n_mels)."""
         frames, length = len(out), len(samples)
         self._samples[self._tail :][:length] = samples
-        windowed, power = self._windowed[:frames], self._power[:frames]
+        windowed, spectrum, power = self._windowed[:frames], self._spectrum[:frames], self._power[:frames]
         np.multiply(self._frames[:frames], self._hann, out=windowed[:, : self.front_end.win_length])
         self._samples[: self._tail] = self._samples[length:][: self._tail]
-        # The plain norm would have NumPy work in float64, for twice the time.
-        spectrum = np.fft.rfft(windowed, norm="ortho")
-        np.square(spectrum.real, out=power)
-        power += np.square(spectrum.imag)
+        transform(windowed, spectrum)
+        squares = self._squares[:frames]
+        np.square(squares, out=squares)
+        np.add(squares[..., 0], squares[..., 1], out=power)
         # A product a column, whatever is pushed.
         columns = (-1, self.front_end.frames_per_column)
         np.matmul(power.reshape(*columns, power.shape[1]), self._weights, out=out.reshape(*columns, out.shape[1]))

@@ -17,6 +17,8 @@ ARRAYS = ("rows", "bias", "multiplier", "scale")
 ZERO_POINT, HIGHEST = -128, 255
 # float32 holds every integer up to 2^24: the sum of so many products of 8-bit integers is exact, in any order.
 EXACT_PRODUCTS = 2**24 // (255 * 128)
+# Rows that are added at a time: no more than that, and few enough to stay in a Pi's cache.
+ROWS_AT_ONCE = 128
 
 
 class SparseNetwork:
@@ -54,9 +56,11 @@ class SparseNetwork:
             raise BundleError(f"{name} must be followed by a network of int8 with zero point {ZERO_POINT}")
         self.n_inputs, self.n_outputs = len(rows), rest.n_outputs
         self.quantisation = Quantisation.of({"dtype": np.int8, "quantization": (scale, ZERO_POINT)})
-        self._rows, self._bias, self._multiplier, self._rest = rows, bias, multiplier, rest
+        self._rows, self._multiplier, self._rest = rows, multiplier, rest
         self._last = np.full(len(rows), ZERO_POINT, np.int8)
-        self._sums = np.zeros(hidden)  # float64: exact for longer than any stream
+        self._sums = bias.astype(np.float64)  # exact for longer than any stream
+        # Kept, since memory of this size is given back to the system each time, where the service runs.
+        self._some = np.empty((ROWS_AT_ONCE, *hidden), np.float32)
 
     def __call__(self, rows: NDArray[Any]) -> Float32:
         """Return the network's output, float32 [shape=(rows, n_outputs)].
@@ -69,13 +73,16 @@ class SparseNetwork:
 
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the first layer's output for one row of inputs."""
-        changed = np.flatnonzero(row != self._last)
-        steps = row[changed].astype(np.float32) - self._last[changed]
-        for first in range(0, len(changed), EXACT_PRODUCTS):
-            some = slice(first, first + EXACT_PRODUCTS)
-            self._sums += steps[some] @ self._rows[changed[some]].astype(np.float32)
-        np.copyto(self._last, row)
-        hidden: Float32 = (self._sums + self._bias).astype(np.float32)
+        (changed,) = (row != self._last).nonzero()
+        steps = row[changed].astype(np.float32)
+        steps -= self._last[changed]
+        for first in range(0, len(changed), ROWS_AT_ONCE):
+            some = changed[first : first + ROWS_AT_ONCE]
+            rows = self._some[: len(some)]
+            rows[:] = self._rows[some]
+            self._sums += steps[first : first + ROWS_AT_ONCE] @ rows
+        self._last[:] = row
+        hidden: Float32 = self._sums.astype(np.float32)
         hidden *= self._multiplier
         np.rint(hidden, out=hidden)
         np.maximum(hidden, 0, out=hidden)

@@ -64,13 +64,14 @@ def event_fields(event: Event) -> Fields:
 
 def health_fields(health: Health) -> Fields:
     """Return the health so far, without what this machine does not know."""
-    return {name: round(value, 4) if isinstance(value, float) else value for name, _, value in metrics(health.report())}
+    return {
+        name: round(value, 4) if isinstance(value, float) else value for name, _, value in metrics(health.refresh())
+    }
 
 
 def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
     """Return scores by the name of their tag, in the order of the tags."""
-    rounded = np.round(scores.astype(np.float64), 4).tolist()
-    return dict(zip(tags, rounded))
+    return dict(zip(tags, scores.astype(np.float64).round(4).tolist()))
 
 
 def time_field(time: datetime | None) -> Fields:
