@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,8 +17,9 @@ import pytest
 import soundcard
 import soundfile
 from conftest import start
-from signals import RATE, noise, scene
+from signals import RATE, chirp, noise, scene
 
+import bowstream
 from bowstream.cli.main import main
 
 pytestmark = pytest.mark.skipif(
@@ -243,3 +246,20 @@ def test_replay_needs_no_portaudio(tmp_path, bowstream):
     environment = {"PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)])}
     status, _, err = bowstream("replay", "--json", tmp_path / "noise.wav", environment=environment)
     assert (status, err) == (0, "")
+
+
+def test_the_readmes_program_hears_the_microphone(card):
+    readme = (Path(bowstream.__file__).parent / "README.md").read_text("utf-8")
+    (program,) = (text for text in re.findall(r"```python\n(.*?)```", readme, re.S) if "Microphone" in text)
+    program = program.replace("USB", "mon")
+    process = subprocess.Popen(
+        [sys.executable, "-uc", program], env={**os.environ, **card.environment}, stdout=subprocess.PIPE
+    )
+    try:
+        card.play(np.concatenate([chirp(4.0), np.zeros(3 * RATE, np.float32)]))
+        lines = (line.decode().strip() for line in process.stdout)
+        begins = next(line for line in lines if not line.endswith("were lost"))  # on a busy machine
+        assert begins in {f"{tag} begins" for tag in bowstream.Tagger.load().tags}
+    finally:
+        process.kill()
+        process.wait()
