@@ -11,7 +11,7 @@ from typing import TypeVar
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock
 from bowstream.audio.source import Heard, Notice, Source
-from bowstream.errors import BowstreamError
+from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
@@ -180,9 +180,16 @@ class Session:
                     yield from self._notice(heard)
                 else:
                     yield from self._hear(heard)
+        except AudioError as error:  # what came before is scored all the same
+            yield from self._end()
+            raise error
         except BowstreamError:
             yield from self._close(self.position_s)  # no event is left open by what went wrong
             raise
+        yield from self._end()
+
+    def _end(self) -> Iterator[Record]:
+        """Complete the window that has been begun, and close what is open."""
         end_s = self.position_s
         if not self.stopping:
             for tags in self.tagger.flush():

@@ -160,10 +160,11 @@ def test_several_processes_say_the_same_in_the_same_order(tmp_path, bowstream):
 
 def test_what_comes_before_the_damage_is_heard(tmp_path, replayed):
     sound = scene(3.0)
-    _, wanted, _ = replayed(write(tmp_path / "whole.wav", sound[:32_000], subtype="FLOAT"))
+    _, wanted, _ = replayed(write(tmp_path / "whole.wav", sound[:40_000], subtype="FLOAT"))
     sound[40_000] = np.nan
     status, objects, err = replayed(write(tmp_path / "damaged.wav", sound, subtype="FLOAT"))
     assert status == 1 and "got NaN" in err and "got NaN" in objects.pop()["error"]
+    assert "damaged at 2.5 s" in err
     assert without_name(objects) == without_name(wanted[:-1])
 
 

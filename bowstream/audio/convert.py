@@ -7,6 +7,7 @@ heard live.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ from bowstream.errors import AudioError
 if TYPE_CHECKING:
     import soxr
 
+# Full scale is 1. Beyond 32 bits' integers taken for floats lies what no converter delivers.
+ABSURD = 2.0**32
 # Full scale of 16 bits; a converter that clips delivers this value and no more.
 CLIPPED = 32767.0 / 32768.0
 
@@ -84,13 +87,13 @@ class Intake:
         Raises
         ------
         AudioError
-            If a value is not finite.
+            If a value is not finite, or absurd.
         """
         mono = to_mono(frames)
         # What lies between the peaks need not be looked at; NaN is a peak, too.
         if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
-            if not np.isfinite(mono).all():
-                raise AudioError(f"{self.name}: samples must be finite (got NaN or infinity): the sound is damaged")
+            if (end := sound_until(frames)) < len(frames):
+                raise AudioError(f"{self.name}: {no_sound(frames[end])}: the sound is damaged")
             self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
         self._native_frames += len(frames)
         return self._take(self._resample(mono))
@@ -131,6 +134,30 @@ class Intake:
         self._pending = pending[whole:]
         self._emitted += whole
         return list(pending[:whole].reshape(-1, self.chunk_length))
+
+
+def sound_until(frames: Float32, loudest: float = ABSURD) -> int:
+    """Return how many frames (n, channels) come before the first that is NaN or beyond what sound can be."""
+    if -loudest <= frames.min(initial=0.0) <= frames.max(initial=0.0) <= loudest:
+        return len(frames)
+    return int((np.abs(frames) <= loudest).all(axis=1).argmin())
+
+
+def no_sound(frame: Float32) -> str:
+    """Say what is wrong with a frame, float32 [shape=(channels,)], that is no sound."""
+    if np.isfinite(frame).all():
+        return f"samples must be in -1 … 1 or a little beyond (got {np.abs(frame).max():g})"
+    return "samples must be finite (got NaN or infinity)"
+
+
+def matched(blocks: Iterable[Float32], rate: int, wanted_rate: int, channels: int) -> Iterator[Float32]:
+    """Yield blocks (n, any) as (n, channels) of another rate, all channels the same: a file may change in its midst."""
+    import soxr
+
+    resampler = soxr.ResampleStream(rate, wanted_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield np.repeat(resampler.resample_chunk(to_mono(block))[:, np.newaxis], channels, axis=1)
+    yield np.repeat(resampler.resample_chunk(np.empty(0, np.float32), last=True)[:, np.newaxis], channels, axis=1)
 
 
 def to_mono(frames: Float32) -> Float32:

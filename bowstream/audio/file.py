@@ -3,54 +3,58 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import soundfile
 
-from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Intake, matched, no_sound, sound_until
+from bowstream.audio.decode import Decoder, reason_of
+from bowstream.audio.kinds import RAW_SUFFIXES
+from bowstream.audio.links import Links, links_in
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.source import Heard
 from bowstream.errors import AudioError
 
 # Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
 FILE_COLUMNS, PIPE_COLUMNS = 40, 10
-# Decoders may round a compressed file's length; less than this is not called truncated.
-LENGTH_TOLERANCE_S = 0.1
-# What writers that cannot seek back leave as a length: ffmpeg, arecord, GStreamer, sox.
-UNKNOWN_LENGTHS = (0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF, 0x7FFF_F000)
-# libsndfile's log on a file that is shorter than its header says, the bytes promised and found; and on an Ogg
-# stream that stops before its last page.
-SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
-UNENDED = re.compile(r"^Ogg ?: Last page lacks an end-of-stream bit", re.M)
-# File name endings beside the formats' own names.
-SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW") | {
-    ".aif",
-    ".aifc",
-    ".oga",
-    ".opus",
-    ".snd",
-}
+# What a header may state; sound has no other rates.
+RATES_HZ = range(1_000, 1_000_001)
+# Full scale is 1: in a file of floats that is louder than this, something else is taken for sound.
+LOUDEST = 1000.0
+# Values, all channels counted, that are decoded at a time at the most.
+LARGEST_BLOCK = 1 << 20
+# A decoder that fails so often in a row, and decodes nothing, will not find the sound again.
+MOST_FAILURES = 1000
+SHOWN_PROBLEMS = 3
 
 
 class AudioFile:
     """A recording, or standard input: read in blocks, in constant memory, as fast as it is asked for.
 
+    A file is heard to the end of what can be decoded, whatever length its header states.
+
     Parameters
     ----------
-    path : a file that soundfile reads; `-` for a WAV or raw stream on standard input
+    path : a file, or `-` for a stream on standard input
+    format : what sound is handed on in
     raw : the format of a headerless stream
+
+    Attributes
+    ----------
+    duration_s : the length that the file states or that its size comes to, in seconds; None if it states none
+    heard_s : how much has been decoded so far, in seconds
+    notes : what is odd about it, in words; nothing is left out for it
+    problems : what is damaged or missing, in words, with its place
 
     Raises
     ------
     AudioError
-        On opening, if the file is missing, unreadable, empty or truncated; while iterating, if it cannot be
-        decoded further, ends early, is not finite, or has a header where it was said to have none.
+        On opening, if the file is missing, unreadable, empty or no recording; at the end of iterating, if it is
+        damaged or not all there; while iterating, if it is not finite, or has a header where it was said to have
+        none. What could be decoded before, between and after has been handed on by then.
     """
 
     live = False
@@ -60,85 +64,149 @@ class AudioFile:
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
         self._raw = raw
-        self._file = self._open(0 if is_stdin else os.fspath(path), raw)
-        self.native_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
-        # A pipe's header may promise any length.
-        self.frames: int | None = self._file.frames if self._file.seekable() else None
-        self.duration_s = self.frames / self.native_rate if self.frames is not None else None
-        columns = FILE_COLUMNS if self.frames is not None else PIPE_COLUMNS
-        self._intake = Intake(self.name, self.native_rate, format, columns)
-        self._refuse_truncated()
-
-    def _open(self, file: int | str, raw: RawFormat | None) -> soundfile.SoundFile:
-        if problem := unreadable(file):
+        self._heard = 0
+        if problem := unreadable(0 if is_stdin else os.fspath(path)):
             raise AudioError(f"{self.name}: {problem}")
-        # As bytes, since a name need not be text.
-        opened = os.fsencode(file) if isinstance(file, str) else file
         try:
-            with silenced():  # mpg123 talks
-                return soundfile.SoundFile(opened, **(raw.arguments() if raw else {}))
-        except (soundfile.LibsndfileError, OSError) as error:
-            reason = getattr(error, "error_string", str(error)).rstrip(".")
-            raise AudioError(
-                f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
-            ) from error
-        except (ValueError, TypeError) as error:
-            problem = f"no such raw format {raw}: {error}" if raw else "its format is not known: say it with --raw"
-            raise AudioError(f"{self.name}: {problem}") from error
+            # As bytes, since a name need not be text.
+            self._descriptor = 0 if is_stdin else os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise AudioError(f"{self.name}: cannot be read: {error.strerror}") from error
+        try:
+            self._links = self._open()
+            self._decoder = self._first()
+        except BaseException:
+            self._close_descriptor()
+            raise
+        self.native_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
+        self.duration_s = self._links.duration_s
+        is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        self._intake = Intake(self.name, self.native_rate, format, FILE_COLUMNS if is_file else PIPE_COLUMNS)
 
-    def _refuse_truncated(self) -> None:
-        """Raise if the file is shorter than it says; libsndfile only notes it in its log."""
-        if self.frames is None:
-            return
-        log = self._file.extra_info
-        problems = [f"{found} of {said} bytes are there" for said, found in SHORTER.findall(log) if short(said, found)]
-        problems += ["its end is missing"] * bool(UNENDED.search(log))
-        if problems:
-            self.close()
-            raise AudioError(f"{self.name}: truncated, {problems[0]}; copy or record it again")
+    def _open(self) -> Links:
+        try:
+            return links_in(self._descriptor, self._raw)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(self._unheard(reason_of(error))) from error
+        except AudioError as error:
+            raise AudioError(f"{self.name}: {error}") from error
+        except OSError as error:
+            raise AudioError(f"{self.name}: cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError) as error:
+            raise AudioError(f"{self.name}: no such raw format {self._raw}: {error}") from error
+
+    def _first(self) -> Decoder:
+        """Return the decoder of the first recording in the file; refuse what no recording can be."""
+        try:
+            decoder = next(self._links.decoders, None)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(self._unheard(reason_of(error))) from error
+        if not decoder:
+            raise AudioError(self._unheard("there is no audio in it (0 samples)"))
+        if decoder.sample_rate not in RATES_HZ:
+            decoder.close()
+            raise AudioError(
+                f"{self.name}: its header is wrong: the sample rate must be {RATES_HZ[0]:,} to {RATES_HZ[-1]:,} Hz "
+                f"(got {decoder.sample_rate:,} Hz)"
+            )
+        return decoder
+
+    def _unheard(self, reason: str) -> str:
+        if Path(self.name).suffix.lower() in RAW_SUFFIXES:
+            return f"{self.name}: its format is not known: say it with --raw"
+        return f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
 
     def __enter__(self) -> AudioFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._decoder.close()
+        self._close_descriptor()
+
+    def _close_descriptor(self) -> None:
+        if self._descriptor > 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
     @property
     def clipped(self) -> int:
         """Samples at full scale so far, all channels counted."""
         return self._intake.clipped
 
+    @property
+    def heard_s(self) -> float:
+        """Seconds that have been decoded so far."""
+        return self._heard / self.native_rate
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd so far, in words."""
+        return self._links.findings.notes
+
+    @property
+    def problems(self) -> list[str]:
+        """What is damaged or missing so far, in words, with its place."""
+        return [
+            text if place_s is None else f"{text}, at {place_s:.1f} s"
+            for place_s, text in self._links.findings.problems
+        ]
+
     def blocks(self, block_s: float = 1.0) -> Iterator[Float32]:
-        """Yield the recording's own frames, float32 [shape=(n, channels)]."""
-        block_frames = max(1, round(self.native_rate * block_s))
-        heard = 0
+        """Yield the recording's own frames, float32 [shape=(n, channels)], at the rate of the first."""
         while True:
-            try:
-                frames: Float32 = self._file.read(block_frames, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                where_s, reason = heard / self.native_rate, error.error_string.removeprefix("Error : ").rstrip(".")
-                raise AudioError(f"{self.name}: cannot be decoded after {where_s:.1f} s: {reason}") from error
-            if not len(frames):
+            for frames in self._matched(self._decoded(block_s)):
+                self._heard += len(frames)
+                yield frames
+            decoder = next(self._links.decoders, None)
+            self._place_problems()
+            if not decoder:
                 break
-            if self._raw and not heard and (header := self._raw.header_in(frames)):
-                raise AudioError(
-                    f"{self.name}: it is no headerless stream, it begins as {header} does: leave --raw out"
-                )
-            heard += len(frames)
-            yield frames
-        if not heard:
-            raise AudioError(f"{self.name}: there is no audio in it (0 samples)")
-        if self.frames is not None and heard < self.frames - LENGTH_TOLERANCE_S * self.native_rate:
-            raise AudioError(
-                f"{self.name}: truncated, {heard / self.native_rate:.1f} s of {self.duration_s:.1f} s could be decoded"
-            )
+            self._decoder = decoder
+        if not self._heard:
+            reason = "".join(f": {problem}" for problem in self.problems[:1])
+            raise AudioError(f"{self.name}: there is no audio in it (0 samples){reason}")
+        if problems := self.problems:
+            more = f"; {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+            raise AudioError(f"{self.name}: {'; '.join(problems[:SHOWN_PROBLEMS])}{more}; the rest was heard")
+
+    def _decoded(self, block_s: float) -> Iterator[Float32]:
+        """Yield what the decoder makes of one recording; note what is damaged."""
+        decoder, failures = self._decoder, 0
+        block_frames = max(1, min(round(decoder.sample_rate * block_s), LARGEST_BLOCK // decoder.channels))
+        while failures < MOST_FAILURES:
+            frames, damage = decoder.read(block_frames)
+            if len(frames):
+                if self._raw and not self._heard and (header := self._raw.header_in(frames)):
+                    raise AudioError(
+                        f"{self.name}: it is no headerless stream, it begins as {header} does: leave --raw out"
+                    )
+                end = sound_until(frames, LOUDEST)
+                yield frames[:end]
+                if end < len(frames):
+                    raise AudioError(
+                        f"{self.name}: {no_sound(frames[end])}: the sound is damaged at {self.heard_s:.1f} s"
+                    )
+            if damage:
+                self._links.findings.problems.append((self.heard_s, f"damaged: {damage}"))
+            elif not len(frames):
+                break
+            failures = 0 if len(frames) else failures + 1
+
+    def _matched(self, blocks: Iterator[Float32]) -> Iterator[Float32]:
+        """Yield blocks in the rate and number of channels of the first recording in the file."""
+        rate, channels = self._decoder.sample_rate, self._decoder.channels
+        if (rate, channels) == (self.native_rate, self.channels):
+            return blocks
+        return matched(blocks, rate, self.native_rate, self.channels)
+
+    def _place_problems(self) -> None:
+        """Note where we are with what has just been found."""
+        problems = self._links.findings.problems
+        problems[:] = [(self.heard_s if place_s is None else place_s, text) for place_s, text in problems]
 
     def __iter__(self) -> Iterator[Heard]:
         problem = None
@@ -150,11 +218,6 @@ class AudioFile:
         yield from map(Heard, self._intake.finish())
         if problem:
             raise problem
-
-
-def short(said: str, found: str) -> bool:
-    """Whether a file that says it has so many bytes has fewer; a pipe's header says a number that is none."""
-    return int(found) < int(said) and int(said) not in UNKNOWN_LENGTHS
 
 
 def unreadable(file: int | str) -> str | None:

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TextIO
 
 from bowstream._text import printable
-from bowstream.audio.file import SUFFIXES, AudioFile
+from bowstream.audio.file import AudioFile
+from bowstream.audio.kinds import HEARD_SUFFIXES
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.live import Shown, run
@@ -71,6 +72,8 @@ def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
     with closing(Results(options.json, options.csv)) as results, Bar(len(paths)) as bar:
         try:
             for report in in_parallel(paths, work, jobs) if jobs > 1 else in_turn(paths, work, bar):
+                for note in report.notes:
+                    bar.print(printable(f"bowstream: {report.name}: {note}"))
                 if report.error:
                     errors += 1
                     bar.print(f"bowstream: {printable(report.error)}")
@@ -124,7 +127,7 @@ def find_recordings(paths: Sequence[str]) -> Iterator[str]:
             yield path
             continue
         inside = sorted(
-            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in HEARD_SUFFIXES and file.is_file()
         )
         yield from inside or [path]
 
@@ -168,17 +171,21 @@ def hear_recording(
 ) -> Report:
     """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
     bundle = open_bundle(work.config)
+    report = Report(path)
     try:
         with AudioFile(path, bundle.front_end.format, work.raw) as recording:
             session = open_session(work.config.settings, recording, bundle)
             gathering = Gathering(session.info)
             json_lines = JsonLines(lines, labels={"file": recording.name}) if work.json else None
-            for record in session:
-                gathering.write(record)
-                if json_lines:
-                    json_lines.write(record)
-                if isinstance(record, Sound) and recording.duration_s:
-                    advance(len(record.samples) / bundle.front_end.sample_rate / recording.duration_s)
-            return gathering.report(recording.name)
+            try:
+                for record in session:
+                    gathering.write(record)
+                    if json_lines:
+                        json_lines.write(record)
+                    if isinstance(record, Sound) and recording.duration_s:
+                        advance(len(record.samples) / bundle.front_end.sample_rate / recording.duration_s)
+            finally:
+                report = replace(gathering.report(recording.name), heard_s=recording.heard_s, notes=recording.notes)
     except AudioError as error:
-        return Report(path, error=str(error))
+        return replace(report, error=str(error))
+    return report

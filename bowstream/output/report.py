@@ -33,6 +33,7 @@ class Report:
     scores : mean over the windows by tag, as the paper scores a clip (II)
     events : the finished ones, in seconds
     error : why it could not be heard whole; None if it was
+    notes : what is odd about it, though nothing was left out
     """
 
     name: str
@@ -41,6 +42,7 @@ class Report:
     scores: dict[str, float] | None = None
     events: Sequence[dict[str, Any]] = ()
     error: str | None = None
+    notes: Sequence[str] = ()
 
 
 class Gathering:
@@ -87,10 +89,12 @@ class Results:
     def put(self, report: Report) -> None:
         """Take a recording's report; JSON tells of those that failed, too."""
         if self._as_json:
-            heard = {"error": report.error} if report.error else {"windows": report.windows, "scores": report.scores}
-            print(json.dumps({"type": "file", "file": report.name, **heard}), flush=True)
-        elif report.error:
-            return  # said on standard error
+            heard = {"windows": report.windows, "scores": report.scores} if report.windows else {}
+            said = {"error": report.error} if report.error else {}
+            noted = {"notes": list(report.notes)} if report.notes else {}
+            print(json.dumps({"type": "file", "file": report.name, **heard, **said, **noted}), flush=True)
+        elif not report.windows:
+            return  # why is said on standard error
         elif self._csv:
             self._csv.writerows({"file": report.name, **event} for event in report.events)
         else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bowstream.audio.file import SUFFIXES
+from bowstream.audio.kinds import HEARD_SUFFIXES
 
 from ..common.progress import say
 from .data import Clip, DataError, DataSet, data_set, readable
@@ -126,7 +126,7 @@ def visible_files(folder: Path) -> list[Path]:
 
 def is_recording(path: Path) -> bool:
     """Whether it is a file, or something like one, with the ending of a recording."""
-    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in HEARD_SUFFIXES and not path.is_dir()
 
 
 def names_that_are_no_text(paths: Iterable[Path]) -> Iterator[str]:

@@ -61,8 +61,8 @@ def look_at(path: Path, whole: bool) -> tuple[str, str]:
         if path.exists() and not path.is_file():
             return f"{path}: wanted a file, found something else", ""
         with AudioFile(path) as source:
-            if source.frames == 0:
-                return f"{path}: there is no audio in it (0 samples)", ""
+            if source.problems:
+                return f"{path}: {source.problems[0]}", ""
             if whole:
                 deque(source, maxlen=0)
         return "", content_hash(path)

@@ -1,0 +1,129 @@
+"""WAV, RF64, W64, AIFF and CAF, whose headers state a size that a program writes last, if it lives, and 32 bits lose.
+
+Where it is right, libsndfile reads the file as it is. Where it is not, the sound goes on to where the next chunk
+begins, or the file ends: it is handed on in pieces, each with a header that is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bowstream.audio.containers.description import W64_NAME, Description, describe
+from bowstream.audio.containers.findings import Findings
+from bowstream.audio.reader import CHUNK_BYTES, Reader
+
+# What writers that cannot seek back leave as a size: 0, or about as much as the field holds.
+UNKNOWN_SIZES = (range(0x7F00_0000, 0x8001_0000), range(0xFFFF_0000, 0x1_0000_0000), range(1 << 62, 1 << 64))
+PIECE_BYTES = 1 << 30
+# Zeros after the sound that fill a disk's block.
+LONGEST_PADDING = CHUNK_BYTES
+
+
+class Chunks:
+    """The recording of such a file.
+
+    `is_right` says whether libsndfile can read the file as it is.
+    """
+
+    stated_frames = 0
+
+    def __init__(self, reader: Reader) -> None:
+        self.findings = Findings()
+        self.duration_s: float | None = None
+        self.is_right = reader.size is not None
+        self._reader = reader
+        self._at_bytes = 0
+        self._description = describe(reader)
+        self._left: int | None = None
+        if self._description and self._description.block_bytes:
+            self._left = self._length(self._description)
+            if self._left is not None and self._description.blocks_per_s > 0:
+                self.duration_s = self._seconds(self._left)
+
+    def links(self) -> Iterator[Iterator[bytes]]:
+        """Yield the sound in pieces with a header each."""
+        if not self._description or not self._description.block_bytes:
+            return
+        while size := self._next_piece(self._description):
+            yield self._piece(self._description, size)
+
+    def _length(self, description: Description) -> int | None:
+        """Return how many bytes of sound there are; None where that shows at the end."""
+        rest, stated, block = self._reader.rest, description.stated, description.block_bytes
+        is_unknown = stated <= 0 or any(stated in sizes for sizes in UNKNOWN_SIZES)
+        if self._reader.size is None or rest is None:
+            return None if is_unknown else stated  # a program that writes to a pipe cannot know
+        if is_unknown and stated != rest:
+            self.is_right = not rest
+            self.findings.notes.append("its header states no length: it is heard to its end")
+        elif stated > rest:
+            if stated - rest >= block:
+                self.is_right = False
+                self._problem_at(rest, f"truncated: {rest} of {stated} bytes are there")
+        elif not (is_over := self._is_over(rest, description)) or stated % block:
+            self.is_right = False
+            whole = min(rest, stated + -stated % block) if is_over else rest
+            self.findings.notes.append(f"its header states {stated:,} bytes of sound, {whole:,} are there")
+            return whole
+        else:
+            return stated
+        return rest
+
+    def _is_over(self, rest: int, description: Description) -> bool:
+        """Whether what follows the stated end of the sound in a regular file is something else."""
+        stated = description.stated
+        after = self._reader.ahead(stated + description.padding(stated), LONGEST_PADDING)
+        is_padding = rest - stated < LONGEST_PADDING and not after.strip(b"\0")
+        return rest - stated < 8 or is_chunk(after, rest - stated) or is_padding
+
+    def _next_piece(self, description: Description) -> int:
+        """Return how many bytes come next, whole blocks of them."""
+        block = description.block_bytes
+        if self._reader.size is not None:
+            assert self._left is not None
+            return min(self._left, PIECE_BYTES) // block * block
+        if self._left is not None and self._left < block:
+            if not self._goes_on():
+                return 0
+            self._left = None
+        most = CHUNK_BYTES // block * block or block
+        come = len(self._reader.peek_some(most)) // block * block or len(self._reader.peek(block)) // block * block
+        if not come and self._left:
+            self._problem_at(self._at_bytes, f"truncated: {self._left:,} more bytes were to come")
+        return come if self._left is None else min(come, self._left // block * block)
+
+    def _goes_on(self) -> bool:
+        """Whether sound follows its stated end in a pipe."""
+        after = self._reader.peek(8 + (self._left or 0) % 2)
+        if len(after) < 8 or is_chunk(after, None) or is_chunk(after[1:], None):
+            return False
+        self.findings.notes.append("more sound follows than its header states")
+        return True
+
+    def _piece(self, description: Description, size: int) -> Iterator[bytes]:
+        yield description.header(size)
+        if self._left is not None:
+            self._left -= size
+        while size and (content := self._reader.read(min(size, CHUNK_BYTES))):
+            size -= len(content)
+            self._at_bytes += len(content)
+            yield content
+
+    def _seconds(self, at_bytes: int) -> float:
+        assert self._description
+        per_s = self._description.block_bytes * self._description.blocks_per_s
+        return at_bytes / per_s if per_s > 0 else 0.0
+
+    def _problem_at(self, at_bytes: int, text: str) -> None:
+        self.findings.problems.append((self._seconds(at_bytes), text))
+
+
+def is_chunk(head: bytes, rest: int | None) -> bool:
+    """Whether a chunk, or a tag, begins here, with no more than so many bytes."""
+    if head.startswith(b"TAG") and rest is not None and rest <= 129:
+        return True
+    if head[4:16] == W64_NAME:
+        return True
+    name, size = head[:4], min(int.from_bytes(head[4:8], "little"), int.from_bytes(head[4:8], "big"))
+    is_name = len(head) >= 8 and name.isascii() and name.decode("latin-1").isprintable()
+    return is_name and (rest is None or size <= rest)
