@@ -95,12 +95,15 @@ def replayed(capfd):
     return run
 
 
-def start(*arguments, **options):
-    """Start bowstream in a process of its own; see `subprocess.Popen`."""
+IMPATIENT = (str(Path(__file__).with_name("impatient.py")),)
+
+
+def start(*arguments, program=("-m", "bowstream"), **options):
+    """Start bowstream, or a program like it, in a process of its own; see `subprocess.Popen`."""
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "FORCE_COLOR")}
     environment.update(options.pop("environment", {}))
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([sys.executable, "-m", "bowstream", *map(str, arguments)], env=environment, **options)
+    return subprocess.Popen([sys.executable, *program, *map(str, arguments)], env=environment, **options)
 
 
 @pytest.fixture

@@ -22,8 +22,22 @@ def samples_of(scene, block_s=1.0):
 
 
 @pytest.fixture(scope="module")
-def samples():
-    return samples_of(Scene())
+def scenes():
+    """Scenes and their samples by rate, each made once."""
+    made = {}
+
+    def at(rate):
+        if rate not in made:
+            scene = Scene(rate)
+            made[rate] = scene, samples_of(scene)
+        return made[rate]
+
+    return at
+
+
+@pytest.fixture
+def samples(scenes):
+    return scenes(RATE)[1]
 
 
 def spectrum(samples, recipe_name):
@@ -34,23 +48,25 @@ def spectrum(samples, recipe_name):
     return np.fft.rfftfreq(len(sound), 1.0 / RATE), power / power.sum()
 
 
-def test_every_run_is_the_same(samples):
-    scene = Scene()
-    assert np.array_equal(samples, samples_of(scene)) and np.array_equal(samples, samples_of(scene))
+def test_every_run_is_the_same(scenes):
+    """Of one scene, and of another."""
+    scene, samples = scenes(16_000)
+    assert np.array_equal(samples, samples_of(scene)) and np.array_equal(samples, samples_of(Scene(16_000)))
 
 
 @pytest.mark.parametrize("rate", (16_000, 44_100, 48_000))
-def test_length_and_range_at_any_rate(rate):
-    samples = samples_of(Scene(rate))
+def test_length_and_range_at_any_rate(scenes, rate):
+    _, samples = scenes(rate)
     assert samples.dtype == np.float32 and len(samples) == round(DURATION_S * rate)
     assert np.isfinite(samples).all() and 0.3 < np.abs(samples).max() < 0.99
     assert abs(samples.mean()) < 1e-3
 
 
 @pytest.mark.parametrize("block_s", (0.01, 0.37, 100.0))
-def test_blocks_are_the_scene(samples, block_s):
-    blocks = list(Scene().blocks(block_s))
-    assert all(block.shape[1:] == (1,) and 0 < len(block) <= round(block_s * RATE) for block in blocks)
+def test_blocks_are_the_scene(scenes, block_s):
+    scene, samples = scenes(16_000)
+    blocks = list(scene.blocks(block_s))
+    assert all(block.shape[1:] == (1,) and 0 < len(block) <= round(block_s * 16_000) for block in blocks)
     assert np.array_equal(np.concatenate(blocks)[:, 0], samples)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundcard
 import soundfile
-from conftest import start
+from conftest import IMPATIENT, start
 from signals import RATE, chirp, noise, scene
 
 import bowstream
@@ -41,8 +41,8 @@ ONSET = 0.5
 class Listening:
     """A running `bowstream listen`, whose lines are read as they come."""
 
-    def __init__(self, card, *arguments):
-        self.process = start("listen", *arguments, environment=card.environment)
+    def __init__(self, card, *arguments, **options):
+        self.process = start("listen", *arguments, environment=card.environment, **options)
         self._lines = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -87,8 +87,8 @@ def listen(card):
     """Start listening to the card; whatever is left running is killed."""
     started = []
 
-    def run(*arguments, card=card):
-        started.append(Listening(card, *arguments))
+    def run(*arguments, card=card, **options):
+        started.append(Listening(card, *arguments, **options))
         return started[-1]
 
     yield run
@@ -160,14 +160,14 @@ def test_another_rate_and_the_default_device(options, card, listen):
 
 
 def test_a_process_that_is_held_up_accounts_for_each_sample(card, listen):
-    """Stopped for 6 s, it hears what was kept for it, up to 4 s; the rest is gaps, and then it goes with the clock."""
-    listening = listen("--device", "mon", "--json")
+    """What was kept for it, up to 2 s, is heard; the rest is gaps, and then it goes with the clock."""
+    listening = listen("--device", "mon", "--json", program=IMPATIENT)
     listening.until(lambda line: True)
     began = time.monotonic()
     listening.send(signal.SIGSTOP)
-    time.sleep(6.0)
+    time.sleep(3.0)
     listening.send(signal.SIGCONT)
-    hop = json.loads(listening.until(lambda line: json.loads(line).get("end_s", 0.0) >= 9.0))
+    hop = json.loads(listening.until(lambda line: json.loads(line).get("end_s", 0.0) >= 5.0))
     # No more can have been heard than time has passed since the first second.
     assert hop["end_s"] < 1.0 + time.monotonic() - began + 0.5
     gaps = [each for each in listening.objects if each["type"] == "gap"]

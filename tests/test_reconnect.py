@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pytest
 import soundcard
+from conftest import IMPATIENT
 from signals import noise
 from test_listen import Listening
 
@@ -34,7 +35,7 @@ def listen(card):
     started = []
 
     def run(*arguments):
-        started.append(Listening(card, "--device", "mon", "--reconnect", *arguments))
+        started.append(Listening(card, "--device", "mon", "--reconnect", *arguments, program=IMPATIENT))
         return started[-1]
 
     yield run
@@ -60,11 +61,11 @@ def test_unplugged_and_back_is_a_gap_of_the_real_length(card, listen):
     card.unplug()
     away = json.loads(listening.until(notice("away")))
     assert "'mon' went away" in away["text"]
-    time.sleep(2.0)
+    time.sleep(1.0)
     card.plug()
     back = json.loads(listening.until(notice("back")))
     gap = json.loads(listening.until(lambda line: '"type": "gap"' in line))
-    assert gap["length_s"] > 2.0
+    assert gap["length_s"] > 1.0
     assert f"after {gap['length_s']:.1f} s" in back["text"]
     after = onset_of_burst(card, listening)
     hop = listening.objects[-1]
@@ -108,7 +109,7 @@ def test_a_server_that_hangs_is_waited_for(card, listen):
     listening.until(lambda line: True)
     card._server.send_signal(signal.SIGSTOP)
     listening.until(notice("away"))
-    time.sleep(3.0)
+    time.sleep(1.5)  # it is looked for, which hangs, too
     card._server.send_signal(signal.SIGCONT)
     listening.until(notice("back"))
     listening.until(lambda line: '"type": "hop"' in line)
