@@ -208,7 +208,8 @@ def test_a_closed_standard_input(bowstream):
 
 @pytest.mark.parametrize(
     "raw",
-    ["", "loud", "0", "-1", "16000:0", "16000:1:TAPE", "16000:1:PCM_16:LITTLE", "16000:one", "1e3", "16000:", "::"],
+    ["", "loud", "0", "-1", "16000:0", "16000:1:TAPE", "16000:1:PCM_16:LITTLE", "16000:one", "1e3", "16000:", "::"]
+    + ["1", "999", "768001", "4294967295", "16000:65", "16000:4294967295", "1_000", "+8000", "１６０００", "9" * 5000],
 )
 def test_a_raw_format_that_is_none(raw, good, capsys):
     assert main(["replay", f"--raw={raw}", str(good)]) == 2

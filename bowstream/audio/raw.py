@@ -21,6 +21,9 @@ HEADERS = {
     b"caff": "CAF",
     b".snd": "AU",
 }
+# What a headerless format can be; nothing that is recorded is outside.
+RATES_HZ = range(1000, 768_001)
+CHANNELS = range(1, 65)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,11 @@ class RawFormat:
     def parse(cls, text: str) -> RawFormat:
         """Read `RATE[:CHANNELS[:SUBTYPE]]`, as in `48000:2:PCM_16`; raise `ValueError` for anything else."""
         rate, channels, subtype = (*text.split(":"), *("1", "PCM_16")[text.count(":") :])
-        if int(rate) < 1 or int(channels) < 1 or subtype not in soundfile.available_subtypes("RAW"):
+        if not (rate + channels).isascii() or not rate.isdecimal() or not channels.isdecimal():
+            raise ValueError(text)
+        if int(rate) not in RATES_HZ or int(channels) not in CHANNELS:
+            raise ValueError(text)
+        if subtype not in soundfile.available_subtypes("RAW"):
             raise ValueError(text)
         return cls(int(rate), int(channels), subtype)
 

@@ -19,7 +19,7 @@ from typing import TextIO
 from bowstream._text import printable
 from bowstream.audio.file import AudioFile
 from bowstream.audio.kinds import HEARD_SUFFIXES
-from bowstream.audio.raw import RawFormat
+from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.live import Shown, run
 from bowstream.cli.replay import ReplayOptions
@@ -114,7 +114,10 @@ def parse_raw(text: str | None) -> RawFormat | None:
     try:
         return None if text is None else RawFormat.parse(text)
     except ValueError as error:
-        raise UsageError(f"--raw must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16 (got {text!r})") from error
+        raise UsageError(
+            f"--raw must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, of {RATES_HZ[0]} … {RATES_HZ[-1]} Hz and "
+            f"{CHANNELS[0]} … {CHANNELS[-1]} channels (got {text!r})"
+        ) from error
 
 
 def find_recordings(paths: Sequence[str]) -> Iterator[str]:
