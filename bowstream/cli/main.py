@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from bowstream.cli import bench, check, config, devices, doctor, listen, replay, service
+from bowstream.cli.completion import HOW, complete
 from bowstream.cli.parser import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, Parser
 from bowstream.cli.say import say
 from bowstream.config.fields import SettingError, flag
@@ -17,7 +18,12 @@ from bowstream.errors import BowstreamError, UsageError
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs; each names the function that carries it out."""
-    parser = Parser(prog="bowstream", description="Listens to a microphone and names the sounds, live.")
+    parser = Parser(
+        prog="bowstream",
+        description="Listens to a microphone and names the sounds, live.",
+        epilog=HOW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="store_true", help="print the version and the runtime, and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     for verb in (listen, replay, service, doctor, config, devices, check, bench):
@@ -33,15 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A file's name need not be text, and a terminal need not know a tag's letters: show what cannot be said.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.verb is None and not arguments.version:
-        parser.print_help()
-        return EXIT_USAGE
-    # One thread: a second gains nothing on products this small. Read when NumPy is first imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        status: int = print_version() if arguments.version else arguments.run(arguments)
+        parser = build_parser()
+        if "_ARGCOMPLETE" in os.environ:
+            complete(parser)
+        arguments = parser.parse_args(argv)
+        if arguments.version:
+            return print_version()
+        if arguments.verb is None:
+            parser.print_help()
+            return EXIT_USAGE
+        # One thread: a second gains nothing on products this small. Read when NumPy is first imported.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        status: int = arguments.run(arguments)
         return status
     except SettingError as error:  # of a flag: what is wrong in a file is told with its line
         say(f"{flag(error.field)} {error.problem}")

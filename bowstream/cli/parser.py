@@ -24,9 +24,9 @@ class Parser(argparse.ArgumentParser):
         """Exit with status 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'\n")
 
-    def parse_known_args(self, *arguments: Any) -> Any:  # type: ignore[override]
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Complain about what a verb does not know here, where its name and its help are known."""
-        found, unknown = super().parse_known_args(*arguments)
+        found, unknown = super().parse_known_args(*arguments, **options)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
