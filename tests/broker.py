@@ -23,7 +23,7 @@ def free_port():
 class Broker:
     """Mosquitto; what it keeps survives a restart, as on a real machine."""
 
-    def __init__(self, folder, password=None):
+    def __init__(self, folder, password=None, certificates=None):
         self.port = free_port()
         self._configuration = folder / "mosquitto.conf"
         lines = [f"listener {self.port} 127.0.0.1", "user root", "persistence true", f"persistence_location {folder}/"]
@@ -33,6 +33,9 @@ class Broker:
             lines += ["allow_anonymous false", f"password_file {passwords}"]
         else:
             lines += ["allow_anonymous true"]
+        if certificates:
+            lines += [f"cafile {certificates / 'ca.pem'}", "require_certificate true"]
+            lines += [f"certfile {certificates / 'broker.pem'}", f"keyfile {certificates / 'broker.key'}"]
         self._configuration.write_text("\n".join([*lines, ""]))
         self._process = None
 
@@ -54,6 +57,21 @@ class Broker:
         except OSError:
             return False
         return True
+
+
+def certify(folder):
+    """Make a certificate authority, and a certificate with a key for the broker and for the client."""
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl(*new, "-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
+    for name in ("broker", "client"):
+        openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+        sign = ("x509", "-req", "-days", "2", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
+        openssl(*sign, "-extfile", "names", "-in", f"{name}.csr", "-out", f"{name}.pem")
 
 
 class Reader:

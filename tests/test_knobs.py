@@ -16,9 +16,9 @@ from bowstream.cli.main import main
 from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
-from bowstream.config.sinks import SETTINGS
+from bowstream.config.sinks import SETTINGS, MqttSettings
 from bowstream.output.records import record_fields
-from bowstream.sinks import SINKS
+from bowstream.sinks import SINKS, mqtt_client
 from bowstream.tagger import Tagger
 
 
@@ -153,6 +153,7 @@ def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
 @pytest.mark.parametrize("kind", SETTINGS.values())
 def test_every_setting_of_a_sink_is_looked_at(kind):
     """What each changes is for the sinks' own tests."""
-    source = inspect.getsource(inspect.getmodule(SINKS[kind])) + inspect.getsource(config.sinks)
+    modules = [inspect.getmodule(SINKS[kind]), config.sinks, *([mqtt_client] if kind is MqttSettings else [])]
+    source = "".join(map(inspect.getsource, modules))
     for field in fields(kind):
         assert f"settings.{field.name}" in source or f"self.{field.name}" in source

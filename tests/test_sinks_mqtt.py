@@ -1,16 +1,22 @@
 """MQTT with a real broker, which is killed and started again."""
 
 import re
+import shutil
+import socket
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from broker import Broker, Reader, needs_mosquitto
+from broker import Broker, Reader, certify, needs_mosquitto
 from stage import Stage, quick, until
 
 from bowstream.config.sinks import MqttSettings
+from bowstream.errors import BowstreamError, UsageError
 from bowstream.health.counters import Health
-from bowstream.sinks import home_assistant
+from bowstream.sinks import home_assistant, mqtt_client
 from bowstream.sinks.mqtt import Mqtt
+from bowstream.sinks.mqtt_client import Identity
 from bowstream.sinks.names import slug, slugs
 
 
@@ -189,3 +195,163 @@ def test_mqtt_wrong_password_is_told(stage, tmp_path):
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().delivered == 2)
     broker.stop()
+
+
+def kept(broker, topic):
+    """What the broker keeps at a topic for those who come later."""
+    reader = Reader(broker.port)
+    until(lambda: reader.said("bowstream/kitchen/status"))
+    said = reader.said(topic)
+    reader.close()
+    return said
+
+
+@needs_mosquitto
+def test_two_listeners_with_the_same_topics_stay_connected_and_say_so(stage, broker, reader):
+    with Mqtt(mqtt_settings(broker), *stage.stream) as first:
+        until(lambda: first._client.is_connected())
+        with Mqtt(mqtt_settings(broker), *stage.stream) as second:
+            said = []
+            until(lambda: said.extend(second.warnings()) or said)
+            until(lambda: said.extend(first.warnings()) or len(said) == 2)
+            assert all(f"on {socket.gethostname()}, publishes to bowstream/kitchen, too" in each for each in said)
+            before = reader.said("bowstream/kitchen/status")
+            time.sleep(1.5)  # who is thrown out comes back within a second
+            assert reader.said("bowstream/kitchen/status") == before
+            assert first._client.is_connected() and second._client.is_connected()
+            assert first.warnings() == second.warnings() == []
+
+
+@needs_mosquitto
+def test_what_an_ended_listener_left_is_no_other_listener(stage, broker):
+    other = Reader(broker.port)
+    other._client.publish("bowstream/kitchen/listener", '{"id": "bowstream-0", "host": "attic"}', 1, True)
+    other._client.publish("bowstream/kitchen/listener", "no JSON", 1, True)
+    until(lambda: len(other.said("bowstream/kitchen/listener")) == 2)
+    with Mqtt(mqtt_settings(broker), *stage.stream) as sink:
+        until(lambda: len(other.said("bowstream/kitchen/listener")) == 3)
+        until(lambda: other.said("bowstream/kitchen/status"))
+        assert sink.warnings() == []
+    other.close()
+
+
+def test_a_client_id_is_the_same_at_each_start_and_no_other_root_has_it():
+    ids = []
+    for root in ("bowstream/kitchen", "bowstream/kitchen", "bowstream/attic"):
+        identity = Identity(root)
+        ids.append(identity.client_id)
+        identity.close()
+    assert ids[0] == ids[1] != ids[2]
+    first, second = Identity("bowstream/kitchen"), Identity("bowstream/kitchen")
+    assert (first.client_id, second.client_id) == (ids[0], f"{ids[0]}-2")
+    assert len(second.client_id) <= 23
+    first.close()
+    second.close()
+
+
+def test_installations_with_one_host_name_have_different_ids(monkeypatch, tmp_path):
+    ids = set()
+    for number in range(2):
+        (tmp_path / "machine-id").write_text(f"{number}\n")
+        monkeypatch.setattr(mqtt_client, "MACHINE_IDS", (tmp_path / "none", tmp_path / "machine-id"))
+        ids.add(Identity("bowstream/kitchen").client_id)
+    assert len(ids) == 2
+
+
+@needs_mosquitto
+def test_a_tag_that_is_muted_leaves_home_assistant(broker, reader):
+    """It was ON when the power failed; the next start does not know it any more."""
+    stage = Stage("dog", "siren")
+    with Mqtt(mqtt_settings(broker), *stage.stream) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().delivered == 2)
+    assert kept(broker, "bowstream/kitchen/tag/dog") == ["ON"]
+    stage = Stage("siren")
+    with Mqtt(mqtt_settings(broker), *stage.stream):
+        until(lambda: reader.said("bowstream/kitchen/tag/dog")[-1] == "")
+        until(lambda: len(reader.said("homeassistant/device/bowstream_kitchen/config")) == 3)
+    assert kept(broker, "bowstream/kitchen/tag/dog") == []
+    assert kept(broker, "bowstream/kitchen/tag/siren") == ["OFF"]
+    *_, device = reader.objects("homeassistant/device/bowstream_kitchen/config")
+    assert device["components"]["tag_dog"] == {"platform": "binary_sensor"}  # says: take it away
+    assert "state_topic" in device["components"]["tag_siren"]
+    reader.messages.clear()
+    with Mqtt(mqtt_settings(broker), *stage.stream):
+        until(lambda: "online" in reader.said("bowstream/kitchen/status"))
+    (device,) = reader.objects("homeassistant/device/bowstream_kitchen/config")
+    assert "tag_dog" not in device["components"]
+
+
+@needs_mosquitto
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_mqtt_with_certificates(stage, tmp_path):
+    certify(tmp_path)
+    broker = Broker(tmp_path, certificates=tmp_path)
+    broker.start()
+    ca, ours = (
+        {"ca_file": tmp_path / "ca.pem"},
+        {"cert_file": tmp_path / "client.pem", "key_file": tmp_path / "client.key"},
+    )
+    with quick(Mqtt(mqtt_settings(broker, tls=True, **ca, **ours), *stage.stream)) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().delivered == 2)
+    for fewer in (ca, ours):  # the broker asks for ours, and the system does not know its authority
+        with quick(Mqtt(mqtt_settings(broker, tls=True, **fewer), *stage.stream)) as sink:
+            stage.play(sink, stage.begin("dog", 1.0))
+            until(lambda: sink.report().trouble)
+            sink.join(flush_s=0.3)
+        assert sink.report().delivered == 0
+    broker.stop()
+
+
+def test_a_certificate_that_cannot_be_used_is_told_in_a_line(stage, tmp_path):
+    settings = MqttSettings(tls=True, ca_file=tmp_path / "none.pem")
+    with pytest.raises(BowstreamError, match=r"^\[sinks.mqtt\] ca_file: .*none.pem cannot be read: No such file"):
+        Mqtt(settings, *stage.stream)
+    (tmp_path / "junk.pem").write_text("junk")
+    with pytest.raises(BowstreamError, match=r"^\[sinks.mqtt\] ca_file cannot be used: "):
+        Mqtt(MqttSettings(tls=True, ca_file=tmp_path / "junk.pem"), *stage.stream)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"topic": "a/#"}, "topic must be without"),
+        ({"topic": "a\0b"}, "topic must be without control characters"),
+        ({"topic": "a" * 70_000}, "topic must be at most"),
+        ({"discovery": "home+"}, "discovery must be without"),
+        ({"discovery": "ä" * 40_000}, "discovery must be at most"),
+        ({"host": "a" * 64}, "host must be the broker's name or address"),
+        ({"host": "a..b"}, "host must be"),
+        ({"host": "a b"}, "host must be"),
+        ({"username": "a" * 65_536}, "username must be at most 65535 bytes"),
+        ({"ca_file": Path("ca.pem")}, "ca_file must come with tls = true"),
+        ({"tls": True, "key_file": Path("a.key")}, "key_file must come with cert_file"),
+    ],
+)
+def test_what_would_kill_the_connection_is_refused(fields, message):
+    with pytest.raises(UsageError, match=message):
+        MqttSettings(**fields)
+
+
+@needs_mosquitto
+def test_a_mistake_in_the_connections_thread_is_said_and_survived(stage, broker, monkeypatch):
+    monkeypatch.setattr(mqtt_client, "REVIVE_S", 0.5)
+    mistakes = [ZeroDivisionError("oops")]
+    with quick(Mqtt(mqtt_settings(broker), *stage.stream)) as sink:
+        monkeypatch.setattr(sink, "_publish_discovery", lambda: broken(mistakes))
+        until(lambda: not mistakes)
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().delivered == 2, 20.0)
+        assert sink.warnings() == ["the connection failed over ZeroDivisionError('oops'); it is tried again in 0.5 s"]
+
+
+def broken(mistakes):
+    if mistakes:
+        raise mistakes.pop()
+
+
+def test_names_of_any_length_fit_topics_and_files():
+    long, other = "a" * 70_000, "a" * 70_000 + "b"
+    assert len(slug(long)) < 120 and slug(long) != slug(other)
+    assert slug("a" * 100) == "a" * 100

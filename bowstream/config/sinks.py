@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bowstream.config.fields import MASK, Checked, require, setting
@@ -13,6 +14,7 @@ from bowstream.config.paths import expanded
 
 # MQTT allows 65,535 bytes; what we append is short.
 LONGEST_TOPIC = 1000
+LONGEST_MQTT = 65_535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,14 @@ def has_host(url: str) -> bool:
         return False
 
 
+def is_host(name: str) -> bool:
+    """Whether a text can be a host's name or address."""
+    try:
+        return bool(name) and " " not in name and bool(name.encode("idna"))
+    except UnicodeError:  # a part of it is empty, or too long
+        return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class MqttSettings(SinkSettings):
     """Which broker, and how things are called there."""
@@ -151,6 +161,13 @@ class MqttSettings(SinkSettings):
     username: str = setting("", "our name at the broker; empty if it does not ask")
     password: str = setting("", "our password at the broker", secret=True)
     tls: bool = setting(False, "encrypt, and check the broker's certificate")
+    ca_file: Path | None = setting(
+        None, "certificates (PEM) that the broker's is checked with; else the system's", example="ca.pem"
+    )
+    cert_file: Path | None = setting(None, "our certificate (PEM), if the broker asks for one", example="bowstream.pem")
+    key_file: Path | None = setting(
+        None, "its private key (PEM, without a password), unless cert_file holds it", example="bowstream.key"
+    )
     topic: str = setting("", "root of the topics; bowstream/HOST if empty, HOST being this machine's name")
     discovery: str = setting("homeassistant", "Home Assistant's discovery prefix; empty for no discovery")
     only: tuple[str, ...] = setting(
@@ -163,7 +180,13 @@ class MqttSettings(SinkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(bool(self.host), "host", "must be the broker's name or address (got none)")
+        require(is_host(self.host), "host", f"must be the broker's name or address (got {self.host[:40]!r})")
+        for name in ("ca_file", "cert_file", "key_file"):
+            require(self.tls or getattr(self, name) is None, name, "must come with tls = true")
+        require(self.key_file is None or self.cert_file is not None, "key_file", "must come with cert_file")
+        for name in ("username", "password"):
+            length = len(getattr(self, name).encode())
+            require(length <= LONGEST_MQTT, name, f"must be at most {LONGEST_MQTT} bytes (got {length})")
         for name in ("topic", "discovery"):
             topic = getattr(self, name)
             require(not set(topic) & set("+#"), name, f"must be without + and # (got {topic[:40]!r})")

@@ -20,7 +20,7 @@ from bowstream.config.sinks import (
 )
 from bowstream.health.counters import Health
 from bowstream.session import Record, StreamInfo
-from bowstream.sinks import clips, command, jsonl, mqtt, prometheus, webhook
+from bowstream.sinks import clips, command, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
 SINKS: Mapping[type[SinkSettings], Any] = {
@@ -32,7 +32,7 @@ SINKS: Mapping[type[SinkSettings], Any] = {
     PrometheusSettings: prometheus.Prometheus,
 }
 # What imports the package that a sink needs, and says how to install it where it is missing.
-LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt.load_paho, "prometheus": prometheus.load_client}
+LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt_client.load_paho, "prometheus": prometheus.load_client}
 
 
 class Sinks:

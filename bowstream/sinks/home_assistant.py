@@ -5,6 +5,7 @@ Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payloa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -40,7 +41,13 @@ def sensor(metric: Metric) -> Traits:
     return traits if metric.unit or metric.counts else {**traits, "suggested_display_precision": 3}
 
 
-def device(root: str, slugs: Mapping[str, str], only: Collection[str], health: HealthReport) -> dict[str, Any]:
+def device(
+    root: str,
+    slugs: Mapping[str, str],
+    only: Collection[str],
+    health: HealthReport,
+    gone: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the discovery message: an event entity for all tags, one binary sensor per tag, and health.
 
     The tags of `only` have a binary sensor each, and those of other tags are taken away if there were any; if it is
@@ -51,6 +58,7 @@ def device(root: str, slugs: Mapping[str, str], only: Collection[str], health: H
     root : of the topics
     slugs : of each tag, as in its topic
     health : what is None in it is not known on this machine, and has no sensor
+    gone : slugs of tags that were there once: their entities are taken away
     """
     entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE}
     for tag in only or slugs:
@@ -64,11 +72,29 @@ def device(root: str, slugs: Mapping[str, str], only: Collection[str], health: H
         key: {**entity, "unique_id": f"{node}_{key}", "state_topic": f"{root}/{entity['state_topic']}"}
         for key, entity in entities.items()
     }
-    gone = [tag for tag in slugs if only and tag not in only]
-    removed = {f"tag_{slugs[tag]}": {"platform": TAG["platform"]} for tag in gone}
+    hidden = [slugs[tag] for tag in slugs if only and tag not in only]
+    removed = {f"tag_{each}": {"platform": TAG["platform"]} for each in (*hidden, *gone)}
     return {
         "device": {"identifiers": [node], "name": root.replace("/", " "), "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},
         "availability": [{"topic": f"{root}/status"}],
         "components": {**placed, **removed},
     }
+
+
+def tags_in(message: bytes) -> set[str]:
+    """Return the slugs of the tags that a discovery message of ours places; none if it is something else."""
+    components = parsed(message).get("components")
+    if not isinstance(components, dict):
+        return set()
+    placed = {key for key, entity in components.items() if isinstance(entity, dict) and "state_topic" in entity}
+    return {key.removeprefix("tag_") for key in placed if key.startswith("tag_")}
+
+
+def parsed(message: bytes) -> dict[str, Any]:
+    """Return a message's JSON object; an empty one if it is none, since anybody may publish anything."""
+    try:
+        found = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

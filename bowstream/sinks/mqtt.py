@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from bowstream.audio.source import Notice
 from bowstream.config.sinks import MqttSettings
-from bowstream.errors import UsageError
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.output.records import health_fields, record_fields, time_field
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record, StreamInfo
 from bowstream.sinks import home_assistant
+from bowstream.sinks.mqtt_client import Identity, Survivor, new_client
 from bowstream.sinks.names import slug, slugs
 from bowstream.sinks.worker import RetryableError, Sink
 
@@ -26,63 +26,51 @@ ACKNOWLEDGE_S = 5.0
 
 @dataclass(frozen=True)
 class Message:
-    """What is published: below which topic, and whether the broker keeps it for whoever comes later."""
+    """What is published: below which topic, and whether the broker keeps it for those who come later."""
 
     topic: str
     payload: str
     retain: bool = False
 
 
-def load_paho() -> Any:
-    """Import paho-mqtt.
-
-    Raises
-    ------
-    UsageError
-        If it is not installed.
-    """
-    try:
-        return importlib.import_module("paho.mqtt.client")
-    except ModuleNotFoundError as error:
-        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt") from error
-
-
 class Mqtt(Sink[Message]):
-    """Publishes at least once (QoS 1), in order; paho keeps the connection, in a thread of its own.
+    """Publishes at least once (QoS 1), in order; paho keeps the connection, in its own thread.
 
     Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
-    `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept).
+    `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept), `listener` (JSON: who
+    publishes here; kept).
     """
 
     def __init__(self, settings: MqttSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("mqtt")
         self._settings = settings
+        self._where = f"{settings.host}:{settings.port}"
         self._health = health
         self._slugs = slugs(tag.name for tag in info.tags)
+        self._gone: set[str] = set()  # slugs of tags that were there once, and are muted or renamed
         self._raised: set[str] = set()
         self._health_due_s = 0.0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
-        device = home_assistant.device(settings.root, self._slugs, settings.only, health.report())
-        self._discovery = json.dumps(device)
         self._away = False
-        self._client = self._new_client()
         self._refusal = "no connection"
+        self._identity = Identity(settings.root)
+        self._others: set[str] = set()  # ids of listeners that publish to our topics, too
+        self._client = self._new_client()
 
     def _new_client(self) -> Any:
-        paho, settings = load_paho(), self._settings
-        name = slug(settings.root)
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name)
-        client.will_set(f"{settings.root}/status", "offline", qos=1, retain=True)
-        if settings.username:
-            client.username_pw_set(settings.username, settings.password or None)
-        if settings.tls:
-            client.tls_set()
-        client.reconnect_delay_set(1, 30)
+        client = new_client(self._settings, self._identity.client_id)
+        client.will_set(self._topic("status"), "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
+        client.on_message = self._on_message
+        self._loop = client.loop_forever = Survivor(client.loop_forever, self._connect, self.warn)
         return client
 
-    def __enter__(self) -> Mqtt:
+    def _connect(self) -> None:
+        """Ask for a connection; paho's thread makes it."""
         self._client.connect_async(self._settings.host, self._settings.port, KEEPALIVE_S)
+
+    def __enter__(self) -> Mqtt:
+        self._connect()
         self._client.loop_start()
         super().__enter__()
         return self
@@ -121,30 +109,39 @@ class Mqtt(Sink[Message]):
 
     def deliver(self, item: Message) -> None:
         """Publish a message and wait until the broker has acknowledged it."""
-        where = f"{self._settings.host}:{self._settings.port}"
         if self._sent is None:
             if not self._client.is_connected():
-                raise RetryableError(f"{where}: {self._refusal}")
+                raise RetryableError(f"{self._where}: {self._refusal}")
             self._sent = self._publish(item)
         try:
             self._sent.wait_for_publish(ACKNOWLEDGE_S)
         except (ValueError, RuntimeError) as error:
             self._sent = None
-            raise RetryableError(f"{where}: {error}") from error
+            raise RetryableError(f"{self._where}: {error}") from error
         if not self._sent.is_published():
-            raise RetryableError(f"{where}: no answer")
+            raise RetryableError(f"{self._where}: no answer")
         self._sent = None
 
     def close(self) -> None:
-        """Say goodbye, so that the will need not."""
+        """Say goodbye, so that the broker need not send the last will."""
         if self._client.is_connected():
             self._publish(Message("status", "offline", retain=True)).wait_for_publish(1.0)
             self._client.disconnect()
+        self._loop.end()
         self._client.loop_stop()
+        self._identity.close()
+
+    def _topic(self, place: str) -> str:
+        return f"{self._settings.root}/{place}"
 
     def _publish(self, message: Message) -> Any:
-        topic = f"{self._settings.root}/{message.topic}"
-        return self._client.publish(topic, message.payload, qos=1, retain=message.retain)
+        return self._client.publish(self._topic(message.topic), message.payload, qos=1, retain=message.retain)
+
+    @property
+    def _discovery_topic(self) -> str:
+        """Where Home Assistant finds us; empty if it is not to."""
+        prefix = self._settings.discovery.strip("/")
+        return f"{prefix}/device/{slug(self._settings.root)}/config" if prefix else ""
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         """Introduce ourselves; called by paho's thread, at each connection."""
@@ -152,11 +149,54 @@ class Mqtt(Sink[Message]):
             self._refusal = f"refused: {reason}"
             return
         self._refusal = "connection lost"
-        settings = self._settings
-        if settings.discovery:
-            topic = f"{settings.discovery}/device/{slug(settings.root)}/config"
-            client.publish(topic, self._discovery, qos=1, retain=True)
+        # What is kept from before comes first: it tells which tags have gone.
+        topics = [self._topic("listener"), self._topic("tag/+"), self._discovery_topic]
+        client.subscribe([(topic, 1) for topic in topics if topic])
+        self._publish_discovery()
         for tag in self._slugs:
             self._publish(self._state(tag))
         self._publish(self._microphone())
+        self._introduce()
         self._publish(Message("status", "online", retain=True))
+
+    def _publish_discovery(self) -> None:
+        if self._discovery_topic:
+            settings = self._settings
+            device = home_assistant.device(settings.root, self._slugs, settings.only, self._health.report(), self._gone)
+            self._client.publish(self._discovery_topic, json.dumps(device), qos=1, retain=True)
+
+    def _introduce(self) -> None:
+        me = {"id": self._identity.client_id, "host": socket.gethostname()}
+        self._publish(Message("listener", json.dumps(me), retain=True))
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        """Take what is kept below our topics, or what another listener publishes there; called by paho's thread."""
+        if message.topic == self._topic("listener"):
+            self._meet(message.payload, message.retain)
+        elif message.retain and message.topic == self._discovery_topic:
+            self._take_away(home_assistant.tags_in(message.payload))
+        elif message.retain and message.payload:
+            self._take_away({message.topic.rpartition("/")[2]})
+
+    def _meet(self, payload: bytes, is_kept: bool) -> None:
+        """Warn of another listener; one that is only kept from before may have ended long ago."""
+        other = home_assistant.parsed(payload)
+        name = str(other.get("id", ""))
+        if is_kept or not name or name == self._identity.client_id or name in self._others:
+            return
+        self._others.add(name)
+        self._introduce()  # so that it knows of us as well
+        self.warn(
+            f"another listener, on {str(other.get('host'))[:100]}, publishes to {self._settings.root}, too: their "
+            "states get mixed up; give one of them another topic in [sinks.mqtt]"
+        )
+
+    def _take_away(self, slugs: set[str]) -> None:
+        """Clear what is kept of tags that are muted, renamed or not known any more, here and in Home Assistant."""
+        gone = slugs - set(self._slugs.values()) - self._gone
+        if not gone:
+            return
+        self._gone |= gone
+        for each in gone:
+            self._publish(Message(f"tag/{each}", "", retain=True))
+        self._publish_discovery()

@@ -6,6 +6,9 @@ import re
 import zlib
 from collections.abc import Iterable
 
+# File names have 255 bytes, of which the time, the ending and a number take some.
+LONGEST = 100
+
 
 def plain(text: str, joint: str) -> str:
     """Return a name in Latin letters and digits, with `joint` for each run of what else there is.
@@ -13,7 +16,8 @@ def plain(text: str, joint: str) -> str:
     Where letters may get lost, a checksum of the name is added, so that no two such names become one.
     """
     kept = re.sub(r"[^A-Za-z0-9]+", joint, text).strip(joint)
-    return kept if kept and text.isascii() else marked(kept, text, joint)
+    is_whole = kept and text.isascii() and len(kept) <= LONGEST
+    return kept if is_whole else marked(kept[:LONGEST], text, joint)
 
 
 def marked(kept: str, text: str, joint: str) -> str:
