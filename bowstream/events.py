@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from bowstream.config.settings import Settings
+from bowstream.model.onset import COLUMN_S, Levels
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores
 
@@ -19,8 +20,10 @@ HOLD_S = Settings.hold_s
 class Event:
     """A sound that began, and ended unless `offset_s` is None.
 
-    A score is about a whole window, so the onset is the beginning of the newest hop in the first window that
-    reached the threshold, and the offset the beginning of the first window that no longer held it.
+    A score is about a whole window, so the onset is where the sound rose in the last seconds before the end of the
+    first window that reached the threshold (`model.onset`), or the beginning of that window's newest hop if nothing
+    did; the offset is the beginning of the first window that no longer held it. An onset is never before the end of
+    the tag's last event.
 
     Attributes
     ----------
@@ -83,11 +86,15 @@ class EventTracker:
         self.confirm_hops = confirm_hops
         self._rising: dict[int, _Candidate] = {}
         self._open: dict[int, _Candidate] = {}  # open, or in a lull
+        self._levels = Levels()
+        self._free_s: dict[int, float] = {}  # the end of each tag's last event
 
     def reset(self) -> None:
         """Forget open events."""
         self._rising.clear()
         self._open.clear()
+        self._levels.reset()
+        self._free_s.clear()
 
     @property
     def open_events(self) -> list[Event]:
@@ -102,6 +109,7 @@ class EventTracker:
     def push(self, scores: Scores) -> list[Event]:
         """Return the events that these scores open (`offset_s` None) and close."""
         changed = []
+        self._levels.push(scores.levels)
         for index, candidate in list(self._open.items()):
             self._update(candidate, index, scores)
             if candidate.lull_s is not None and _exact(scores.start_s - candidate.lull_s) >= self._hold_s:
@@ -111,7 +119,9 @@ class EventTracker:
         for index in loud:
             if index in self._open:
                 continue
-            candidate = self._rising.setdefault(index, _Candidate(_exact(scores.end_s - self._hop_s)))
+            if index not in self._rising:
+                self._rising[index] = _Candidate(self._onset_s(index, scores))
+            candidate = self._rising[index]
             self._update(candidate, index, scores)
             if candidate.windows >= self.confirm_hops:
                 self._open[index] = self._rising.pop(index)
@@ -121,7 +131,14 @@ class EventTracker:
     def close(self, end_s: float) -> list[Event]:
         """Close all open events because no sound follows this moment directly: the end, or a gap."""
         self._rising.clear()
+        self._levels.reset()
         return [self._closed(index, end_s) for index in list(self._open)]
+
+    def _onset_s(self, index: int, scores: Scores) -> float:
+        """Return when the sound began that these scores have raised a tag for."""
+        columns = self._levels.columns_since_onset(round((scores.end_s - scores.start_s) / COLUMN_S))
+        since_s = self._hop_s if columns is None else columns * COLUMN_S
+        return max(_exact(scores.end_s - since_s), self._free_s.get(index, 0.0))
 
     def _update(self, candidate: _Candidate, index: int, scores: Scores) -> None:
         score = float(scores.array[index])
@@ -136,7 +153,9 @@ class EventTracker:
     def _closed(self, index: int, end_s: float) -> Event:
         candidate = self._open[index]
         offset_s = end_s if candidate.lull_s is None else candidate.lull_s
-        closed = self._event(index, max(offset_s, _exact(candidate.onset_s + self._hop_s)))
+        end_s = max(offset_s, _exact(candidate.onset_s + self._hop_s))
+        closed = self._event(index, end_s)
+        self._free_s[index] = end_s
         del self._open[index]
         return closed
 

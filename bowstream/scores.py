@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from bowstream._types import Float32
 from bowstream.model.codebook import Codes
+from bowstream.model.onset import BANDS
 
 SHOWN = 3
 
@@ -26,6 +27,7 @@ class Scores(Mapping[str, float]):
     codes : int [shape=(context, 143)], what the head was shown: the codes of earlier windows and, last, of this one,
         each offset by its family's place in the counts
     time : UTC, of the window's end; None where the stream has no date
+    levels : float32 [shape=(columns, 12)], log power of bands in each column since the last window
     """
 
     tags: tuple[str, ...]
@@ -34,6 +36,7 @@ class Scores(Mapping[str, float]):
     end_s: float
     codes: Codes
     time: datetime | None = None
+    levels: Float32 = field(default_factory=lambda: np.empty((0, BANDS), np.float32))
 
     def __getitem__(self, tag: str) -> float:
         try:

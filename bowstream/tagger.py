@@ -9,7 +9,7 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 from __future__ import annotations
 
 import os
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from bowstream.model.columns import Columns
 from bowstream.model.context import Context
 from bowstream.model.encoder import WindowEncoder
 from bowstream.model.log_mel import FrontEnd
+from bowstream.model.onset import BANDS
 from bowstream.model.probe import verify
 from bowstream.result import Result
 from bowstream.scores import Scores
@@ -62,6 +63,7 @@ class Tagger:
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
         self.position = 0
         self.newest = self.columns.push(np.empty(0, np.float32))
+        self._levels = np.empty((0, BANDS), np.float32)
         self._feed = Feed(bundle.front_end.format)
 
     @classmethod
@@ -159,6 +161,7 @@ class Tagger:
 
     def _forget(self) -> None:
         self.columns.reset()
+        self._levels = np.empty((0, BANDS), np.float32)
         self.encoder.reset()
         self.context.reset()
 
@@ -182,7 +185,9 @@ class Tagger:
         codes = self.context.push(self.encoder.push(self.columns.take()))
         scores = self.bundle.head(self.encoder.counts(codes))
         hop = self.encoder.hop_columns * self.front_end.column_length
-        return [self._named(end, *window) for end, window in zip(count(first_end, hop), zip(scores, codes))]
+        ends = [*islice(count(first_end, hop), len(scores))]
+        windows = zip(ends, scores, codes, self._since_last(self.columns.levels, ends))
+        return [self._named(*window) for window in windows]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
         """Return how much the codes of each family raise each tag: its score, less its score without their counts.
@@ -211,9 +216,16 @@ class Tagger:
     def __repr__(self) -> str:
         return f"Tagger({self.bundle.name!r}, {len(self.tags)} tags, hop_s={self.hop_s:g})"
 
-    def _named(self, end: int, scores: Float32, codes: Codes) -> Scores:
+    def _named(self, end: int, scores: Float32, codes: Codes, levels: Float32) -> Scores:
         rate, length = self.front_end.sample_rate, self.front_end.window_length
-        return Scores(self.tags, scores, (end - length) / rate, end / rate, codes)
+        return Scores(self.tags, scores, (end - length) / rate, end / rate, codes, levels=levels)
+
+    def _since_last(self, levels: Float32, ends: list[int]) -> list[Float32]:
+        """Return the levels of the columns up to the ends of windows, each from the one before; the rest waits."""
+        levels = np.concatenate([self._levels, levels])
+        after = [(self.position - end) // self.front_end.column_length for end in ends]
+        *parts, self._levels = np.split(levels, [len(levels) - columns for columns in after])
+        return parts
 
 
 def columns_of(hop_s: float, front_end: FrontEnd) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.onset import BANDS, levels_of
 
 
 class Block:
@@ -42,6 +43,7 @@ class Columns:
     Attributes
     ----------
     waiting : columns since the last `take`
+    levels : of the columns that were taken last
     """
 
     def __init__(self, front_end: FrontEnd, level: LevelSettings | None) -> None:
@@ -51,11 +53,14 @@ class Columns:
         self.waiting = 0
         self._blocks: list[Block] = []
         self._computed: list[Float32] = []
+        self._levels: list[Float32] = []
+        self.levels = np.empty((0, BANDS), np.float32)
 
     def reset(self) -> None:
         """Begin a new stream; blocks of the old one keep their log-mel."""
         self.compute()
         self._computed.clear()
+        self._levels.clear()
         self.waiting = 0
         self.log_mel.reset()
         if self.level:
@@ -83,6 +88,7 @@ class Columns:
             return
         samples = [block.samples for block in self._blocks]
         log_mel = self.log_mel.push(samples[0] if len(samples) == 1 else np.concatenate(samples))
+        self._levels.append(levels_of(log_mel, self.front_end))
         if self.level:
             log_mel = self.level.push(log_mel)
         end = 0
@@ -93,9 +99,11 @@ class Columns:
         self._computed.append(log_mel)
 
     def take(self) -> Float32:
-        """Return the log-mel of all columns since the last time."""
+        """Return the log-mel of all columns since the last time; `levels` are then theirs, (columns, BANDS)."""
         self.compute()
         log_mel = self._computed[0] if len(self._computed) == 1 else np.concatenate(self._computed)
+        self.levels = self._levels[0] if len(self._levels) == 1 else np.concatenate(self._levels)
         self._computed.clear()
+        self._levels.clear()
         self.waiting = 0
         return log_mel

@@ -24,6 +24,7 @@ from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
 from bowstream.health.counters import Health
+from bowstream.model.onset import SEARCH_S
 from bowstream.output.records import record_fields
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record, Sound, StreamInfo
@@ -76,7 +77,8 @@ class Clips(Sink[Clip]):
         self._window = self._samples(info.window_s)
         # An event is reported this long after its clip begins.
         reported_s = settings.before_s + info.confirm_hops * info.hop_s
-        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0)  # two seconds until it is scored
+        # Two seconds until it is scored, and more until it is raised.
+        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0 + SEARCH_S)
         # The newest sound that is scored is also in later windows, which may still score a private tag.
         self._doubtful = self._window - self._samples(info.hop_s) if settings.never else 0
         self._never = [(index, tag.off) for index, tag in enumerate(info.tags) if tag.name in settings.never]
