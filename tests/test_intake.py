@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import blocks, noise, scene, stereo
 
-from bowstream.audio.convert import Intake, to_mono
+from bowstream.audio.convert import Intake
+from bowstream.audio.mix import to_mono
 from bowstream.errors import AudioError
 from bowstream.model.log_mel import FrontEnd
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bowstream._types import Float32, Format
+from bowstream.audio.mix import Mixer, to_mono
 from bowstream.errors import AudioError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CLIPPED = 32767.0 / 32768.0
 
 
 class Intake:
-    """Mixes to mono, resamples (soxr, high quality) and cuts into whole columns.
+    """Mixes to mono (see `Mixer`), resamples (soxr, high quality) and cuts into whole columns.
 
     State is the resampler and less than a chunk of samples. Time is kept by counting native frames,
     so it does not drift, whatever is lost.
@@ -45,17 +46,20 @@ class Intake:
         self.column_length = format.column_length
         self.chunk_length = chunk_columns * format.column_length
         self.clipped = 0
+        self._mixer = Mixer(native_rate)
         self._resampler = self._new_resampler()
         self.reset()
 
     def reset(self) -> None:
         """Begin a new stream."""
         self.clipped = 0
+        self._mixer.reset()
         self._native_frames = 0  # heard or lost
         self._emitted = 0  # samples handed on or lost
         self._forget()
 
     def _forget(self) -> None:
+        self._mixer.forget()
         self._pending = np.empty(0, np.float32)
         if self._resampler:
             self._resampler.clear()
@@ -77,6 +81,11 @@ class Intake:
         """Seconds of the sound taken in that have not been handed on yet."""
         return self._native_frames / self.native_rate - self._emitted / self.sample_rate
 
+    @property
+    def cancelled_s(self) -> float:
+        """Seconds in which the channels cancelled each other, so that one of them was taken alone."""
+        return self._mixer.cancelled_s
+
     def push(self, frames: Float32) -> list[Float32]:
         """Return the chunks that these frames complete, each float32 [shape=(chunk_length,)].
 
@@ -89,18 +98,17 @@ class Intake:
         AudioError
             If a value is not finite, or absurd.
         """
-        mono = to_mono(frames)
         # What lies between the peaks need not be looked at; NaN is a peak, too.
         if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
             if (end := sound_until(frames)) < len(frames):
                 raise AudioError(f"{self.name}: {no_sound(frames[end])}: the sound is damaged")
             self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
         self._native_frames += len(frames)
-        return self._take(self._resample(mono))
+        return self._take(self._resample(self._mixer.push(frames)))
 
     def finish(self) -> list[Float32]:
         """Return the last chunks; the last of them is filled with silence up to a whole column."""
-        chunks = self._take(self._resample(np.empty(0, np.float32), last=True))
+        chunks = self._take(self._resample(self._mixer.finish(), last=True))
         if self._native_frames and not self._emitted and not len(self._pending):
             self._pending = np.zeros(1, np.float32)  # a sound too short to be one sample at our rate is still a sound
         if len(self._pending):
@@ -158,11 +166,3 @@ def matched(blocks: Iterable[Float32], rate: int, wanted_rate: int, channels: in
     for block in blocks:
         yield np.repeat(resampler.resample_chunk(to_mono(block))[:, np.newaxis], channels, axis=1)
     yield np.repeat(resampler.resample_chunk(np.empty(0, np.float32), last=True)[:, np.newaxis], channels, axis=1)
-
-
-def to_mono(frames: Float32) -> Float32:
-    """Return the mean of the channels: (n, channels) -> (n,)."""
-    if frames.shape[1] == 1:
-        return frames[:, 0]
-    mono: Float32 = frames.mean(axis=1, dtype=np.float32)
-    return mono

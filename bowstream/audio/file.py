@@ -14,6 +14,7 @@ from bowstream.audio.convert import Intake, matched, no_sound, sound_until
 from bowstream.audio.decode import Decoder, reason_of
 from bowstream.audio.kinds import RAW_SUFFIXES
 from bowstream.audio.links import Links, links_in
+from bowstream.audio.mix import CANCELLED_S, CANCELLING
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.source import Heard
 from bowstream.errors import AudioError
@@ -216,6 +217,8 @@ class AudioFile:
         except AudioError as error:
             problem = error  # what came before it is heard all the same
         yield from map(Heard, self._intake.finish())
+        if 0.0 < (cancelled_s := self._intake.cancelled_s) >= min(CANCELLED_S, self.heard_s / 2):
+            self.notes.append(f"{CANCELLING}, for {cancelled_s:.1f} s of {self.heard_s:.1f} s")
         if problem:
             raise problem
 

@@ -27,7 +27,7 @@ class Notice:
     """Something that whoever runs this ought to know, in a line.
 
     kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
-        `clipping`; `hot`
+        `clipping`; `hot`; `phase`
     at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
     """
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.convert import Intake
+from bowstream.audio.mix import CANCELLED_S, CANCELLING
 from bowstream.audio.ring import RingBuffer
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Heard, Notice
 
 # Sound older than this when we get to it is stale: it is dropped, and counted.
 RING_S = 4.0
@@ -76,7 +77,8 @@ class Live:
         """Stop the other thread."""
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[Heard | None]:
+    def __iter__(self) -> Iterator[Heard | Notice | None]:
+        told = False
         while True:
             ended = self._ended()  # asked first, so that nothing written before the end is missed
             # No more than the next column, so that what follows can still be dropped should it grow stale.
@@ -88,6 +90,9 @@ class Live:
             arrived_s = self._arrived_s()
             for samples in self._intake.push(frames):
                 yield Heard(samples, arrived_s=arrived_s)
+            if not told and self._intake.cancelled_s >= CANCELLED_S:
+                told = True
+                yield Notice("phase", f"{self.name}: {CANCELLING}")
             if ended and not self._ring.available:
                 yield from map(Heard, self._intake.finish())
                 return
