@@ -1,8 +1,12 @@
 """The command line as a whole: help, exit statuses, what is imported, and how it ends."""
 
+import fcntl
 import json
+import signal
 import subprocess
 import sys
+import termios
+import time
 
 import numpy as np
 import pytest
@@ -118,8 +122,6 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path):
 
 
 def test_ctrl_c_ends_a_replay_with_what_it_has(tmp_path):
-    import signal
-
     soundfile.write(tmp_path / "long.wav", np.zeros(8_000 * 3600, np.int16), 8_000)
     process = start("replay", "--json", tmp_path / "long.wav")
     assert json.loads(process.stdout.readline())["type"] == "hop"
@@ -129,3 +131,24 @@ def test_ctrl_c_ends_a_replay_with_what_it_has(tmp_path):
     assert process.wait(timeout=60) in (0, 130)
     for line in out.decode().splitlines():
         json.loads(line)
+
+
+@pytest.mark.parametrize("options", [(), ("--jobs", "2")], ids=" ".join)
+def test_ctrl_c_cuts_no_line_of_a_reader_that_is_slow(options, tmp_path):
+    """The pipe has room for a part of a line: what is left of it comes when somebody reads again."""
+    for name in ("one.wav", "two.wav"):
+        soundfile.write(tmp_path / name, np.zeros(8_000 * 300, np.int16), 8_000)
+    process = start("replay", "--json", "--hop", "0.1", *options, tmp_path)
+    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    held = [0]
+    while held[-1] == 0 or held[-1] != held[0]:
+        time.sleep(0.1)
+        held = [*held[-5:], int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)]
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    out = process.stdout.read()
+    assert b"Traceback" not in process.stderr.read()
+    assert process.wait(timeout=60) == 130
+    assert out.endswith(b"\n")
+    ends_s = [json.loads(line)["end_s"] for line in out.decode().splitlines() if '"type": "hop"' in line]
+    assert ends_s == sorted(set(ends_s))

@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bowstream.cli.main import main
@@ -21,15 +23,35 @@ class OutputError(Exception):
         self.reason = reason
 
 
-class Output(io.FileIO):
-    """Standard output's file, whose failures cannot be taken for those of any other."""
+# More than any line has: a line that does not fit would be written past the buffer, and Ctrl+C could cut it.
+BUFFER_BYTES = 1 << 18
+
+
+class Output(io.BufferedWriter):
+    """Standard output, whose failures cannot be taken for those of any other file's.
+
+    What Ctrl+C interrupts stays in the buffer but for the bytes that are out, so the rest of a line can follow. Hence
+    the raw file must be one that no Python code stands before: it would be interrupted before it tells what is out.
+    """
 
     def write(self, data: Any) -> int:
-        """Write as much as the file takes."""
-        try:
+        """Take all of the data."""
+        with telling():
             return super().write(data)
-        except OSError as error:
-            raise OutputError("" if error.errno == errno.EPIPE else os.strerror(error.errno or 0)) from error
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        with telling():
+            super().flush()
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Raise `OutputError` for an error of the system's."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError("" if error.errno == errno.EPIPE else os.strerror(error.errno or 0)) from error
 
 
 def run() -> int:
@@ -53,10 +75,9 @@ def run() -> int:
 
 def guarded() -> io.TextIOWrapper:
     """Return a standard output that says when it fails, and writes out letters that its encoding lacks."""
-    file = Output(sys.stdout.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(file), sys.stdout.encoding, "backslashreplace", line_buffering=file.isatty()
-    )
+    file = io.FileIO(sys.stdout.fileno(), "w", closefd=False)
+    output = Output(file, BUFFER_BYTES)
+    return io.TextIOWrapper(output, sys.stdout.encoding, "backslashreplace", line_buffering=file.isatty())
 
 
 def status_of_main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -151,7 +150,7 @@ def in_parallel(paths: Sequence[str], work: Work, jobs: int) -> Iterator[Report]
                     reports = pool.map(partial(spool_recording, work=work), paths, files)
                 for report, file in zip(reports, files):
                     with file.open(encoding="utf-8") as lines:
-                        shutil.copyfileobj(lines, sys.stdout)
+                        sys.stdout.writelines(lines)
                     file.unlink()
                     yield report
             except BrokenProcessPool as error:
