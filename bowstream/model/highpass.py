@@ -163,7 +163,7 @@ class HighPass:
         self._matrices = matrices(edge_hz, sample_rate, column_length)
         self._column_length = column_length
         self._block_length, n = self._matrices.fed.shape
-        self._states = np.zeros((column_length // self._block_length + 1, n), np.float32)
+        self._state = np.empty(n, np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -172,18 +172,15 @@ class HighPass:
 
     def push(self, samples: Float32) -> Float32:
         """Return the next whole columns, filtered: float32 [shape=(columns * column_length,)]."""
-        filtered = np.empty_like(samples)
-        for first in range(0, len(samples), self._column_length):
-            column = slice(first, first + self._column_length)
-            self._column(samples[column], out=filtered[column])
-        return filtered
-
-    def _column(self, samples: Float32, out: Float32) -> None:
         inside, fed, carried, rings, start = self._matrices
-        states, blocks = self._states, samples.reshape(-1, self._block_length)
-        states[0] = states[-1] if self._started else samples @ start
-        self._started = True
-        np.matmul(blocks, fed, out=states[1:])
-        states[:] = (states.ravel() @ carried).reshape(states.shape)
-        np.matmul(blocks, inside, out=out.reshape(blocks.shape))
-        out += (states[:-1] @ rings).ravel()
+        columns = samples.reshape(-1, self._column_length // self._block_length, self._block_length)
+        filtered = columns @ inside  # a product a column, as all here, whatever is pushed
+        states = np.empty((len(columns), columns.shape[1] + 1, self._state.size), np.float32)
+        np.matmul(columns, fed, out=states[:, 1:])
+        for column, passed in zip(columns, states):
+            passed[0] = self._state if self._started else column.ravel() @ start
+            self._started = True
+            passed[:] = (passed.ravel() @ carried).reshape(passed.shape)
+            self._state[:] = passed[-1]
+        filtered += states[:, :-1] @ rings
+        return filtered.reshape(samples.shape)
