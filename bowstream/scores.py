@@ -24,7 +24,7 @@ class Scores(Mapping[str, float]):
     tags : names, in the tagger's order
     array : float32 [shape=(C,)], the scores in the same order
     start_s, end_s : the window, in seconds from the start of the stream
-    codes : int [shape=(context, 143)], what the head was shown: the codes of earlier windows and, last, of this one,
+    codes : int [shape=(context, P)], what the head was shown: the codes of earlier windows and, last, of this one,
         each offset by its family's place in the counts
     time : UTC, of the window's end; None where the stream has no date
     levels : float32 [shape=(columns, 12)], log power of bands in each column since the last window

@@ -10,10 +10,10 @@ from signals import scene
 
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook
-from bowstream.model.encoder import WindowEncoder
+from bowstream.model.encoder import Encoder, WindowEncoder
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import LogMel
-from bowstream.model.patches import FAMILIES
+from bowstream.model.patches import FAMILIES, families_of_codes
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -35,6 +35,33 @@ def test_a_codebook_a_band_offers_each_patch_only_its_bands_centroids():
     codebook = Codebook(centroids)
     assert len(codebook) == 12 * 64
     assert (codebook.predict(latents) == distances.argmin(axis=-1) + np.arange(12) * 64).all()
+
+
+@pytest.mark.parametrize(("patches", "bands"), [(12, 12), (12, 1), (24, 12), (1, 1)])
+def test_each_part_of_a_vector_has_a_code(patches, bands):
+    """Product codes: by patch and part; in the counts by band, part and centroid."""
+    rng = np.random.default_rng(2)
+    latents = rng.standard_normal((5, patches, 12)).astype(np.float32)
+    centroids = rng.standard_normal((bands, 3, 16, 4)).astype(np.float32)
+    codebook = Codebook(centroids)
+    assert (len(codebook), codebook.n_values, codebook.n_parts) == (bands * 3 * 16, 12, 3)
+    codes = codebook.predict(latents)
+    assert codes.shape == (5, patches * 3)
+    for patch in range(patches):
+        band = patch // (patches // bands)
+        for part in range(3):
+            of_part = latents[:, patch, np.newaxis, 4 * part : 4 * part + 4].astype(np.float64)
+            nearest = np.square(of_part - centroids[band, part]).sum(axis=2).argmin(axis=1)
+            assert (codes[:, patch * 3 + part] == (band * 3 + part) * 16 + nearest).all()
+    assert np.array_equal(np.concatenate([codebook.predict(one[np.newaxis]) for one in latents]), codes)
+
+
+def test_one_part_is_the_whole_vector():
+    rng = np.random.default_rng(3)
+    latents = rng.standard_normal((5, 12, 8)).astype(np.float32)
+    centroids = rng.standard_normal((12, 64, 8)).astype(np.float32)
+    whole = Codebook(centroids).predict(latents)
+    assert np.array_equal(Codebook(centroids[:, np.newaxis]).predict(latents), whole)
 
 
 def test_a_centroids_code_is_its_own_index():
@@ -92,6 +119,40 @@ def test_counts_sum_to_143_one_family_after_the_other(stub_encoders, front_end, 
         assert inside.sum(axis=1).tolist() == [patches] * 4
     assert counts.sum(axis=1).tolist() == [143] * 4
     assert len(np.unique(codes[0])) > 10  # the stub does tell patches apart
+
+
+@pytest.fixture(scope="module")
+def product_encoders(stub_encoders):
+    """The same networks, whose vectors of 4 are cut in two, but for `env`."""
+    rng = np.random.default_rng(4)
+    parts = {"pat": (12, 2, 8, 2), "fenv": (1, 2, 5, 2), "env": (1, 1, 9, 4), "o": (1, 4, 3, 1)}
+    return {
+        family: Encoder(stub_encoders[family].network, Codebook(rng.random(shape, np.float32)))
+        for family, shape in parts.items()
+    }
+
+
+def test_product_codes_are_counted_for_each_part(product_encoders, front_end, log_mel):
+    encoder = WindowEncoder(product_encoders, front_end, 10)
+    codes = encoder.push(log_mel)
+    assert codes.shape == (4, 10 * (12 * 2 + 1) + 12 * 2 + 4)
+    counts = encoder.counts(codes)
+    assert counts.shape == (4, 12 * 2 * 8 + 2 * 5 + 9 + 4 * 3)
+    first = encoder.offsets["pat"]
+    of_parts = counts[:, first : first + 12 * 2 * 8].reshape(4, 12, 2, 8).sum(axis=3)
+    assert (of_parts == 10).all()  # a column's code of each band and part
+    families = families_of_codes(front_end, {"pat": 2, "fenv": 2, "env": 1, "o": 4})
+    starts = np.array([encoder.offsets[family] for family in families])
+    sizes = np.array([len(product_encoders[family].codebook) for family in families])
+    assert ((codes >= starts) & (codes < starts + sizes)).all()
+
+
+@pytest.mark.parametrize("hop", [1, 3, 10])
+def test_product_codes_are_the_same_in_any_pieces(hop, product_encoders, front_end, log_mel):
+    every = WindowEncoder(product_encoders, front_end, 1).push(log_mel)
+    encoder = WindowEncoder(product_encoders, front_end, hop)
+    pieces = [encoder.push(column) for column in log_mel.reshape(-1, 10, 96)]
+    assert np.array_equal(np.concatenate(pieces), every[::hop])
 
 
 def test_first_window_is_full(stub_encoders, front_end, log_mel):

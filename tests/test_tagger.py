@@ -141,7 +141,7 @@ def nearest(encoder, patches):
     """Return codes (N, P) of patches (N, P, values), by brute force in float64."""
     count, per_item, size = patches.shape
     latents = encoder.network(patches.reshape(-1, size)).reshape(count, per_item, 1, -1)
-    centroids = encoder.codebook._transposed.transpose(0, 2, 1).astype(np.float64)  # (bands, D, Z)
+    centroids = encoder.codebook._transposed[:, 0].transpose(0, 2, 1).astype(np.float64)  # (bands, D, Z)
     distances = np.square(latents - centroids).sum(axis=-1)  # (N, P, D), a patch a band where each has its own
     return distances.argmin(axis=-1) + np.arange(len(centroids)) * centroids.shape[1]
 

@@ -53,7 +53,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bowstream.model.probe import CODES_TOLERANCE, LOG_MEL_TOLERANCE, SCORES_TOLERANCE
+    from bowstream.model.probe import LOG_MEL_TOLERANCE, SCORES_TOLERANCE
 
     description = bundle.description
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -76,7 +76,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
         f"{sum((bundle.path / name).stat().st_size for name in description['files']) / 1e6:.2f} MB, hashes right",
     )
     table.add_row("probe", f"log-mel off by {result.log_mel:.2g} (allowed {LOG_MEL_TOLERANCE})")
-    table.add_row("", f"{result.codes} of 143 codes differ (allowed {CODES_TOLERANCE})")
+    table.add_row("", f"{result.codes} of {result.of_codes} codes differ (allowed {result.codes_allowed})")
     table.add_row("", f"scores off by {result.scores:.2g} (allowed {SCORES_TOLERANCE})")
     passed = (
         Text("passed", "green") if result.passed else Text("FAILED: do not trust its results on this machine", "red")

@@ -12,14 +12,16 @@ Codes = NDArray[np.intp]
 
 
 class Codebook:
-    """The centroids of one family: one set for all its patches, or one a band.
+    """The centroids of one family: one set for all its patches, or one per band; of whole vectors, or of their parts.
 
-    The paper leaves open whether the entries of a family, its 12 bands say, share a codebook; both are here.
-    The codes of band `b` follow those of band `b - 1`.
+    The paper leaves open whether the entries of a family, its 12 bands say, share a codebook; both are here. Where
+    vectors are cut into parts (product quantisation), a patch has one code per part. The codes of a band follow those
+    of the band before, and within a band those of a part those of the part before.
 
     Parameters
     ----------
-    centroids : float32 [shape=(D, Z)], or [shape=(bands, D, Z)] where each band has its own
+    centroids : float32 [shape=(D, Z)], [shape=(bands, D, Z)] where each band has its own, or
+        [shape=(bands, parts, D, Z / parts)] where each part of a vector has
 
     Raises
     ------
@@ -28,23 +30,27 @@ class Codebook:
     """
 
     def __init__(self, centroids: Float32) -> None:
-        if centroids.ndim not in (2, 3) or centroids.dtype != np.float32 or not np.isfinite(centroids).all():
+        if centroids.ndim not in (2, 3, 4) or centroids.dtype != np.float32 or not np.isfinite(centroids).all():
             raise BundleError(
-                f"a codebook must be finite float32 (codes, values) or (bands, codes, values) "
-                f"(got {centroids.dtype} {centroids.shape})"
+                f"a codebook must be finite float32 (codes, values), (bands, codes, values) or "
+                f"(bands, parts, codes, values) (got {centroids.dtype} {centroids.shape})"
             )
-        by_band = centroids if centroids.ndim == 3 else centroids[np.newaxis]
-        self.n_bands, self.n_codes_per_band, self.n_values = map(int, by_band.shape)
-        self._transposed = np.ascontiguousarray(by_band.transpose(0, 2, 1))  # (bands, Z, D)
+        bands = centroids.shape[0] if centroids.ndim > 2 else 1
+        parts = centroids.shape[1] if centroids.ndim > 3 else 1
+        by_part = centroids.reshape(bands, parts, *centroids.shape[-2:])
+        self.n_bands, self.n_parts, n_codes, self._n_values = map(int, by_part.shape)
+        self.n_values = self.n_parts * self._n_values
+        self._transposed = np.ascontiguousarray(by_part.transpose(0, 1, 3, 2))  # (bands, parts, Z / parts, D)
         # ‖x - c‖² = ‖x‖² - 2 (x·c - ½‖c‖²): the nearest centroid has the largest bracket.
-        self._half_norms = 0.5 * np.square(by_band).sum(axis=2)[:, np.newaxis]  # (bands, 1, D)
-        self._first_codes = np.arange(self.n_bands)[:, np.newaxis] * self.n_codes_per_band
+        self._half_norms = 0.5 * np.square(by_part).sum(axis=3)[:, :, np.newaxis]  # (bands, parts, 1, D)
+        self._size = self.n_bands * self.n_parts * n_codes
+        self._first_codes = np.arange(0, self._size, n_codes).reshape(self.n_bands, self.n_parts, 1)
 
     def __len__(self) -> int:
-        return self.n_bands * self.n_codes_per_band
+        return self._size
 
     def predict(self, latents: Float32) -> Codes:
-        """Return the index of the nearest centroid of each latent vector.
+        """Return the index of the nearest centroid of each part of each latent vector.
 
         Parameters
         ----------
@@ -53,10 +59,10 @@ class Codebook:
 
         Returns
         -------
-        codes : int [shape=(N, P)], 0 … len(codebook) - 1
+        codes : int [shape=(N, P * parts)], 0 … len(codebook) - 1
         """
-        by_band = latents.reshape(len(latents), self.n_bands, -1, self.n_values)
-        closeness = by_band @ self._transposed  # (N, bands, P / bands, D)
+        by_band = latents.reshape(len(latents), self.n_bands, -1, self.n_parts, self._n_values)
+        closeness = by_band.swapaxes(2, 3) @ self._transposed  # (N, bands, parts, P / bands, D)
         closeness -= self._half_norms
         codes: Codes = closeness.argmax(axis=-1) + self._first_codes
-        return codes.reshape(latents.shape[:2])
+        return codes.swapaxes(2, 3).reshape(len(latents), -1)

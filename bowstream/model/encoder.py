@@ -48,7 +48,7 @@ class Encoder:
     codebook: Codebook
 
     def codes(self, patches: NDArray[Any]) -> Codes:
-        """Return the codes (N, P) of patches (N, P, values), which may be quantised already."""
+        """Return the codes (N, P * parts) of patches (N, P, values), which may be quantised already."""
         count, per_item, _ = patches.shape
         latents = self.network(patches.reshape(count * per_item, -1))  # (N * P, Z)
         return self.codebook.predict(latents.reshape(count, per_item, -1))
@@ -89,10 +89,11 @@ class WindowEncoder:
         # Log-mel becomes integers once, not once a family, where the families' networks want the same ones.
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
-        self._offsets = np.array([self.offsets[family] for family in families_of_codes(front_end)])  # (143,)
+        parts = {family: encoder.codebook.n_parts for family, encoder in encoders.items()}
+        self._offsets = np.array([self.offsets[family] for family in families_of_codes(front_end, parts)])
         silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
         pat = cut_pat(self.quantise(silence))
-        codes = np.zeros((len(pat), pat.shape[1] + 1), np.intp)
+        codes = np.zeros((len(pat), pat.shape[1] * parts["pat"] + parts["env"]), np.intp)
         self._window = [pat, narrow_o(silence), codes]
         self.reset()
 
@@ -110,12 +111,13 @@ class WindowEncoder:
 
         Returns
         -------
-        codes : int [shape=(windows, 143)], each code offset by its family's place in the counts
+        codes : int [shape=(windows, P)], each code offset by its family's place in the counts; P is 143 where each
+            patch has one code
         """
         columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)  # (N, 10, 96)
         if not len(columns):
             return np.empty((0, len(self._offsets)), np.intp)
-        # The columns of the last window stand before the new ones: (10 + N, 12, 80), (10 + N, 10, 8), (10 + N, 13).
+        # The columns of the last window stand before the new ones: (10 + N, 12, 80), (10 + N, 10, 8), (10 + N, codes).
         pat, narrow, inside = parts = [np.concatenate(pair) for pair in zip(self._window, self._columns(columns))]
         width = self.front_end.columns_per_window
         self._window = [part[-width:] for part in parts]
@@ -124,16 +126,16 @@ class WindowEncoder:
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
         codes = np.empty((len(ends), len(self._offsets)), np.intp)
-        for row, end in zip(codes, ends):  # (143,)
+        for row, end in zip(codes, ends):  # (P,)
             window = slice(end, end + width)
-            fenv = self.encoders["fenv"].codes(join_fenv(pat[window])[np.newaxis])  # (1, 12)
-            o = self.encoders["o"].codes(shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS)))  # (1, 1)
+            fenv = self.encoders["fenv"].codes(join_fenv(pat[window])[np.newaxis])  # (1, 12 * parts)
+            o = self.encoders["o"].codes(shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS)))  # (1, parts)
             np.concatenate([inside[window].ravel(), fenv[0], o[0]], out=row)  # as `families_of_codes`
         codes += self._offsets
         return codes
 
     def counts(self, codes: Codes) -> Counts:
-        """Return how often each code occurs in each window: (…, 143) -> int [shape=(…, n_counts)]."""
+        """Return how often each code occurs in each window: (…, P) -> int [shape=(…, n_counts)]."""
         windows = codes.reshape(-1, len(self._offsets))
         of_window = np.arange(len(windows))[:, np.newaxis] * self.n_counts
         counts = np.bincount((windows + of_window).ravel(), minlength=len(windows) * self.n_counts)

@@ -29,7 +29,7 @@ class Head:
     network : transformed counts to logits
     count_transform : a name of `COUNT_TRANSFORMS`
     context : windows that are scored together, the newest and those before it
-    patches : codes in a window (143)
+    patches : of a window (143)
     slopes, biases : float32 [shape=(outputs,)], Platt scaling: score = sigmoid(slope * logit + bias)
     softmax_weight : see `normalise`
     outputs : which of the network's outputs are the tags; None for all, in their order

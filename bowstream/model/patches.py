@@ -76,11 +76,14 @@ def patches_per_window(front_end: FrontEnd) -> dict[str, int]:
     return {name: family.patches(front_end) for name, family in FAMILIES.items()}
 
 
-def families_of_codes(front_end: FrontEnd) -> list[str]:
-    """Return the family of each of a window's 143 codes: those of each column in turn, then those of the window."""
+def families_of_codes(front_end: FrontEnd, codes_per_patch: Mapping[str, int] | None = None) -> list[str]:
+    """Return the family of each of a window's codes: those of each column in turn, then those of the window.
+
+    They are 143 where each patch has one code, as it has by default.
+    """
     cut_from: dict[str, list[str]] = {"column": [], "window": []}
     for name, family in FAMILIES.items():
-        cut_from[family.per] += [name] * family.bands(front_end)
+        cut_from[family.per] += [name] * family.bands(front_end) * (codes_per_patch or {}).get(name, 1)
     return cut_from["column"] * front_end.columns_per_window + cut_from["window"]
 
 
