@@ -247,3 +247,19 @@ def test_wide_characters_keep_the_columns(view):
 def test_the_timeline_can_be_printed_alone(view):
     found = printed(render_timeline(view, 3), 80, 24).removesuffix("\n").split("\n")
     assert len(found) == 3 and "siren" in found[1] and "mark 1" in found[2]
+
+
+def test_no_name_gives_orders_to_a_terminal(view):
+    evil = "dog\x1b]0;owned\x07\n\x9b31m\u202e"
+    named = replace(
+        view,
+        source=evil,
+        tags=[replace(tag, name=evil) for tag in view.tags],
+        timeline=[replace(entry, name=evil) for entry in view.timeline],
+        leader=evil,
+        notice=evil,
+    )
+    shown = "\n".join(lines(named, 120, 34))
+    assert r"dog\x1b]0;owned\x07\n\x9b31m\u202e" in shown
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+    assert len(lines(named, 120, 34)) == 34

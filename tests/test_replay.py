@@ -10,7 +10,9 @@ from signals import noise, scene, scored, stereo
 from stage import stream_info
 
 from bowstream.cli.main import main
-from bowstream.output.report import Gathering
+from bowstream.events import Event
+from bowstream.output.lines import PlainLines
+from bowstream.output.report import Gathering, Report, Results
 
 FORMATS = [
     ("wav", "PCM_16"),
@@ -221,3 +223,28 @@ def test_a_name_that_is_no_text(tmp_path, bowstream):
         status, out, err = bowstream("replay", *form, os.fsdecode(path))
         assert status == 0, err
         assert out
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum"])
+def test_no_name_is_a_formula_in_a_spreadsheet(name, capsys):
+    event = {"onset_s": 0.0, "offset_s": 1.0, "tag": f"{name}(\x1b)", "peak": 0.5, "mean": 0.5}
+    Results(as_json=False, as_csv=True).put(Report(f"{name}\nfile", 1.0, 1, {}, [event]))
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["file"], row["tag"]) == (rf"'{name}\nfile", rf"'{name}(\x1b)")
+    assert row["onset_s"] == "0.0"
+
+
+def test_no_name_gives_orders_to_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    evil, safe = "dog\x1b]0;owned\x07\n\x9b31m\u202e", r"dog\x1b]0;owned\x07\n\x9b31m\u202e"
+    event = {"onset_s": 0.0, "offset_s": 1.0, "tag": evil, "peak": 0.5, "mean": 0.5}
+    results = Results(as_json=False, as_csv=False)
+    results.put(Report(evil, 1.0, 1, {evil: 0.5}, [event]))
+    results.close()
+    out = capsys.readouterr().out
+    assert out.count(safe) == 3 and out.count("\n") == 2
+    lines = io.StringIO()
+    output = PlainLines(lines)
+    for record in (scored(1.0, 0.9, (evil,)), Event(evil, 0.0, None, 0.9, 0.9), Event(evil, 0.0, 1.0, 0.9, 0.9)):
+        output.write(record)
+    assert [line.count(safe) for line in lines.getvalue().splitlines()] == [1, 1, 1]

@@ -156,6 +156,16 @@ def test_a_stalled_terminal_and_much_that_is_said_do_not_hold_it_up(bundle, tmp_
         assert terminal.end() == 0
 
 
+def test_what_a_library_wrote_is_handed_on_without_its_orders_to_the_terminal():
+    script = (
+        "import os; from bowstream.dashboard.terminal import StderrCapture\n"
+        "with StderrCapture(): os.write(2, b'a\\x1b]0;owned\\x07\\n')\n"
+    )
+    with PseudoTerminal([sys.executable, "-c", script]) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b" not in terminal.raw and r"a\x1b]0;owned\x07" in terminal.raw
+
+
 def test_stray_messages_are_held_back_and_handed_on():
     script = (
         "import os; from bowstream.dashboard.terminal import StderrCapture\n"

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
+from bowstream._text import printable
 from bowstream.dashboard.glyphs import ASCII, DIM, WARN, Line, fit
 from bowstream.dashboard.panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
 from bowstream.dashboard.view import View
@@ -45,10 +46,15 @@ class Dashboard:
         width, height = options.max_width, options.height or options.max_height
         colours = console.color_system in ("256", "truecolor") and not console.no_color
         for line in self.lay_out(self.view, width, height, colours):
-            if options.ascii_only:
-                line = [Segment(segment.text.translate(ASCII), segment.style) for segment in line]
+            line = [Segment(shown(segment.text, options.ascii_only), segment.style) for segment in line]
             yield from Segment.adjust_line_length(line, width)
             yield Segment.line()
+
+
+def shown(text: str, ascii_only: bool) -> str:
+    """Return text without anything that a terminal would obey, or could not show."""
+    text = text if text.isprintable() else printable(text)
+    return text.translate(ASCII) if ascii_only else text
 
 
 def usual_tags(width: int, height: int) -> int:

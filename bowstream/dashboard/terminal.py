@@ -6,6 +6,8 @@ import os
 import sys
 from collections import deque
 
+from bowstream._text import printable
+
 CAPTURED_LINES = 20
 # How PortAudio begins to say, in its own words, that a device has gone, which we say too.
 PORTAUDIO = "Expression '"
@@ -92,7 +94,7 @@ class StderrCapture:
         os.close(self._pipe)
         self._before = -1
         for line in (*self.lines, *filter(None, [self._tail])):
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         self.lines.clear()
 
     def gather(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TextIO
 
 import numpy as np
 
+from bowstream._text import printable
 from bowstream._types import Float32
 from bowstream.audio.clock import rfc3339
 from bowstream.events import Event
@@ -96,8 +97,8 @@ def event_line(record: Event | Gap) -> str:
 
 
 def line(position_s: float, text: str) -> str:
-    """Return a line that begins with a time of the stream."""
-    return f"{position_s:10.1f} s  {text}\n"
+    """Return a line that begins with a time of the stream; whatever a tag is called, it is one line."""
+    return f"{position_s:10.1f} s  {printable(text)}\n"
 
 
 def in_words(best: Sequence[tuple[str, float]]) -> str:

@@ -15,12 +15,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bowstream._text import printable
 from bowstream.events import Event
 from bowstream.output.lines import in_words
 from bowstream.output.records import event_fields, named
 from bowstream.scores import Scores
 from bowstream.session import Record, Sound, StreamInfo
 
+COLUMN_S = 0.1
+# With these a spreadsheet takes a cell for a formula.
+FORMULA = ("=", "+", "-", "@")
 CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
 TOP_TAGS, TOP_EVENTS = 3, 4
 
@@ -68,7 +72,10 @@ class Gathering:
     def report(self, name: str) -> Report:
         """Return what has been gathered."""
         mean = (self._total / max(self._windows, 1)).astype(np.float32)
-        heard_s = self._info.duration_s or self._samples / self._info.sample_rate
+        heard_s = self._samples / self._info.sample_rate
+        stated_s = self._info.duration_s  # more exact, as the last column is filled up; but it may be wrong
+        if stated_s and abs(stated_s - heard_s) < COLUMN_S:
+            heard_s = stated_s
         return Report(name, heard_s, self._windows, named(mean, [tag.name for tag in self._info.tags]), self._events)
 
 
@@ -96,16 +103,24 @@ class Results:
         elif not report.windows:
             return  # why is said on standard error
         elif self._csv:
-            self._csv.writerows({"file": report.name, **event} for event in report.events)
+            file = cell(report.name)
+            self._csv.writerows({"file": file, **event, "tag": cell(event["tag"])} for event in report.events)
         else:
             ranked = sorted((report.scores or {}).items(), key=lambda scored: -scored[1])
             tops = in_words(ranked[:TOP_TAGS])
-            self._table.add_row(shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report))
+            row = shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report)
+            self._table.add_row(*map(printable, row))
 
     def close(self) -> None:
         """Print the table, if there is one."""
         if self._table.row_count:
             Console(markup=False).print(self._table)
+
+
+def cell(text: str) -> str:
+    """Return text as a cell on one line that no spreadsheet takes for a formula."""
+    text = printable(text)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def shorter(name: str) -> str:
