@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock
-from bowstream.audio.source import Heard, Notice, Source
+from bowstream.audio.source import Block, Notice, Source
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker
 from bowstream.health.counters import Health
@@ -170,16 +170,16 @@ class Session:
 
     def __iter__(self) -> Iterator[Record]:
         try:
-            for heard in self.source:
+            for block in self.source:
                 if self.stopping:
                     break
                 self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
-                if heard is None:
+                if block is None:
                     yield Idle()
-                elif isinstance(heard, Notice):
-                    yield from self._notice(heard)
+                elif isinstance(block, Notice):
+                    yield from self._notice(block)
                 else:
-                    yield from self._hear(heard)
+                    yield from self._hear(block)
         except AudioError as error:  # what came before is scored all the same
             yield from self._end()
             raise error
@@ -196,24 +196,24 @@ class Session:
                 yield from self._score(tags)
         yield from self._close(end_s)
 
-    def _hear(self, heard: Heard) -> Iterator[Record]:
-        self.health.heard(heard.samples, heard.lost)
-        if heard.lost:
+    def _hear(self, block: Block) -> Iterator[Record]:
+        self.health.heard(block.samples, block.lost)
+        if block.lost:
             start_s = self.position_s
             yield from self._close(start_s)
-            self.tagger.gap(heard.lost)
-            yield self._dated(Gap(start_s, heard.lost / self.info.sample_rate), start_s)
-        if not len(heard.samples):
+            self.tagger.gap(block.lost)
+            yield self._dated(Gap(start_s, block.lost / self.info.sample_rate), start_s)
+        if not len(block.samples):
             return
         start_s, started_s = self.position_s, time.monotonic()
-        scored = self.tagger.push(heard.samples)
+        scored = self.tagger.push(block.samples)
         ready_s = time.monotonic()
-        if self._arrivals and heard.arrived_s is not None:
-            self._arrivals.arrived(self.position_s, heard.arrived_s)
+        if self._arrivals and block.arrived_s is not None:
+            self._arrivals.arrived(self.position_s, block.arrived_s)
         if scored:
-            self.health.scored(ready_s - (heard.arrived_s or started_s))
+            self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, self.position_s, heard.samples, self.tagger.newest.log_mel)
+        yield Sound(start_s, self.position_s, block.samples, self.tagger.newest.log_mel)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:

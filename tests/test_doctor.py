@@ -9,7 +9,7 @@ import pytest
 
 from bowstream._types import Format
 from bowstream.audio.devices import NONE_FOUND
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Block
 from bowstream.cli import checks
 from bowstream.cli.checks import Finding, check_disk, check_microphone, check_permission, check_processor
 from bowstream.cli.main import main
@@ -42,7 +42,7 @@ class Pretended:
         pass
 
     def __iter__(self):
-        yield from (Heard(column) for column in self._samples.reshape(-1, 1600))
+        yield from (Block(column) for column in self._samples.reshape(-1, 1600))
         while True:
             yield None
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from signals import noise, tone
 
-from bowstream.audio.source import Heard, Notice
-from bowstream.audio.stream import Live as LiveSource
+from bowstream.audio.source import Block, Notice
+from bowstream.audio.stream import StreamSource
 from bowstream.health import counters
 from bowstream.health.counters import Health, level_dbfs, quantile
 from bowstream.health.thermal import read_thermal
@@ -223,7 +223,7 @@ class Live:
 
     def __iter__(self):
         for samples in self.samples.reshape(-1, 1600):
-            yield Heard(samples, arrived_s=time.monotonic() - 0.5)
+            yield Block(samples, arrived_s=time.monotonic() - 0.5)
 
 
 def test_latency_counts_from_the_arrival_of_the_sound(bundle):
@@ -235,7 +235,7 @@ def test_latency_counts_from_the_arrival_of_the_sound(bundle):
     assert health.real_time_factor < 0.5
 
 
-class Flood(LiveSource):
+class Flood(StreamSource):
     """A source that delivers one and a half columns for each that is taken."""
 
     blocks = 0

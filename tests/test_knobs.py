@@ -10,7 +10,7 @@ import soundfile
 from signals import RATE, scene
 
 from bowstream import config
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Block
 from bowstream.cli.live import open_source
 from bowstream.cli.main import main
 from bowstream.cli.setup import open_session, personalise
@@ -45,7 +45,7 @@ class Blocks:
 
     def __iter__(self):
         for samples in self.samples:
-            yield from (Heard(column) for column in samples.reshape(-1, 1600))
+            yield from (Block(column) for column in samples.reshape(-1, 1600))
 
 
 def outcome(settings, bundle):
@@ -133,7 +133,7 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
         pass
 
     monkeypatch.setattr("bowstream.cli.live.Microphone", Asked)
-    monkeypatch.setattr("bowstream.cli.live.PatientMicrophone", AskedPatiently)
+    monkeypatch.setattr("bowstream.cli.live.ReconnectingMicrophone", AskedPatiently)
     for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
         open_source(False, Settings(**change), bundle.front_end)
     assert asked == [

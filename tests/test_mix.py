@@ -8,7 +8,7 @@ from signals import blocks, noise, scene, stereo
 from test_replay import of_kind, write
 
 from bowstream._types import FORMAT
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.mix import Mixer, to_mono
 
 SIZES = (1, 17, 509, 4_800, 100_000)
@@ -74,12 +74,12 @@ def test_it_is_left_within_a_second_or_two_and_without_regard_to_blocks():
 
 
 def test_a_new_stream_and_a_gap_know_nothing_of_before():
-    intake, frames = Intake("test", 16_000, FORMAT, 1), stereo(scene(1.0))
-    fresh = intake.push(frames)
-    for forget in (intake.reset, lambda: intake.gap(100)):
-        intake.push(antiphase(scene(2.0)))
+    converter, frames = Converter("test", 16_000, FORMAT, 1), stereo(scene(1.0))
+    fresh = converter.push(frames)
+    for forget in (converter.reset, lambda: converter.gap(100)):
+        converter.push(antiphase(scene(2.0)))
         forget()
-        assert all(np.array_equal(one, two) for one, two in zip(intake.push(frames), fresh))
+        assert all(np.array_equal(one, two) for one, two in zip(converter.push(frames), fresh))
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])

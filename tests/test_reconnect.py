@@ -17,7 +17,7 @@ from test_listen import Listening
 
 from bowstream.audio import reconnect
 from bowstream.audio.devices import Device
-from bowstream.audio.reconnect import PatientMicrophone
+from bowstream.audio.reconnect import ReconnectingMicrophone
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 needs_card = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
@@ -152,11 +152,11 @@ def test_the_longer_it_is_away_the_rarer_the_looks(monkeypatch):
     def absent(*_):
         raise DeviceAbsentError("it is not there")
 
-    monkeypatch.setattr(PatientMicrophone, "_look", look)
+    monkeypatch.setattr(ReconnectingMicrophone, "_look", look)
     monkeypatch.setattr(reconnect, "Microphone", absent)
     monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
     monkeypatch.setattr(reconnect, "time", clock)
-    for _ in PatientMicrophone("usb:1:2"):
+    for _ in ReconnectingMicrophone("usb:1:2"):
         if clock.now_s > 7200.0:
             break
     assert [each for each in looks if each <= 60.0] == [5.0 * number for number in range(1, 13)]
@@ -183,14 +183,14 @@ def test_the_same_reason_is_said_once(monkeypatch):
     def opened():
         raise Opened
 
-    monkeypatch.setattr(PatientMicrophone, "_look", look)
+    monkeypatch.setattr(ReconnectingMicrophone, "_look", look)
     monkeypatch.setattr(reconnect, "Microphone", absent)
     monkeypatch.setattr(reconnect, "refresh", opened)
     monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
     monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
     said = []
     with pytest.raises(Opened):
-        for heard in PatientMicrophone("usb:1:2"):
+        for heard in ReconnectingMicrophone("usb:1:2"):
             said += [heard.text] if heard else []
     assert said == ["it is not there; waiting for it", "it is busy; waiting for it"]
 
@@ -237,13 +237,13 @@ def coming(monkeypatch):
     def listen(delivers, device=DEVICE):
         refreshes = []
         monkeypatch.setattr(Coming, "opened", list(delivers))
-        monkeypatch.setattr(PatientMicrophone, "_look", found)
+        monkeypatch.setattr(ReconnectingMicrophone, "_look", found)
         monkeypatch.setattr(reconnect, "Microphone", Coming)
         monkeypatch.setattr(reconnect, "list_devices", lambda: [device])
         monkeypatch.setattr(reconnect, "refresh", lambda: refreshes.append(True))
         monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
         monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
-        for _ in PatientMicrophone("usb:1:2"):
+        for _ in ReconnectingMicrophone("usb:1:2"):
             if not Coming.opened:
                 break
         return len(refreshes)

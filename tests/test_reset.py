@@ -5,7 +5,7 @@ import pytest
 from signals import noise, scene, scored
 
 from bowstream import Tagger
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.events import EventTracker
 from bowstream.health.counters import Health
 from bowstream.model.encoder import WindowEncoder
@@ -38,7 +38,7 @@ def tagger(stateful):
     return np.concatenate([[scores.end_s, *scores.codes.ravel(), *scores.array] for scores in windows])
 
 
-def intake(stateful):
+def converter(stateful):
     chunks = stateful.push(np.append(noise(0.3, rate=44_100), np.float32(1.0))[:, np.newaxis])
     return np.concatenate([[stateful.clipped, stateful.gap(100)], *chunks])
 
@@ -57,14 +57,16 @@ def health(stateful):
     return np.array([report.heard_s, report.lost_s, report.gaps, report.clipped, report.silent_s])
 
 
-@pytest.mark.parametrize("run", [log_mel, level, encoder, tagger, intake, events, health], ids=lambda run: run.__name__)
+@pytest.mark.parametrize(
+    "run", [log_mel, level, encoder, tagger, converter, events, health], ids=lambda run: run.__name__
+)
 def test_three_runs(run, bundle, stub_encoders):
     stateful = {
         log_mel: lambda: LogMel(FRONT_END),
         level: lambda: Level(LevelSettings(), FRONT_END),
         encoder: lambda: WindowEncoder(stub_encoders, FRONT_END, 10),
         tagger: lambda: Tagger(bundle, 0.1),
-        intake: lambda: Intake("test", 44_100, FRONT_END, 1),
+        converter: lambda: Converter("test", 44_100, FRONT_END, 1),
         events: lambda: EventTracker([Tag("dog", 0.6, 0.4)]),
         health: lambda: Health(16_000),
     }[run]()

@@ -11,10 +11,10 @@ import pytest
 from signals import blocks, noise, scene
 
 from bowstream.audio.clock import rfc3339
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.file import AudioFile
-from bowstream.audio.source import Heard
-from bowstream.audio.stream import Live, Player
+from bowstream.audio.source import Block
+from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.live import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
@@ -42,7 +42,7 @@ def told(session):
 
 
 def test_sound_comes_first_then_its_tags_and_events(bundle):
-    session = Session(Script(*map(Heard, blocks(scene(2.0), 8000))), Tagger(bundle))
+    session = Session(Script(*map(Block, blocks(scene(2.0), 8000))), Tagger(bundle))
     records = [record for record in session if not isinstance(record, Event)]
     assert [type(record) for record in records] == [Sound, Sound, Scores, Sound, Sound, Scores]
     assert records[0].samples.shape == (8000,)
@@ -53,7 +53,7 @@ def test_sound_comes_first_then_its_tags_and_events(bundle):
 
 
 def test_the_last_window_is_filled_with_silence(bundle):
-    records = list(Session(Script(Heard(scene(0.4)[:6400])), Tagger(bundle)))
+    records = list(Session(Script(Block(scene(0.4)[:6400])), Tagger(bundle)))
     assert [record.end_s for record in records if isinstance(record, Scores)] == [1.0]
 
 
@@ -78,7 +78,7 @@ def two_tags(bundle, monkeypatch):
 def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
     two_tags(eager, monkeypatch)
     sound = scene(1.0)
-    session = Session(Script(Heard(sound), Heard(np.empty(0, np.float32), 4000), Heard(sound)), Tagger(eager))
+    session = Session(Script(Block(sound), Block(np.empty(0, np.float32), 4000), Block(sound)), Tagger(eager))
     records = list(session)
     assert [type(record) for record in records] == [
         *(Sound, Scores, Event, Event),
@@ -96,13 +96,13 @@ def test_a_gap_cuts_events_and_is_told_after_them(eager, monkeypatch):
 def test_the_closing_line_counts_in_good_english(eager, monkeypatch):
     one = replace(eager, tags=eager.tags[:1])
     monkeypatch.setattr(type(one.head), "__call__", lambda self, counts: np.full((len(counts), 1), 0.5, np.float32))
-    script = Script(Heard(np.empty(0, np.float32), 16_000), Heard(scene(1.0)))
+    script = Script(Block(np.empty(0, np.float32), 16_000), Block(scene(1.0)))
     script.clipped = script.overflows = 1
     session = Session(script, Tagger(one))
     list(session)
     assert closing_line(session).startswith("1.0 s heard, 1 hop, 1 event; hop latency ")
     assert closing_line(session).endswith("; 1.000 s lost in 1 gap, 1 overflow; 1 sample clipped")
-    session = Session(Script(Heard(scene(2.0))), Tagger(one))
+    session = Session(Script(Block(scene(2.0))), Tagger(one))
     list(session)
     assert closing_line(session).endswith("; 0.000 s lost in 0 gaps, 2 overflows; 3 samples clipped")
 
@@ -111,17 +111,17 @@ def test_no_window_reaches_over_a_gap(bundle):
     """Half a second before it is given up; the scores after it are those of a stream that begins there."""
     sound = scene(1.5)
     session = Session(
-        Script(Heard(sound[:8000]), Heard(np.empty(0, np.float32), 4000), Heard(sound[8000:])), Tagger(bundle)
+        Script(Block(sound[:8000]), Block(np.empty(0, np.float32), 4000), Block(sound[8000:])), Tagger(bundle)
     )
     (after,) = (record for record in session if isinstance(record, Scores))
     assert after.end_s == 0.5 + 0.25 + 1.0
-    (fresh,) = (record for record in Session(Script(Heard(sound[8000:])), Tagger(bundle)) if isinstance(record, Scores))
+    (fresh,) = (record for record in Session(Script(Block(sound[8000:])), Tagger(bundle)) if isinstance(record, Scores))
     assert np.array_equal(after.array, fresh.array)
 
 
 def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    session = Session(Script(*map(Heard, blocks(scene(5.0), 1600))), Tagger(eager))
+    session = Session(Script(*map(Block, blocks(scene(5.0), 1600))), Tagger(eager))
     records = []
     for record in session:
         records.append(record)
@@ -133,12 +133,12 @@ def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
 
 def test_the_end_of_the_sound_closes_events(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    events = [r for r in Session(Script(Heard(scene(1.3)[: 13 * 1600])), Tagger(eager)) if isinstance(r, Event)]
+    events = [r for r in Session(Script(Block(scene(1.3)[: 13 * 1600])), Tagger(eager)) if isinstance(r, Event)]
     closed = [event for event in events if event.offset_s is not None]
     assert [event.offset_s for event in closed] == [1.3, 1.3]
 
 
-class Fed(Live):
+class Fed(StreamSource):
     """A live source that a test fills by hand."""
 
     def __init__(self, rate, front_end, steps):
@@ -146,7 +146,7 @@ class Fed(Live):
         self.steps = list(steps)
 
     def _ended(self):
-        if self._ring.available >= self._intake.missing:
+        if self._ring.available >= self._converter.missing:
             return False
         if self.steps and (step := self.steps.pop(0)) is not None:
             self._write(step)
@@ -160,8 +160,8 @@ class Fed(Live):
 def test_live_hears_what_a_file_hears(rate, bundle):
     """Whatever the blocks, if nothing is lost."""
     sound = scene(2.2, rate)[:, np.newaxis]
-    intake = Intake("file", rate, bundle.front_end.format, 10)
-    recorded = np.concatenate([*intake.push(sound), *intake.finish()])
+    converter = Converter("file", rate, bundle.front_end.format, 10)
+    recorded = np.concatenate([*converter.push(sound), *converter.finish()])
     for size in (509, 4800, rate):
         heard = [h for h in Fed(rate, bundle.front_end, blocks(sound, size)) if h is not None]
         assert np.array_equal(np.concatenate([h.samples for h in heard]), recorded)
@@ -245,12 +245,12 @@ def arriving(now_s, *lengths):
     """Blocks of sound that have arrived one after another, the last one now."""
     ends_s = np.cumsum(lengths)
     starts_s = now_s - ends_s[-1]
-    return [Heard(scene(length), arrived_s=starts_s + end_s) for length, end_s in zip(lengths, ends_s)]
+    return [Block(scene(length), arrived_s=starts_s + end_s) for length, end_s in zip(lengths, ends_s)]
 
 
 def test_what_is_heard_live_is_dated(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    script = Script(*arriving(time.monotonic(), 1.0, 1.0), Heard(np.empty(0, np.float32), 16_000))
+    script = Script(*arriving(time.monotonic(), 1.0, 1.0), Block(np.empty(0, np.float32), 16_000))
     script.live = True
     started_s = time.time() - 2.0
     found = dated(Session(script, Tagger(eager)))
@@ -262,9 +262,9 @@ def test_what_is_heard_live_is_dated(eager, monkeypatch):
 
 def test_a_recording_is_dated_only_if_its_beginning_is_known(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    assert {moment for moment, _ in dated(Session(Script(Heard(scene(1.0))), Tagger(eager)))} == {None}
+    assert {moment for moment, _ in dated(Session(Script(Block(scene(1.0))), Tagger(eager)))} == {None}
     began = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    session = Session(Script(Heard(scene(1.0))), Tagger(eager), started_at=began)
+    session = Session(Script(Block(scene(1.0))), Tagger(eager), started_at=began)
     assert session.info.started_at == began
     for moment, second in dated(session):
         assert rfc3339(moment) == f"2026-03-01T10:00:0{second:.3f}Z"
@@ -272,7 +272,7 @@ def test_a_recording_is_dated_only_if_its_beginning_is_known(eager, monkeypatch)
 
 def test_lines_and_json_have_the_date_beside_the_seconds(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    session = Session(Script(Heard(scene(1.0))), Tagger(eager), started_at=datetime(2026, 3, 1, tzinfo=timezone.utc))
+    session = Session(Script(Block(scene(1.0))), Tagger(eager), started_at=datetime(2026, 3, 1, tzinfo=timezone.utc))
     lines, objects = io.StringIO(), io.StringIO()
     outputs = PlainLines(lines, events_only=True), JsonLines(objects)
     for record in session:

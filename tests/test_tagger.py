@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from signals import blocks, chirp, noise, scene, stereo, straight_log_mel
 
 from bowstream import Tagger
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.model.head import COUNT_TRANSFORMS, shown
 from bowstream.model.log_mel import mel_filterbank
 from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
@@ -52,11 +52,11 @@ def test_block_size_does_not_matter(rate, channels, bundle):
     frames = stereo(sound) if channels == 2 else sound[:, np.newaxis]
     heard = {}
     for size, chunk_columns in [(len(frames), 10), (17, 1), (509, 1), (509, 10), (1600, 1), (16_000, 10), (16_000, 1)]:
-        intake, tagger, tags = Intake("test", rate, bundle.front_end.format, chunk_columns), Tagger(bundle), []
+        converter, tagger, tags = Converter("test", rate, bundle.front_end.format, chunk_columns), Tagger(bundle), []
         for block in blocks(frames, size):
-            for chunk in intake.push(block):
+            for chunk in converter.push(block):
                 tags += tagger.push(chunk)
-        for chunk in intake.finish():
+        for chunk in converter.finish():
             tags += tagger.push(chunk)
         heard[size, chunk_columns] = tags + tagger.flush()
     first = heard[len(frames), 10]

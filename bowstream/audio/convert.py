@@ -1,7 +1,7 @@
-"""Intake: frames of any rate and number of channels become 16 kHz mono columns.
+"""Frames of any rate and number of channels become 16 kHz mono columns.
 
 Files, pipes and microphones all come through here, so a file sounds the same as the same samples
-heard live.
+recorded live.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ABSURD = 2.0**32
 CLIPPED = 32767.0 / 32768.0
 
 
-class Intake:
+class Converter:
     """Mixes to mono (see `Mixer`), resamples (soxr, high quality) and cuts into whole columns.
 
     State is the resampler and less than a chunk of samples. Time is kept by counting native frames,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bowstream._types import Float32, Format
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.errors import UsageError
 
 # Of the integers that sound is kept in, by kind and size.
@@ -35,7 +35,7 @@ class Feed:
 
     def reset(self) -> None:
         """Begin a new stream, which may have another rate."""
-        self._converter: Intake | None = None
+        self._converter: Converter | None = None
 
     def push(self, block: ArrayLike, sample_rate: int | None = None) -> Float32:
         """Return the columns that a block completes, float32 [shape=(columns * 1600,)].
@@ -65,14 +65,14 @@ class Feed:
         """Return the last columns, filled with silence to whole ones."""
         return joined(self._converter.finish() if self._converter else [])
 
-    def _converter_for(self, sample_rate: int | None) -> Intake:
+    def _converter_for(self, sample_rate: int | None) -> Converter:
         if self._converter is None:
             rate = self._format.sample_rate if sample_rate is None else sample_rate
             if not (LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ and rate == int(rate)):
                 raise UsageError(
                     f"sample_rate must be a whole number of {LOWEST_RATE_HZ} … {HIGHEST_RATE_HZ} Hz (got {rate})"
                 )
-            self._converter = Intake("block", int(rate), self._format, chunk_columns=1)
+            self._converter = Converter("block", int(rate), self._format, chunk_columns=1)
         elif sample_rate not in (None, self._converter.native_rate):
             raise UsageError(
                 f"sample_rate must stay {self._converter.native_rate} Hz in a stream (got {sample_rate}): "

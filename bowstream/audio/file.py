@@ -10,13 +10,13 @@ from pathlib import Path
 import soundfile
 
 from bowstream._types import FORMAT, Float32, Format
-from bowstream.audio.convert import Intake, matched, no_sound, sound_until
+from bowstream.audio.convert import Converter, matched, no_sound, sound_until
 from bowstream.audio.decode import Decoder, reason_of
 from bowstream.audio.kinds import RAW_SUFFIXES
 from bowstream.audio.links import Links, links_in
 from bowstream.audio.mix import CANCELLED_S, CANCELLING
 from bowstream.audio.raw import RawFormat
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Block
 from bowstream.errors import AudioError
 
 # Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
@@ -82,7 +82,7 @@ class AudioFile:
         self.native_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
         self.duration_s = self._links.duration_s
         is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
-        self._intake = Intake(self.name, self.native_rate, format, FILE_COLUMNS if is_file else PIPE_COLUMNS)
+        self._converter = Converter(self.name, self.native_rate, format, FILE_COLUMNS if is_file else PIPE_COLUMNS)
 
     def _open(self) -> Links:
         try:
@@ -136,7 +136,7 @@ class AudioFile:
     @property
     def clipped(self) -> int:
         """Samples at full scale so far, all channels counted."""
-        return self._intake.clipped
+        return self._converter.clipped
 
     @property
     def heard_s(self) -> float:
@@ -209,15 +209,15 @@ class AudioFile:
         problems = self._links.findings.problems
         problems[:] = [(self.heard_s if place_s is None else place_s, text) for place_s, text in problems]
 
-    def __iter__(self) -> Iterator[Heard]:
+    def __iter__(self) -> Iterator[Block]:
         problem = None
         try:
             for frames in self.blocks():
-                yield from map(Heard, self._intake.push(frames))
+                yield from map(Block, self._converter.push(frames))
         except AudioError as error:
             problem = error  # what came before it is heard all the same
-        yield from map(Heard, self._intake.finish())
-        if 0.0 < (cancelled_s := self._intake.cancelled_s) >= min(CANCELLED_S, self.heard_s / 2):
+        yield from map(Block, self._converter.finish())
+        if 0.0 < (cancelled_s := self._converter.cancelled_s) >= min(CANCELLED_S, self.heard_s / 2):
             self.notes.append(f"{CANCELLING}, for {cancelled_s:.1f} s of {self.heard_s:.1f} s")
         if problem:
             raise problem

@@ -11,7 +11,7 @@ from typing import Any
 from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
-from bowstream.audio.stream import Live
+from bowstream.audio.stream import StreamSource
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 # Rates tried in turn when a device refuses the one asked for.
@@ -29,7 +29,7 @@ CREEP = 5e-4
 LATE_S, LATE_FOR_S = 0.1, 1.0
 
 
-class Microphone(Live):
+class Microphone(StreamSource):
     """A PortAudio input, opened at a rate it takes, with as few channels as it takes.
 
     The rate of `format` is asked for first, since then nothing needs resampling; a device that refuses
@@ -94,7 +94,7 @@ class Microphone(Live):
         """When the last sound that was handed on was heard, by the monotonic clock; None until it delivers."""
         if self._began_s is None:
             return None
-        return self._began_s + self._ring.passed / self.native_rate - self._intake.behind_s
+        return self._began_s + self._ring.passed / self.native_rate - self._converter.behind_s
 
     def __enter__(self) -> Microphone:
         try:

@@ -20,7 +20,7 @@ import numpy as np
 from bowstream._types import FORMAT, Format
 from bowstream.audio.devices import list_devices, load_sounddevice, refresh
 from bowstream.audio.microphone import Microphone
-from bowstream.audio.source import Heard, Notice
+from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import LONGEST_WAIT_S
 from bowstream.errors import DeviceAbsentError, DeviceError
 
@@ -40,7 +40,7 @@ class HangingError(DeviceError):
     """A stream neither goes on nor can be closed: for the service manager, which starts us anew."""
 
 
-class PatientMicrophone:
+class ReconnectingMicrophone:
     """A `Microphone` that is waited for when it is absent, busy or unplugged.
 
     Each time it comes back it is opened anew, so its rate and channels may have changed. The stream's time goes on
@@ -82,7 +82,7 @@ class PatientMicrophone:
         """Times that PortAudio said it dropped something."""
         return self._overflows + (self._microphone.overflows if self._microphone else 0)
 
-    def __enter__(self) -> PatientMicrophone:
+    def __enter__(self) -> ReconnectingMicrophone:
         return self
 
     def __exit__(
@@ -91,7 +91,7 @@ class PatientMicrophone:
         if self._microphone:
             self._microphone.__exit__(kind, error, trace)
 
-    def __iter__(self) -> Iterator[Heard | Notice | None]:
+    def __iter__(self) -> Iterator[Block | Notice | None]:
         until_s, waited, reason = time.monotonic(), False, ""
         while True:
             try:
@@ -104,18 +104,18 @@ class PatientMicrophone:
                 until_s = self._microphone.handed_on_s or until_s
             yield from self._await(reason, until_s)
 
-    def _listen(self, until_s: float, waited: bool) -> Iterator[Heard | Notice | None]:
+    def _listen(self, until_s: float, waited: bool) -> Iterator[Block | Notice | None]:
         """Open the microphone and yield what it hears, after the gap since `until_s` if it was waited for."""
         with Microphone(self._wanted, self._format, self._sample_rate) as microphone:
             self._take(microphone)
-            for heard in microphone:
+            for block in microphone:
                 if waited and microphone.began_s is not None:
                     waited = False
                     away_s = microphone.began_s - until_s
                     self._said = ""
                     yield Notice("back", f"{self.name!r} is there again, after {away_s:.1f} s")
-                    yield Heard(np.empty(0, np.float32), round(max(0.0, away_s) * self._format.sample_rate))
-                yield heard
+                    yield Block(np.empty(0, np.float32), round(max(0.0, away_s) * self._format.sample_rate))
+                yield block
 
     def _take(self, microphone: Microphone) -> None:
         """Make this the present stream, and keep the counts of the one before."""

@@ -1,4 +1,4 @@
-"""What every source of sound yields. It stands apart from `sources`, so that a microphone needs no decoder."""
+"""What every source of sound is and yields."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from bowstream._types import Float32
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Whole columns of sound, float32 [shape=(columns * 1600,)], and the number of samples lost just before them.
+class Block:
+    """Whole columns of sound.
 
-    `arrived_s` is when the last of them came in, by the monotonic clock; None where nobody waited for it.
+    Attributes
+    ----------
+    samples : float32 [shape=(columns * 1600,)], in -1 … 1
+    lost : samples that were lost just before them
+    arrived_s : when the last of them came in, by the monotonic clock; None for a recording that is read
     """
 
     samples: Float32
@@ -24,10 +28,13 @@ class Heard:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that whoever runs this ought to know, in a line.
+    """Something that the user ought to know.
 
+    Attributes
+    ----------
     kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
         `clipping`; `hot`; `phase`
+    text : one line
     at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
     """
 
@@ -38,7 +45,14 @@ class Notice:
 
 
 class Source(Protocol):
-    """What a session listens to."""
+    """What a session takes its sound from.
+
+    Attributes
+    ----------
+    name : of the file or device
+    duration_s : length; None if it is not known
+    live : whether the sound is captured as it happens
+    """
 
     name: str
     duration_s: float | None
@@ -50,7 +64,7 @@ class Source(Protocol):
 
     @property
     def overflows(self) -> int:
-        """Times that the sound system said it dropped something before we saw it."""
+        """Times that the sound system reported lost sound."""
 
-    def __iter__(self) -> Iterator[Heard | Notice | None]:
-        """Yield what is heard; a live source yields None when it has waited a while for nothing."""
+    def __iter__(self) -> Iterator[Block | Notice | None]:
+        """Yield the sound in order; a live source yields None when nothing came for a while."""

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from bowstream._types import FORMAT, Float32, Format
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.mix import CANCELLED_S, CANCELLING
 from bowstream.audio.ring import RingBuffer
-from bowstream.audio.source import Heard, Notice
+from bowstream.audio.source import Block, Notice
 
 # Sound older than this when we get to it is stale: it is dropped, and counted.
 RING_S = 4.0
@@ -28,7 +28,7 @@ SHORTEST_WAIT_S = 0.005
 PLAYER_BLOCK_S = 0.01
 
 
-class Live:
+class StreamSource:
     """A ring that somebody else's thread fills, drained in columns.
 
     A subclass starts that thread in `__enter__`, calls `_write` from it, and says in `_ended` whether
@@ -45,7 +45,7 @@ class Live:
         self.overflows = 0
         self._ring = RingBuffer(round(RING_S * native_rate), channels)
         self._kept = round(KEPT_S * native_rate)
-        self._intake = Intake(name, native_rate, format, chunk_columns=1)
+        self._converter = Converter(name, native_rate, format, chunk_columns=1)
         self._failure: Exception | None = None
         # When what was written came in: (frames written until then, monotonic time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
@@ -53,7 +53,7 @@ class Live:
     @property
     def clipped(self) -> int:
         """Samples at full scale so far, all channels counted."""
-        return self._intake.clipped
+        return self._converter.clipped
 
     def _write(self, frames: Float32) -> None:
         """Copy frames into the ring; called from the other thread, which must not see an exception."""
@@ -67,7 +67,7 @@ class Live:
         """Whether the other thread has written its last; may raise what it ended with."""
         raise NotImplementedError
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> StreamSource:
         """Start the other thread."""
         raise NotImplementedError
 
@@ -77,24 +77,24 @@ class Live:
         """Stop the other thread."""
         raise NotImplementedError
 
-    def __iter__(self) -> Iterator[Heard | Notice | None]:
+    def __iter__(self) -> Iterator[Block | Notice | None]:
         told = False
         while True:
             ended = self._ended()  # asked first, so that nothing written before the end is missed
             # No more than the next column, so that what follows can still be dropped should it grow stale.
-            lost, frames = self._ring.read(self._intake.missing, self._kept)
+            lost, frames = self._ring.read(self._converter.missing, self._kept)
             if self._failure:
                 raise self._failure
             if lost:
-                yield Heard(np.empty(0, np.float32), self._intake.gap(lost))
+                yield Block(np.empty(0, np.float32), self._converter.gap(lost))
             arrived_s = self._arrived_s()
-            for samples in self._intake.push(frames):
-                yield Heard(samples, arrived_s=arrived_s)
-            if not told and self._intake.cancelled_s >= CANCELLED_S:
+            for samples in self._converter.push(frames):
+                yield Block(samples, arrived_s=arrived_s)
+            if not told and self._converter.cancelled_s >= CANCELLED_S:
                 told = True
                 yield Notice("phase", f"{self.name}: {CANCELLING}")
             if ended and not self._ring.available:
-                yield from map(Heard, self._intake.finish())
+                yield from map(Block, self._converter.finish())
                 return
             if not self._wait():
                 yield None
@@ -108,7 +108,7 @@ class Live:
     def _wait(self) -> bool:
         """Sleep until a column should be complete, `LONGEST_WAIT_S` at most; return whether anything came."""
         deadline = time.monotonic() + LONGEST_WAIT_S
-        while (missing := self._intake.missing - self._ring.available) > 0 and time.monotonic() < deadline:
+        while (missing := self._converter.missing - self._ring.available) > 0 and time.monotonic() < deadline:
             time.sleep(min(max(missing / self.native_rate, SHORTEST_WAIT_S), LONGEST_WAIT_S))
             if self._ended():
                 break
@@ -127,7 +127,7 @@ class Playable(Protocol):
         """Yield float32 [shape=(n, channels)]."""
 
 
-class Player(Live):
+class Player(StreamSource):
     """A recording played at its own pace into the ring, as a microphone would deliver it."""
 
     def __init__(self, recording: Playable, format: Format = FORMAT) -> None:

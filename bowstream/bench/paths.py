@@ -18,7 +18,7 @@ from rich.console import Console
 from bowstream._stderr import silenced
 from bowstream._types import Float32
 from bowstream.audio.file import FILE_COLUMNS
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Block
 from bowstream.bench.timing import Timed
 from bowstream.dashboard.history import History
 from bowstream.dashboard.layout import render, usual_tags
@@ -54,9 +54,9 @@ class Loop:
     clipped: int = 0
     overflows: int = 0
 
-    def __iter__(self) -> Iterator[Heard]:
+    def __iter__(self) -> Iterator[Block]:
         for block in cycle(self.blocks):
-            yield Heard(block, arrived_s=time.monotonic() if self.live else None)
+            yield Block(block, arrived_s=time.monotonic() if self.live else None)
 
 
 def live(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.bench.timing import Timed
 from bowstream.events import EventTracker
 from bowstream.model.bundle import Bundle
@@ -26,7 +26,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     front_end = bundle.front_end
     block = samples[: hop_columns * front_end.column_length]
     native = np.repeat(block, NATIVE_RATE_HZ // front_end.sample_rate)[:, np.newaxis]
-    intake = Intake("bench", NATIVE_RATE_HZ, front_end.format, hop_columns)
+    converter = Converter("bench", NATIVE_RATE_HZ, front_end.format, hop_columns)
     tagger = Tagger(bundle, hop_columns * bundle.front_end.column_s)
     tags = tagger.push(samples[: front_end.window_length])[-1]
     second = tagger.newest.log_mel().reshape(-1, front_end.frames_per_column, front_end.n_mels)
@@ -45,7 +45,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
     # Window after window, since a head may cost less the less they differ.
     counts = cycle([tagger.encoder.counts(scores.codes[np.newaxis]) for scores in tagger.push(samples)])
     calls: dict[str, Callable[[], object]] = {
-        "resample 48 kHz": lambda: intake.push(native),
+        "resample 48 kHz": lambda: converter.push(native),
         "log-mel": lambda: log_mel.push(block),
         **({"level": lambda: level.push(scaled)} if level else {}),
         "patches": cut,

@@ -17,7 +17,7 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.audio.devices import SOUND_NODES, Device, find_device, list_devices, load_sounddevice
 from bowstream.audio.microphone import Microphone
-from bowstream.audio.source import Heard
+from bowstream.audio.source import Block
 from bowstream.cli.setup import personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
@@ -182,7 +182,7 @@ def capture(microphone: Microphone, front_end: FrontEnd) -> tuple[Float32, int]:
     deadline = time.monotonic() + PATIENCE_S
     with microphone:
         for heard in microphone:
-            if isinstance(heard, Heard):
+            if isinstance(heard, Block):
                 pieces.append(heard.samples)
                 lost += heard.lost
             if sum(map(len, pieces)) >= CAPTURE_S * front_end.sample_rate or time.monotonic() > deadline:

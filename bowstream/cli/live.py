@@ -13,9 +13,9 @@ from typing import Any
 
 from bowstream._stderr import muted
 from bowstream.audio.microphone import Microphone
-from bowstream.audio.reconnect import PatientMicrophone
+from bowstream.audio.reconnect import ReconnectingMicrophone
 from bowstream.audio.source import Notice
-from bowstream.audio.stream import Live, Player
+from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.listen import ListenOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
@@ -58,19 +58,23 @@ class Shown:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> Live | PatientMicrophone:
+def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSource | ReconnectingMicrophone:
     """Return the microphone that is asked for, or the demo scene."""
     if demo:
         from bowstream.audio.demo import Scene
 
         return Player(Scene(), front_end.format)
     if settings.reconnect:
-        return PatientMicrophone(settings.device, front_end.format, settings.sample_rate)
+        return ReconnectingMicrophone(settings.device, front_end.format, settings.sample_rate)
     return Microphone(settings.device, front_end.format, settings.sample_rate)
 
 
 def run(
-    source: Live | PatientMicrophone, bundle: Bundle, config: Config, shown: Shown, sinks: Mapping[str, SinkSettings]
+    source: StreamSource | ReconnectingMicrophone,
+    bundle: Bundle,
+    config: Config,
+    shown: Shown,
+    sinks: Mapping[str, SinkSettings],
 ) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 

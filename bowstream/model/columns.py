@@ -13,7 +13,7 @@ from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.onset import BANDS, levels_of
 
 
-class Block:
+class Segment:
     """Whole columns of a stream: `samples` float32 [shape=(columns * column_length,)]."""
 
     def __init__(self, samples: Float32, stream: Columns) -> None:
@@ -51,13 +51,13 @@ class Columns:
         self.log_mel = LogMel(front_end)
         self.level = Level(level, front_end) if level else None
         self.waiting = 0
-        self._blocks: list[Block] = []
+        self._segments: list[Segment] = []
         self._computed: list[Float32] = []
         self._levels: list[Float32] = []
         self.levels = np.empty((0, BANDS), np.float32)
 
     def reset(self) -> None:
-        """Begin a new stream; blocks of the old one keep their log-mel."""
+        """Begin a new stream; segments of the old one keep their log-mel."""
         self.compute()
         self._computed.clear()
         self._levels.clear()
@@ -66,7 +66,7 @@ class Columns:
         if self.level:
             self.level.reset()
 
-    def push(self, samples: Float32) -> Block:
+    def push(self, samples: Float32) -> Segment:
         """Take the next whole columns.
 
         Raises
@@ -77,25 +77,25 @@ class Columns:
         length = self.front_end.column_length
         if samples.dtype != np.float32 or samples.ndim != 1 or len(samples) % length:
             raise ValueError(f"samples must be float32 in columns of {length} (got {samples.dtype} {samples.shape})")
-        block = Block(samples.copy(), self)  # the caller may use the array again
-        self._blocks.append(block)
+        segment = Segment(samples.copy(), self)  # the caller may use the array again
+        self._segments.append(segment)
         self.waiting += len(samples) // length
-        return block
+        return segment
 
     def compute(self) -> None:
-        """Compute the log-mel of all blocks that have none yet."""
-        if not self._blocks:
+        """Compute the log-mel of all segments that have none yet."""
+        if not self._segments:
             return
-        samples = [block.samples for block in self._blocks]
+        samples = [segment.samples for segment in self._segments]
         log_mel = self.log_mel.push(samples[0] if len(samples) == 1 else np.concatenate(samples))
         self._levels.append(levels_of(log_mel, self.front_end))
         if self.level:
             log_mel = self.level.push(log_mel)
         end = 0
-        for block in self._blocks:
-            start, end = end, end + len(block.samples) // self.front_end.hop_length
-            block.fill(log_mel[start:end])
-        self._blocks.clear()
+        for segment in self._segments:
+            start, end = end, end + len(segment.samples) // self.front_end.hop_length
+            segment.fill(log_mel[start:end])
+        self._segments.clear()
         self._computed.append(log_mel)
 
     def take(self) -> Float32:

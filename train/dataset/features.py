@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.file import FILE_COLUMNS, AudioFile
 from bowstream.errors import AudioError
 from bowstream.model.level import Level, LevelSettings
@@ -89,8 +89,8 @@ def fingerprint(front_end: FrontEnd, level: LevelSettings | None) -> str:
 
 def resampled(second: Float32, front_end: FrontEnd) -> Float32:
     """Return what comes in of a sound, (n,), that is taken for one at another rate in two channels."""
-    intake = Intake("synthetic", STRANGE_RATE_HZ, front_end.format, FILE_COLUMNS)
-    return np.concatenate([*intake.push(np.stack([second, second[::-1]], axis=1)), *intake.finish()])
+    converter = Converter("synthetic", STRANGE_RATE_HZ, front_end.format, FILE_COLUMNS)
+    return np.concatenate([*converter.push(np.stack([second, second[::-1]], axis=1)), *converter.finish()])
 
 
 def synthetic_second(front_end: FrontEnd) -> Float32:

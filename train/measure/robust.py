@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.file import FILE_COLUMNS, AudioFile
 from bowstream.model.log_mel import FrontEnd
 
@@ -64,9 +64,9 @@ class Change:
         if rate_hz != front_end.sample_rate:
             changed = soxr.resample(changed, front_end.sample_rate, rate_hz)
         frames = np.clip(np.rint(changed * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / FULL_SCALE
-        intake = Intake(self.name, rate_hz, front_end.format, FILE_COLUMNS)
-        yield from intake.push(frames.astype(np.float32)[:, np.newaxis])
-        yield from intake.finish()
+        converter = Converter(self.name, rate_hz, front_end.format, FILE_COLUMNS)
+        yield from converter.push(frames.astype(np.float32)[:, np.newaxis])
+        yield from converter.finish()
 
     def _noise_for(self, samples: Float32, front_end: FrontEnd, snr_db: float) -> np.ndarray:
         rng = np.random.default_rng(zlib.crc32(samples.tobytes()))  # the same in every run

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import blocks, noise, scene, stereo
 
-from bowstream.audio.convert import Intake
+from bowstream.audio.convert import Converter
 from bowstream.audio.mix import to_mono
 from bowstream.errors import AudioError
 from bowstream.model.log_mel import FrontEnd
@@ -15,9 +15,9 @@ RATES = (16_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000)
 
 def hear(frames, rate, front_end, size, chunk_columns=1):
     """Return all that comes out when frames go in in blocks of a size."""
-    intake = Intake("test", rate, front_end.format, chunk_columns)
-    chunks = [chunk for block in blocks(frames, size) for chunk in intake.push(block)]
-    return np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
+    converter = Converter("test", rate, front_end.format, chunk_columns)
+    chunks = [chunk for block in blocks(frames, size) for chunk in converter.push(block)]
+    return np.concatenate([np.empty(0, np.float32), *chunks, *converter.finish()])
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -41,14 +41,14 @@ def test_block_size_does_not_matter(rate, channels, front_end):
 @pytest.mark.parametrize("chunk_columns", [1, 10])
 def test_seams(count, chunk_columns, front_end):
     sound = noise(1.1)[:count]
-    intake = Intake("test", 16_000, front_end.format, chunk_columns)
-    chunks = intake.push(sound[:, np.newaxis])
+    converter = Converter("test", 16_000, front_end.format, chunk_columns)
+    chunks = converter.push(sound[:, np.newaxis])
     assert [len(chunk) for chunk in chunks] == [1600 * chunk_columns] * (count // (1600 * chunk_columns))
-    heard = np.concatenate([np.empty(0, np.float32), *chunks, *intake.finish()])
+    heard = np.concatenate([np.empty(0, np.float32), *chunks, *converter.finish()])
     assert len(heard) == -(-count // 1600) * 1600
     assert np.array_equal(heard[:count], sound)
     assert not heard[count:].any()
-    assert intake.finish() == []
+    assert converter.finish() == []
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -79,20 +79,20 @@ def test_what_is_not_finite_is_refused(value, rate, front_end):
     frames = np.zeros((2000, 2), np.float32)
     frames[1234, 1] = value
     with pytest.raises(AudioError, match=r"thing: samples must be finite \(got NaN or infinity\)"):
-        Intake("thing", rate, front_end.format, 1).push(frames)
+        Converter("thing", rate, front_end.format, 1).push(frames)
 
 
 def test_clipping_is_counted_in_every_channel(front_end):
-    intake = Intake("test", 48_000, front_end.format, 1)
+    converter = Converter("test", 48_000, front_end.format, 1)
     frames = np.zeros((100, 2), np.float32)
     frames[3, 0] = frames[4, 1] = 32767 / 32768
     frames[5] = -1.0
     frames[6] = 32766 / 32768
-    intake.push(frames[6:])
-    assert intake.clipped == 0
-    intake.push(frames)
-    intake.push(frames)
-    assert intake.clipped == 8
+    converter.push(frames[6:])
+    assert converter.clipped == 0
+    converter.push(frames)
+    converter.push(frames)
+    assert converter.clipped == 8
 
 
 @given(
@@ -102,10 +102,10 @@ def test_clipping_is_counted_in_every_channel(front_end):
 def test_time_does_not_drift_over_gaps(rate, steps):
     """After any number of gaps, what was handed on and what was lost add up to the native frames' time."""
     front_end = FrontEnd()
-    intake, native, position = Intake("test", rate, front_end.format, 1), 0, 0
+    converter, native, position = Converter("test", rate, front_end.format, 1), 0, 0
     for heard, lost in steps:
-        chunks = intake.push(np.zeros((heard, 1), np.float32))
-        gap = intake.gap(lost)
+        chunks = converter.push(np.zeros((heard, 1), np.float32))
+        gap = converter.gap(lost)
         native += heard + lost
         assert gap >= 0
         position += sum(map(len, chunks)) + gap
@@ -113,8 +113,8 @@ def test_time_does_not_drift_over_gaps(rate, steps):
 
 
 def test_after_a_gap_nothing_is_left_of_before(front_end):
-    intake, sound = Intake("test", 44_100, front_end.format, 1), scene(0.5, 44_100)[:, np.newaxis]
-    intake.push(np.ones((4_000, 1), np.float32))
-    intake.gap(1234)
-    after = [*intake.push(sound), *intake.finish()]
+    converter, sound = Converter("test", 44_100, front_end.format, 1), scene(0.5, 44_100)[:, np.newaxis]
+    converter.push(np.ones((4_000, 1), np.float32))
+    converter.gap(1234)
+    after = [*converter.push(sound), *converter.finish()]
     assert np.array_equal(np.concatenate(after), hear(sound, 44_100, front_end, 999))
