@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bowstream.cli.main import build_parser
+from bowstream.cli.main import build_parser, main
 from bowstream.cli.parser import ConfigOptions
 from bowstream.cli.setup import load
 from bowstream.config.file import default_files
@@ -58,3 +58,21 @@ def test_default_places(monkeypatch, tmp_path, capsys):
     (tmp_path / "bowstream/bowstream.toml").write_text("hop_s = 0.4")
     assert load(arguments("listen")).settings.hop_s == 0.4
     assert "configured by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--device", "--hop", "--config"])
+def test_a_flag_that_is_given_twice_is_refused(flag, capsys):
+    """The second would replace the first without a word: one listener hears one microphone."""
+    with pytest.raises(SystemExit) as end:
+        main(["listen", flag, "1", flag, "0.5"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        f"bowstream listen: argument {flag}: can be given once; see 'bowstream listen --help'\n"
+    )
+
+
+def test_two_devices_are_refused_for_the_service(capsys):
+    with pytest.raises(SystemExit):
+        main(["install-service", "--print", "--", "--device", "1", "--device=2"])
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("bowstream listen: argument --device: can be given once")

@@ -218,3 +218,9 @@ def test_well(usable, monkeypatch, capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "3 USB" in out and "fail" not in out
+
+
+def test_a_password_that_every_user_can_read_is_found(examined):
+    file, findings = examined("[sinks.mqtt]\npassword = 'hush'\n")
+    assert ("warn", f"every user can read [sinks.mqtt] password in {file}") in findings["config"]
+    assert "hush" not in str(findings)

@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from bowstream.cli.parser import Verbs, add_bundle, whole_number
+from bowstream.cli.parser import Verbs, add_bundle, add_verb, whole_number
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BenchOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("bench", help="measure what the method costs on this machine")
+    parser = add_verb(verbs, "bench", "measure what the method costs on this machine")
     add_bundle(parser, "--bundle")
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="a waveform tagger in TFLite, such as YAMNet, to compare with"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bowstream.cli.parser import Verbs, add_bundle
+from bowstream.cli.parser import Verbs, add_bundle, add_verb
 
 if TYPE_CHECKING:
     from bowstream.model.bundle import Bundle
@@ -25,7 +25,7 @@ class CheckOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("check", help="verify a bundle on this machine, and describe it")
+    parser = add_verb(verbs, "check", "verify a bundle on this machine, and describe it")
     add_bundle(parser, "bundle", nargs="?")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
     parser.set_defaults(run=run)

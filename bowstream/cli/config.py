@@ -6,12 +6,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from bowstream.cli.parser import ConfigOptions, Verbs
+from bowstream.cli.parser import ConfigOptions, Verbs, add_verb
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("config", help="print the configuration in force, or a complete sample")
+    parser = add_verb(verbs, "config", "print the configuration in force, or a complete sample")
     parser.add_argument(
         "config", nargs="?", metavar="FILE", help="configuration (default: where 'listen' looks for it)"
     )

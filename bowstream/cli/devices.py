@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from bowstream.cli.parser import Verbs
+from bowstream.cli.parser import Verbs, add_verb
 
 if TYPE_CHECKING:
     from bowstream.audio.devices import Device
@@ -23,7 +23,7 @@ class DevicesOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("devices", help="list the microphones")
+    parser = add_verb(verbs, "devices", "list the microphones")
     parser.add_argument("--json", action="store_true", help="write one JSON object per device")
     parser.set_defaults(run=run)
 

@@ -8,8 +8,7 @@ from typing import TypeVar
 from bowstream.cli import checks
 from bowstream.cli.checks import Finding
 from bowstream.cli.parser import ConfigOptions
-from bowstream.cli.setup import load
-from bowstream.config.file import Config
+from bowstream.config.file import Config, load
 from bowstream.errors import BowstreamError
 from bowstream.health.thermal import read_thermal
 
@@ -42,9 +41,14 @@ def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Findi
         for line in error.lines:  # each says itself what to do
             yield Finding("fail", name, line)
         return None
+    except OSError as error:
+        yield Finding("fail", name, str(error), "see whether the file or device is there, and who may use it")
+        return None
 
 
 def read_config(options: ConfigOptions) -> Generator[Finding, None, Config]:
-    """Return the configuration; whether it is right is seen once there is a bundle."""
-    yield from ()
-    return load(options)
+    """Whether a secret is safe in the configuration; return that, which is checked once there is a bundle."""
+    config = load(options.file, options.overrides)
+    if secret := config.exposed():
+        yield Finding("warn", "config", f"every user can read {secret} in {config.file}", f"chmod 600 {config.file}")
+    return config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass
 
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration
+from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
 from bowstream.errors import UsageError
 
 
@@ -30,7 +30,7 @@ class ListenOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("listen", help="name the sounds that a microphone hears, live")
+    parser = add_verb(verbs, "listen", "name the sounds that a microphone hears, live")
     add_configuration(parser, "bundle", "hop_s", "hold_s", "device", "sample_rate", "reconnect")
     parser.add_argument(
         "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"

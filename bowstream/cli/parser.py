@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
+from bowstream._text import printable
 from bowstream.config.flags import add_flags, given
 from bowstream.config.settings import Settings
 
@@ -15,14 +16,14 @@ EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose complaint is one line, and that wants options by their whole names."""
+    """An `ArgumentParser` whose complaint is one line, and that takes options by their whole names only."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: {printable(message)}; see '{self.prog} --help'\n")
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Complain about what a verb does not know here, where its name and its help are known."""
@@ -33,6 +34,11 @@ class Parser(argparse.ArgumentParser):
 
 
 Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+def add_verb(verbs: Verbs, name: str, help: str) -> Parser:
+    """Add a verb and return its parser."""
+    return verbs.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
 
 
 class Once(argparse.Action):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass
 
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, whole_number
+from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb, whole_number
 from bowstream.errors import UsageError
 
 
@@ -39,7 +39,7 @@ class ReplayOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("replay", help="name the sounds in recordings")
+    parser = add_verb(verbs, "replay", "name the sounds in recordings")
     add_configuration(parser, "bundle", "hop_s", "hold_s")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
     parser.add_argument(
@@ -47,7 +47,11 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument("--realtime", action="store_true", help="play at the recordings' pace, with the dashboard")
     parser.add_argument(
-        "--jobs", type=whole_number(1, 256), default=1, metavar="N", help="processes to share the recordings, 1 … 256"
+        "--jobs",
+        type=whole_number(1, 256),
+        default=1,
+        metavar="N",
+        help="processes to share the recordings, 1 … 256 (default: 1)",
     )
     results = parser.add_mutually_exclusive_group()
     results.add_argument("--json", action="store_true", help="write one JSON object per hop, event and file")

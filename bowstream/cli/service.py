@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bowstream._text import UNPRINTABLE
 from bowstream.cli import listen
-from bowstream.cli.parser import Parser, Verbs
+from bowstream.cli.parser import Parser, Verbs, add_verb
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError, UsageError
 
@@ -43,7 +43,7 @@ class ServiceOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = verbs.add_parser("install-service", help="listen from boot on: write a systemd unit and start it")
+    parser = add_verb(verbs, "install-service", "listen from boot on: write a systemd unit and start it")
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument("--user", action="store_true", help="a service of the user (default, unless that is root)")
     scope.add_argument("--system", action="store_true", help="a service of the machine (default for root)")

@@ -76,7 +76,7 @@ class Setting:
         if value is None:
             return
         for text in value if isinstance(value, tuple) else [value]:
-            if isinstance(text, str) and ("\0" in text if self.lines else UNPRINTABLE.search(text)):
+            if isinstance(text, (str, Path)) and ("\0" in str(text) if self.lines else UNPRINTABLE.search(str(text))):
                 raise SettingError(name, f"must be without {'NUL' if self.lines else 'control'} characters")
         if self.choices and value not in self.choices:
             raise SettingError(name, f"must be one of {', '.join(map(str, self.choices))} (got {value})")
