@@ -22,6 +22,19 @@ from bowstream.model.tflite import UNQUANTISED
 # A shell that starts the tests in the background hands down that Ctrl+C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_xdist_auto_num_workers(config):
+    """`-n auto`: tests wait more than they compute, so there is work for one more process than there are processors."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of one training share what they train, so one process runs them all."""
+    for item in items:
+        if item.path.name.startswith("test_train_"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 # The same examples in every run; no deadline, because a busy machine is no bug.
 settings.register_profile("bowstream", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("bowstream")
