@@ -1,4 +1,4 @@
-"""Keys: single characters from the terminal, read without waiting, and the terminal put back as it was."""
+"""Keys: single characters from the terminal, read without waiting; the terminal is restored at the end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 
 class Keys:
-    """Reads keys as they are pressed; Ctrl+C and Ctrl+Z stay what they are.
+    """Reads keys as they are pressed; Ctrl+C and Ctrl+Z work as usual.
 
-    Where standard input is no terminal, or we are in the background, there are no keys: `active` is False.
+    If standard input is no terminal, or the process is in the background, `active` is False and there are no keys.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class Dashboard:
     lay_out: Layout
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield lines of the console's width, as many as it is high at the most."""
+        """Yield lines of the console's width, at most as many as it is high."""
         width, height = options.max_width, options.height or options.max_height
         colours = console.color_system in ("256", "truecolor") and not console.no_color
         for line in self.lay_out(self.view, width, height, colours):
@@ -141,7 +141,7 @@ def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) ->
 
 
 def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
-    """Return two stacks side by side, the left one as wide as is said."""
+    """Return two stacks side by side, the left one of the given width."""
     nothing: Line = []
     pairs = zip_longest(left, right, fillvalue=nothing)
     return [[*Segment.adjust_line_length(first, width), Segment("   "), *second] for first, second in pairs]

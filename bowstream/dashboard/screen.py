@@ -1,4 +1,4 @@
-"""The screen: draws the dashboard a few times a second from the main thread, and obeys the keys."""
+"""The screen: draws the dashboard a few times per second in the main thread, and handles the keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bowstream.output.lines import Output, PlainLines
 from bowstream.session import Record
 
 REDRAW_S = 0.25
-# On a slow machine drawing takes one part in so many of the time at the most.
+# On a slow machine drawing takes at most one tenth of the time.
 DRAW_SHARE = 10
 # Lower than this, the line that names the keys is shown only when asked for.
 ROOMY_LINES = 20
@@ -105,7 +105,7 @@ class Screen:
         self._open()
 
     def write(self, record: Record) -> None:
-        """Take one record; obey the keys; redraw if it is time."""
+        """Take one record; handle the keys; redraw if it is time."""
         self.history.write(record)
         if isinstance(record, Notice):
             self._notice, self._noticed_s = record.text, time.monotonic()

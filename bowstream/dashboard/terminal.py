@@ -1,4 +1,4 @@
-"""The terminal, drawn on without waiting for it, and undisturbed by others."""
+"""The terminal: written to without waiting, and free of what others write to standard error."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections import deque
 from bowstream._text import printable
 
 CAPTURED_LINES = 20
-# How PortAudio begins to say, in its own words, that a device has gone, which we say too.
+# Start of PortAudio's messages about a device that has gone, which bowstream reports itself.
 PORTAUDIO = "Expression '"
 
 
 class Terminal:
     """Standard output's terminal, written to without waiting.
 
-    A terminal that stands still (Ctrl+S, a stalled connection) would otherwise stop whoever writes. What it does
-    not take at once is kept and goes out before anything else; `ready` says when all has gone.
+    A terminal that is stopped (Ctrl+S, a stalled connection) would otherwise block the writer. What it does not
+    take at once is kept and sent first at the next call; `ready` returns whether all has been sent.
     """
 
     def __init__(self) -> None:
         self.encoding = sys.stdout.encoding
         self._pending = b""
-        try:  # opened anew: the flag must not reach those who share our standard output
+        try:  # opened again: other processes with our standard output must not get the flag
             self._fd = os.open(os.ttyname(sys.stdout.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        except OSError:  # somebody else's terminal, after su: we may have to wait for it
+        except OSError:  # another user's terminal, after su: writing to it may block
             self._fd = os.dup(sys.stdout.fileno())
 
     def __enter__(self) -> Terminal:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Send the rest, however long the terminal takes, and close."""
+        """Send the rest, even if the terminal is slow, and close."""
         os.set_blocking(self._fd, True)
         try:
             self.flush()
@@ -40,7 +40,7 @@ class Terminal:
             os.close(self._fd)
 
     def isatty(self) -> bool:
-        """Whether this is a terminal: it is."""
+        """Return True: this is a terminal."""
         return True
 
     def write(self, text: str) -> int:
@@ -63,10 +63,9 @@ class Terminal:
 
 
 class StderrCapture:
-    """Catches what anybody, a C library too, writes to standard error while the screen is ours.
+    """Captures what is written to standard error, also by C libraries, while the dashboard is shown.
 
-    On leaving, the newest lines are written where they were meant to go. A standard error that is no terminal
-    is left alone.
+    On leaving, the newest lines are written to standard error. If that is no terminal, nothing is captured.
     """
 
     def __init__(self) -> None:
@@ -98,7 +97,7 @@ class StderrCapture:
         self.lines.clear()
 
     def gather(self) -> bool:
-        """Take what was written since the last call; return whether there was a whole line."""
+        """Read what was written since the last call; return whether there was a whole line."""
         if self._before < 0:
             return False
         lines: list[str] = []

@@ -23,7 +23,7 @@ LATENCIES = 600
 
 
 def level_dbfs(samples: Float32) -> float:
-    """Return the RMS level of samples in dBFS (a full-scale square wave is 0), -120 at the least."""
+    """Return the RMS level of samples in dBFS (a full-scale square wave is 0), at least -120."""
     mean_square = float(np.dot(samples, samples)) / max(len(samples), 1)
     return max(FLOOR_DBFS, 10.0 * math.log10(max(mean_square, 1e-30)))
 

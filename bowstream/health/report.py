@@ -1,4 +1,4 @@
-"""What is known of a session's health: the one list of its fields, from which every output takes what it shows."""
+"""The fields of a session's health, listed once: every output takes what it shows from here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Metric:
 
     Attributes
     ----------
-    meaning : what it says, for people
+    meaning : a description
     unit : of the value; empty for a number of things or a ratio
     counts : whether it only ever grows
     word : what the dashboard calls a counter; empty if it is not shown there
@@ -43,7 +43,7 @@ def counter(default: Any, meaning: str, unit: str = "", word: str = "", exported
 
 @dataclass
 class HealthReport:
-    """A session's health at one moment; None where this machine does not tell."""
+    """A session's health at one moment; None for what this machine does not measure."""
 
     heard_s: float = counter(0.0, "Sound worked on", "s", exported="heard_seconds")
     lost_s: float = counter(0.0, "Sound lost before it was seen", "s", "lost", "lost_seconds", "Lost")
@@ -68,7 +68,7 @@ METRICS: Mapping[str, Metric] = {each.name: each.metadata["metric"] for each in 
 
 
 def metrics(report: HealthReport) -> Iterator[tuple[str, Metric, Any]]:
-    """Yield name, meaning and value of each field of a report that this machine tells."""
+    """Yield name, metric and value of each field of a report that is known."""
     for name, metric in METRICS.items():
         if (value := getattr(report, name)) is not None:
             yield name, metric, value

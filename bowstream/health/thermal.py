@@ -1,4 +1,4 @@
-"""How hot the processor is and whether the system holds it back, where the system tells."""
+"""Temperature and throttling of the processor, where the system reports them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bowstream.audio.identity import SYSFS, read_line
 
-# The firmware's bits for what is the case now. Source: vcgencmd get_throttled in the Raspberry Pi documentation.
+# The firmware's bits for the present state. Source: vcgencmd get_throttled in the Raspberry Pi documentation.
 THROTTLED_NOW = {
     0: "the supply voltage is too low",
     1: "the processor's frequency is capped",
@@ -21,14 +21,14 @@ PROCESSOR_ZONES = ("cpu", "soc", "x86_pkg")
 
 @dataclass(frozen=True)
 class Thermal:
-    """Temperature in °C, and what the processor is held back by; None where the system does not tell."""
+    """Temperature in °C, and reasons why the processor is throttled; None where the system does not report it."""
 
     temperature_c: float | None = None
     throttled: tuple[str, ...] | None = None
 
 
 def read_thermal(sysfs: Path = SYSFS) -> Thermal:
-    """Return how the processor is now."""
+    """Return the present temperature and throttling."""
     return Thermal(read_temperature(sysfs), read_throttled(sysfs))
 
 
@@ -44,7 +44,7 @@ def read_temperature(sysfs: Path) -> float | None:
 
 
 def read_throttled(sysfs: Path) -> tuple[str, ...] | None:
-    """Return what a Raspberry Pi's firmware holds the processor back for now; None elsewhere."""
+    """Return why the firmware of a Raspberry Pi throttles the processor now; None on other machines."""
     for file in sysfs.glob(FIRMWARE):
         try:
             bits = int(read_line(file), 16)

@@ -97,7 +97,7 @@ def event_line(record: Event | Gap) -> str:
 
 
 def line(position_s: float, text: str) -> str:
-    """Return a line that begins with a time of the stream; whatever a tag is called, it is one line."""
+    """Return one line that begins with a time of the stream, also if a tag's name has line breaks."""
     return f"{position_s:10.1f} s  {printable(text)}\n"
 
 

@@ -1,4 +1,4 @@
-"""What was heard in recordings, written when each is done: a table, rows for a spreadsheet, or JSON."""
+"""Results of recordings, written as each is done: a table, rows for a spreadsheet, or JSON."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ TOP_TAGS, TOP_EVENTS = 3, 4
 
 @dataclass(frozen=True)
 class Report:
-    """What was heard in one recording, in plain values that can cross between processes.
+    """Result of one recording, in plain values that can be sent between processes.
 
-    heard_s : its length in seconds; windows : how many were scored
-    scores : mean over the windows by tag, as the paper scores a clip (II)
-    events : the finished ones, in seconds
-    error : why it could not be heard whole; None if it was
+    Attributes
+    ----------
+    heard_s : its length in seconds
+    windows : how many were scored
+    scores : mean over the windows for each tag, as the paper scores a clip (II)
+    events : the finished events, in seconds
+    error : why not all of it could be scored; None if all was
     notes : what is odd about it, though nothing was left out
     """
 
@@ -70,7 +73,7 @@ class Gathering:
             self._events.append(event_fields(record))
 
     def report(self, name: str) -> Report:
-        """Return what has been gathered."""
+        """Return the report of the records so far."""
         mean = (self._total / max(self._windows, 1)).astype(np.float32)
         heard_s = self._samples / self._info.sample_rate
         stated_s = self._info.duration_s  # more exact, as the last column is filled up; but it may be wrong
@@ -80,7 +83,7 @@ class Gathering:
 
 
 class Results:
-    """Says what was heard in each recording: JSON objects and CSV rows at once, a table at the end."""
+    """Writes the result of each recording: JSON objects and CSV rows at once, a table at the end."""
 
     def __init__(self, as_json: bool, as_csv: bool) -> None:
         self._as_json = as_json
@@ -94,7 +97,7 @@ class Results:
         self._table.add_column("events")
 
     def put(self, report: Report) -> None:
-        """Take a recording's report; JSON tells of those that failed, too."""
+        """Write the report of a recording; only JSON has those that failed."""
         if self._as_json:
             heard = {"windows": report.windows, "scores": report.scores} if report.windows else {}
             said = {"error": report.error} if report.error else {}

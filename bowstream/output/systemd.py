@@ -13,9 +13,9 @@ from bowstream.session import Record
 
 
 class Notifier:
-    """An `Output` that says READY at the first record and WATCHDOG at later ones; nothing where systemd does not ask.
+    """An `Output` that sends READY at the first record and WATCHDOG at later ones, if systemd asks for them.
 
-    It is written to by the session's thread: when that hangs, systemd starts us anew.
+    It runs in the session's thread: when that hangs, systemd restarts the service.
     """
 
     def __init__(self) -> None:
@@ -47,4 +47,4 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
                 line.sendto(message.encode(), self._address)
         except OSError:
-            return  # nobody listens: the next message may find somebody
+            return  # systemd does not listen now: it may at the next message

@@ -31,7 +31,7 @@ SINKS: Mapping[type[SinkSettings], Any] = {
     MqttSettings: mqtt.Mqtt,
     PrometheusSettings: prometheus.Prometheus,
 }
-# What imports the package that a sink needs, and says how to install it where it is missing.
+# Import the package that a sink needs, or raise an error that tells how to install it.
 LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt_client.load_paho, "prometheus": prometheus.load_client}
 
 
@@ -43,7 +43,7 @@ class Sinks:
     Parameters
     ----------
     info : describes the stream
-    health : is told what the sinks lost
+    health : counts what the sinks lost
     settings : of each sink, by its name
     warn : takes one line when a sink cannot deliver, and when it can again
     """

@@ -206,10 +206,9 @@ class Clips(Sink[Clip]):
             raise
 
     def _next_ns(self) -> int:
-        """Return the time of a new file: now, but later than every other clip's, whatever the system's clock says.
+        """Return the time for a new file: now, but later than all other clips, even if the system's clock is wrong.
 
-        So the times of the files are in the order in which the clips were written, and the oldest is deleted first
-        even if it was written, or the newest is, while the clock was wrong.
+        So the files' times are in the order in which the clips were written, and the oldest is deleted first.
         """
         last_ns = self._last_ns or max((written_ns for written_ns, _, _ in clips_in(self._folder)), default=0)
         return max(time.time_ns(), last_ns + STEP_NS)

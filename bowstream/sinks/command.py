@@ -20,15 +20,15 @@ from bowstream.output.records import record_fields
 from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import PermanentError, Sink
 
-# Variable of the environment by which everything that a program starts is known.
+# Environment variable that everything that a program starts inherits.
 MARK = "BOWSTREAM_RUN"
 
 
 class Command(Sink[dict[str, Any]]):
     """Runs a program with the event as JSON on its standard input, and its fields as `BOWSTREAM_TAG` ….
 
-    One runs at a time; the events that come meanwhile wait. No program is run twice for an event: what it has done
-    before it failed is not known.
+    One runs at a time; other events wait. A program that fails is not run again for the same event, since it may have
+    done its work in part.
     """
 
     def __init__(self, settings: CommandSettings, info: StreamInfo, health: Health) -> None:
@@ -71,17 +71,17 @@ class Command(Sink[dict[str, Any]]):
             raise PermanentError(f"{program} failed with status {process.returncode}" + (f": {last}" if last else ""))
 
     def abort(self) -> None:
-        """Kill the program that runs now: nothing of it outlives us."""
+        """Kill the program that runs now, and all that it started."""
         if self._running:
             kill_all(*self._running)
 
 
 def kill_all(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill a program and all that it started, also what has left its process group, which the mark tells."""
+    """Kill a program and all that it started; the mark finds processes that have left its group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     wanted = f"{MARK}={mark}".encode()
     for environment in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # not ours, or gone
+        with suppress(OSError):  # of another user, or gone
             if wanted in environment.read_bytes().split(b"\0"):
                 os.kill(int(environment.parent.name), signal.SIGKILL)

@@ -61,7 +61,7 @@ class Deadline:
         raise failure
 
     def cut(self) -> None:
-        """End the connection now; who reads from it sees its end."""
+        """End the connection now; its reader sees the end of the stream."""
         self.passed = True
         for link in self._links:
             with suppress(OSError):  # it has ended by itself
@@ -98,7 +98,7 @@ def limited(kind: Callable[..., Any], request: Request) -> Callable[..., Any]:
 def opener() -> OpenerDirector:
     """Return what `urlopen` opens with, with deadlines and without the handler that follows redirects.
 
-    That one would send a GET without a body instead of a POST, take its answer for ours, and give `Authorization` away.
+    A redirect would become a GET without a body, whose answer counts for nothing, and would give `Authorization` away.
     """
     director = OpenerDirector()
     for handler in (ProxyHandler, _Http, _Https, HTTPDefaultErrorHandler, HTTPErrorProcessor):

@@ -1,4 +1,4 @@
-"""Files and folders of sinks: what is heard at home is private, unless a setting says otherwise."""
+"""Files and folders of sinks, which are private unless a setting says otherwise."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ LOCK_EVERY_S = 0.01
 
 
 def make_folder(folder: Path, shared: bool) -> None:
-    """Make a folder and those above it that are missing; others may look into them only if they are shared."""
+    """Make a folder and its missing parents; other users may open them only if they are shared."""
     if not folder.is_dir():
         make_folder(folder.parent, shared)
         folder.mkdir(0o777 if shared else 0o700, exist_ok=True)
 
 
 def open_file(path: Path, flags: int, shared: bool) -> int:
-    """Open a file to write to it, and make it if it is missing; return its descriptor. It never waits for a reader."""
+    """Open a file for writing, create it if needed, never wait for the reader of a pipe; return its descriptor."""
     flags |= os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(path, flags, 0o666 if shared else 0o600)
 
 
 @contextmanager
 def opened_alone(path: Path, shared: bool) -> Iterator[int]:
-    """Open a file to append to it while no other process of ours does; yield its descriptor.
+    """Open a file for appending while no other bowstream writes to it; yield its descriptor.
 
     Raises
     ------
     RetryableError
-        If another process keeps it for longer than a second.
+        If another process locks it for longer than a second.
     """
     while True:
         descriptor = open_file(path, os.O_APPEND, shared)

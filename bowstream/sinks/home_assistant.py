@@ -1,4 +1,4 @@
-"""How Home Assistant finds us: one message that describes a device and its entities.
+"""Home Assistant's discovery: one message that describes a device and its entities.
 
 Source: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload (Home Assistant 2024.12 or newer).
 """
@@ -83,7 +83,7 @@ def device(
 
 
 def tags_in(message: bytes) -> set[str]:
-    """Return the slugs of the tags that a discovery message of ours places; none if it is something else."""
+    """Return the slugs of the tags that have an entity in a discovery message; none if it is something else."""
     components = parsed(message).get("components")
     if not isinstance(components, dict):
         return set()
@@ -92,7 +92,7 @@ def tags_in(message: bytes) -> set[str]:
 
 
 def parsed(message: bytes) -> dict[str, Any]:
-    """Return a message's JSON object; an empty one if it is none, since anybody may publish anything."""
+    """Return the JSON object in a message; an empty one if it is something else."""
     try:
         found = json.loads(message)
     except (ValueError, RecursionError):

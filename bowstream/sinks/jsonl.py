@@ -22,8 +22,8 @@ class JsonFile(Sink[bytes]):
     """Writes one JSON object per line, the same as `--json`.
 
     The file is opened for each line, so it may be moved, deleted or on a disk that comes back. Lines are whole:
-    a line that fits a full disk in part only is cut off again, a torn line that a crash left is ended first, and
-    several processes may write to one file.
+    a line that fits only in part on a full disk is removed again, and a torn line that a crash left is ended first.
+    Several processes may write to one file.
     """
 
     def __init__(self, settings: JsonlSettings, info: StreamInfo, health: Health) -> None:
@@ -40,7 +40,7 @@ class JsonFile(Sink[bytes]):
             yield json.dumps(fields).encode() + b"\n"
 
     def deliver(self, item: bytes) -> None:
-        """Append a line, alone among the processes that write to the file."""
+        """Append a line while no other process writes to the file."""
         make_folder(self._path.parent, self._settings.shared)
         while True:
             with opened_alone(self._path, self._settings.shared) as descriptor:
@@ -75,7 +75,7 @@ def append(descriptor: int, line: bytes, path: Path) -> None:
 
 
 def ends_whole(path: Path, length: int) -> bool:
-    """Whether a file of this length is empty or ends with a line's end."""
+    """Whether a file of this length is empty or ends with a line break."""
     if not length:
         return True
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""MQTT: events and health as JSON, with a last will, and Home Assistant finds it all by itself."""
+"""MQTT: events and health as JSON, with a last will and Home Assistant's discovery."""
 
 from __future__ import annotations
 
@@ -139,17 +139,17 @@ class Mqtt(Sink[Message]):
 
     @property
     def _discovery_topic(self) -> str:
-        """Where Home Assistant finds us; empty if it is not to."""
+        """Topic of the discovery message; empty for no discovery."""
         prefix = self._settings.discovery.strip("/")
         return f"{prefix}/device/{slug(self._settings.root)}/config" if prefix else ""
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        """Introduce ourselves; called by paho's thread, at each connection."""
+        """Publish the present state; called by paho's thread, at each connection."""
         if reason.is_failure:
             self._refusal = f"refused: {reason}"
             return
         self._refusal = "connection lost"
-        # What is kept from before comes first: it tells which tags have gone.
+        # First, so that what the broker keeps from before comes in: it shows which tags have gone.
         topics = [self._topic("listener"), self._topic("tag/+"), self._discovery_topic]
         client.subscribe([(topic, 1) for topic in topics if topic])
         self._publish_discovery()
@@ -170,7 +170,7 @@ class Mqtt(Sink[Message]):
         self._publish(Message("listener", json.dumps(me), retain=True))
 
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
-        """Take what is kept below our topics, or what another listener publishes there; called by paho's thread."""
+        """Handle what the broker keeps below our topics, or another listener publishes; called by paho's thread."""
         if message.topic == self._topic("listener"):
             self._meet(message.payload, message.retain)
         elif message.retain and message.topic == self._discovery_topic:
@@ -179,20 +179,20 @@ class Mqtt(Sink[Message]):
             self._take_away({message.topic.rpartition("/")[2]})
 
     def _meet(self, payload: bytes, is_kept: bool) -> None:
-        """Warn of another listener; one that is only kept from before may have ended long ago."""
+        """Warn of another listener; a message that was kept may be of one that ended long ago."""
         other = home_assistant.parsed(payload)
         name = str(other.get("id", ""))
         if is_kept or not name or name == self._identity.client_id or name in self._others:
             return
         self._others.add(name)
-        self._introduce()  # so that it knows of us as well
+        self._introduce()  # so that it warns as well
         self.warn(
             f"another listener, on {str(other.get('host'))[:100]}, publishes to {self._settings.root}, too: their "
             "states get mixed up; give one of them another topic in [sinks.mqtt]"
         )
 
     def _take_away(self, slugs: set[str]) -> None:
-        """Clear what is kept of tags that are muted, renamed or not known any more, here and in Home Assistant."""
+        """Clear what the broker and Home Assistant keep of tags that are muted, renamed or unknown by now."""
         gone = slugs - set(self._slugs.values()) - self._gone
         if not gone:
             return

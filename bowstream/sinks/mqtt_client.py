@@ -1,4 +1,4 @@
-"""The connection to an MQTT broker: who we are to it, how it is encrypted, and a thread that does not die."""
+"""The connection to an MQTT broker: client id, encryption, and a network thread that survives errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bowstream.config.sinks import MqttSettings
 from bowstream.errors import BowstreamError, UsageError
 
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
-# How long a network thread that an exception has ended waits before it goes on.
+# How long the network thread waits after an exception before it connects again.
 REVIVE_S = 10.0
 
 
@@ -36,16 +36,15 @@ def load_paho() -> Any:
 
 
 class Identity:
-    """Our client id: the same at each start, and no other listener's.
+    """A client id that is the same at each start, and unique.
 
-    It comes from this installation, its host name and the root of the topics. A second process of this machine that
-    has the same three gets a number behind its id, until it is closed: two clients with one id would take the
-    connection away from each other for ever.
+    It is derived from this installation, its host name and the root of the topics. A second process of this machine
+    with the same three gets an id with a number, since two clients with one id disconnect each other for ever.
     """
 
     def __init__(self, root: str) -> None:
-        told = "\0".join([machine_id(), socket.gethostname(), root])
-        name = f"bowstream-{hashlib.sha256(told.encode()).hexdigest()[:8]}"  # MQTT 3.1 has 23 characters
+        origin = "\0".join([machine_id(), socket.gethostname(), root])
+        name = f"bowstream-{hashlib.sha256(origin.encode()).hexdigest()[:8]}"  # MQTT 3.1 allows 23 characters
         for number in count(1):
             self.client_id = name if number == 1 else f"{name}-{number}"
             if (claim := claimed(self.client_id)) is not None:
@@ -53,12 +52,12 @@ class Identity:
                 return
 
     def close(self) -> None:
-        """Leave the id to others."""
+        """Release the id."""
         self._claim.close()
 
 
 def claimed(name: str) -> socket.socket | None:
-    """Claim a name among the processes of this machine; return what holds it, or None if another process does."""
+    """Claim a name among the processes of this machine; return the socket that holds it, or None if it is taken."""
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     if sys.platform == "linux":  # elsewhere there are no names without files
         try:
@@ -70,7 +69,7 @@ def claimed(name: str) -> socket.socket | None:
 
 
 def machine_id() -> str:
-    """Return what tells this installation from others."""
+    """Return an id of this installation."""
     for file in MACHINE_IDS:
         try:
             if text := file.read_text("ascii", "replace").strip():

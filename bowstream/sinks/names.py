@@ -1,4 +1,4 @@
-"""Names of tags as topics, ids and files can bear them."""
+"""Names of tags in the form that topics, ids and file names allow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import zlib
 from collections.abc import Iterable
 
-# File names have 255 bytes, of which the time, the ending and a number take some.
+# File names have at most 255 bytes, including the time, the suffix and a number.
 LONGEST = 100
 
 
 def plain(text: str, joint: str) -> str:
-    """Return a name in Latin letters and digits, with `joint` for each run of what else there is.
+    """Return a name in Latin letters and digits, with `joint` for each run of other characters.
 
-    Where letters may get lost, a checksum of the name is added, so that no two such names become one.
+    If letters are lost, a checksum of the name is added, so that different names stay different.
     """
     kept = re.sub(r"[^A-Za-z0-9]+", joint, text).strip(joint)
     is_whole = kept and text.isascii() and len(kept) <= LONGEST
@@ -21,17 +21,17 @@ def plain(text: str, joint: str) -> str:
 
 
 def marked(kept: str, text: str, joint: str) -> str:
-    """Return what was kept of a name, with the checksum of all of it."""
+    """Return the kept part of a name with the checksum of the whole name."""
     return f"{kept}{joint}{zlib.crc32(text.encode()):08x}".strip(joint)
 
 
 def slug(text: str) -> str:
-    """Return a name as topics and ids can bear it: lower case, digits and single underscores."""
+    """Return a name for topics and ids: lower case, digits and single underscores."""
     return plain(text, "_").lower()
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:
-    """Return the slug of each name, no two the same: the first keeps one that several would have."""
+    """Return a unique slug for each name: if several names have the same one, the first keeps it."""
     found: dict[str, str] = {}
     for name in names:
         one = slug(name)

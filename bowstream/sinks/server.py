@@ -1,4 +1,4 @@
-"""A small HTTP server that may be left running: few connections, short ones, and only for who means this machine."""
+"""A small HTTP server with few and short connections, which answers only requests for this machine's names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONNECTIONS = 16
 CONNECTION_S = 10.0
 # How soon it ends when it is asked to.
 POLL_S = 0.1
-# How long to wait when no connection can be accepted, for want of file descriptors.
+# The wait when no connection can be accepted, because there are no free file descriptors.
 BREATH_S = 0.1
 
 
@@ -31,18 +31,18 @@ class Answer:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers GET requests from threads of its own, from `start` until `stop`.
+    """Answers GET requests, each in a thread, from `start` until `stop`.
 
     Parameters
     ----------
     address, port : to listen on
-    hosts : names by which it may be asked for, beside those of this machine and addresses: a page that has its
-        name point here (DNS rebinding) learns nothing
+    hosts : further names that requests may be for, beside addresses and the names of this machine; a web page
+        whose name resolves to this machine (DNS rebinding) gets no answer
     answer : returns what to send for a path and an `Accept` header; None for 404
     """
 
     daemon_threads = True
-    request_queue_size = 128  # what waits to be refused, too
+    request_queue_size = 128  # including those that will be refused
 
     def __init__(
         self, address: str, port: int, hosts: Collection[str], answer: Callable[[str, str], Answer | None]
@@ -104,7 +104,7 @@ class Server(ThreadingHTTPServer):
         self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the other side has gone, or was cut off."""
+        """Ignore the error: the client has gone, or was cut off."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = CONNECTION_S
 
     def do_GET(self) -> None:
-        """Send what there is at the path, if it is asked for by a name of ours."""
+        """Send the answer for the path, if the request is for one of our names."""
         hosts = self.headers.get_all("Host") or []
         if len(hosts) > 1 or (not hosts and self.request_version != "HTTP/1.0"):
             return self.send_error(HTTPStatus.BAD_REQUEST)
@@ -152,6 +152,6 @@ def is_ours(host: str, names: Collection[str]) -> bool:
 
 
 def cut(connection: socket.socket) -> None:
-    """End a connection, whatever its thread waits for."""
+    """End a connection, also while its thread waits for it."""
     with suppress(OSError):  # it has ended by itself
         connection.shutdown(socket.SHUT_RDWR)
