@@ -124,6 +124,17 @@ def test_the_rate_is_said_once(tagger):
     tagger.feed(sound, 16_000)
 
 
+def test_the_channels_stay(tagger):
+    frames = stereo(scene(2.0))
+    whole = tagger.tag(frames).windows
+    before = [*tagger.feed(frames[:20_000]), *tagger.feed(np.empty((0, 3))), *tagger.feed([])]
+    for wrong in (frames[:, 0], np.zeros((5, 3))):
+        with pytest.raises(UsageError, match=r"a stream must keep its number of channels, 2 \(got [13]\)"):
+            tagger.feed(wrong)
+    assert (*before, *tagger.feed(frames[20_000:]), *tagger.finish()) == whole
+    tagger.feed(frames[:, 0])
+
+
 NOT_FINITE = [float("nan"), float("inf"), -float("inf"), 1e300]
 NO_SOUND = {
     "scalar": (np.float32(0.5), "shape"),
@@ -157,9 +168,11 @@ def test_what_is_no_sound_is_refused_and_forgotten(wrong, match, tagger):
 @pytest.mark.parametrize("value", NOT_FINITE, ids=str)
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_what_is_not_finite_is_refused_and_forgotten(rate, value, tagger):
-    sound = scene(2.0, rate)
+    sound = stereo(scene(2.0, rate))
     wrong = np.zeros((100, 2))
     wrong[50, 1] = value
+    with pytest.raises(AudioError):
+        tagger.feed(wrong, 8_000)  # no stream yet
     before = tagger.feed(sound[:20_000], rate)
     for call in (tagger.feed, tagger.tag):
         with pytest.raises(AudioError, match=r"samples must be finite \(got NaN or infinity\)"):

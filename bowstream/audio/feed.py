@@ -34,8 +34,9 @@ class Feed:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stream, which may have another rate."""
+        """Begin a new stream, which may have another rate and number of channels."""
         self._converter: Converter | None = None
+        self._channels: int | None = None
 
     def push(self, block: ArrayLike, sample_rate: int | None = None) -> Float32:
         """Return the columns that a block completes, float32 [shape=(columns * 1600,)].
@@ -50,16 +51,24 @@ class Feed:
         AudioError
             If a sample is not finite.
         UsageError
-            If the block or its rate is no sound, or the rate is not that of the stream.
+            If the block or its rate is no sound, or its rate or number of channels is not that of the stream.
         """
         frames = to_frames(block)
         converter = self._converter_for(sample_rate)
+        channels = frames.shape[1] if len(frames) else self._channels
+        if channels != self._channels is not None:
+            raise UsageError(
+                f"a stream must keep its number of channels, {self._channels} (got {channels}): "
+                "finish() or reset() begins a new one"
+            )
         peak = float(np.abs(frames).max(initial=0.0))
         if LOUDEST < peak < np.inf and not self._warned:
             self._warned = True
             text = f"float samples must be in -1 … 1 (got {peak:g}): give int16 as it is, or divide it by 32768"
             warnings.warn(text, stacklevel=3)  # at the line that calls the tagger
-        return joined(converter.push(frames))
+        columns = joined(converter.push(frames) if len(frames) else [])
+        self._converter, self._channels = converter, channels  # of what was accepted
+        return columns
 
     def finish(self) -> Float32:
         """Return the last columns, filled with silence to whole ones."""
@@ -72,8 +81,8 @@ class Feed:
                 raise UsageError(
                     f"sample_rate must be a whole number of {LOWEST_RATE_HZ} … {HIGHEST_RATE_HZ} Hz (got {rate})"
                 )
-            self._converter = Converter("block", int(rate), self._format, chunk_columns=1)
-        elif sample_rate not in (None, self._converter.native_rate):
+            return Converter("block", int(rate), self._format, chunk_columns=1)
+        if sample_rate not in (None, self._converter.native_rate):
             raise UsageError(
                 f"sample_rate must stay {self._converter.native_rate} Hz in a stream (got {sample_rate}): "
                 "finish() or reset() begins a new one"

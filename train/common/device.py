@@ -16,7 +16,7 @@ ON_THE_PATH = (
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
     *("model/bundle", "model/codebook", "model/columns", "model/context", "model/encoder", "model/head"),
     *("model/highpass", "model/level"),
-    *("model/log_mel", "model/patches", "model/probe", "model/sparse", "model/tags", "model/tflite"),
+    *("model/log_mel", "model/onset", "model/patches", "model/probe", "model/sparse", "model/tags", "model/tflite"),
 )
 
 
