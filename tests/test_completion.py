@@ -26,6 +26,9 @@ def tab(monkeypatch):
     def end(status):
         raise Answered(status)
 
+    def no_descriptor(*_):
+        raise OSError
+
     def press(line):
         for name, value in {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}.items():
             monkeypatch.setenv(name, value)
@@ -33,7 +36,8 @@ def tab(monkeypatch):
         answer = io.StringIO()
         # A finder of this test's: argcomplete's has one state for all parsers.
         monkeypatch.setattr("argcomplete.autocomplete", CompletionFinder())
-        with pytest.raises(Answered):
+        with monkeypatch.context() as patch, pytest.raises(Answered):
+            patch.setattr("os.fdopen", no_descriptor)  # it would take, and close, this process's ninth
             completion.complete(build_parser(), exit_method=end, output_stream=answer)
         return [word.strip() for word in answer.getvalue().split("\n") if word]
 
