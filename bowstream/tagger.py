@@ -183,24 +183,22 @@ class Tagger:
         if first_end > self.position:
             return []
         codes = self.context.push(self.encoder.push(self.columns.take()))
-        scores = self.bundle.head(self.encoder.counts(codes))
+        scores = self.bundle.head(codes)
         hop = self.encoder.hop_columns * self.front_end.column_length
         ends = [*islice(count(first_end, hop), len(scores))]
         windows = zip(ends, scores, codes, self._since_last(self.columns.levels, ends))
         return [self._named(*window) for window in windows]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
-        """Return how much the codes of each family raise each tag: its score, less its score without their counts.
+        """Return how much the codes of each family raise each tag: its score, less its score without them.
 
         Returns
         -------
         gains : float32 [shape=(C,)] of each family, -1 … 1
         """
-        counts = self.encoder.counts(scores.codes[np.newaxis])  # (1, context, K)
-        first = list(self.encoder.offsets.values())
-        family = np.searchsorted(first, np.arange(self.encoder.n_counts), side="right") - 1  # (K,)
-        without = np.where(family == np.arange(len(first))[:, np.newaxis, np.newaxis], 0, counts)  # (4, context, K)
-        return dict(zip(self.encoder.offsets, scores.array - self.bundle.head(without)))
+        families = self.encoder.families
+        without = {family: scores.codes[np.newaxis, :, families != family] for family in self.encoder.offsets}
+        return {family: scores.array - self.bundle.head(codes)[0] for family, codes in without.items()}
 
     def flush(self) -> list[Scores]:
         """Complete the window that has begun, if any, with silence, and return its scores."""

@@ -10,7 +10,7 @@ from bowstream.cli.main import main
 from bowstream.session import Session
 from bowstream.tagger import Tagger
 
-STAGES = ("log-mel", "level", "patches", "counts", "head", "events", "resample 48 kHz")
+STAGES = ("log-mel", "level", "patches", "counts and head", "events", "resample 48 kHz")
 HOPS = ("hop 1.0 s", "hop 0.5 s", "hop 0.2 s", "hop 0.1 s")
 COMPARED = (HOPS[0], HOPS[-1])
 PATHS = ("live", "live, drawn", "replay")
@@ -149,7 +149,7 @@ def test_stages_do_what_the_tagger_does(hop, bundle):
         "pat": (hop, 12), "env": (hop, 1), "fenv": (1, 12), "o": (1, 1)
     }  # fmt: skip
     assert np.array_equal(calls["assign pat"].call() + tagger.encoder.offsets["pat"], codes_of(tagger, samples, hop))
-    assert calls["head"].call().shape == (1, len(bundle.tags))
+    assert calls["counts and head"].call().shape == (1, len(bundle.tags))
 
 
 def codes_of(tagger, samples, hop):

@@ -60,7 +60,7 @@ def test_a_bundle_of_the_format_before(content, monkeypatch):
     monkeypatch.setattr(written, "split_head", lambda head: whole_heads.append(head) or split_head(head))
     with cost.random_bundle(size) as path:
         new, description = load_bundle(path), dict(read_description(path))
-        counts = np.random.default_rng(0).integers(0, 3, (20, new.head.context, 2 * 12 * 8 + 2 * 32))
+        codes = np.random.default_rng(0).integers(0, 2 * 12 * 8 + 2 * 32, (20, new.head.context, 143))
         (path / HEAD).write_bytes(whole_heads[0])
         (path / HEAD_ROWS).unlink()
         monkeypatch.setattr(written, "FILES", [name for name in written.FILES if name != HEAD_ROWS])
@@ -69,4 +69,4 @@ def test_a_bundle_of_the_format_before(content, monkeypatch):
         old = load_bundle(path)
     assert isinstance(old.head.network, Model)
     assert isinstance(new.head.network, SparseNetwork)
-    assert np.array_equal(old.head(counts), new.head(counts))
+    assert np.array_equal(old.head(codes), new.head(codes))

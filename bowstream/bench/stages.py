@@ -41,9 +41,9 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
 
     log_mel, level = LogMel(front_end), Level(bundle.level, front_end) if bundle.level else None
     tracker = EventTracker(bundle.tags, hop_columns * front_end.column_s)
-    codes, patches = tags.codes[np.newaxis], cut()
+    patches = cut()
     # Window after window, since a head may cost less the less they differ.
-    counts = cycle([tagger.encoder.counts(scores.codes[np.newaxis]) for scores in tagger.push(samples)])
+    contexts = cycle([scores.codes[np.newaxis] for scores in tagger.push(samples)])
     calls: dict[str, Callable[[], object]] = {
         "resample 48 kHz": lambda: converter.push(native),
         "log-mel": lambda: log_mel.push(block),
@@ -55,7 +55,6 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         latents = encoder.network(rows).reshape(*patches[family].shape[:2], -1)
         calls[f"encoder {family}"] = lambda encoder=encoder, rows=rows: encoder.network(rows)  # type: ignore[misc]
         calls[f"assign {family}"] = lambda encoder=encoder, latents=latents: encoder.codebook.predict(latents)  # type: ignore[misc]
-    calls["counts"] = lambda: tagger.encoder.counts(codes)
-    calls["head"] = lambda: bundle.head(next(counts))
+    calls["counts and head"] = lambda: bundle.head(next(contexts))
     calls["events"] = lambda: tracker.push(tags)
     return {name: Timed(call) for name, call in calls.items()}

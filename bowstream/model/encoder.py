@@ -59,7 +59,8 @@ class WindowEncoder:
 
     The codes of families that are cut from columns are computed once and kept for as long as the window holds the
     column; those that are cut from windows are computed once per hop. State is what a window needs of its columns;
-    before the first full window there are no codes. `columns_until_window` and `columns_since_window` say where the
+    before the first full window there are no codes. `families` names the family of each code of a window, `offsets`
+    where its codes begin in the counts. `columns_until_window` and `columns_since_window` say where the
     stream stands between two windows.
 
     Parameters
@@ -90,7 +91,8 @@ class WindowEncoder:
         quantisations = {encoders[family].network.quantisation for family in ("pat", "env", "fenv")}
         self.quantise = (quantisations.pop() if len(quantisations) == 1 else UNQUANTISED).quantise
         parts = {family: encoder.codebook.n_parts for family, encoder in encoders.items()}
-        self._offsets = np.array([self.offsets[family] for family in families_of_codes(front_end, parts)])
+        self.families = np.array(families_of_codes(front_end, parts))  # (P,)
+        self._offsets = np.array([self.offsets[family] for family in self.families])
         silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
         pat = cut_pat(self.quantise(silence))
         codes = np.zeros((len(pat), pat.shape[1] * parts["pat"] + parts["env"]), np.intp)

@@ -1,6 +1,7 @@
-"""The head: from counts of codes to a score for each tag (paper, III-C).
+"""The head: from codes to a score for each tag (paper, III-C).
 
-counts (context, K) ─► shown ─► transform ─► network ─► logits ─► softmax weight ─► Platt scaling ─► scores (C,)
+codes (context, P) ─► counts of the newest window, and of all (2 K) ─► transform ─► network ─► logits (outputs,)
+─► softmax weight ─► Platt scaling ─► scores (C,)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
+from bowstream.model.codebook import Codes
 from bowstream.model.encoder import Counts, Network
 
 COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
@@ -22,7 +24,7 @@ COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.posit
 
 @dataclass(frozen=True)
 class Head:
-    """Counts in, scores out.
+    """Codes in, scores out.
 
     Attributes
     ----------
@@ -61,25 +63,31 @@ class Head:
         if not (np.isfinite(self.slopes).all() and np.isfinite(self.biases).all()):
             raise BundleError("slopes and biases must be finite")
 
-    def __call__(self, counts: Counts) -> Float32:
+    def __call__(self, codes: Codes) -> Float32:
         """Return the scores of windows, 0 … 1.
 
         Parameters
         ----------
-        counts : int [shape=(n, context, K)], of each window and those before it, oldest first
+        codes : int [shape=(n, context, P)], of each window and those before it, oldest first
 
         Returns
         -------
         scores : float32 [shape=(n, C)]
         """
-        if not len(counts):
+        if not len(codes):
             n_tags = len(self.slopes) if self.outputs is None else len(self.outputs)
             return np.empty((0, n_tags), np.float32)
-        rows = self._inputs[shown(counts)]  # (n, times_shown * K)
-        logits = np.concatenate([self.network(row[np.newaxis]) for row in rows])  # (n, outputs)
+        logits = np.concatenate([self.network(self._row(context)) for context in codes])  # (n, outputs)
         logits = normalise(logits, self.softmax_weight)
         scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
         return scores if self.outputs is None else scores[:, self.outputs]
+
+    def _row(self, codes: Codes) -> NDArray[Any]:
+        """Return the network's input for the codes of a context (context, P), which is that of `shown` counts."""
+        times = times_shown(self.context)
+        n_counts = self.network.n_inputs // times
+        counted = (np.bincount(part, minlength=n_counts) for part in (codes[-1], codes.ravel())[:times])
+        return np.concatenate([self._inputs.take(counts) for counts in counted])[np.newaxis]
 
     @cached_property
     def _inputs(self) -> NDArray[Any]:

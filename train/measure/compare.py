@@ -120,7 +120,7 @@ def on_features(sound: Features, clips: Index, bundle: Bundle) -> Outcome:
     """Codes and scores of the exported networks on cached features."""
     encoder = WindowEncoder(bundle.encoders, sound.front_end, sound.front_end.columns_per_window)
     codes = all_codes(encoder, bundle.head.context, sound, clips, "TFLite")
-    return Outcome(codes, bundle.head(encoder.counts(codes)))
+    return Outcome(codes, bundle.head(codes))
 
 
 def on_device(data: DataSet, clips: Index, bundle: Bundle) -> Outcome:
