@@ -26,6 +26,7 @@ from bowstream.model.encoder import WindowEncoder
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.onset import BANDS
 from bowstream.model.probe import verify
+from bowstream.model.sensitivity import USUAL
 from bowstream.result import Result
 from bowstream.scores import Scores
 
@@ -45,16 +46,21 @@ class Tagger:
     ----------
     bundle : a loaded model bundle
     hop_s : seconds between two scores: 0.1, 0.2, … 1.0
+    sensitivity : 0 … 1, moves the scores of all tags; 0.5 leaves them as they were calibrated
 
     Raises
     ------
     UsageError
-        If the hop is out of range or no whole number of columns.
+        If the hop is out of range or no whole number of columns, or the sensitivity is out of range.
     """
 
-    def __init__(self, bundle: Bundle, hop_s: float = 1.0) -> None:
+    def __init__(self, bundle: Bundle, hop_s: float = 1.0, sensitivity: float = USUAL) -> None:
         hop_columns = columns_of(hop_s, bundle.front_end)
+        if not 0.0 <= sensitivity <= 1.0:
+            raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")
         self.bundle = bundle
+        self.sensitivity = sensitivity
+        self.head = bundle.head.shifted(bundle.sensitivity.shift(hop_s, sensitivity))
         self.tags = tuple(tag.name for tag in bundle.tags)
         self.hop_s = hop_s
         self.front_end = bundle.front_end
@@ -67,13 +73,13 @@ class Tagger:
         self._feed = Feed(bundle.front_end.format)
 
     @classmethod
-    def load(cls, path: Path | str | None = None, hop_s: float = 1.0) -> Tagger:
+    def load(cls, path: Path | str | None = None, hop_s: float = 1.0, sensitivity: float = USUAL) -> Tagger:
         """Load a bundle, verify its hashes, run its probe and return a tagger of it.
 
         Parameters
         ----------
         path : the bundle's folder; None for the one that is shipped
-        hop_s : seconds between two scores
+        hop_s, sensitivity : as of the tagger
 
         Raises
         ------
@@ -82,7 +88,7 @@ class Tagger:
         """
         bundle, probe = read(Path(path) if path is not None else default_path())
         verify(cls(bundle), probe)
-        return cls(bundle, hop_s)
+        return cls(bundle, hop_s, sensitivity)
 
     def tag(self, sound: str | os.PathLike[str] | ArrayLike, sample_rate: int | None = None) -> Result:
         """Score a whole recording; the stream that is being fed is left alone.
@@ -99,7 +105,7 @@ class Tagger:
         UsageError
             If the array or its rate is no sound, or a rate is given for a file.
         """
-        one = Tagger(self.bundle, self.hop_s)
+        one = Tagger(self.bundle, self.hop_s, self.sensitivity)
         if isinstance(sound, (str, os.PathLike)):
             if sample_rate is not None:
                 raise UsageError("sample_rate must be left out for a file: the file has one")
@@ -183,7 +189,7 @@ class Tagger:
         if first_end > self.position:
             return []
         codes = self.context.push(self.encoder.push(self.columns.take()))
-        scores = self.bundle.head(codes)
+        scores = self.head(codes)
         hop = self.encoder.hop_columns * self.front_end.column_length
         ends = [*islice(count(first_end, hop), len(scores))]
         windows = zip(ends, scores, codes, self._since_last(self.columns.levels, ends))
@@ -198,7 +204,7 @@ class Tagger:
         """
         families = self.encoder.families
         without = {family: scores.codes[np.newaxis, :, families != family] for family in self.encoder.offsets}
-        return {family: scores.array - self.bundle.head(codes)[0] for family, codes in without.items()}
+        return {family: scores.array - self.head(codes)[0] for family, codes in without.items()}
 
     def flush(self) -> list[Scores]:
         """Complete the window that has begun, if any, with silence, and return its scores."""

@@ -64,6 +64,7 @@ CHANGES = {
     "confirm_hops": 2,
     "on": 0.55,
     "off": 0.6,
+    "only": ("cat",),
     "silence_s": 2.0,
     "tags": {"dog": TagSettings(muted=True)},
 }
@@ -72,7 +73,12 @@ BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks"}
 
 
 def test_every_setting_has_a_witness():
-    assert {field.name for field in fields(Settings)} == set(CHANGES) | BEFORE
+    assert {field.name for field in fields(Settings)} == set(CHANGES) | BEFORE | {"sensitivity"}
+
+
+def test_sensitivity_changes_what_is_said(bundle):
+    """With the bundle's own head, whose scores it moves."""
+    assert outcome(Settings(sensitivity=0.9), bundle) != outcome(Settings(), bundle)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -54,6 +54,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     from rich.text import Text
 
     from bowstream.model.probe import LOG_MEL_TOLERANCE, SCORES_TOLERANCE
+    from bowstream.model.sensitivity import USUAL
 
     description = bundle.description
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -75,6 +76,10 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
         "files",
         f"{sum((bundle.path / name).stat().st_size for name in description['files']) / 1e6:.2f} MB, hashes right",
     )
+    for cost in bundle.sensitivity.costs:
+        words = f"{cost.false_per_hour:.1f} false events per hour, {100 * cost.recall:.0f} % of sounds raised"
+        usual = " (the default)" if cost.sensitivity == USUAL else ""
+        table.add_row(f"sensitivity {cost.sensitivity:g}, hop {cost.hop_s:g} s", words + usual)
     table.add_row("probe", f"log-mel off by {result.log_mel:.2g} (allowed {LOG_MEL_TOLERANCE})")
     table.add_row("", f"{result.codes} of {result.of_codes} codes differ (allowed {result.codes_allowed})")
     table.add_row("", f"scores off by {result.scores:.2g} (allowed {SCORES_TOLERANCE})")

@@ -31,7 +31,7 @@ class ListenOptions:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "listen", "name the sounds that a microphone hears, live")
-    add_configuration(parser, "bundle", "hop_s", "hold_s", "device", "sample_rate", "reconnect")
+    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", "device", "sample_rate", "reconnect")
     parser.add_argument(
         "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"
     )

@@ -40,7 +40,7 @@ class ReplayOptions:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "replay", "name the sounds in recordings")
-    add_configuration(parser, "bundle", "hop_s", "hold_s")
+    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
     parser.add_argument(
         "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"

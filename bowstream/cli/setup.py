@@ -30,7 +30,7 @@ def load(options: ConfigOptions) -> Config:
 
 def open_session(settings: Settings, source: Source, bundle: Bundle) -> Session:
     """Return a session as configured, with a bundle that `personalise` returned."""
-    tagger = Tagger(bundle, settings.hop_s)
+    tagger = Tagger(bundle, settings.hop_s, settings.sensitivity)
     return Session(source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s)
 
 
@@ -45,16 +45,16 @@ def personalise(config: Config, bundle: Bundle) -> Bundle:
         If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
     """
     tags = model_tags.personalise(bundle.tags, config.settings, config.complain)
-    check_sinks(config, [tag.name for tag in tags.values()])
+    check_sinks(config, model_tags.names_of(tags.values()))
     config.check()
     return bundle.with_tags(tags)
 
 
 def check_sinks(config: Config, shown: Sequence[str]) -> None:
-    """Complain of tags that a sink's settings name and that are not shown."""
+    """Complain of tags and groups that a sink's settings name and that are not shown."""
     for sink, settings in config.settings.sinks.items():
         for name, field in settings_of(settings).items():
             for tag in getattr(settings, name) if meaning(field).of_tags else ():
                 if tag not in shown:
-                    message = f"{name} names {tag!r}, which is no tag, or muted or renamed"
+                    message = f"{name} names {tag!r}, which is no tag or group, or muted or renamed"
                     config.complain(("sinks", sink, name), message + suggestion(tag, shown))

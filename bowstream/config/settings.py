@@ -51,6 +51,9 @@ class Settings(Checked):
         None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
     )
     hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
+    sensitivity: float = setting(
+        0.5, "moves the scores of all tags: 0 raises least, 1 most; 'bowstream check' shows the cost", low=0.0, high=1.0
+    )
     hold_s: float = setting(
         1.0, "seconds that an event lasts beyond its sound", low=0.0, high=3600.0, metavar="SECONDS"
     )
@@ -60,6 +63,9 @@ class Settings(Checked):
     )
     off: float | None = setting(
         None, "score below which they end; at most the lowest at which one begins", low=0.0, high=1.0, example=0.4
+    )
+    only: tuple[str, ...] = setting(
+        (), "tags, or groups of them, to listen for; all if empty", example=["alarms", "dog"]
     )
     silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
     tags: Mapping[str, TagSettings] = field(default_factory=dict)

@@ -26,7 +26,9 @@ class SinkSettings(Checked):
 class EventSinkSettings(SinkSettings):
     """Which events a sink gets."""
 
-    only: tuple[str, ...] = setting((), "tags that it gets; all if empty", example=["dog"], of_tags=True)
+    only: tuple[str, ...] = setting(
+        (), "tags, or groups of them, that it gets; all if empty", example=["dog"], of_tags=True
+    )
     states: tuple[str, ...] = setting(
         ("on",), '"on" for an event\'s beginning, "off" for its end, which has its length, peak and mean'
     )
@@ -61,7 +63,9 @@ class ClipsSettings(SinkSettings):
     """Which events are kept as sound, where and how long."""
 
     folder: str = setting("clips", "where the clips are put, as TIME_TAG.flac, the time in UTC")
-    only: tuple[str, ...] = setting((), "tags that are recorded; all if empty", example=["dog"], of_tags=True)
+    only: tuple[str, ...] = setting(
+        (), "tags, or groups of them, that are recorded; all if empty", example=["dog"], of_tags=True
+    )
     never: tuple[str, ...] = setting(
         (),
         "private tags: no clip is kept with a second in which one of them scores its off threshold or more",

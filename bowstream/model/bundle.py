@@ -25,6 +25,7 @@ from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, input_sizes, patches_per_window
+from bowstream.model.sensitivity import Sensitivity, read_sensitivity
 from bowstream.model.sparse import SparseNetwork
 from bowstream.model.tags import Tag
 from bowstream.model.tflite import Model
@@ -48,6 +49,7 @@ class Bundle:
     path : the folder
     front_end, level, encoders, head : the method's parts, in its order; no `level` for an absolute one
     tags : names and thresholds, in the order of the head's scores
+    sensitivity : how scores move with the setting of that name and with the hop
     description : `bundle.json`
     """
 
@@ -58,11 +60,14 @@ class Bundle:
     encoders: Mapping[str, Encoder]
     head: Head
     tags: tuple[Tag, ...]
+    sensitivity: Sensitivity
     description: Mapping[str, Any]
 
     def with_tags(self, tags: Mapping[int, Tag]) -> Bundle:
         """Return the bundle with some of its tags, renamed perhaps; they are given by their place among all."""
-        return replace(self, tags=tuple(tags.values()), head=replace(self.head, outputs=tuple(tags)))
+        outputs = self.head.outputs or range(len(self.tags))
+        head = replace(self.head, outputs=tuple(outputs[place] for place in tags))
+        return replace(self, tags=tuple(tags.values()), head=head)
 
     def __repr__(self) -> str:
         return f"Bundle({self.name!r}, {len(self.tags)} tags, {str(self.path)!r})"
@@ -98,10 +103,15 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
                 Tag(tag["name"], float(tag["on"]), float(tag["off"]), str(tag.get("group", "")))
                 for tag in description["tags"]
             ),
+            sensitivity=read_sensitivity(description),
             description=description,
         )
         check_shapes(bundle)
         check_origin(description)
+        # Of tags that do not work the head has outputs, too: they have a part in the softmax.
+        works = [bool(tag.get("works", True)) for tag in description["tags"]]
+        if not all(works):
+            bundle = bundle.with_tags({place: tag for place, tag in enumerate(bundle.tags) if works[place]})
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise BundleError(f"{path / DESCRIPTION} lacks or misstates {error}: the bundle is damaged") from error
     return bundle, read_arrays(contents[PROBE], PROBE)

@@ -7,7 +7,7 @@ codes (context, P) ─► counts of the newest window, and of all (2 K) ─► t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,10 @@ class Head:
         n_counts = self.network.n_inputs // times
         counted = (np.bincount(part, minlength=n_counts) for part in (codes[-1], codes.ravel())[:times])
         return np.concatenate([self._inputs.take(counts) for counts in counted])[np.newaxis]
+
+    def shifted(self, logits: float) -> Head:
+        """Return the head with the calibrated logits of all tags shifted."""
+        return replace(self, biases=self.biases + np.float32(logits)) if logits else self
 
     @cached_property
     def _inputs(self) -> NDArray[Any]:

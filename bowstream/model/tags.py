@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bowstream.config.settings import Settings, TagSettings
@@ -27,8 +27,23 @@ class Tag:
             raise BundleError(f"tag {self.name!r} must have 0 <= off <= on <= 1 (got on={self.on}, off={self.off})")
 
 
+def named(names: Iterable[str], tags: Iterable[Tag]) -> tuple[str, ...]:
+    """Return names of tags for names of tags or groups: a group stands for all its tags."""
+    groups: dict[str, list[str]] = {}
+    for tag in tags:
+        if tag.group:
+            groups.setdefault(tag.group, []).append(tag.name)
+    return tuple(dict.fromkeys(tag for name in names for tag in groups.get(name, [name])))
+
+
+def names_of(tags: Iterable[Tag]) -> list[str]:
+    """Return all names that `named` knows: the tags', then the groups'."""
+    every = list(tags)
+    return list(dict.fromkeys([*(tag.name for tag in every), *(tag.group for tag in every if tag.group)]))
+
+
 def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> dict[int, Tag]:
-    """Return the tags with the configured names and thresholds, and without the muted ones, by their place in `tags`.
+    """Return the tags that are listened for, as they are configured, by their place in `tags`.
 
     All that is shown, written or sent follows from the result, so this is the only place that changes tags.
 
@@ -39,14 +54,18 @@ def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> 
     complain : is called with a setting's path and a sentence if a tag that is named does not exist, two tags share a
         name, a threshold does not fit or no tag is left
     """
-    names = [tag.name for tag in tags]
+    names, known = [tag.name for tag in tags], names_of(tags)
+    for name in settings.only:
+        if name not in known:
+            complain(("only",), f"the bundle has no tag or group {name!r}{suggestion(name, known)}")
+    only = named(settings.only or names, tags)
     for name in settings.tags:
         if name not in names:
             complain(("tags", name), f"the bundle has no tag {name!r}{suggestion(name, names)}")
     kept = {
         index: _personal(tag, settings, complain)
         for index, tag in enumerate(tags)
-        if not settings.tags.get(tag.name, TagSettings()).muted
+        if tag.name in only and not settings.tags.get(tag.name, TagSettings()).muted
     }
     if not kept:
         complain(("tags",), "every tag is muted: nothing is left to listen for")

@@ -6,9 +6,11 @@ Each is a table `[sinks.NAME]` of the configuration, its settings are in `bowstr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bowstream.config.fields import meaning, settings_of
 from bowstream.config.sinks import (
     ClipsSettings,
     CommandSettings,
@@ -19,6 +21,7 @@ from bowstream.config.sinks import (
     WebhookSettings,
 )
 from bowstream.health.counters import Health
+from bowstream.model.tags import Tag, named
 from bowstream.session import Record, StreamInfo
 from bowstream.sinks import clips, command, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
@@ -33,6 +36,15 @@ SINKS: Mapping[type[SinkSettings], Any] = {
 }
 # Import the package that a sink needs, or raise an error that tells how to install it.
 LOADERS: Mapping[str, Callable[[], Any]] = {"mqtt": mqtt_client.load_paho, "prometheus": prometheus.load_client}
+
+
+def with_tags(settings: SinkSettings, tags: Sequence[Tag]) -> SinkSettings:
+    """Return a sink's settings with each group that they name replaced by its tags; `never` wins over a group."""
+    fields = [name for name, one in settings_of(settings).items() if meaning(one).of_tags]
+    found = {name: named(getattr(settings, name), tags) for name in fields}
+    if "never" in found:
+        found["only"] = tuple(tag for tag in found["only"] if tag not in found["never"]) or found["only"]
+    return replace(settings, **found)
 
 
 class Sinks:
@@ -57,7 +69,9 @@ class Sinks:
     ) -> None:
         self._health = health
         self._warn = warn
-        self._sinks: list[Sink[Any]] = [SINKS[type(each)](each, info, health) for each in settings.values()]
+        self._sinks: list[Sink[Any]] = [
+            SINKS[type(each)](with_tags(each, info.tags), info, health) for each in settings.values()
+        ]
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
 

@@ -58,7 +58,8 @@ class Parts:
 class TagCalibration:
     """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
 
-    `average_precision` is that over held-out clips, None where the tag was in none.
+    `average_precision` is that over held-out clips, None where the tag was in none. A tag that does not work is heard
+    of by the head only.
     """
 
     slope: float = 1.0
@@ -66,6 +67,7 @@ class TagCalibration:
     on: float = 0.5
     off: float = 0.25
     average_precision: float | None = None
+    works: bool = True
 
 
 def write_bundle(
@@ -78,12 +80,14 @@ def write_bundle(
     tags: Sequence[TagCalibration],
     metrics: Mapping[str, Any],
     fit: Index,
+    sensitivity: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a bundle into a folder, with its probe, its licence and where it learned from.
 
     Parameters
     ----------
     fit : the clips that it learned from
+    sensitivity : what was measured of it, as `bowstream.model.sensitivity` reads it
     """
     path.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
@@ -109,6 +113,7 @@ def write_bundle(
             {"name": tag, "group": groups.get(tag, ""), **asdict(settings), "sources": sources_of(data, fit, tag)}
             for tag, settings in zip(data.tags, tags)
         ],
+        "sensitivity": sensitivity,
         "trained_on": data.name,
         "sources": sources_of(data, fit),
         "licences": {"weights": data.licence, "code": "MIT"},
