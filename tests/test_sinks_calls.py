@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 import time
+import tracemalloc
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
@@ -49,6 +50,24 @@ def test_command_that_fails_is_told_with_its_last_words_and_not_run_again(stage,
     report = sink.report()
     assert (report.lost, report.trouble) == (1, f"{sys.executable} failed with status 1: no such light")
     assert (tmp_path / "runs").read_text() == "x"
+
+
+def test_a_command_that_says_much_costs_little_memory(stage):
+    code = "import sys\nfor _ in range(300): sys.stderr.write('x' * 99_999 + '\\n')\nsys.exit('the end')"
+    tracemalloc.start()
+    with Command(python(code, timeout_s=60.0), *stage.stream) as sink:
+        stage.play(sink, stage.begin("dog", 1.0))
+        until(lambda: sink.report().lost == 1, 60.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sink.report().trouble.endswith(" failed with status 1: the end")
+    assert peak < 5e6  # of thirty megabytes
+
+
+def test_a_command_need_not_read_its_input(stage):
+    with Command(python("import os; os.close(0)"), *stage.stream) as sink:
+        stage.play(sink, *(stage.begin("dog", float(second)) for second in range(3)))
+        until(lambda: sink.report().delivered == 3)
 
 
 def test_command_that_hangs_is_killed_with_its_children(stage, tmp_path):

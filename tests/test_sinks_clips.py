@@ -19,7 +19,7 @@ from stage import RATE, Stage, at, quick, until
 from bowstream.audio.clock import utc
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
-from bowstream.sinks import clips
+from bowstream.sinks import clip_folder, clips
 from bowstream.sinks.clips import Clips, file_name
 
 
@@ -211,7 +211,7 @@ def test_many_clips_take_no_more_memory_than_few(tmp_path):
         (tmp_path / file_name(utc(1e9 + number), "dog")).touch()
         if number in (199, 1999):
             tracemalloc.start()
-            clips.make_room(tmp_path, 0.0)
+            clip_folder.make_room(tmp_path, 0.0)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
@@ -242,7 +242,7 @@ def test_what_a_crash_left_is_deleted_at_the_start(stage, tmp_path):
     script = f"""
 import os, pathlib, signal
 from bowstream.errors import BowstreamError
-from bowstream.sinks import clips
+from bowstream.sinks import clip_folder, clips
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 import numpy as np
 from stage import Stage

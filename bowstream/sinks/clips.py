@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import io
 import json
-import os
-import re
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from itertools import chain, count
-from pathlib import Path
 
 import numpy as np
 
@@ -28,19 +22,12 @@ from bowstream.model.onset import SEARCH_S
 from bowstream.output.records import record_fields
 from bowstream.scores import Scores
 from bowstream.session import Gap, Record, Sound, StreamInfo
-from bowstream.sinks.files import make_folder, open_file
+from bowstream.sinks.clip_folder import ClipFolder
 from bowstream.sinks.names import plain
-from bowstream.sinks.worker import PermanentError, Sink
+from bowstream.sinks.worker import Sink
 
-# Names of clips: the time in UTC, the tag. Only such files are ever deleted.
-NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
-PART = re.compile(r"\..+\.flac\.part")
 # Seconds of sound that may wait for a disk: 15 MB.
 WAITING_S = 240
-# Clips that are deleted at a time.
-AT_ONCE = 100
-# At least so far apart are the times of the files.
-STEP_NS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,7 @@ class Clips(Sink[Clip]):
     def __init__(self, settings: ClipsSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("clips", WAITING_S)
         self._settings = settings
-        self._folder = expanded(settings.folder)
+        self._folder = ClipFolder(expanded(settings.folder), settings.cap_mb, settings.shared)
         self._rate = info.sample_rate
         self._window = self._samples(info.window_s)
         # An event is reported this long after its clip begins.
@@ -86,14 +73,10 @@ class Clips(Sink[Clip]):
         self._private: deque[int] = deque()  # ends of windows that scored a private tag
         self._open: list[_Open] = []
         self._scored = 0
-        self._last_ns = 0  # time of the newest clip's file
 
     def __enter__(self) -> Clips:
         try:
-            if self._folder.is_dir():
-                for file in self._folder.iterdir():
-                    if PART.fullmatch(file.name):
-                        file.unlink(missing_ok=True)
+            self._folder.tidy()
         except OSError as error:
             raise BowstreamError(
                 f"[sinks.clips] cannot tidy its folder: {error.filename}: {error.strerror}; put that right, or choose "
@@ -184,34 +167,7 @@ class Clips(Sink[Clip]):
 
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""
-        content = encoded(item, self._rate)
-        room = self._settings.cap_mb * 1e6 - len(content)
-        if room < 0:
-            raise PermanentError(
-                f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._settings.cap_mb:g}"
-            )
-        make_folder(self._folder, self._settings.shared)
-        make_room(self._folder, room)
-        part = self._folder / f".{item.name}.part"
-        try:
-            with os.fdopen(open_file(part, os.O_TRUNC, self._settings.shared), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            self._last_ns = self._next_ns()
-            os.utime(part, ns=(self._last_ns, self._last_ns))
-            part.replace(unused(self._folder / item.name))
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-
-    def _next_ns(self) -> int:
-        """Return the time for a new file: now, but later than all other clips, even if the system's clock is wrong.
-
-        So the files' times are in the order in which the clips were written, and the oldest is deleted first.
-        """
-        last_ns = self._last_ns or max((written_ns for written_ns, _, _ in clips_in(self._folder)), default=0)
-        return max(time.time_ns(), last_ns + STEP_NS)
+        self._folder.write(item.name, encoded(item, self._rate))
 
 
 def encoded(clip: Clip, sample_rate: int) -> bytes:
@@ -225,32 +181,7 @@ def encoded(clip: Clip, sample_rate: int) -> bytes:
     return stream.getvalue()
 
 
-def make_room(folder: Path, cap_bytes: float) -> None:
-    """Delete the clips that were written first until the rest fit; many clips take no more memory than few."""
-    while (excess := sum(size for _, _, size in clips_in(folder)) - cap_bytes) > 0:
-        for _, name, size in heapq.nsmallest(AT_ONCE, clips_in(folder)):
-            if excess <= 0:
-                break
-            (folder / name).unlink(missing_ok=True)
-            excess -= size
-
-
-def clips_in(folder: Path) -> Iterator[tuple[int, str, int]]:
-    """Yield when each clip was written (ns), its name and its size, in no order."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if NAME.fullmatch(entry.name):
-                found = entry.stat()
-                yield found.st_mtime_ns, entry.name, found.st_size
-
-
 def file_name(started: datetime, tag: str) -> str:
     """Return the name of a clip's file: sorts by time, and is safe on any file system."""
     stamp = rfc3339(started).replace("-", "").replace(":", "")
     return f"{stamp}_{plain(tag, '-')}.flac"
-
-
-def unused(path: Path) -> Path:
-    """Return a path if nothing is there yet, else the first one with a number that is free."""
-    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return next(free for free in chain([path], numbered) if not free.exists())

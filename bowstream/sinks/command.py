@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import IO, Any
 
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import CommandSettings
@@ -22,6 +24,8 @@ from bowstream.sinks.worker import PermanentError, Sink
 
 # Environment variable that everything that a program starts inherits.
 MARK = "BOWSTREAM_RUN"
+# Bytes of a program's standard error that are kept.
+TAIL = 4096
 
 
 class Command(Sink[dict[str, Any]]):
@@ -60,7 +64,7 @@ class Command(Sink[dict[str, Any]]):
         self._running = process, mark
         with process:
             try:
-                _, complaint = process.communicate(json.dumps(item).encode(), self._settings.timeout_s)
+                complaint = converse(process, json.dumps(item).encode(), self._settings.timeout_s)
             except subprocess.TimeoutExpired as error:
                 kill_all(process, mark)
                 raise PermanentError(f"{program} was killed: not done after {self._settings.timeout_s:g} s") from error
@@ -74,6 +78,37 @@ class Command(Sink[dict[str, Any]]):
         """Kill the program that runs now, and all that it started."""
         if self._running:
             kill_all(*self._running)
+
+
+def converse(process: subprocess.Popen[bytes], text: bytes, timeout_s: float) -> bytes:
+    """Write to a program, wait for its end and return the last of what it wrote to standard error.
+
+    It has ended when all that it started has, too, as far as it shares its standard error.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        If it takes longer.
+    """
+    until_s = time.monotonic() + timeout_s
+    tail = bytearray()
+    reader = Thread(target=keep_tail, args=(process.stderr, tail), daemon=True)
+    reader.start()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # it need not read it
+        stdin.write(text)  # less than a pipe holds
+    reader.join(timeout_s)
+    if reader.is_alive():
+        raise subprocess.TimeoutExpired(process.args, timeout_s)
+    process.wait(max(until_s - time.monotonic(), 0.0))
+    return bytes(tail)
+
+
+def keep_tail(stream: IO[bytes], tail: bytearray) -> None:
+    """Read a stream to its end, and keep the last of it."""
+    while read := os.read(stream.fileno(), TAIL):
+        tail += read
+        del tail[:-TAIL]
 
 
 def kill_all(process: subprocess.Popen[bytes], mark: str) -> None:

@@ -46,6 +46,7 @@ class Mqtt(Sink[Message]):
         self._settings = settings
         self._where = f"{settings.host}:{settings.port}"
         self._health = health
+        self._known = health.report()  # what this machine knows of its health
         self._slugs = slugs(tag.name for tag in info.tags)
         self._gone: set[str] = set()  # slugs of tags that were there once, and are muted or renamed
         self._raised: set[str] = set()
@@ -162,7 +163,7 @@ class Mqtt(Sink[Message]):
     def _publish_discovery(self) -> None:
         if self._discovery_topic:
             settings = self._settings
-            device = home_assistant.device(settings.root, self._slugs, settings.only, self._health.report(), self._gone)
+            device = home_assistant.device(settings.root, self._slugs, settings.only, self._known, self._gone)
             self._client.publish(self._discovery_topic, json.dumps(device), qos=1, retain=True)
 
     def _introduce(self) -> None:
