@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from signals import noise, scene, tone
+from signals import chirp, noise, scene, tone
 
 from bowstream.errors import BundleError
 from bowstream.model.highpass import STOP_DB, HighPass, recur, sections
@@ -33,10 +33,11 @@ def straight(samples, edge_hz=EDGE_HZ):
     return recur(sos, samples.astype(np.float64)[:, np.newaxis], np.zeros((len(sos), 2, 1)))[:, 0]
 
 
-def filtered(samples, edge_hz=EDGE_HZ):
-    """What the products make of samples after a column of silence: from rest, too."""
-    column = np.zeros(COLUMN, np.float32)
-    return HighPass(edge_hz, RATE, COLUMN).push(np.concatenate([column, samples]))[COLUMN:]
+def filtered(samples, edge_hz=EDGE_HZ, column=COLUMN):
+    """What the products make of samples: from rest, too, since what they begin after is next to nothing."""
+    nothing = np.zeros(column, np.float32)
+    nothing[-1] = 1e-20
+    return HighPass(edge_hz, RATE, column).push(np.concatenate([nothing, samples]))[column:]
 
 
 @pytest.mark.parametrize("edge_hz", [20.0, 61.0, 200.0, 1000.0])
@@ -55,7 +56,7 @@ def test_gain_is_flat_where_sounds_are():
 
 @pytest.mark.parametrize("edge_hz", [20.0, 61.0, 1000.0])
 def test_products_are_the_recursion(edge_hz):
-    sound = scene(0.5)
+    sound = noise(0.5) + chirp(0.5)
     wanted = straight(sound, edge_hz)
     assert np.abs(filtered(sound, edge_hz) - wanted).max() <= ROUNDING * np.abs(sound).max()
 
@@ -63,9 +64,7 @@ def test_products_are_the_recursion(edge_hz):
 @pytest.mark.parametrize("column", [160, 800, 1500, 1610])
 def test_products_are_the_recursion_for_other_columns(column):
     sound = noise(0.6)[: 3 * column]
-    filter = HighPass(EDGE_HZ, RATE, column)
-    filter.push(np.zeros(column, np.float32))
-    assert np.abs(filter.push(sound) - straight(sound)).max() <= ROUNDING * np.abs(sound).max()
+    assert np.abs(filtered(sound, column=column) - straight(sound)).max() <= ROUNDING * np.abs(sound).max()
 
 
 def test_filter_is_scipys():
@@ -73,10 +72,9 @@ def test_filter_is_scipys():
     sos = signal.cheby2(9, STOP_DB, EDGE_HZ, "high", fs=RATE, output="sos")
     hz = np.linspace(0.0, RATE / 2, 4097)
     np.testing.assert_allclose(gain(EDGE_HZ, hz), np.abs(signal.sosfreqz(sos, hz, fs=RATE)[1]), rtol=1e-4, atol=1e-8)
-    sound = scene(2.0)
-    assert (
-        np.abs(filtered(sound) - signal.sosfilt(sos, sound.astype(np.float64))).max() <= ROUNDING * np.abs(sound).max()
-    )
+    sound = noise(2.0) + chirp(2.0)
+    wanted = signal.sosfilt(sos, sound.astype(np.float64))
+    assert np.abs(filtered(sound) - wanted).max() <= ROUNDING * np.abs(sound).max()
 
 
 @pytest.mark.parametrize("hz", EVERYWHERE_HZ)
@@ -160,3 +158,22 @@ def test_a_front_end_without_it_filters_nothing():
 def test_senseless_edges_are_refused(highpass_hz):
     with pytest.raises(BundleError, match="highpass_hz"):
         FrontEnd(highpass_hz=highpass_hz)
+
+
+@pytest.mark.parametrize("hz", [0.0, 50.0, 60.0])
+@pytest.mark.parametrize("length", [3 * COLUMN, 3 * COLUMN - 700, 3 * COLUMN - 8])
+def test_digital_silence_does_not_end_hum_with_a_click(hz, length):
+    sound = noise(0.3, level=0.1)[:length]
+    silence = np.zeros(6 * COLUMN - length, np.float32)
+    wanted = HighPass(EDGE_HZ, RATE, COLUMN).push(np.concatenate([sound, silence]))
+    hummed = sound + (0.02 * hum(hz, 0.3)[:length]).astype(np.float32)
+    found = HighPass(EDGE_HZ, RATE, COLUMN).push(np.concatenate([hummed, silence]))
+    assert np.abs(found - wanted).max() <= 0.02 * 10 ** (-STOP_DB / 20) + ROUNDING
+    assert not found[length:].any()
+
+
+def test_after_digital_silence_a_stream_begins():
+    sound, silence = scene(0.3) + np.float32(0.1), np.zeros(COLUMN, np.float32)
+    filter = HighPass(EDGE_HZ, RATE, COLUMN)
+    wanted = filter.push(sound)
+    assert np.array_equal(filter.push(np.concatenate([silence, sound]))[COLUMN:], wanted)

@@ -22,6 +22,8 @@ ORDER = 9  # odd: it has a zero at DC
 STOP_DB = 100.0
 # Samples in a block, at most: few for a small product within a block, many for a small one between blocks.
 BLOCK = 80
+# A column whose last so many samples are 0 ends with digital silence; a microphone has none.
+SILENT = 8
 # What a stream is taken to have been before it began: DC and mains hum, rumble, noise; by power.
 STEADY_HZ = (0.0, 50.0, 60.0)
 STEADY = 1e3
@@ -156,7 +158,8 @@ class HighPass:
     """The filter of a stream, column by column; the same bits whatever is pushed.
 
     State is the filter's. A stream begins as if the DC and mains hum of its first column had always been
-    there: else their sudden beginning would be a click.
+    there: else their sudden beginning would be a click. Their end would be one, too, where digital silence fills a
+    recording's last column up: nothing rings on in it, and what follows begins a stream.
     """
 
     def __init__(self, edge_hz: float, sample_rate: int, column_length: int) -> None:
@@ -177,10 +180,14 @@ class HighPass:
         filtered = columns @ inside  # a product a column, as all here, whatever is pushed
         states = np.empty((len(columns), columns.shape[1] + 1, self._state.size), np.float32)
         np.matmul(columns, fed, out=states[:, 1:])
-        for column, passed in zip(columns, states):
+        silenced = (columns[:, -1, -SILENT:] == 0.0).all(axis=1)
+        for column, passed, ends in zip(columns, states, silenced):
             passed[0] = self._state if self._started else column.ravel() @ start
-            self._started = True
+            self._started = not ends
             passed[:] = (passed.ravel() @ carried).reshape(passed.shape)
             self._state[:] = passed[-1]
         filtered += states[:, :-1] @ rings
+        for number in np.flatnonzero(silenced):
+            sound = np.flatnonzero(columns[number])
+            filtered[number].reshape(-1)[sound[-1] + 1 if len(sound) else 0 :] = 0.0
         return filtered.reshape(samples.shape)
