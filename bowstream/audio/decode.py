@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +76,7 @@ class SoundFileDecoder:
     def read(self, frames: int) -> tuple[Float32, str | None]:
         """Return the next frames and what was damaged after them."""
         block: Float32 = np.full((frames, self.channels), np.nan, np.float32)
-        with silenced():
+        with silenced() if self.format == "MP3" else nullcontext():
             try:
                 block, damage = self._file.read(out=block), None
             except soundfile.LibsndfileError as error:

@@ -7,22 +7,18 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import soundfile
-
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.convert import Converter, matched, no_sound, sound_until
-from bowstream.audio.decode import Decoder, reason_of
+from bowstream.audio.decode import Decoder
 from bowstream.audio.kinds import RAW_SUFFIXES
 from bowstream.audio.links import Links, links_in
 from bowstream.audio.mix import CANCELLED_S, CANCELLING
-from bowstream.audio.raw import RawFormat
+from bowstream.audio.raw import RATES_HZ, RawFormat
 from bowstream.audio.source import Block
 from bowstream.errors import AudioError
 
 # Columns that are handed on at a time: a few seconds are fastest for a file; a pipe may be live.
 FILE_COLUMNS, PIPE_COLUMNS = 40, 10
-# What a header may state; sound has no other rates.
-RATES_HZ = range(1_000, 1_000_001)
 # Full scale is 1: in a file of floats that is louder than this, something else is taken for sound.
 LOUDEST = 1000.0
 # Values, all channels counted, that are decoded at a time at the most.
@@ -86,24 +82,15 @@ class AudioFile:
 
     def _open(self) -> Links:
         try:
-            return links_in(self._descriptor, self._raw)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(self._unheard(reason_of(error))) from error
+            return links_in(self._descriptor, self._raw, Path(self.name).suffix.lower() in RAW_SUFFIXES)
         except AudioError as error:
             raise AudioError(f"{self.name}: {error}") from error
         except OSError as error:
             raise AudioError(f"{self.name}: cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError) as error:
-            raise AudioError(f"{self.name}: no such raw format {self._raw}: {error}") from error
 
     def _first(self) -> Decoder:
         """Return the decoder of the first recording in the file; refuse what no recording can be."""
-        try:
-            decoder = next(self._links.decoders, None)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(self._unheard(reason_of(error))) from error
-        if not decoder:
-            raise AudioError(self._unheard("there is no audio in it (0 samples)"))
+        decoder = next(self._links.decoders)
         if decoder.sample_rate not in RATES_HZ:
             decoder.close()
             raise AudioError(
@@ -111,11 +98,6 @@ class AudioFile:
                 f"(got {decoder.sample_rate:,} Hz)"
             )
         return decoder
-
-    def _unheard(self, reason: str) -> str:
-        if Path(self.name).suffix.lower() in RAW_SUFFIXES:
-            return f"{self.name}: its format is not known: say it with --raw"
-        return f"{self.name}: wanted a recording that soundfile can read, found none: {reason}"
 
     def __enter__(self) -> AudioFile:
         return self

@@ -37,6 +37,9 @@ FOREIGN = (
     (0, b"OggS", "Ogg, without Vorbis, Opus or FLAC"),
 )
 TRANSPORT_PACKET = 188
+PICTURES = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
+# What a RIFF, or an IFF, is that holds sound and is no picture.
+FORMS = (b"WAVE", b"AIFF", b"AIFC")
 
 # Endings of names that soundfile's formats have, beside the formats' own names; those without a header are left out.
 HEARD_SUFFIXES = frozenset(
@@ -58,7 +61,7 @@ RAW_SUFFIXES = frozenset((".raw", ".pcm", ".vox", ".gsm", ".ul", ".al", ".sw", "
 def kind_of(reader: Reader) -> str:
     """Return what follows: "chunks", "ogg", "flac", "mpeg", or "other"; tags before FLAC and MPEG are taken."""
     head = reader.peek(12)
-    if head.startswith(description.MAGICS) and head[8:12] not in (b"AVI ", b"8SVX", b"16SV"):
+    if head.startswith(description.MAGICS) and (head[8:12] in FORMS or head[:4] in (b"caff", b"riff")):
         return "chunks"
     if head.startswith(ogg.MAGIC):
         return "ogg" if any(codec in reader.peek(4096) for codec in OGG_CODECS) else "other"
@@ -72,6 +75,8 @@ def kind_of(reader: Reader) -> str:
 
 def foreign_kind(head: bytes) -> str | None:
     """Say what a file is that libsndfile has no decoder for; None if that is not known."""
+    if head[4:8] == b"ftyp" and head[8:12] in PICTURES:
+        return None
     for at, magic, kind in FOREIGN:
         if head[at : at + len(magic)] == magic:
             return kind

@@ -5,6 +5,7 @@ libsndfile decodes what it knows, whether or not FFmpeg is there, so that a file
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -18,11 +19,16 @@ from bowstream.audio.containers.flac import Flac
 from bowstream.audio.containers.mpeg import Mpeg
 from bowstream.audio.containers.ogg import Ogg
 from bowstream.audio.decode import Decoder, Fed, Pumped, SoundFileDecoder, reason_of
+from bowstream.audio.ffmpeg import INSTALL, FFmpegDecoder, is_there
 from bowstream.audio.kinds import foreign_kind, kind_of
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.reader import CHUNK_BYTES, Reader
 from bowstream.errors import AudioError
 
+# What has to be seen of a file to say what it is.
+HEAD_BYTES = 4096
+FORMAT_NOT_RECOGNISED = 1  # libsndfile's number for it
+FFMPEG_TOLERANCE_S = 0.2
 # libsndfile's log on a file that is shorter than its header says: the bytes promised and found.
 SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
 # Decoders may round a compressed file's length; less than this is not called truncated.
@@ -43,14 +49,52 @@ class Links:
     duration_s: float | None = None
 
 
-def links_in(descriptor: int, raw: RawFormat | None) -> Links:
-    """Return the recordings in an open file or pipe; raise `AudioError`, without a name in it, if it is none."""
+def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False) -> Links:
+    """Return the recordings in an open file or pipe.
+
+    Parameters
+    ----------
+    descriptor : stays the caller's to close
+    raw : the format of a headerless stream
+    is_raw : whether its name is that of one
+
+    Raises
+    ------
+    AudioError
+        If there is none, without the file's name.
+    """
     if raw:
-        return alone(SoundFileDecoder(descriptor, closefd=False, **raw.arguments()))
+        return headerless(descriptor, raw)
     reader = Reader(descriptor)
+    head = reader.peek(HEAD_BYTES)
+    try:
+        links = by_libsndfile(reader, head)
+        first = next(links.decoders, None)
+    except soundfile.LibsndfileError as error:
+        if is_raw and not foreign_kind(head):
+            raise AudioError("its format is not known: say it with --raw") from error
+        return by_ffmpeg(reader, head, reason_of(error))
+    if not first:
+        raise AudioError("there is no audio in it (0 samples)")
+    links.decoders = itertools.chain([first], links.decoders)
+    return links
+
+
+def headerless(descriptor: int, raw: RawFormat) -> Links:
+    """Return a stream whose format was said."""
+    try:
+        return alone(SoundFileDecoder(descriptor, closefd=False, **raw.arguments()))
+    except (soundfile.LibsndfileError, ValueError, TypeError) as error:
+        raise AudioError(f"it cannot be read as {raw}: {error}") from error
+
+
+def by_libsndfile(reader: Reader, head: bytes) -> Links:
+    """Return what libsndfile makes of a file; raise its error, now or at the first of them, if that is nothing."""
     kind = kind_of(reader)
     if kind == "other":
-        return other(reader)
+        if foreign_kind(head):
+            raise soundfile.LibsndfileError(FORMAT_NOT_RECOGNISED)
+        return other(reader, head)
     container: Container
     opener: Callable[[Iterator[bytes]], Decoder] = Pumped
     if kind == "chunks":
@@ -62,6 +106,32 @@ def links_in(descriptor: int, raw: RawFormat | None) -> Links:
     else:
         container = Mpeg(reader) if kind == "mpeg" else Ogg(reader)
     return Links(one_by_one(container, opener), container.findings, container.duration_s)
+
+
+def by_ffmpeg(reader: Reader, head: bytes, reason: str) -> Links:
+    """Return what FFmpeg makes of a file that libsndfile has no decoder for."""
+    kind = foreign_kind(head)
+    if not is_there():
+        if not kind:
+            raise AudioError(f"wanted a recording that soundfile can read, found none: {reason}")
+        raise AudioError(f"it is {kind}: {INSTALL} to hear it")
+    if reader.size is None and reader.position:
+        raise AudioError(f"wanted a recording that soundfile can read, found none: {reason}")
+    if reader.size is not None:
+        reader.seek(0)
+    try:
+        decoder = FFmpegDecoder(reader, is_bare=kind is not None)
+    except AudioError as error:
+        raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, {error}") from error
+    findings = Findings()
+
+    def only() -> Iterator[Decoder]:
+        yield decoder
+        if (missing_s := decoder.missing_s) > FFMPEG_TOLERANCE_S:
+            findings.problems.append((None, f"truncated: {missing_s:.1f} s are missing"))
+        decoder.finish()
+
+    return Links(only(), findings, decoder.stated_s)
 
 
 def one_by_one(container: Container, opener: Callable[[Iterator[bytes]], Decoder]) -> Iterator[Decoder]:
@@ -90,7 +160,7 @@ def whole_file(reader: Reader) -> Links:
     decoder = SoundFileDecoder(reader.descriptor, closefd=False)
     if decoder.format in GUESSED:
         decoder.close()
-        raise AudioError("wanted a recording that soundfile can read, found none: Format not recognised")
+        raise soundfile.LibsndfileError(FORMAT_NOT_RECOGNISED)
     links = alone(decoder)
     for said, found in SHORTER.findall(decoder.log):
         if int(found) < int(said):
@@ -114,18 +184,10 @@ def alone(decoder: SoundFileDecoder) -> Links:
     return Links(only(), findings, stated / decoder.sample_rate if stated else None)
 
 
-def other(reader: Reader) -> Links:
+def other(reader: Reader, head: bytes) -> Links:
     """Return what is not followed from piece to piece here."""
-    head = reader.peek(4096)
-    if reader.size is None:
-        if head.startswith((b".snd", b"dns.")):
-            pieces = iter(lambda: reader.read(len(reader.peek_some(CHUNK_BYTES))), b"")
-            return alone(Pumped(pieces))
-        what = foreign_kind(head) or "something that is no WAV, FLAC, MP3, Ogg or AU"
-        raise AudioError(f"{what} cannot be heard through a pipe: save it to a file first")
-    try:
+    if reader.size is not None:
         return whole_file(reader)
-    except soundfile.LibsndfileError:
-        if not (kind := foreign_kind(head)):
-            raise
-        raise AudioError(f"wanted a recording that soundfile can read, found {kind}") from None
+    if head.startswith((b".snd", b"dns.")):
+        return alone(Pumped(iter(lambda: reader.read(len(reader.peek_some(CHUNK_BYTES))), b"")))
+    raise AudioError("only WAV, FLAC, MP3, Ogg and AU can be heard through a pipe: save it to a file first")

@@ -58,9 +58,14 @@ class Reader:
             while count > 0 and (taken := self.read(min(count, CHUNK_BYTES))):
                 count -= len(taken)
         else:
-            self._ahead.clear()
-            self.position += count
-            os.lseek(self.descriptor, self.position, os.SEEK_SET)
+            self.seek(self.position + count)
+
+    def seek(self, position: int) -> None:
+        """Go to a position in a regular file."""
+        self._ahead.clear()
+        self._ended = False
+        self.position = max(position, 0)
+        os.lseek(self.descriptor, self.position, os.SEEK_SET)
 
     def tail(self, count: int) -> bytes:
         """Return the last bytes of a regular file."""

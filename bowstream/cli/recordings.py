@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,9 @@ from typing import TextIO
 
 from bowstream._text import printable
 from bowstream.audio.file import AudioFile
-from bowstream.audio.kinds import HEARD_SUFFIXES
 from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.stream import Player
+from bowstream.cli.folders import find_recordings
 from bowstream.cli.live import Shown, run
 from bowstream.cli.replay import ReplayOptions
 from bowstream.cli.say import say
@@ -42,12 +41,17 @@ def replay(options: ReplayOptions) -> int:
     raw = parse_raw(options.raw)
     config = load(options.config)
     open_bundle(config)  # a bad one is refused before any recording is heard
-    paths = list(find_recordings(options.paths))
+    found = find_recordings(options.paths)
+    for line in found.passed_over:
+        say(f"passed over: {printable(line)}")
+    paths = found.paths
     work = Work(config, raw, options.json)
     with interruptible():
         errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
     if errors and len(paths) > 1:
         say(f"{errors} of {len(paths)} recordings could not be heard whole")
+    if found.passed_over:
+        say(f"{len(paths) - errors} recordings heard, {len(found.passed_over)} files passed over")
     return 1 if errors else 0
 
 
@@ -117,21 +121,6 @@ def parse_raw(text: str | None) -> RawFormat | None:
             f"--raw must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, of {RATES_HZ[0]} … {RATES_HZ[-1]} Hz and "
             f"{CHANNELS[0]} … {CHANNELS[-1]} channels (got {text!r})"
         ) from error
-
-
-def find_recordings(paths: Sequence[str]) -> Iterator[str]:
-    """Yield files as they are named, and what soundfile could read in folders, sorted, however deep.
-
-    A folder without a recording is yielded itself, for the complaint that it brings.
-    """
-    for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
-            yield path
-            continue
-        inside = sorted(
-            str(file) for file in Path(path).rglob("*") if file.suffix.lower() in HEARD_SUFFIXES and file.is_file()
-        )
-        yield from inside or [path]
 
 
 def in_turn(paths: Sequence[str], work: Work, bar: Bar) -> Iterator[Report]:

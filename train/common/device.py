@@ -11,8 +11,8 @@ import bowstream
 # `tagger` and `audio.file`, and all that they import but messages.
 ON_THE_PATH = (
     *("_types", "scores", "tagger"),
-    *("audio/convert", "audio/decode", "audio/feed", "audio/file", "audio/kinds", "audio/links", "audio/mix"),
-    *("audio/raw", "audio/reader", "audio/source"),
+    *("audio/convert", "audio/decode", "audio/feed", "audio/ffmpeg", "audio/file", "audio/kinds", "audio/links"),
+    *("audio/mix", "audio/raw", "audio/reader", "audio/source"),
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
     *("model/bundle", "model/codebook", "model/columns", "model/context", "model/encoder", "model/head"),
     *("model/highpass", "model/level", "model/log_mel", "model/onset", "model/patches", "model/probe"),

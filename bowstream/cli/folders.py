@@ -1,0 +1,126 @@
+"""Which files are recordings: those that are named, and in folders all that have sound in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bowstream.audio.ffmpeg import INSTALL, has_sound, is_there
+from bowstream.audio.kinds import FOREIGN_SUFFIXES, HEARD_SUFFIXES, foreign_kind, kind_of
+from bowstream.audio.reader import Reader
+
+HEAD_BYTES = 4096
+# How the files begin that macOS puts beside others, of the same name but for `._`: they have no sound.
+COMPANION = b"\x00\x05\x16\x07"
+# Folders that a system keeps for itself beside recordings.
+SYSTEM_FOLDERS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+# Endings that only sound without a header has.
+HEADERLESS = frozenset((".pcm", ".vox", ".gsm"))
+SOUND, NOTHING = "sound", "nothing"
+
+
+@dataclass
+class Found:
+    """What to hear, in order, and why the rest is passed over, a line for each."""
+
+    paths: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def find_recordings(paths: Sequence[str]) -> Found:
+    """Return the files that are named, and those with sound in folders, sorted, however deep; each of them once.
+
+    A folder without a recording is returned itself, for the complaint that it brings.
+    """
+    found, seen = Found(), dict[tuple[int, int], str]()
+    for path in paths:
+        if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
+            if is_companion(path):
+                found.passed_over.append(f"{path}: macOS's companion of another file, without sound")
+            elif is_first(path, seen, found):
+                found.paths.append(path)
+            continue
+        before = len(found.paths) + len(found.passed_over)
+        for file in files_in(path, found):
+            what = kind_in(file)
+            if what == NOTHING:
+                continue
+            if what != SOUND:
+                found.passed_over.append(f"{file}: {what}")
+            elif is_first(file, seen, found):
+                found.paths.append(file)
+        if len(found.paths) + len(found.passed_over) == before:
+            found.paths.append(path)
+    return found
+
+
+def files_in(folder: str, found: Found) -> list[str]:
+    """Return all files in a folder and those beneath, sorted; what cannot be looked into is told."""
+
+    def unread(error: OSError) -> None:
+        found.passed_over.append(f"{error.filename}: cannot be read: {error.strerror}")
+
+    files = []
+    for place, folders, names in os.walk(folder, onerror=unread):
+        folders[:] = [name for name in folders if name not in SYSTEM_FOLDERS]
+        files += [os.path.join(place, name) for name in names]  # noqa: PTH118, a name need not be text
+    return sorted(file for file in files if os.path.isfile(file))  # noqa: PTH113
+
+
+def is_first(path: str, seen: dict[tuple[int, int], str], found: Found) -> bool:
+    """Whether a file is not one that was found before, by whatever name."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return True  # that is told when it is to be heard
+    identity = status.st_dev, status.st_ino
+    if not stat.S_ISREG(status.st_mode) or identity not in seen:
+        seen[identity] = path
+        return True
+    if (first := seen[identity]) != path:
+        found.passed_over.append(f"{path}: the same file as {first}")
+    return False
+
+
+def is_companion(path: str) -> bool:
+    """Whether a file is one that macOS puts beside another."""
+    return os.path.basename(path).startswith("._") and head_of(path).startswith(COMPANION)  # noqa: PTH119
+
+
+def head_of(path: str) -> bytes:
+    """Return how a file begins; nothing if it cannot be read, which is told when it is to be heard."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def kind_in(path: str) -> str:
+    """Say what a file in a folder is: `SOUND`, `NOTHING`, or sound that is not heard, and how it would be."""
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    if is_companion(path):
+        return NOTHING
+    kind = foreign_kind(head_of(path))
+    if kind and not is_there():
+        return f"{kind}: {INSTALL} to hear it"
+    if kind:
+        return SOUND if has_sound(path) else NOTHING
+    if suffix in HEARD_SUFFIXES:
+        return SOUND
+    if is_heard(path):
+        return SOUND
+    if suffix in HEADERLESS:
+        return "it has no header: say its format with --raw"
+    return SOUND if suffix in FOREIGN_SUFFIXES and head_of(path) else NOTHING
+
+
+def is_heard(path: str) -> bool:
+    """Whether a file begins as one that libsndfile reads."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return kind_of(Reader(file.fileno())) != "other"
+    except OSError:
+        return False

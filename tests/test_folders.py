@@ -1,0 +1,281 @@
+"""Folders: each file with sound in it is heard, or named with what would hear it; each file once; pipes and names."""
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recordings
+import soundfile
+from recordings import encoded, sound
+from signals import noise, scene
+from test_replay import of_kind, without_name, write
+
+from bowstream.audio import ffmpeg, links
+from bowstream.audio.file import AudioFile
+from bowstream.cli import folders
+from bowstream.errors import AudioError
+
+M4A = b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(300)
+COMPANION = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(80)
+
+
+@pytest.fixture
+def without_ffmpeg(monkeypatch):
+    for module in (folders, links):
+        monkeypatch.setattr(module, "is_there", lambda: False)
+
+
+def files_of(objects):
+    return [Path(each["file"]).name for each in of_kind(objects, "file")]
+
+
+def test_what_a_folder_passes_over_is_named(tmp_path, without_ffmpeg, replayed):
+    write(tmp_path / "a.wav", noise(0.3))
+    (tmp_path / "b.m4a").write_bytes(M4A)
+    (tmp_path / "c.webm").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(50))
+    (tmp_path / "d.wma").write_bytes(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(50))
+    (tmp_path / "e.pcm").write_bytes(bytes(100))
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x20ftypheic" + bytes(300))
+    (tmp_path / "notes.txt").write_text("no sound")
+    status, objects, err = replayed(tmp_path)
+    assert status == 0 and files_of(objects) == ["a.wav"]
+    install = "pip install 'bowstream[streams]' to hear it"
+    assert err.splitlines() == [
+        f"bowstream: passed over: {tmp_path}/b.m4a: MP4 or M4A: {install}",
+        f"bowstream: passed over: {tmp_path}/c.webm: Matroska or WebM: {install}",
+        f"bowstream: passed over: {tmp_path}/d.wma: WMA or another ASF: {install}",
+        f"bowstream: passed over: {tmp_path}/e.pcm: it has no header: say its format with --raw",
+        "bowstream: 1 recordings heard, 4 files passed over",
+    ]
+
+
+def test_what_exists_is_not_said_not_to(tmp_path, without_ffmpeg, replayed):
+    """By its content, whatever its name is."""
+    for name in ("phone.m4a", "phone.mp3", "phone"):
+        (tmp_path / name).write_bytes(M4A)
+        status, _, err = replayed(tmp_path / name)
+        reason = "it is MP4 or M4A: pip install 'bowstream[streams]' to hear it"
+        assert (status, err) == (1, f"bowstream: {tmp_path / name}: {reason}\n")
+
+
+def test_a_recording_is_known_by_how_it_begins(tmp_path, replayed):
+    for name, make in (("REC1", recordings.mp3), ("REC2.dat", recordings.flac), ("REC3.tmp", recordings.ogg)):
+        (tmp_path / name).write_bytes(make(sound()))
+    (tmp_path / "picture.webp").write_bytes(b"RIFF\x24\0\0\0WEBPVP8 " + bytes(100))
+    status, objects, err = replayed(tmp_path)
+    assert (status, err, files_of(objects)) == (0, "", ["REC1", "REC2.dat", "REC3.tmp"])
+
+
+def test_what_systems_put_beside_recordings_is_passed_over(tmp_path, replayed):
+    write(tmp_path / "a.wav", noise(0.3))
+    for folder in ("__MACOSX", "@eaDir", "deep"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "._a.wav").write_bytes(COMPANION)
+    write(tmp_path / "@eaDir" / "a.wav", noise(0.3))
+    status, objects, err = replayed(tmp_path)
+    assert (status, err, files_of(objects)) == (0, "", ["a.wav"])
+    status, objects, err = replayed(tmp_path / "deep" / "._a.wav", tmp_path / "a.wav")
+    assert status == 0 and files_of(objects) == ["a.wav"]
+    assert "macOS's companion of another file" in err.splitlines()[0]
+
+
+def test_a_recording_may_begin_its_name_as_a_companion_does(tmp_path, replayed):
+    write(tmp_path / "._a.wav", noise(0.3))
+    assert files_of(replayed(tmp_path)[1]) == ["._a.wav"]
+
+
+def test_a_file_given_twice_is_heard_once(tmp_path, replayed):
+    path = write(tmp_path / "a.wav", noise(0.3))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "link.wav").symlink_to(path)
+    status, objects, err = replayed(path, path, tmp_path / "deep" / ".." / "a.wav", tmp_path)
+    assert status == 0 and files_of(objects) == ["a.wav"]
+    assert f"passed over: {tmp_path}/deep/link.wav: the same file as {path}" in err
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch, replayed):
+    write(tmp_path / "a.wav", noise(0.3))
+    (tmp_path / "secret").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    status, objects, err = replayed(tmp_path)
+    assert status == 0 and files_of(objects) == ["a.wav"]
+    assert f"passed over: {tmp_path}/secret: cannot be read: Permission denied" in err
+
+
+@pytest.mark.parametrize("name", ["junk.au", "junk.snd", "junk.vox", "junk.gsm", "junk.raw", "junk.htk", "junk.mp3"])
+@pytest.mark.parametrize("content", ["text", "noise"])
+def test_headerless_formats_are_not_guessed(content, name, tmp_path, replayed):
+    text = b"Dear diary, today I recorded a dog. " * 300
+    (tmp_path / name).write_bytes(text if content == "text" else np.random.default_rng(3).bytes(10_000))
+    status, objects, err = replayed(tmp_path / name)
+    assert status == 1 and files_of(objects) == [name] and len(err.splitlines()) == 1
+    assert not of_kind(objects, "hop")
+
+
+@pytest.mark.parametrize("make", [recordings.flac, recordings.mp3, recordings.ogg, recordings.opus, encoded])
+def test_a_pipe_gives_what_the_file_gives(make, tmp_path, replayed, bowstream):
+    content = make(sound(2.2))
+    (tmp_path / "file").write_bytes(content)
+    _, wanted, _ = replayed(tmp_path / "file")
+    status, out, err = bowstream("replay", "--json", "-", input=content)
+    assert (status, err) == (0, "")
+    assert without_name(map(json.loads, out.splitlines())) == without_name(wanted)
+
+
+@pytest.mark.parametrize("make", [recordings.flac, recordings.mp3, recordings.ogg])
+def test_joined_files_come_through_a_pipe(make, bowstream):
+    content = make(sound(1.5)) + make(sound(1.4, seed=1))
+    status, out, err = bowstream("replay", "--json", "-", input=content)
+    assert (status, err) == (0, "")
+    assert json.loads(out.splitlines()[-1])["windows"] == 3
+
+
+@pytest.mark.parametrize("kind", ["CAF", "VOC"])
+def test_what_no_pipe_can_carry_is_said_at_once(kind, bowstream):
+    status, _, err = bowstream("replay", "--json", "-", input=encoded(sound(), kind=kind))
+    if kind == "CAF":
+        assert (status, err) == (0, "")
+    else:
+        assert status == 1 and "through a pipe: save it to a file first" in err
+
+
+def test_standard_input_that_is_a_file(tmp_path, replayed, bowstream):
+    path = write(tmp_path / "scene.wav", scene(1.3))
+    with path.open("rb") as file:
+        process = subprocess.run(
+            [sys.executable, "-m", "bowstream", "replay", "--json", "-"], stdin=file, capture_output=True, check=True
+        )
+    assert without_name(map(json.loads, process.stdout.splitlines())) == without_name(replayed(path)[1])
+
+
+def test_a_rate_that_nothing_records_in_is_refused(tmp_path, replayed):
+    path = write(tmp_path / "slow.wav", noise(0.2), 1)
+    status, _, err = replayed(path)
+    assert status == 1
+    assert err == (f"bowstream: {path}: its header is wrong: the sample rate must be 1,000 to 768,000 Hz (got 1 Hz)\n")
+
+
+@pytest.mark.parametrize("value", [3e38, -1e6, 1001.0])
+def test_absurd_values_are_not_scored(value, tmp_path, replayed):
+    samples = sound(3.0).astype(np.float64)
+    samples[40_000] = value
+    path = tmp_path / "absurd.wav"
+    soundfile.write(path, samples, 16_000, "FLOAT")
+    status, objects, err = replayed(path)
+    assert status == 1 and "samples must be in -1 … 1" in err and "damaged at 2.5 s" in err
+    assert of_kind(objects, "file")[0]["windows"] == 3
+
+
+def test_decoders_complaints_do_not_reach_standard_error(tmp_path, bowstream):
+    content = bytearray(recordings.mp3(sound(4.0)))
+    for at in range(len(content) // 3, len(content) * 2 // 3, 97):
+        content[at] ^= 0xFF
+    (tmp_path / "damaged.mp3").write_bytes(content)
+    _, _, err = bowstream("replay", tmp_path / "damaged.mp3")
+    assert all(line.startswith("bowstream: ") for line in err.splitlines()), err
+
+
+av = pytest.importorskip("av") if ffmpeg.is_there() else None
+needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_there(), reason="bowstream[streams] is not installed")
+
+CODECS = [
+    ("m4a", "ipod", "aac"),
+    ("mp4", "mp4", "aac"),
+    ("mov", "mov", "pcm_s16le"),
+    ("mkv", "matroska", "flac"),
+    ("webm", "webm", "libopus"),
+    ("wma", "asf", "wmav2"),
+    ("ac3", "ac3", "ac3"),
+    ("aac", "adts", "aac"),
+    ("flv", "flv", "aac"),
+    ("avi", "avi", "ac3"),
+    ("ts", "mpegts", "aac"),
+    ("wv", "wv", "wavpack"),
+    ("tta", "tta", "tta"),
+]
+
+
+def by_ffmpeg(path, container, codec, samples, rate=48_000, picture=False):
+    """Write a file as FFmpeg writes it."""
+    with av.open(str(path), "w", format=container) as file:
+        video = file.add_stream("mpeg4", rate=10) if picture else None
+        stream = file.add_stream(codec, rate=rate, layout="mono") if len(samples) else None
+        if video:
+            video.width = video.height = 32
+            for index in range(3):
+                frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 10)
+                file.mux(video.encode(frame))
+            file.mux(video.encode())
+        if stream:
+            stream.bit_rate = 96_000
+            pcm = np.rint(samples * 32767).astype(np.int16)[np.newaxis]
+            frame = av.AudioFrame.from_ndarray(pcm, "s16", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+            resampler = av.AudioResampler(stream.format, "mono", rate, frame_size=stream.frame_size or None)
+            for part in (*resampler.resample(frame), *resampler.resample(None)):
+                file.mux(stream.encode(part))
+            file.mux(stream.encode())
+    return path
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(("suffix", "container", "codec"), CODECS)
+def test_what_ffmpeg_decodes_is_heard(suffix, container, codec, tmp_path):
+    path = by_ffmpeg(tmp_path / f"sound.{suffix}", container, codec, sound(2.5, 48_000))
+    with AudioFile(path) as recording:
+        frames = np.concatenate(list(recording.blocks()))
+    assert len(frames) / recording.native_rate == pytest.approx(2.5, abs=0.1)
+    assert np.square(frames[-20_000:-5_000]).mean() > 4 * np.square(frames[5_000:20_000]).mean() > 0
+
+
+@needs_ffmpeg
+def test_of_a_film_the_first_sound_is_heard_and_a_silent_one_is_no_recording(tmp_path, replayed):
+    by_ffmpeg(tmp_path / "film.mp4", "mp4", "aac", sound(1.5, 48_000), picture=True)
+    by_ffmpeg(tmp_path / "silent.mp4", "mp4", "aac", [], picture=True)
+    status, objects, err = replayed(tmp_path)
+    assert (status, err, files_of(objects)) == (0, "", ["film.mp4"])
+    status, _, err = replayed(tmp_path / "silent.mp4")
+    assert status == 1 and "without sound" in err
+
+
+@needs_ffmpeg
+def test_with_ffmpeg_what_libsndfile_reads_sounds_as_without(tmp_path, monkeypatch):
+    """It is not asked."""
+    monkeypatch.setattr(links, "FFmpegDecoder", None)
+    for make in (recordings.mp3, recordings.flac, recordings.ogg, recordings.opus, encoded):
+        (tmp_path / "file").write_bytes(make(sound()))
+        with AudioFile(tmp_path / "file") as recording:
+            assert sum(map(len, recording.blocks())) >= 20_000
+
+
+@needs_ffmpeg
+def test_playlists_open_no_other_file(tmp_path, monkeypatch):
+    write(tmp_path / "other.wav", noise(1.0))
+    for name, content in (
+        ("list.m4a", "#EXTM3U\n#EXTINF:1,\nother.wav\n"),
+        ("list.mp4", "ffconcat version 1.0\nfile other.wav\n"),
+    ):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(AudioError, match="found none"):
+            AudioFile(tmp_path / name)
+
+
+@needs_ffmpeg
+def test_a_cut_film_is_heard_as_far_as_it_goes(tmp_path, replayed):
+    path = by_ffmpeg(tmp_path / "sound.mkv", "matroska", "flac", sound(4.0, 48_000))
+    path.write_bytes(path.read_bytes()[:200_000])
+    status, objects, err = replayed(path)
+    assert of_kind(objects, "hop") and status in (0, 1) and len(err.splitlines()) == status
