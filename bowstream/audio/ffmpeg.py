@@ -71,11 +71,11 @@ class FFmpegDecoder:
             with silenced():
                 self._container: Any = av.open(self._file, options=options, metadata_errors="ignore")
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise AudioError(f"found none: {reason_of(error)}") from error
+            raise AudioError(reason_of(error)) from error
         self._damage: str | None = None
         try:
             if not self._container.streams.audio:
-                raise AudioError("found pictures alone, without sound")
+                raise AudioError("pictures alone, without sound")
             self._stream = self._container.streams.audio[0]
             self._blocks = self._decoded()
             with silenced():
@@ -85,7 +85,8 @@ class FFmpegDecoder:
             raise
         if first is None:
             self._container.close()
-            raise AudioError(f"found {self._stream.codec_context.name} that cannot be decoded: {self._damage}")
+            codec = getattr(self._stream.codec_context, "name", "a codec that FFmpeg does not know")
+            raise AudioError(f"{codec} that cannot be decoded{f': {self._damage}' if self._damage else ''}")
         self.channels = first.shape[1]
         self._pending = [first]
         self._decoded_frames = 0

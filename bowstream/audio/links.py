@@ -111,18 +111,17 @@ def by_libsndfile(reader: Reader, head: bytes) -> Links:
 def by_ffmpeg(reader: Reader, head: bytes, reason: str) -> Links:
     """Return what FFmpeg makes of a file that libsndfile has no decoder for."""
     kind = foreign_kind(head)
-    if not is_there():
-        if not kind:
-            raise AudioError(f"wanted a recording that soundfile can read, found none: {reason}")
+    if kind and not is_there():
         raise AudioError(f"it is {kind}: {INSTALL} to hear it")
-    if reader.size is None and reader.position:
+    if not is_there() or (reader.size is None and reader.position):
         raise AudioError(f"wanted a recording that soundfile can read, found none: {reason}")
     if reader.size is not None:
         reader.seek(0)
     try:
         decoder = FFmpegDecoder(reader, is_bare=kind is not None)
     except AudioError as error:
-        raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, {error}") from error
+        reason = str(error) if kind else reason
+        raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, found none: {reason}") from error
     findings = Findings()
 
     def only() -> Iterator[Decoder]:
