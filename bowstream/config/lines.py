@@ -12,7 +12,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Path = tuple[str, ...]
+# The names that lead to a table or value.
+Steps = tuple[str, ...]
 DEPTH = 3
 
 # What a line break, bracket or equals sign can hide in, and these themselves.
@@ -28,13 +29,13 @@ TOKEN = re.compile(
 )
 
 
-def lines_of(text: str) -> dict[Path, int]:
+def lines_of(text: str) -> dict[Steps, int]:
     """Return the line, from 1, in which each table and value of a TOML text begins, down to three names deep.
 
     What is inside an inline table or a list is left out: it begins where that begins.
     """
-    found: dict[Path, int] = {}
-    table: Path = ()
+    found: dict[Steps, int] = {}
+    table: Steps = ()
     for line, head in heads(text):
         is_table = head.startswith("[")
         path = path_of(head.strip("[] \t")) if is_table else (*table, *path_of(head))
@@ -59,10 +60,10 @@ def heads(text: str) -> Iterator[tuple[int, str]]:
             start, began, seen = token.end(), line, False
 
 
-def path_of(key: str) -> Path:
+def path_of(key: str) -> Steps:
     """Return the names in a key as TOML reads them."""
     values: Any = tomllib.loads(f"{key} = 0")
-    path: Path = ()
+    path: Steps = ()
     while isinstance(values, dict) and len(path) < DEPTH:
         ((name, values),) = values.items()
         path = (*path, name)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, type_of
-from bowstream.config.lines import Path as Steps
-from bowstream.config.lines import lines_of
+from bowstream.config.lines import Steps, lines_of
 from bowstream.config.paths import expanded
 from bowstream.errors import UsageError
 
