@@ -226,9 +226,12 @@ class Tagger:
 
     def _since_last(self, levels: Float32, ends: list[int]) -> list[Float32]:
         """Return the levels of the columns up to the ends of windows, each from the one before; the rest waits."""
-        levels = np.concatenate([self._levels, levels])
-        after = [(self.position - end) // self.front_end.column_length for end in ends]
-        *parts, self._levels = np.split(levels, [len(levels) - columns for columns in after])
+        levels, parts, start = np.concatenate([self._levels, levels]), [], 0
+        for end in ends:
+            stop = len(levels) - (self.position - end) // self.front_end.column_length
+            parts.append(levels[start:stop])
+            start = stop
+        self._levels = levels[start:]
         return parts
 
 
