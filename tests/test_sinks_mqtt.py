@@ -338,8 +338,9 @@ def test_what_would_kill_the_connection_is_refused(fields, message):
 def test_a_mistake_in_the_connections_thread_is_said_and_survived(stage, broker, monkeypatch):
     monkeypatch.setattr(mqtt_client, "REVIVE_S", 0.5)
     mistakes = [ZeroDivisionError("oops")]
-    with quick(Mqtt(mqtt_settings(broker), *stage.stream)) as sink:
-        monkeypatch.setattr(sink, "_publish_discovery", lambda: broken(mistakes))
+    sink = quick(Mqtt(mqtt_settings(broker), *stage.stream))
+    monkeypatch.setattr(sink, "_publish_discovery", lambda: broken(mistakes))
+    with sink:
         until(lambda: not mistakes)
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().delivered == 2, 20.0)
