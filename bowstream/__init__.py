@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from bowstream.audio.source import Notice
     from bowstream.events import Event, EventTracker
     from bowstream.model.bundle import Bundle
+    from bowstream.records import Gap
     from bowstream.result import Result
     from bowstream.scores import Scores
-    from bowstream.session import Gap, Session
+    from bowstream.session import Session
     from bowstream.tagger import Tagger, load_bundle
 
 __version__ = "0.1.0"
@@ -59,7 +60,7 @@ _HOMES = {
     "Bundle": "model.bundle",
     "Event": "events",
     "EventTracker": "events",
-    "Gap": "session",
+    "Gap": "records",
     "Microphone": "audio.microphone",
     "Notice": "audio.source",
     "Result": "result",

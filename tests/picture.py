@@ -18,7 +18,8 @@ from bowstream.audio.stream import Player
 from bowstream.dashboard.history import History
 from bowstream.dashboard.layout import render, usual_tags
 from bowstream.dashboard.panes import NEAR
-from bowstream.session import Session, Sound
+from bowstream.records import Sound
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 COLUMNS, LINES = 120, 32

@@ -12,7 +12,7 @@ from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag
-from bowstream.session import Gap, Sound, StreamInfo
+from bowstream.records import Gap, Sound, StreamInfo
 
 RATE = 16_000
 COLUMN = 1600

@@ -15,8 +15,10 @@ from bowstream.events import Event
 from bowstream.model.bundle import Bundle
 from bowstream.model.head import Head
 from bowstream.model.level import LevelSettings
+from bowstream.model.sensitivity import Sensitivity
 from bowstream.model.tags import Tag
-from bowstream.session import Gap, Session, Sound
+from bowstream.records import Gap, Sound
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 
@@ -32,6 +34,7 @@ def small(front_end, stub_encoders):
         encoders=stub_encoders,
         head=Head(StubNetwork(n_counts, 3, 0), "none", 1, 143, np.full(3, 0.001, np.float32), np.zeros(3, np.float32)),
         tags=tuple(Tag(name, 0.5, 0.3) for name in ("low", "high", "rough")),
+        sensitivity=Sensitivity({}, ()),
         description={},
     )
 

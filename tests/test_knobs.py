@@ -17,7 +17,7 @@ from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, MqttSettings
-from bowstream.output.records import record_fields
+from bowstream.output.values import record_fields
 from bowstream.sinks import SINKS, mqtt_client
 from bowstream.tagger import Tagger
 

@@ -13,7 +13,7 @@ from bowstream.cli import service
 from bowstream.cli.main import main
 from bowstream.cli.service import quoted, unit_text
 from bowstream.output.systemd import Notifier
-from bowstream.session import Idle
+from bowstream.records import Idle
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from bowstream.cli.live import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event
 from bowstream.output.lines import JsonLines, PlainLines
+from bowstream.records import Gap, Sound
 from bowstream.scores import Scores
-from bowstream.session import Gap, Session, Sound
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 

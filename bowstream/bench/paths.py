@@ -26,7 +26,8 @@ from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle
 from bowstream.model.tflite import load_runtime
 from bowstream.output.lines import JsonLines, Output
-from bowstream.session import Record, Session, Sound
+from bowstream.records import Record, Sound
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 # A block of a file: what a call works on.

@@ -30,7 +30,7 @@ from bowstream.model.bundle import Bundle
 from bowstream.output.lines import JsonLines
 from bowstream.output.progress import Bar
 from bowstream.output.report import Gathering, Report, Results
-from bowstream.session import Sound
+from bowstream.records import Sound
 from bowstream.tagger import load_bundle
 
 cached_bundle = lru_cache(load_bundle)

@@ -17,8 +17,8 @@ from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.events import Event, EventTracker
 from bowstream.health.counters import Health
 from bowstream.health.report import FLOOR_DBFS
+from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Gap, Record, Sound, StreamInfo
 
 # Columns of the picture, seconds of scores, and timeline entries that are kept: more than a wall is wide or high.
 COLUMNS = 600

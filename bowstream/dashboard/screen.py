@@ -22,7 +22,7 @@ from bowstream.dashboard.layout import render, render_timeline, usual_tags
 from bowstream.dashboard.terminal import StderrCapture, Terminal
 from bowstream.dashboard.view import View
 from bowstream.output.lines import Output, PlainLines
-from bowstream.session import Record
+from bowstream.records import Record
 
 REDRAW_S = 0.25
 # On a slow machine drawing takes at most one tenth of the time.

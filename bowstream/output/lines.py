@@ -13,9 +13,9 @@ from bowstream._types import Float32
 from bowstream.audio.clock import rfc3339
 from bowstream.events import Event
 from bowstream.health.counters import Health, level_dbfs
-from bowstream.output.records import record_fields
+from bowstream.output.values import record_fields
+from bowstream.records import Gap, Record, Sound
 from bowstream.scores import Scores
-from bowstream.session import Gap, Record, Sound
 
 
 class Output(Protocol):

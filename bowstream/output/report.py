@@ -18,9 +18,9 @@ from rich.table import Table
 from bowstream._text import printable
 from bowstream.events import Event
 from bowstream.output.lines import in_words
-from bowstream.output.records import event_fields, named
+from bowstream.output.values import event_fields, named
+from bowstream.records import Record, Sound, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Record, Sound, StreamInfo
 
 COLUMN_S = 0.1
 # With these a spreadsheet takes a cell for a formula.

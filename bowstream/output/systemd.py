@@ -9,7 +9,7 @@ import os
 import socket
 import time
 
-from bowstream.session import Record
+from bowstream.records import Record
 
 
 class Notifier:

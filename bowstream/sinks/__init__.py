@@ -22,7 +22,7 @@ from bowstream.config.sinks import (
 )
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag, named
-from bowstream.session import Record, StreamInfo
+from bowstream.records import Record, StreamInfo
 from bowstream.sinks import clips, command, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 

@@ -19,9 +19,9 @@ from bowstream.errors import BowstreamError
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.onset import SEARCH_S
-from bowstream.output.records import record_fields
+from bowstream.output.values import record_fields
+from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Gap, Record, Sound, StreamInfo
 from bowstream.sinks.clip_folder import ClipFolder
 from bowstream.sinks.names import plain
 from bowstream.sinks.worker import Sink

@@ -18,8 +18,8 @@ from bowstream.config.paths import expanded
 from bowstream.config.sinks import CommandSettings
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.output.records import record_fields
-from bowstream.session import Record, StreamInfo
+from bowstream.output.values import record_fields
+from bowstream.records import Record, StreamInfo
 from bowstream.sinks.worker import PermanentError, Sink
 
 # Environment variable that everything that a program starts inherits.

@@ -11,9 +11,9 @@ from pathlib import Path
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import JsonlSettings
 from bowstream.health.counters import Health
-from bowstream.output.records import record_fields
+from bowstream.output.values import record_fields
+from bowstream.records import Record, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Record, StreamInfo
 from bowstream.sinks.files import make_folder, opened_alone
 from bowstream.sinks.worker import Sink
 

@@ -12,9 +12,9 @@ from bowstream.audio.source import Notice
 from bowstream.config.sinks import MqttSettings
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.output.records import health_fields, record_fields, time_field
+from bowstream.output.values import health_fields, record_fields, time_field
+from bowstream.records import Gap, Record, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Gap, Record, StreamInfo
 from bowstream.sinks import home_assistant
 from bowstream.sinks.mqtt_client import Identity, Survivor, new_client
 from bowstream.sinks.names import slug, slugs

@@ -11,8 +11,8 @@ from bowstream.errors import BowstreamError, UsageError
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.health.report import metrics
+from bowstream.records import Record, StreamInfo
 from bowstream.scores import Scores
-from bowstream.session import Record, StreamInfo
 from bowstream.sinks.worker import Sink
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from bowstream import __version__
 from bowstream.config.sinks import WebhookSettings, place_of
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.output.records import record_fields
-from bowstream.session import Record, StreamInfo
+from bowstream.output.values import record_fields
+from bowstream.records import Record, StreamInfo
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bowstream.errors import BowstreamError
-from bowstream.session import Record
+from bowstream.records import Record
 
 Item = TypeVar("Item")
 

@@ -14,8 +14,8 @@ from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.health.report import metrics
+from bowstream.records import Gap, Record
 from bowstream.scores import Scores
-from bowstream.session import Gap, Record
 
 Fields = dict[str, Any]
 
