@@ -354,5 +354,6 @@ def test_a_password_that_every_user_can_read_is_told(text, mode, said, written, 
     path = written(text)
     path.chmod(mode)
     assert main(["config", str(path)]) == 0
-    told = f"bowstream: {path}: every user can read [sinks.mqtt] password: chmod 600 {path}\n"
+    remedy = f"chmod 600 {path}" if path.stat().st_uid else f"chgrp audio {path} && chmod 640 {path}"
+    told = f"bowstream: every user can read [sinks.mqtt] password in {path}: {remedy}\n"
     assert (told in capsys.readouterr().err) == said

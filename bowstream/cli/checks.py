@@ -20,6 +20,7 @@ from bowstream.audio.microphone import Microphone
 from bowstream.audio.source import Block
 from bowstream.cli.setup import personalise
 from bowstream.config.file import Config
+from bowstream.config.paths import expanded
 from bowstream.config.settings import Settings
 from bowstream.config.sinks import ClipsSettings, JsonlSettings
 from bowstream.errors import UsageError
@@ -226,5 +227,5 @@ def folders(settings: Settings) -> Iterator[Path]:
 
 def existing(folder: Path) -> Path:
     """Return the innermost folder on a path that is there already."""
-    whole = folder.expanduser().resolve()
+    whole = expanded(folder).resolve()
     return next(one for one in (whole, *whole.parents) if one.is_dir())

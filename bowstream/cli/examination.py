@@ -49,6 +49,6 @@ def tried(name: str, check: Generator[Finding, None, Result]) -> Generator[Findi
 def read_config(options: ConfigOptions) -> Generator[Finding, None, Config]:
     """Whether a secret is safe in the configuration; return that, which is checked once there is a bundle."""
     config = load(options.file, options.overrides)
-    if secret := config.exposed():
-        yield Finding("warn", "config", f"every user can read {secret} in {config.file}", f"chmod 600 {config.file}")
+    if exposed := config.exposed():
+        yield Finding("warn", "config", *exposed)
     return config

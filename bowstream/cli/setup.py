@@ -23,8 +23,8 @@ def load(options: ConfigOptions) -> Config:
     config = file.load(options.file, options.overrides)
     if config.file:
         say(f"configured by {config.file}")
-    if secret := config.exposed():
-        say(f"{config.file}: every user can read {secret}: chmod 600 {config.file}")
+    if exposed := config.exposed():
+        say(": ".join(exposed))
     return config
 
 

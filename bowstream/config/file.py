@@ -49,18 +49,20 @@ class Config:
         if self.document:
             self.document.check()
 
-    def exposed(self) -> str:
-        """Return the name of a secret in the file that every user of this machine can read; empty if there is none."""
-        if not self.file or not self.file.stat().st_mode & stat.S_IROTH:
-            return ""
-        tables = self.settings.sinks.items()
-        secrets = (
-            f"[sinks.{sink}] {name}"
-            for sink, table in tables
-            for name, one in settings_of(table).items()
-            if meaning(one).secret and getattr(table, name)
-        )
-        return next(secrets, "")
+    def exposed(self) -> tuple[str, str] | None:
+        """Return which secret in the file every user of this machine can read, and what to do; None if there is none.
+
+        A file of root's stays readable for the service, which is in the group audio.
+        """
+        if not self.file or not (status := self.file.stat()).st_mode & stat.S_IROTH:
+            return None
+        for sink, table in self.settings.sinks.items():
+            for name, one in settings_of(table).items():
+                if meaning(one).secret and getattr(table, name):
+                    what = f"every user can read [sinks.{sink}] {name} in {self.file}"
+                    to_audio = f"chgrp audio {self.file} && chmod 640 {self.file}"
+                    return what, f"chmod 600 {self.file}" if status.st_uid else to_audio
+        return None
 
 
 def load(named: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
