@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,8 @@ from bowstream.model.tags import Tag
 from bowstream.scores import Scores
 
 HOLD_S = Settings.hold_s
+# Crockford's base 32: no letter that is read as a digit.
+ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Event:
     offset_s : end; None while the event is open
     peak, mean : of the scores at or above the tag's `off`, 0 … 1
     time : UTC, of the onset while it is open, else of the offset; None where the stream has no date
+    id : the same from its beginning on, to find it again; ids sort by onset; None where the stream has no date
     """
 
     tag: str
@@ -40,6 +44,7 @@ class Event:
     peak: float
     mean: float
     time: datetime | None = None
+    id: str | None = None
 
 
 @dataclass
@@ -163,6 +168,15 @@ class EventTracker:
         candidate = self._open[index]
         mean = candidate.total / candidate.windows
         return Event(self.tags[index].name, candidate.onset_s, offset_s, candidate.peak, mean)
+
+
+def event_id(onset: datetime, source: str, tag: str) -> str:
+    """Return 13 letters and digits: 9 for the millisecond of an onset (UTC), 4 for where and what was heard.
+
+    The same event has the same id each time that a dated recording is heard.
+    """
+    digits = round(onset.timestamp() * 1000.0) << 20 | zlib.crc32(f"{source}\0{tag}".encode()) & 0xFFFFF
+    return "".join(ID_DIGITS[digits >> shift & 31] for shift in range(60, -1, -5))
 
 
 def _exact(seconds: float) -> float:

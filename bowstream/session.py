@@ -11,7 +11,7 @@ from typing import TypeVar
 from bowstream.audio.clock import FixedClock, StreamClock
 from bowstream.audio.source import Block, Notice, Source
 from bowstream.errors import AudioError, BowstreamError
-from bowstream.events import HOLD_S, Event, EventTracker
+from bowstream.events import HOLD_S, Event, EventTracker, event_id
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.records import Gap, Idle, Record, Sound, StreamInfo
@@ -69,6 +69,7 @@ class Session:
         is_heard_now = source.live and source.duration_s is None
         self._arrivals = StreamClock() if is_heard_now and not started_at else None
         self._clock = FixedClock(started_at) if started_at else self._arrivals
+        self._ids: dict[str, str] = {}  # of the open events, by tag
         self.windows = 0
         self.events = 0
         self.stopping = False
@@ -152,7 +153,14 @@ class Session:
         yield from map(self._dated_event, self.tracker.close(end_s))
 
     def _dated_event(self, event: Event) -> Event:
-        return self._dated(event, event.onset_s if event.offset_s is None else event.offset_s)
+        """Return an event with its time, and with the id that it keeps from its beginning on."""
+        if not self._clock:
+            return event
+        onset, offset_s = self._clock.time(event.onset_s), event.offset_s
+        if offset_s is None:
+            self._ids[event.tag] = event_id(onset, self.info.source, event.tag)
+            return replace(event, time=onset, id=self._ids[event.tag])
+        return replace(event, time=self._clock.time(offset_s), id=self._ids.pop(event.tag))
 
     def _dated(self, record: Dated, position_s: float) -> Dated:
         """Return a record with the time of a moment, if the stream has a date."""

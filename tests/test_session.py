@@ -17,7 +17,7 @@ from bowstream.audio.source import Block
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.live import closing_line
 from bowstream.errors import AudioError
-from bowstream.events import Event
+from bowstream.events import Event, event_id
 from bowstream.output.lines import JsonLines, PlainLines
 from bowstream.records import Gap, Sound
 from bowstream.scores import Scores
@@ -285,3 +285,31 @@ def test_lines_and_json_have_the_date_beside_the_seconds(eager, monkeypatch):
     assert (hop["time"], hop["end_s"]) == ("2026-03-01T00:00:01.000Z", 1.0)
     assert (begins["time"], begins["onset_s"]) == ("2026-03-01T00:00:00.000Z", 0.0)
     assert (ends["time"], ends["offset_s"]) == ("2026-03-01T00:00:01.000Z", 1.0)
+    for event in (begins, ends):
+        assert event["id"] == event_id(session.info.started_at, "script", event["tag"])
+
+
+def test_an_event_has_one_id_from_its_beginning_on(eager, monkeypatch):
+    """A dated recording has the same ids each time; without a date there are none."""
+    two_tags(eager, monkeypatch)
+
+    def ids(**options):
+        records = Session(Script(Block(scene(2.0))), Tagger(eager), **options)
+        events = [record for record in records if isinstance(record, Event)]
+        opened = {event.tag: event.id for event in events if event.offset_s is None}
+        assert opened == {event.tag: event.id for event in events if event.offset_s is not None}
+        return opened
+
+    began = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+    found = ids(started_at=began)
+    assert found == ids(started_at=began)
+    assert len(set(found.values())) == 2
+    assert set(ids().values()) == {None}
+
+
+def test_ids_sort_by_onset_and_tell_tags_and_sources_apart():
+    onset = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+    ids = [event_id(onset + timedelta(milliseconds=ms), "mic", "dog") for ms in range(0, 100_000_000, 999_983)]
+    assert ids == sorted(ids)
+    assert {len(each) for each in ids} == {13}
+    assert len({event_id(onset, source, tag) for source in "ab" for tag in "cd"}) == 4

@@ -24,7 +24,7 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
     """Return a hop, event, gap or notice as plain values, `type` first; an empty dict for the rest.
 
     Seconds count from the start of the stream, to the millisecond. `time` is UTC (RFC 3339), where the stream has a
-    date: of a hop's end, an event's onset or offset, a gap's start.
+    date: of a hop's end, an event's onset or offset, a gap's start. An event has an `id` where it has a time.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
         }
     if isinstance(record, Event):
         state = "on" if record.offset_s is None else "off"
-        return {"type": "event", "state": state, **time_field(record.time), **event_fields(record)}
+        identity = {"id": record.id} if record.id else {}
+        return {"type": "event", "state": state, **time_field(record.time), **identity, **event_fields(record)}
     if isinstance(record, Gap):
         place = {"start_s": seconds(record.start_s), "length_s": seconds(record.length_s)}
         return {"type": "gap", **time_field(record.time), **place}
