@@ -208,7 +208,7 @@ def test_of_a_film_the_sound_is_heard(hear):
     assert (notes, complaint) == ([], "")
 
 
-@pytest.mark.parametrize("name", ["ogg", "mp3"])
+@pytest.mark.parametrize("name", ["ogg", "mp3", "flac"])
 def test_what_decodes_around_damage_is_heard(name, hear):
     """The damage is said with its place."""
     content = bytearray(JOINED[name](sound(6.0)))
@@ -219,6 +219,37 @@ def test_what_decodes_around_damage_is_heard(name, hear):
     assert "damaged" in complaint and "the rest was heard" in complaint
     place_s = float(complaint.split(" at ")[1].split(" s")[0])
     assert 1.0 < place_s < 4.0
+
+
+def test_what_follows_damage_in_a_flac_stays_where_it_was(hear):
+    """Frames that cannot be decoded are silence; several places are told one by one."""
+    content = bytearray(recordings.flac(sound(6.0)))
+    whole = hear(bytes(content))[0]
+    for share in (0.3, 0.6):
+        at = int(share * len(content))
+        content[at : at + 20] = bytes(20)
+    frames, _, complaint = hear(bytes(content))
+    assert len(frames) == len(whole)
+    same = (frames == whole).mean()
+    assert 0.85 < same < 0.99 and not frames[frames != whole].any()
+    assert complaint.count("s are silence, at ") == 2
+    places = [float(part.split(" s")[0]) for part in complaint.split(", at ")[1:]]
+    assert places == pytest.approx([1.8, 3.6], abs=0.5)
+
+
+def test_junk_between_the_frames_of_a_flac_costs_nothing(hear):
+    """As a lost piece of a stream, or half a frame at its beginning."""
+    from bowstream.audio.containers.flac import frame_after
+
+    content = recordings.flac(sound(6.0))
+    whole = hear(content)[0]
+    at, begins = frame_after(content, 60_000, content[:42], 0, 1 << 40)
+    frames, _, complaint = hear(content[:at] + bytes(range(200)) + content[at:])
+    assert np.array_equal(frames, whole) and begins > 0
+    assert "damaged" in complaint
+    first = content.index(b"\xff\xf8")
+    part, _, complaint = hear(content[:first] + content[at:])
+    assert np.array_equal(part, whole[begins:])
 
 
 @pytest.mark.parametrize("name", JOINED)

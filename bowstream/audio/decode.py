@@ -20,9 +20,6 @@ from bowstream._types import Float32
 
 # Written to the pipe at a time, if there is so much.
 PUMPED_BYTES = 1 << 12
-# How far back libsndfile may look in what it was fed.
-KEPT_BYTES = 1 << 17
-ENDLESS = 1 << 60
 # A thread that waits for a pipe is not waited for longer than this.
 PATIENCE_S = 0.2
 
@@ -158,76 +155,6 @@ class Pumped(SoundFileDecoder):
         for _ in self._pieces:
             pass
         return self.decoded
-
-
-class Fed(SoundFileDecoder):
-    """Pieces that libsndfile takes as it needs them, as a file whose end is not known."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._feed = Feed(pieces)
-        self._was_stuck = False
-        super().__init__(self._feed)
-
-    def read(self, frames: int) -> tuple[Float32, str | None]:
-        """Return the next frames and what was damaged after them."""
-        before = self._feed.position
-        block, damage = super().read(frames)
-        if self._feed.failure:
-            raise self._feed.failure
-        is_stuck = not len(block) and self._feed.position == before
-        if is_stuck and self._was_stuck:
-            return block, None
-        self._was_stuck = is_stuck
-        return block, damage
-
-    def finish(self) -> int:
-        """Take what was not taken of the pieces, and close."""
-        while self._feed.take():
-            pass
-        return super().finish()
-
-
-class Feed:
-    """Pieces as a file object that is read on, and back a little; what goes wrong is kept, since C is between."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.failure: Exception | None = None
-        self.position = 0
-        self._pieces = pieces
-        self._kept = bytearray()
-        self._kept_from = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position; where nothing is kept, nothing will be read."""
-        self.position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: ENDLESS}[whence]
-        return self.position
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self.position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what has come; nothing at the end."""
-        view = memoryview(buffer).cast("B")
-        at = self.position - self._kept_from
-        while 0 <= at >= len(self._kept) and self.take():
-            pass
-        content = self._kept[at : at + len(view)] if at >= 0 else b""
-        view[: len(content)] = content
-        self.position += len(content)
-        if (surplus := at - KEPT_BYTES) > KEPT_BYTES:
-            del self._kept[:surplus]
-            self._kept_from += surplus
-        return len(content)
-
-    def take(self) -> bool:
-        """Take the next piece; return whether there was one."""
-        try:
-            piece = next(self._pieces, b"")
-        except Exception as error:  # raised once libsndfile has returned
-            self.failure, piece = error, b""
-        self._kept += piece
-        return bool(piece)
 
 
 def write_all(descriptor: int, content: bytearray) -> None:

@@ -18,8 +18,9 @@ from bowstream.audio.containers.findings import Container, Findings
 from bowstream.audio.containers.flac import Flac
 from bowstream.audio.containers.mpeg import Mpeg
 from bowstream.audio.containers.ogg import Ogg
-from bowstream.audio.decode import Decoder, Fed, Pumped, SoundFileDecoder, reason_of
+from bowstream.audio.decode import Decoder, Pumped, SoundFileDecoder, reason_of
 from bowstream.audio.ffmpeg import INSTALL, FFmpegDecoder, is_there
+from bowstream.audio.flac import FlacDecoder
 from bowstream.audio.kinds import foreign_kind, kind_of
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.reader import CHUNK_BYTES, Reader
@@ -102,7 +103,7 @@ def by_libsndfile(reader: Reader, head: bytes) -> Links:
         if chunks.is_right:
             return whole_file(reader)
     elif kind == "flac":
-        container, opener = Flac(reader), Fed
+        container, opener = Flac(reader), FlacDecoder
     else:
         container = Mpeg(reader) if kind == "mpeg" else Ogg(reader)
     return Links(one_by_one(container, opener), container.findings, container.duration_s)

@@ -6,6 +6,7 @@ is left out, and joined files are parted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bowstream.audio.containers.findings import Findings
@@ -57,3 +58,61 @@ def rate_and_frames(info: bytes) -> tuple[int, int]:
         return 0, 0
     packed = int.from_bytes(info[18:26], "big")
     return packed >> 44, packed & 0xF_FFFF_FFFF
+
+
+HEADER = re.compile(rb"\xff[\xf8\xf9]")
+LONGEST_HEADER = 16
+
+
+def frame_after(block: bytes, at: int, info: bytes, first: int, last: int) -> tuple[int, int] | None:
+    """Find the next frame of a stream in a block.
+
+    Parameters
+    ----------
+    at : where to look from
+    info : how the file begins
+    first, last : which of the stream's samples it may begin with
+
+    Returns
+    -------
+    where the frame lies, and the sample that it begins with; None if there is none
+    """
+    for found in HEADER.finditer(block, at):
+        begins = frame_begins(block[found.start() : found.start() + LONGEST_HEADER], info)
+        if begins is not None and first <= begins <= last:
+            return found.start(), begins
+    return None
+
+
+def frame_begins(head: bytes, info: bytes) -> int | None:
+    """Return the sample that a frame begins with, by its header; None if it is no header, or not one of this stream."""
+    if len(head) < 6 or head[3] & 1:
+        return None
+    size_code, rate_code, channel_code = head[2] >> 4, head[2] & 15, head[3] >> 4
+    channels = (info[20] >> 1 & 7) + 1
+    if not size_code or rate_code == 15 or (channel_code + 1 if channel_code < 8 else 2) != channels:
+        return None
+    # As UTF-8 has it, but for up to 36 bits: as many ones, then a zero, as there are bytes.
+    ones = 8 - (head[4] ^ 0xFF).bit_length()
+    more = max(ones - 1, 0)
+    if channel_code > 10 or ones in (1, 8):
+        return None
+    number = head[4] & (0x7F >> ones)
+    for byte in head[5 : 5 + more]:
+        if byte >> 6 != 2:
+            return None
+        number = number << 6 | byte & 0x3F
+    end = 5 + more + {6: 1, 7: 2}.get(size_code, 0) + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if len(head) <= end or crc8(head[:end]) != head[end]:
+        return None
+    return number if head[1] & 1 else number * int.from_bytes(info[8:10], "big")
+
+
+def crc8(content: bytes) -> int:
+    """Return FLAC's check sum of a frame's header."""
+    value = 0
+    for byte in content:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ (0x07 if value & 0x80 else 0)) & 0xFF
+    return value
