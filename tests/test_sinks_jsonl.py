@@ -1,5 +1,6 @@
 """JSON lines in a file: the objects, rotation, torn lines and full disks."""
 
+import errno
 import fcntl
 import json
 import os
@@ -167,3 +168,14 @@ def test_a_file_that_another_process_keeps_locked_is_tried_again(stage, tmp_path
         until(lambda: "is locked by another process" in sink.report().trouble)
         fcntl.flock(other, fcntl.LOCK_UN)
         until(lambda: sink.report().delivered == 1)
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same(stage, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = tmp_path / "events.jsonl"
+    with JsonFile(JsonlSettings(path=str(path)), *stage.stream) as sink:
+        stage.play(sink, stage.begin("dog", 1.5))
+    assert len(lines(path)) == 1 and sink.report().delivered == 1

@@ -319,6 +319,7 @@ def test_a_certificate_that_cannot_be_used_is_told_in_a_line(stage, tmp_path):
         ({"topic": "a/#"}, "topic must be without"),
         ({"topic": "a\0b"}, "topic must be without control characters"),
         ({"topic": "a" * 70_000}, "topic must be at most"),
+        ({"topic": "$SYS/kitchen"}, r"topic must be without \+ and #, and must not begin with \$"),
         ({"discovery": "home+"}, "discovery must be without"),
         ({"discovery": "ä" * 40_000}, "discovery must be at most"),
         ({"host": "a" * 64}, "host must be the broker's name or address"),

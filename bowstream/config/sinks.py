@@ -193,7 +193,8 @@ class MqttSettings(SinkSettings):
             require(length <= LONGEST_MQTT, name, f"must be at most {LONGEST_MQTT} bytes (got {length})")
         for name in ("topic", "discovery"):
             topic = getattr(self, name)
-            require(not set(topic) & set("+#"), name, f"must be without + and # (got {topic[:40]!r})")
+            is_plain = not set(topic) & set("+#") and not topic.startswith("$")
+            require(is_plain, name, f"must be without + and #, and must not begin with $ (got {topic[:40]!r})")
             length = len(topic.encode())
             require(length <= LONGEST_TOPIC, name, f"must be at most {LONGEST_TOPIC} bytes (got {length})")
 

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 
@@ -65,7 +66,8 @@ class ClipFolder:
                 file.flush()
                 os.fsync(file.fileno())
             self._last_ns = self._next_ns()
-            os.utime(part, ns=(self._last_ns, self._last_ns))
+            with suppress(PermissionError):  # a card or share with another owner: it has the time of writing
+                os.utime(part, ns=(self._last_ns, self._last_ns))
             part.replace(unused(self.path / name))
         except OSError:
             part.unlink(missing_ok=True)

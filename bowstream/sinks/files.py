@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -14,6 +15,8 @@ from bowstream.sinks.worker import RetryableError
 # How long to wait for another process that writes to the same file.
 LOCK_S = 1.0
 LOCK_EVERY_S = 0.01
+# What file systems without locks answer, some network shares among them: there a line may still be torn.
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def make_folder(folder: Path, shared: bool) -> None:
@@ -50,7 +53,7 @@ def opened_alone(path: Path, shared: bool) -> Iterator[int]:
 
 
 def lock(descriptor: int, path: Path) -> None:
-    """Lock a file; raise `RetryableError` if another process keeps it locked for long."""
+    """Lock a file, where the file system can; raise `RetryableError` if another process keeps it locked for long."""
     until_s = time.monotonic() + LOCK_S
     while True:
         try:
@@ -58,6 +61,10 @@ def lock(descriptor: int, path: Path) -> None:
         except BlockingIOError as error:
             if time.monotonic() > until_s:
                 raise RetryableError(f"{path} is locked by another process") from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            return None
         time.sleep(LOCK_EVERY_S)
 
 
