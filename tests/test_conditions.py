@@ -105,7 +105,7 @@ INTERRUPTED = [["listen", "--demo", "--json"], ["replay", "--jobs", "2", "A", "B
 
 @pytest.mark.parametrize("arguments", INTERRUPTED, ids=" ".join)
 def test_ctrl_c_at_any_moment_is_no_traceback(arguments, tmp_path):
-    """While Python itself starts, it complains of an interruption; nothing of ours can be in that."""
+    """While Python itself starts, and takes the package in, it complains of an interruption; later nothing may."""
     for name in "AB":
         soundfile.write(tmp_path / name, np.zeros(8_000 * 600, np.int16), 8_000, format="WAV")
     for moment_s in MOMENTS_S:
@@ -114,15 +114,18 @@ def test_ctrl_c_at_any_moment_is_no_traceback(arguments, tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
         _, said = ended(process)
         if any("Traceback" in line for line in said):
-            assert not any("bowstream/" in line or line.startswith("bowstream:") for line in said), (moment_s, said)
+            ours = [line for line in said if re.search(r"bowstream/(?!__init__|errors)|^bowstream:", line)]
+            assert not ours, (moment_s, said)
 
 
 def test_sigterm_leaves_no_folder_behind(tmp_path):
     for name in "AB":
-        soundfile.write(tmp_path / name, np.zeros(8_000 * 3600, np.int16), 8_000, format="WAV")
+        soundfile.write(tmp_path / name, np.zeros(8_000 * 1200, np.int16), 8_000, format="WAV")
     spool = tmp_path / "spool"
     spool.mkdir()
-    process = start("replay", "--json", "--jobs", "2", "A", "B", cwd=tmp_path, environment={"TMPDIR": str(spool)})
+    process = start(
+        "replay", "--json", "--hop", "0.1", "--jobs", "2", "A", "B", cwd=tmp_path, environment={"TMPDIR": str(spool)}
+    )
     deadline_s = time.monotonic() + 60
     while not [file for file in spool.rglob("*") if file.is_file() and file.stat().st_size]:
         assert time.monotonic() < deadline_s
