@@ -108,7 +108,7 @@ class EventTracker:
 
     @property
     def rising(self) -> dict[str, int]:
-        """Scores that wait for confirmation, with the number of scores in a row that have reached `on` so far."""
+        """Tags that wait for confirmation, with the number of scores in a row that have reached `on` so far."""
         return {self.tags[index].name: candidate.windows for index, candidate in self._rising.items()}
 
     def push(self, scores: Scores) -> list[Event]:

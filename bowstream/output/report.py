@@ -99,10 +99,10 @@ class Results:
     def put(self, report: Report) -> None:
         """Write the report of a recording; only JSON has those that failed."""
         if self._as_json:
-            heard = {"windows": report.windows, "scores": report.scores} if report.windows else {}
-            said = {"error": report.error} if report.error else {}
-            noted = {"notes": list(report.notes)} if report.notes else {}
-            print(json.dumps({"type": "file", "file": report.name, **heard, **said, **noted}), flush=True)
+            result = {"windows": report.windows, "scores": report.scores} if report.windows else {}
+            error = {"error": report.error} if report.error else {}
+            notes = {"notes": list(report.notes)} if report.notes else {}
+            print(json.dumps({"type": "file", "file": report.name, **result, **error, **notes}), flush=True)
         elif not report.windows:
             return  # why is said on standard error
         elif self._csv:

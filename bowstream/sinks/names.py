@@ -34,6 +34,6 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
     """Return a unique slug for each name: if several names have the same one, the first keeps it."""
     found: dict[str, str] = {}
     for name in names:
-        one = slug(name)
-        found[name] = marked(one, name, "_") if one in found.values() else one
+        short = slug(name)
+        found[name] = marked(short, name, "_") if short in found.values() else short
     return found
