@@ -1,0 +1,37 @@
+"""`python -m train evaluate`: try bundles on clips of sources that they did not learn from."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from bowstream.errors import UsageError
+
+from .options import Commands, add_data, data_set
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "evaluate", help="try bundles on clips of sources that they did not learn from, beside another tagger"
+    )
+    parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="a clip is heard by the first that may")
+    add_data(parser)
+    parser.add_argument("--sources", action="append", default=[], metavar="PATTERN", help="look at these only: place*")
+    parser.add_argument("--against", type=Path, metavar="TFLITE", help="another tagger, yamnet.tflite say")
+    parser.add_argument("--labels", type=Path, help="its labels: a CSV with a column display_name, or a label a line")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
+    parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    from ..measure.waveform import waveform_tagger
+    from ..report.places import evaluate, told
+
+    if (arguments.against is None) != (arguments.labels is None):
+        raise UsageError("--against and --labels go together")
+    other = waveform_tagger(arguments.against, arguments.labels) if arguments.against else None
+    data = data_set(arguments, fewest=0)
+    print(told(evaluate(arguments.runs, data, arguments.bundles, arguments.out, other, arguments.sources)), end="")

@@ -1,0 +1,103 @@
+"""What several commands take: a data set, and what a training is told."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TypeAlias
+
+from bowstream.errors import UsageError
+
+from ..common.config import TrainConfig, add_flags
+from ..dataset.data import DataSet
+from ..dataset.joined import GROUPS, SOURCES, Joining
+from ..dataset.layouts import LAYOUTS, read_sets
+from ..dataset.licences import LICENCES
+from ..dataset.vocabulary import BUILT_IN
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add what names data sets, and how several become one."""
+    command.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="SET",
+        help=f"a data set: LAYOUT:PATH ({', '.join(LAYOUTS)}), a CSV, or a folder with a folder a tag; repeat it",
+    )
+    command.add_argument("--root", type=Path, help="the place of a --data that is a layout alone")
+    command.add_argument(
+        "--vocabulary",
+        default="",
+        metavar="NAME|CSV",
+        help=f"map labels onto its tags: {', '.join(BUILT_IN)}, or a CSV",
+    )
+    command.add_argument(
+        "--licences",
+        choices=LICENCES,
+        default=Joining.licences,
+        help="learn from clips whose licence is stated, from free ones or from all; the rest is tried on only "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--hold-out",
+        choices=(GROUPS, SOURCES),
+        default=Joining.hold_out,
+        help="what is held apart: groups of clips, or whole sources (default: %(default)s)",
+    )
+    command.add_argument(
+        "--weight", action="append", default=[], metavar="SOURCE=NUMBER", help="how much a source's clips count"
+    )
+    command.add_argument(
+        "--learn-only", action="append", default=[], metavar="SOURCE", help="never try on it: synthetic sounds, say"
+    )
+    command.add_argument("--teacher", type=Path, metavar="NPZ", help="what `teacher` wrote: soft labels to learn from")
+
+
+def add_training(command: argparse.ArgumentParser) -> None:
+    """Add what a training takes."""
+    add_data(command)
+    command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
+    command.add_argument(
+        "--negatives",
+        type=Path,
+        metavar="FOLDER",
+        help="recordings of none of the tags, named KIND_…: each model measures false events on a part of them and, "
+        "with --method learned, learns from the others",
+    )
+    add_flags(command)
+
+
+def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> DataSet:
+    """Return the data set that is asked for."""
+    how = Joining(
+        arguments.vocabulary,
+        arguments.licences,
+        arguments.hold_out,
+        dict(map(weight_of, arguments.weight)),
+        arguments.teacher,
+        tuple(arguments.learn_only),
+        fewest,
+    )
+    return read_sets(arguments.data, arguments.root, how)
+
+
+def weight_of(text: str) -> tuple[str, float]:
+    """Return a source and its weight from SOURCE=NUMBER; raise `UsageError` if it is none."""
+    source, _, number = text.rpartition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not source or not 0.0 <= weight < math.inf:
+        raise UsageError(f"--weight must be SOURCE=NUMBER with a number of 0 or more (got {text!r})")
+    return source, weight
+
+
+def refuse_off_device(settings: TrainConfig) -> None:
+    """Raise `UsageError` for what no device can do."""
+    if not settings.on_device:
+        raise UsageError("no bundle can do --pairs: they can be tried with sweep")

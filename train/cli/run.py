@@ -1,0 +1,29 @@
+"""`python -m train run`: train, try on held-out recordings, write a bundle and a report."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from ..common.config import from_flags
+from .options import Commands, add_training, data_set, refuse_off_device
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("run", help="train, try on held-out recordings, write a bundle and a report")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, models/NAME say")
+    add_training(parser)
+    parser.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    settings = from_flags(vars(arguments))
+    data = data_set(arguments)
+    from ..run import run
+
+    refuse_off_device(settings)
+    page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
+    run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)

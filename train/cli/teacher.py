@@ -1,0 +1,27 @@
+"""`python -m train teacher`: write what a TFLite waveform tagger says of recordings."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from .options import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("teacher", help="write what a TFLite waveform tagger says of recordings: soft labels")
+    parser.add_argument("sets", nargs="+", metavar="RECORDINGS", help="a folder, a CSV, or LAYOUT:PATH")
+    parser.add_argument("--model", type=Path, required=True, help="the tagger, yamnet.tflite say")
+    parser.add_argument(
+        "--labels", type=Path, required=True, help="its labels: a CSV with a column display_name, or a label a line"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the file, an npz, for --teacher")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    from ..measure.ask import ask
+
+    ask(arguments.model, arguments.labels, arguments.sets, arguments.out)
