@@ -106,10 +106,11 @@ def test_a_command_does_not_outlive_the_session(stage, tmp_path):
     code = f"{DAEMON} open({str(pid_file)!r}, 'w').write(str(child.pid)); child.wait()"
     sink = Command(python(code, timeout_s=60.0), *stage.stream)
     with sink:
-        stage.play(sink, stage.begin("dog", 1.0))
+        stage.play(sink, stage.begin("dog", 1.0), stage.begin("dog", 2.0))
         until(lambda: pid_file.exists() and pid_file.read_text())
         sink.join(flush_s=0.1)
-    assert sink.report().lost == 1
+    assert not sink._thread.is_alive()
+    assert (sink.report().lost, sink.report().waiting) == (2, 0)  # the second was not begun
     until(lambda: gone(pid_file))
 
 

@@ -59,7 +59,7 @@ class ClipFolder:
             raise PermanentError(f"a clip of {len(content) / 1e6:.2f} MB is more than cap_mb, {self._cap_mb:g}")
         make_folder(self.path, self._shared)
         make_room(self.path, room)
-        part = self.path / f".{name}.part"
+        part = self.path / f".{os.getpid()}-{name}.part"
         try:
             with os.fdopen(open_file(part, os.O_TRUNC, self._shared), "wb") as file:
                 file.write(content)

@@ -24,6 +24,8 @@ from bowstream.sinks.worker import PermanentError, Sink
 
 # Environment variable that everything that a program starts inherits.
 MARK = "BOWSTREAM_RUN"
+# How often to look for what is to be killed: it may start something while we look.
+KILLS = 3
 # Bytes of a program's standard error that are kept.
 TAIL = 4096
 
@@ -115,8 +117,15 @@ def kill_all(process: subprocess.Popen[bytes], mark: str) -> None:
     """Kill a program and all that it started; the mark finds processes that have left its group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    wanted = f"{MARK}={mark}".encode()
+    for _ in range(KILLS):
+        for pid in processes_with(f"{MARK}={mark}".encode()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def processes_with(variable: bytes) -> Iterator[int]:
+    """Yield the processes that have a variable in their environment, where /proc shows it."""
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):  # of another user, or gone
-            if wanted in environment.read_bytes().split(b"\0"):
-                os.kill(int(environment.parent.name), signal.SIGKILL)
+            if variable in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)

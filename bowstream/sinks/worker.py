@@ -174,12 +174,12 @@ class Sink(ABC, Generic[Item]):
             self.stop(time.monotonic() + flush_s)
         assert self._deadline is not None
         self._thread.join(max(0.0, self._deadline - time.monotonic()) + 0.1)
-        if self._thread.is_alive():
-            self.abort()
-            self._thread.join(ABORT_S)
-        with self._changed:  # a worker that hangs all the same is left behind: it dies with the process
+        with self._changed:  # first, so that nothing new is begun after an abort
             self._lost += len(self._queue)
             self._queue.clear()
+        if self._thread.is_alive():  # one that hangs all the same is left behind: it dies with the process
+            self.abort()
+            self._thread.join(ABORT_S)
 
     def _work(self) -> None:
         try:
