@@ -73,11 +73,11 @@ def test_blocks_are_the_scene(scenes, block_s):
 def test_a_sound_is_made_when_it_is_due():
     """No more than the sound that is played is in memory."""
     tracemalloc.start()
-    for block, _ in zip(Scene().blocks(1.0), range(30)):
+    for block, _ in zip(Scene(16_000).blocks(1.0), range(30)):
         assert block.dtype == np.float32
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak_bytes < 25e6
+    assert peak_bytes < 25e6 * 16_000 / RATE
 
 
 def test_there_is_hush_between_the_sounds(samples):

@@ -51,12 +51,12 @@ def test_straight_computation_is_librosas(reference, front_end):
     np.testing.assert_allclose(straight(samples, front_end), reference["log_mel"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", SOUNDS)
-def test_straight_computation_is_librosas_live(name, front_end):
+def test_straight_computation_is_librosas_live(front_end):
     pytest.importorskip("librosa", reason="librosa is not installed; the stored reference is checked instead")
     from reference.make import librosa_log_mel
 
-    np.testing.assert_allclose(straight(SOUNDS[name], front_end), librosa_log_mel(SOUNDS[name]), rtol=0, atol=1e-8)
+    for sound in SOUNDS.values():
+        np.testing.assert_allclose(straight(sound, front_end), librosa_log_mel(sound), rtol=0, atol=1e-8)
 
 
 def test_filterbank_is_librosas(reference, front_end):

@@ -27,14 +27,15 @@ def antiphase(sound, share=1.0):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_ordinary_stereo_is_the_mean_to_the_last_bit(size):
-    sound = scene(1.23)
+    length_s = 1.23 if size > 1 else 0.23  # a call a sample takes its time
+    sound = scene(length_s)
     for frames in (
         stereo(sound),
         np.stack([sound, np.zeros_like(sound)], axis=1),
-        np.stack([noise(1.23, seed=1), noise(1.23, seed=2)], axis=1),
-        np.stack([noise(1.23, seed=seed) for seed in range(6)], axis=1),
+        np.stack([noise(length_s, seed=1), noise(length_s, seed=2)], axis=1),
+        np.stack([noise(length_s, seed=seed) for seed in range(6)], axis=1),
         antiphase(sound, 0.5),
-        np.zeros((20_000, 2), np.float32),
+        np.zeros((20_000 if size > 1 else 2_000, 2), np.float32),
     ):
         samples, cancelled_s = mixed(frames, size)
         assert np.array_equal(samples, to_mono(frames)) and cancelled_s == 0.0
@@ -66,7 +67,7 @@ def test_it_is_left_within_a_second_or_two_and_without_regard_to_blocks():
     frames = np.concatenate([stereo(noise(2.0)), antiphase(noise(3.0, seed=3)), stereo(noise(4.0, seed=4))])
     whole, cancelled_s = mixed(frames, len(frames))
     assert 2.0 < cancelled_s < 5.0
-    for size in SIZES:
+    for size in SIZES[1:]:
         assert np.array_equal(mixed(frames, size)[0], whole)
     assert np.array_equal(whole[:32_000], to_mono(frames[:32_000]))
     assert np.array_equal(whole[-32_000:], to_mono(frames[-32_000:]))

@@ -44,6 +44,10 @@ def listen(card):
         listening.process.wait()
 
 
+def scored(line):
+    return '"type": "hop"' in line
+
+
 def notice(kind):
     return lambda line: f'"kind": "{kind}"' in line
 
@@ -56,7 +60,7 @@ def level(line):
 def test_unplugged_and_back_is_a_gap_of_the_real_length(card, listen):
     """Two bursts a known time apart, the card gone between them, are that far apart in the output, too."""
     listening = listen("--json", "--hop", "0.1")
-    listening.until(lambda line: True)
+    listening.until(scored)
     before = onset_of_burst(card, listening)
     card.unplug()
     away = json.loads(listening.until(notice("away")))
@@ -80,7 +84,7 @@ def test_unplugged_and_back_is_a_gap_of_the_real_length(card, listen):
 
 def onset_of_burst(card, listening):
     """Play noise; return when, by our clock and by the stream's."""
-    while level(listening.until(lambda line: '"type": "hop"' in line)) > -60.0:
+    while level(listening.until(scored)) > -60.0:
         pass
     card.play(noise(0.5))
     hop = json.loads(listening.until(lambda line: level(line) > -30.0))
@@ -97,7 +101,7 @@ def test_absent_at_the_start_is_waited_for(card, listen):
     card.plug()
     gap = json.loads(listening.until(lambda line: '"type": "gap"' in line))
     assert gap["start_s"] == 0.0
-    hop = json.loads(listening.until(lambda line: '"type": "hop"' in line))
+    hop = json.loads(listening.until(scored))
     assert hop["start_s"] == pytest.approx(gap["length_s"], abs=0.002)
     assert listening.end(signal.SIGTERM)[0] == 0
 
@@ -106,20 +110,20 @@ def test_absent_at_the_start_is_waited_for(card, listen):
 def test_a_server_that_hangs_is_waited_for(card, listen):
     """It can neither be read nor closed; when it goes on, so do we."""
     listening = listen("--json")
-    listening.until(lambda line: True)
+    listening.until(scored)
     card._server.send_signal(signal.SIGSTOP)
     listening.until(notice("away"))
     time.sleep(1.5)  # it is looked for, which hangs, too
     card._server.send_signal(signal.SIGCONT)
     listening.until(notice("back"))
-    listening.until(lambda line: '"type": "hop"' in line)
+    listening.until(scored)
     assert listening.end(signal.SIGINT)[0] == 0
 
 
 @needs_card
 def test_it_can_be_ended_while_the_microphone_is_away(card, listen):
     listening = listen("--json")
-    listening.until(lambda line: True)
+    listening.until(scored)
     card.unplug()
     listening.until(notice("away"))
     status, err = listening.end(signal.SIGTERM)
