@@ -9,7 +9,7 @@ import numpy as np
 from signals import scored
 
 from bowstream.audio.source import Notice
-from bowstream.events import Event
+from bowstream.events import Event, event_id
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag
 from bowstream.records import Gap, Sound, StreamInfo
@@ -77,11 +77,19 @@ class Stage:
         window = scored(self.position_s, [named.get(name, 0.0) for name in names], names)
         return replace(window, time=at(self.position_s))
 
+    def level_dbfs(self, start_s, end_s):
+        """Level of the sound of a part of the stage."""
+        samples = np.arange(round(start_s * RATE), round(end_s * RATE)) % 30_000 / 32768
+        return 10.0 * np.log10(np.mean(samples**2))
+
     def begin(self, tag, onset_s):
-        return Event(tag, onset_s, None, 0.8, 0.8, at(onset_s))
+        return Event(tag, onset_s, None, 0.8, 0.8, at(onset_s), self.id(tag, onset_s))
 
     def end(self, tag, onset_s, offset_s):
-        return Event(tag, onset_s, offset_s, 0.9, 0.7, at(offset_s))
+        return Event(tag, onset_s, offset_s, 0.9, 0.7, at(offset_s), self.id(tag, onset_s))
+
+    def id(self, tag, onset_s):
+        return event_id(at(onset_s), self.info.source, tag)
 
     def notice(self, kind, text):
         return Notice(kind, text, self.position_s, at(self.position_s))

@@ -59,6 +59,16 @@ class JsonlSettings(SinkSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HistorySettings(SinkSettings):
+    """Where, and how much."""
+
+    path: str = setting("", "the file; if empty, history.db in the service's folder, or in ~/.local/state/bowstream")
+    days: float = setting(400.0, "days until something is deleted", low=0.01, high=36_500.0)
+    cap_mb: float = setting(200.0, "megabytes that it may take; the oldest is deleted", low=0.5, high=1e6)
+    shared: bool = setting(False, "make a new file as the umask says; else only this user may read it")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipsSettings(SinkSettings):
     """Which events are kept as sound, where and how long."""
 
@@ -218,6 +228,7 @@ class PrometheusSettings(SinkSettings):
 SETTINGS: Mapping[str, type[SinkSettings]] = {
     "jsonl": JsonlSettings,
     "clips": ClipsSettings,
+    "history": HistorySettings,
     "command": CommandSettings,
     "webhook": WebhookSettings,
     "mqtt": MqttSettings,

@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.sinks import (
     ClipsSettings,
     CommandSettings,
+    HistorySettings,
     JsonlSettings,
     MqttSettings,
     PrometheusSettings,
@@ -23,12 +25,13 @@ from bowstream.config.sinks import (
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag, named
 from bowstream.records import Record, StreamInfo
-from bowstream.sinks import clips, command, jsonl, mqtt, mqtt_client, prometheus, webhook
+from bowstream.sinks import clips, command, history, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
 SINKS: Mapping[type[SinkSettings], Any] = {
     JsonlSettings: jsonl.JsonFile,
     ClipsSettings: clips.Clips,
+    HistorySettings: history.HistorySink,
     CommandSettings: command.Command,
     WebhookSettings: webhook.Webhook,
     MqttSettings: mqtt.Mqtt,
@@ -72,6 +75,9 @@ class Sinks:
         self._sinks: list[Sink[Any]] = [
             SINKS[type(each)](with_tags(each, info.tags), info, health) for each in settings.values()
         ]
+        for sink in self._sinks:
+            if isinstance(sink, clips.Clips):
+                sink.on_kept = self._kept
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
 
@@ -104,6 +110,12 @@ class Sinks:
     def reports(self) -> list[SinkReport]:
         """Return how each sink is doing."""
         return [sink.report() for sink in self._sinks]
+
+    def _kept(self, event: str, path: Path) -> None:
+        """Tell the history that an event has a clip."""
+        for sink in self._sinks:
+            if isinstance(sink, history.HistorySink):
+                sink.add_clip(event, path)
 
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s

@@ -46,8 +46,8 @@ class ClipFolder:
                 if PART.fullmatch(file.name):
                     file.unlink(missing_ok=True)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a clip, after making room for it.
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a clip, after making room for it; return its file.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class ClipFolder:
             self._last_ns = self._next_ns()
             with suppress(PermissionError):  # a card or share with another owner: it has the time of writing
                 os.utime(part, ns=(self._last_ns, self._last_ns))
-            part.replace(unused(self.path / name))
+            return part.replace(unused(self.path / name))
         except OSError:
             part.unlink(missing_ok=True)
             raise

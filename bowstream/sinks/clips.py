@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 
@@ -32,11 +33,12 @@ WAITING_S = 240
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to be written: the name of its file, its sound, and its event and start as JSON."""
+    """A clip to be written: the name of its file, its sound, its event and start as JSON, and its event's id."""
 
     name: str
     samples: Float32
     comment: str
+    event: str | None = None
 
 
 @dataclass
@@ -54,10 +56,15 @@ class Clips(Sink[Clip]):
 
     A file appears whole or not at all: it is written under another name, and an incomplete file that a crash left is
     deleted at the next start.
+
+    Attributes
+    ----------
+    on_kept : told an event's id and its clip's file, in the worker's thread
     """
 
     def __init__(self, settings: ClipsSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("clips", WAITING_S)
+        self.on_kept: Callable[[str, Path], None] = lambda event, file: None
         self._settings = settings
         self._folder = ClipFolder(expanded(settings.folder), settings.cap_mb, settings.shared)
         self._rate = info.sample_rate
@@ -159,7 +166,7 @@ class Clips(Sink[Clip]):
         started = clip.began - timedelta(seconds=clip.event.onset_s - start_s)
         times = {"start_s": start_s, "start_unix_s": round(started.timestamp(), 4)}
         comment = json.dumps({**record_fields(clip.event), **times})
-        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment)
+        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment, clip.event.id)
 
     def size(self, item: Clip) -> float:
         """Return a clip's length in seconds."""
@@ -167,7 +174,9 @@ class Clips(Sink[Clip]):
 
     def deliver(self, item: Clip) -> None:
         """Write a clip, after making room for it."""
-        self._folder.write(item.name, encoded(item, self._rate))
+        file = self._folder.write(item.name, encoded(item, self._rate))
+        if item.event:
+            self.on_kept(item.event, file.absolute())
 
 
 def encoded(clip: Clip, sample_rate: int) -> bytes:

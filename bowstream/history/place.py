@@ -1,0 +1,62 @@
+"""Where the history is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bowstream.config.paths import expanded
+from bowstream.errors import BowstreamError, UsageError
+
+FILE_NAME = "history.db"
+SYSTEM_FOLDER = Path("/var/lib/bowstream")
+
+
+def kept_at(path: str) -> Path:
+    """Return where a history is written: at a path that is given, else in the state folder of the service or user."""
+    if path:
+        return expanded(path).absolute()
+    # systemd names the folder that it has made for the service; there may be several, parted by colons.
+    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(folder or state_folder()) / FILE_NAME
+
+
+def found_at(path: str) -> Path:
+    """Return where the history to read is: at a path that is given, else the user's, else the machine's.
+
+    Raises
+    ------
+    BowstreamError
+        If there is none.
+    """
+    places = [expanded(path).absolute()] if path else list(default_files())
+    for place in places:
+        try:
+            if place.is_file():
+                return place
+        except PermissionError as error:
+            raise unreadable(place) from error
+    raise BowstreamError(
+        f"there is no history yet at {' or '.join(map(str, places))}: 'bowstream listen --history' keeps one, and so "
+        "does the service"
+    )
+
+
+def default_files() -> Iterator[Path]:
+    """Yield where a history is looked for: in the user's folders first, where there is a home, then in the system's."""
+    try:
+        folders = [state_folder(), expanded("~/.config") / "bowstream"]  # the latter with systemd before 254
+    except UsageError:
+        folders = []
+    yield from (folder / FILE_NAME for folder in (*folders, SYSTEM_FOLDER))
+
+
+def state_folder() -> Path:
+    """Return the user's folder for what programs keep."""
+    return Path(os.environ.get("XDG_STATE_HOME") or expanded("~/.local/state")) / "bowstream"
+
+
+def unreadable(path: Path) -> BowstreamError:
+    """Return the error that a history belongs to another user."""
+    return BowstreamError(f"{path} belongs to another user, a service perhaps: use sudo to read it")

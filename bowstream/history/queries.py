@@ -1,0 +1,240 @@
+"""What can be asked of a history: each question is a function of a connection and a span of time.
+
+Events that were said to be wrong are listed, and counted nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from bowstream.errors import UsageError
+from bowstream.history.intervals import Interval, cut, merged
+from bowstream.history.past import DayTotal, HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
+from bowstream.history.spans import Span
+
+Connection = sqlite3.Connection
+HOUR_MS = 3_600_000
+VERDICTS = ("right", "wrong")
+
+# An event that is open, or that a crash cut off, has lasted for as long as its run is known to have listened since.
+HEARD_MS = "(SELECT max(end_ms) FROM listening AS l WHERE l.stream = e.stream)"
+DURATION = f"coalesce(e.duration_ms, max(0, {HEARD_MS} - e.onset_ms), 0)"
+EVENTS = f"""
+SELECT e.id, e.onset_ms, {DURATION}, e.duration_ms IS NULL, e.utc_offset_s, e.tag, e.peak, e.mean, e.level_dbfs,
+       coalesce(s.source, ''), coalesce(s.bundle, ''), e.clip, e.verdict
+FROM events AS e LEFT JOIN streams AS s ON s.id = e.stream """
+
+
+def events(
+    connection: Connection,
+    span: Span,
+    tags: Sequence[str] = (),
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> list[PastEvent]:
+    """Return the events that began in a span: all, or those of some tags, and at most `limit`."""
+    where, values = chosen(span, tags, "e.")
+    order = f"ORDER BY e.onset_ms {'DESC' if newest_first else 'ASC'}, e.id LIMIT ?"
+    rows = connection.execute(f"{EVENTS} WHERE {where} {order}", (*values, -1 if limit is None else limit))
+    return [PastEvent.of(row) for row in rows]
+
+
+def event(connection: Connection, name: str) -> PastEvent:
+    """Return the event with this id, or the newest one, by the name of `last`; raise `UsageError` if there is none."""
+    where = "ORDER BY e.id DESC LIMIT 1" if name == "last" else "WHERE e.id = ?"
+    row = connection.execute(f"{EVENTS} {where}", () if name == "last" else (name,)).fetchone()
+    if row is None:
+        raise UsageError("nothing has been heard yet" if name == "last" else f"there is no event {name!r}")
+    return PastEvent.of(row)
+
+
+def judge(connection: Connection, name: str, verdict: str | None) -> PastEvent:
+    """Say that an event is `right` or `wrong`, or take that back with None; return it.
+
+    Raises
+    ------
+    UsageError
+        If there is no such event, or the verdict is another word.
+    """
+    if verdict is not None and verdict not in VERDICTS:
+        raise UsageError(f"a verdict must be right or wrong (got {verdict!r})")
+    found = event(connection, name)
+    with connection:
+        values = (verdict, verdict and time.time_ns() // 1_000_000, found.id)
+        connection.execute("UPDATE events SET verdict = ?, judged_ms = ? WHERE id = ?", values)
+    return event(connection, found.id)
+
+
+def judged(connection: Connection) -> list[PastEvent]:
+    """Return the events that somebody has said to be right or wrong, oldest first."""
+    rows = connection.execute(f"{EVENTS} WHERE e.verdict IS NOT NULL ORDER BY e.onset_ms, e.id")
+    return [PastEvent.of(row) for row in rows]
+
+
+def top_tags(connection: Connection, span: Span, tags: Sequence[str] = (), limit: int | None = None) -> list[TagTotal]:
+    """Return what was heard most often, first."""
+    where, values = chosen(span, tags)
+    rows = connection.execute(
+        "SELECT tag, count(*), sum(duration_ms), max(peak), max(onset_ms) FROM events "
+        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY tag ORDER BY 2 DESC, 1 LIMIT ?",
+        (*values, -1 if limit is None else limit),
+    )
+    return [TagTotal(tag, count, (total or 0) / 1000.0, peak, last) for tag, count, total, peak, last in rows]
+
+
+def by_hour(connection: Connection, span: Span, tags: Sequence[str] = ()) -> HeatMap:
+    """Return how many events began in each hour of each day."""
+    where, values = chosen(span, tags)
+    rows = connection.execute(
+        "SELECT (onset_ms / 1000 + utc_offset_s) / 3600, count(*) FROM events "
+        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY 1",
+        values,
+    )
+    days = span.days
+    counts = np.zeros((len(days), 24), np.int64)
+    for hour, count in rows:
+        day = date(1970, 1, 1) + timedelta(days=hour // 24)
+        if days[0] <= day <= days[-1]:  # local time there and then may have been another
+            counts[(day - days[0]).days, hour % 24] += count
+    return HeatMap(tuple(days), counts, listened_by_hour(connection, span, days))
+
+
+def listened_by_hour(connection: Connection, span: Span, days: Sequence[date]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return for how many seconds somebody listened in each hour of each day, float64 [shape=(days, 24)]."""
+    starts_ms = [Span.day(day).start_ms for day in (*days, days[-1] + timedelta(days=1))]
+    found = np.zeros((len(days), 24))
+    for one in listened(connection, span):
+        for index in range(len(days)):
+            if starts_ms[index] >= one.end_ms or starts_ms[index + 1] <= one.start_ms:
+                continue
+            first = max(one.start_ms, starts_ms[index])
+            last = min(one.end_ms, starts_ms[index + 1])
+            for hour in range((first - starts_ms[index]) // HOUR_MS, (last - 1 - starts_ms[index]) // HOUR_MS + 1):
+                begins = starts_ms[index] + hour * HOUR_MS
+                seconds = (min(last, begins + HOUR_MS) - max(first, begins)) / 1000.0
+                found[index, min(hour, 23)] += seconds
+    return found
+
+
+def by_day(connection: Connection, span: Span, tags: Sequence[str] = ()) -> list[DayTotal]:
+    """Return how much was heard on each day."""
+    where, values = chosen(span, tags)
+    rows = connection.execute(
+        "SELECT (onset_ms / 1000 + utc_offset_s) / 86400, count(*), sum(duration_ms) FROM events "
+        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY 1",
+        values,
+    )
+    found = {date(1970, 1, 1) + timedelta(days=day): (count, (total or 0) / 1000.0) for day, count, total in rows}
+    ears = listened_by_hour(connection, span, span.days).sum(axis=1)
+    return [DayTotal(day, *found.get(day, (0, 0.0)), float(seconds)) for day, seconds in zip(span.days, ears)]
+
+
+def silences(connection: Connection, span: Span, tags: Sequence[str] = (), limit: int = 5) -> list[Interval]:
+    """Return the longest times in which somebody listened and heard nothing, or nothing of some tags; longest first."""
+    where, values = chosen(span, tags)
+    rows = connection.execute(
+        "SELECT onset_ms, onset_ms + coalesce(duration_ms, 0) FROM events "
+        f"WHERE {where} AND verdict IS NOT 'wrong' ORDER BY onset_ms",
+        values,
+    )
+    ears = listened(connection, span)
+    best: list[Interval] = []
+    quiet_ms, shortest_ms = span.start_ms, 0
+    for onset_ms, end_ms in chain(rows, [(span.end_ms, span.end_ms)]):
+        if onset_ms - quiet_ms > shortest_ms:
+            quiet = cut(ears, Interval(quiet_ms, onset_ms))
+            best = sorted((*best, *quiet), key=lambda one: -one.length_ms)[:limit]
+            shortest_ms = best[-1].length_ms if len(best) == limit else 0
+        if end_ms > quiet_ms:
+            quiet_ms = end_ms
+    return best
+
+
+def listened(connection: Connection, span: Span) -> list[Interval]:
+    """Return when somebody listened, in order and without overlap, as far as it is in the span."""
+    rows = connection.execute(
+        "SELECT start_ms, end_ms FROM listening WHERE end_ms > ? AND start_ms < ? ORDER BY start_ms",
+        (span.start_ms, span.end_ms),
+    )
+    return cut(merged(Interval(start, end) for start, end in rows), Interval(span.start_ms, span.end_ms))
+
+
+def listened_s(connection: Connection, span: Span) -> float:
+    """Return for how many seconds of a span somebody listened."""
+    return sum(one.length_ms for one in listened(connection, span)) / 1000.0
+
+
+def gaps(connection: Connection, span: Span) -> list[Loss]:
+    """Return where sound was lost."""
+    return [Loss(*row) for row in sourced(connection, "gaps", "x.start_ms, x.duration_ms", "start_ms", span)]
+
+
+def notices(connection: Connection, span: Span) -> list[PastNotice]:
+    """Return what the listener said of itself."""
+    return [PastNotice(*row) for row in sourced(connection, "notices", "x.time_ms, x.kind, x.text", "time_ms", span)]
+
+
+def runs(connection: Connection, span: Span) -> list[Run]:
+    """Return the runs that began in a span: restarts, but for the first."""
+    rows = connection.execute(
+        "SELECT started_ms, ended_ms, source, bundle FROM streams WHERE started_ms >= ? AND started_ms < ? ORDER BY 1",
+        (span.start_ms, span.end_ms),
+    )
+    return [Run(*row) for row in rows]
+
+
+def minutes(connection: Connection, span: Span, tags: Sequence[str] | None = None) -> Minutes:
+    """Return loudness, and the scores of some tags, by default all, minute by minute."""
+    order = {stream: json.loads(names) for stream, names in connection.execute("SELECT id, tags FROM streams")}
+    rows = connection.execute(
+        "SELECT start_ms, heard_ms, level_dbfs, peak_dbfs, stream, scores FROM minutes "
+        "WHERE start_ms >= ? AND start_ms < ? ORDER BY start_ms, stream",
+        (span.start_ms, span.end_ms),
+    ).fetchall()
+    streams = {row[4] for row in rows}
+    known = dict.fromkeys(tag for stream in sorted(streams) for tag in order.get(stream, ()))
+    names = tuple(known if tags is None else tags)
+    scores = np.full((len(rows), len(names)), np.nan, np.float32)
+    for stream in streams & order.keys():
+        places = [(index, order[stream].index(name)) for index, name in enumerate(names) if name in order[stream]]
+        mine = [number for number, row in enumerate(rows) if row[4] == stream]
+        values = np.frombuffer(b"".join(rows[number][5] for number in mine), np.uint8).reshape(len(mine), -1)
+        for index, place in places:
+            scores[mine, index] = values[:, place] / np.float32(255.0)
+    return Minutes(
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.float32) / np.float32(1000.0),
+        np.array([row[2] for row in rows], np.float32),
+        np.array([row[3] for row in rows], np.float32),
+        names,
+        scores,
+    )
+
+
+def tags_heard(connection: Connection) -> list[str]:
+    """Return the tags of all events, in order of their names."""
+    return [tag for (tag,) in connection.execute("SELECT DISTINCT tag FROM events ORDER BY tag")]
+
+
+def chosen(span: Span, tags: Sequence[str], prefix: str = "") -> tuple[str, tuple[Any, ...]]:
+    """Return the condition that chooses events by their onset and tag, and its values."""
+    where = f"{prefix}onset_ms >= ? AND {prefix}onset_ms < ?"
+    named = f" AND {prefix}tag IN ({', '.join('?' * len(tags))})" if tags else ""
+    return where + named, (span.start_ms, span.end_ms, *tags)
+
+
+def sourced(connection: Connection, table: str, columns: str, at: str, span: Span) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of a table with the name of their source, in order."""
+    yield from connection.execute(
+        f"SELECT {columns}, coalesce(s.source, '') FROM {table} AS x LEFT JOIN streams AS s ON s.id = x.stream "
+        f"WHERE x.{at} >= ? AND x.{at} < ? ORDER BY x.{at}",
+        (span.start_ms, span.end_ms),
+    )

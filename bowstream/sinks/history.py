@@ -1,0 +1,96 @@
+"""The history: what was heard, and when there were ears, in a file that answers questions later."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bowstream.config.sinks import HistorySettings
+from bowstream.health.counters import Health
+from bowstream.history.place import kept_at
+from bowstream.history.recorder import CLIP, Batch, Recorder
+from bowstream.history.store import Change, ForeignError, Store, put_aside
+from bowstream.records import Record, StreamInfo
+from bowstream.sinks.files import make_folder
+from bowstream.sinks.worker import PermanentError, RetryableError, Sink
+
+TIDY_EVERY_S = 3600.0
+
+
+class HistorySink(Sink[Batch]):
+    """Writes events, gaps and notices as they come, and once a second that it listens and how loud it is.
+
+    What happened is safe on the disk at once; that it listened, and the loudness, is safe within a second if the
+    process is killed, within half a minute if the power goes. A file that was deleted or moved away is begun again;
+    one that is damaged is put aside.
+    """
+
+    def __init__(self, settings: HistorySettings, info: StreamInfo, health: Health) -> None:
+        super().__init__("history", capacity=10_000)
+        self._settings = settings
+        self._path = kept_at(settings.path)
+        self._recorder = Recorder(info)
+        self._store: Store | None = None
+        self._tidy_due_s = 0.0
+
+    def convert(self, record: Record) -> Iterator[Batch]:
+        """Return what changes in the history."""
+        return self._recorder.record(record)
+
+    def flush(self) -> Iterator[Batch]:
+        """Return what changes when the session ends."""
+        return self._recorder.end()
+
+    def add_clip(self, event: str, path: Path) -> None:
+        """Note the file that keeps an event's sound; called by another sink's thread."""
+        self.enqueue(Batch((Change(CLIP, (str(path), event)),)))
+
+    def enqueue(self, item: Batch) -> None:
+        """Put changes in the queue; what only says later what the last of them says takes its place."""
+        with self._changed:
+            if item.key and self._queue and self._queue[-1][1].key == item.key:
+                self._queue[-1] = (self._queue[-1][0], item)
+                return
+            super().enqueue(item)
+
+    def deliver(self, item: Batch) -> None:
+        """Make changes, all of them or none."""
+        try:
+            if self._store and not self._store.is_current:
+                self._store.close()
+                self._store = None
+            if not self._store:
+                make_folder(self._path.parent, self._settings.shared)
+                self._store = Store(self._path, self._settings.shared)
+            self._tidy(self._store)
+            self._store.write(item.changes)
+        except ForeignError as error:
+            raise PermanentError(str(error)) from error
+        except sqlite3.OperationalError as error:  # locked, full, not ours
+            raise RetryableError(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:  # a bug, which another file would not mend
+                raise
+            self._begin_again(error)
+
+    def _begin_again(self, error: sqlite3.DatabaseError) -> None:
+        """Put a damaged file aside."""
+        if self._store:
+            self._store.close()
+            self._store = None
+        aside = put_aside(self._path, time.time_ns() // 1_000_000)
+        self.warn(f"{self._path} was damaged ({error}): kept as {aside.name}, a new one begins")
+        raise RetryableError(f"{self._path} was damaged") from error
+
+    def _tidy(self, store: Store) -> None:
+        """Delete what is too old or too much, once an hour."""
+        if time.monotonic() >= self._tidy_due_s:
+            self._tidy_due_s = time.monotonic() + TIDY_EVERY_S
+            store.tidy(time.time_ns() // 1_000_000, self._settings.days, self._settings.cap_mb * 1e6)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._store:
+            self._store.close()
