@@ -112,4 +112,4 @@ def test_a_probe_that_is_none(spoil, copy, capsys):
     with np.errstate(all="ignore"):
         spoil(arrays)
     copy.replace_arrays(PROBE, **arrays)
-    assert_refused(copy, "lacks or misstates|fails the bundle's probe", capsys)
+    assert_refused(copy, "lacks or misstates|fails the bundle's probe|plain arrays", capsys)

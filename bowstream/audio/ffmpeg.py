@@ -48,8 +48,11 @@ class Source:
         return self._reader.read(min(count, len(self._reader.peek_some(count))))
 
     def _seek(self, offset: int, whence: int = 0) -> int:
-        self._reader.seek(offset + (0, self._reader.position, self._reader.size or 0)[whence])
-        return self._reader.position
+        position = offset + (0, self._reader.position, self._reader.size or 0)[whence]
+        if position < 0:
+            return -1  # as C has it: an exception would be printed, and not come through
+        self._reader.seek(position)
+        return position
 
 
 class FFmpegDecoder:

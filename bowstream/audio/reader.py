@@ -61,10 +61,10 @@ class Reader:
             self.seek(self.position + count)
 
     def seek(self, position: int) -> None:
-        """Go to a position in a regular file."""
+        """Go to a position in a regular file, to its end if that comes first."""
         self._ahead.clear()
         self._ended = False
-        self.position = max(position, 0)
+        self.position = min(position, self.size or 0)
         os.lseek(self.descriptor, self.position, os.SEEK_SET)
 
     def tail(self, count: int) -> bytes:

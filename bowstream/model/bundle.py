@@ -8,9 +8,7 @@ is unpickled. Bundles of the format before have the whole head in `head.tflite`,
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bowstream.errors import BundleError
+from bowstream.model.archive import read_arrays, read_file
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
 from bowstream.model.head import Head, times_shown
@@ -112,7 +111,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
         works = [bool(tag.get("works", True)) for tag in description["tags"]]
         if not all(works):
             bundle = bundle.with_tags({place: tag for place, tag in enumerate(bundle.tags) if works[place]})
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError) as error:
         raise BundleError(f"{path / DESCRIPTION} lacks or misstates {error}: the bundle is damaged") from error
     return bundle, read_arrays(contents[PROBE], PROBE)
 
@@ -121,10 +120,10 @@ def read_description(path: Path) -> Mapping[str, Any]:
     """Return `bundle.json`, verified against its own digest."""
     file = path / DESCRIPTION
     try:
-        description: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BundleError(f"{path} is not a bundle: it has no {DESCRIPTION}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        if not file.exists():
+            raise BundleError(f"{path} is not a bundle: it has no {DESCRIPTION}")
+        description: dict[str, Any] = json.loads(read_file(file), parse_constant=no_number)
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error
     format = description.get("format") if isinstance(description, dict) else None
     if format not in (FORMAT, WHOLE_HEAD_FORMAT):
@@ -136,24 +135,17 @@ def read_description(path: Path) -> Mapping[str, Any]:
     return description
 
 
+def no_number(name: str) -> float:
+    """Refuse NaN and infinities, which JSON does not have."""
+    raise ValueError(f"numbers must be finite (got {name})")
+
+
 def verified(path: Path, name: str, hashes: Mapping[str, str]) -> bytes:
     """Return a file's content, if its SHA-256 is the one in the description."""
-    try:
-        content = (path / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path / name} cannot be read: {error.strerror}; copy the bundle again") from error
+    content = read_file(path / name)
     if hashlib.sha256(content).hexdigest() != hashes.get(name):
         raise BundleError(f"{path / name} does not match its sha256 in {DESCRIPTION}: copy the bundle again")
     return content
-
-
-def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of an npz file; objects are refused."""
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{name} must be an npz file of plain arrays: {error}") from error
 
 
 def read_encoders(contents: Mapping[str, bytes]) -> dict[str, Encoder]:
@@ -206,7 +198,10 @@ def check_shapes(bundle: Bundle) -> None:
 
 
 def check_origin(description: Mapping[str, Any]) -> None:
-    """Raise `KeyError` or `TypeError` unless a bundle states its origin, licences and metrics."""
-    for field in ("created", "git_revision", "trained_on"):
-        str(description[field])
-    dict(description["licences"]), dict(description["metrics"])
+    """Raise `KeyError` or `TypeError` unless a bundle states its name, origin, licences and metrics."""
+    texts = [description[field] for field in ("name", "created", "git_revision", "trained_on")]
+    texts += [tag["name"] for tag in description["tags"]]
+    for text in (*texts, *dict(description["licences"]).values()):
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r}, which must be a string")
+    dict(description["metrics"])

@@ -19,6 +19,7 @@ from bowstream.errors import BundleError
 from bowstream.model.codebook import Codes
 from bowstream.model.encoder import Counts, Network
 
+LONGEST_CONTEXT = 60
 COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
 
 
@@ -56,8 +57,8 @@ class Head:
             raise BundleError(
                 f"count_transform must be one of {', '.join(COUNT_TRANSFORMS)} (got {self.count_transform!r})"
             )
-        if self.context < 1:
-            raise BundleError(f"context must be at least 1 window (got {self.context})")
+        if not 1 <= self.context <= LONGEST_CONTEXT:
+            raise BundleError(f"context must be 1 … {LONGEST_CONTEXT} windows (got {self.context})")
         if not 0.0 <= self.softmax_weight <= 1.0:
             raise BundleError(f"competition must be 0 … 1 (got {self.softmax_weight})")
         if not (np.isfinite(self.slopes).all() and np.isfinite(self.biases).all()):

@@ -22,6 +22,16 @@ from bowstream.model.highpass import HighPass
 NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 # Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
 COLUMNS_AT_ONCE = 5
+# What memory and time there is for, by far.
+LARGEST = {
+    "sample_rate": 192_000,
+    "win_length": 16_384,
+    "hop_length": 16_384,
+    "n_fft": 65_536,
+    "n_mels": 512,
+    "frames_per_column": 100,
+    "columns_per_window": 100,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,10 @@ class FrontEnd:
     columns_per_window: int = 10
 
     def __post_init__(self) -> None:
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= largest:
+                raise BundleError(f"{name} must be a whole number of 1 … {largest} (got {value!r})")
         if self.win_length % self.hop_length or self.win_length >= self.n_fft // 4:
             raise BundleError(
                 f"win_length must be a multiple of hop_length and below n_fft / 4 (got "
@@ -59,7 +73,7 @@ class FrontEnd:
             )
         if self.highpass_hz and not 20.0 <= self.highpass_hz <= 1000.0:
             raise BundleError(f"highpass_hz must be 0 or 20 … 1000 (got {self.highpass_hz})")
-        if not self.power_floor > 0.0:
+        if not 0.0 < self.power_floor < np.inf:
             raise BundleError(f"power_floor must be above 0 (got {self.power_floor})")
 
     @property

@@ -63,6 +63,8 @@ def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
     tagger.reset()
     try:
         samples = probe["samples"]
+        if samples.shape != (tagger.bundle.front_end.window_length,):
+            raise ValueError(f"samples, which must be one window (got {samples.shape})")
         log_mel = tagger.columns.log_mel.push(samples)
         tagger.reset()
         (scored,) = tagger.push(samples)
@@ -73,7 +75,7 @@ def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
             of_codes=len(probe["codes"]),
             scores=float(np.abs(scored.array - probe["scores"]).max()),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         raise BundleError(f"{tagger.bundle.path / PROBE} lacks or misstates {error}") from error
 
 

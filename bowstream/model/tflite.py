@@ -7,6 +7,8 @@ one installed. Both have the same `Interpreter`.
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from bowstream._stderr import silenced
 from bowstream._types import Float32
 from bowstream.errors import BundleError
 
+LARGEST_TENSORS_BYTES = 64 << 20
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 
 
@@ -50,7 +53,9 @@ class Quantisation:
     @classmethod
     def of(cls, detail: dict[str, Any]) -> Quantisation:
         """Read it from the interpreter's description of a tensor."""
-        dtype = np.dtype(detail["dtype"])
+        dtype, scale = np.dtype(detail["dtype"]), detail["quantization"][0]
+        if dtype != np.float32 and (dtype.kind not in "iu" or not 0.0 < scale < np.inf):
+            raise BundleError(f"networks must have float32 or integers with a scale above 0 (got {dtype} and {scale})")
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
         return cls(dtype, *map(np.float32, (*detail["quantization"], limits.min, limits.max)))
 
@@ -94,9 +99,11 @@ class Model:
         try:
             with silenced():
                 self._interpreter = interpreter(model_content=content, num_threads=1)
+                check_memory(self._interpreter.get_tensor_details(), name)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, TypeError, MemoryError) as error:
             raise BundleError(f"{name} is not a model that this TFLite runtime can run: {error}") from error
+        self._name = name
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         shapes = [tuple(detail["shape"]) for detail in (*inputs, *outputs)]
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
@@ -116,10 +123,20 @@ class Model:
 
         Another number of rows than last time costs a re-allocation: keep it steady in a stream.
         """
-        if len(rows) != self._rows:
-            self._interpreter.resize_tensor_input(self._input, (len(rows), self.n_inputs), strict=False)
-            self._interpreter.allocate_tensors()
-            self._rows = len(rows)
-        self._interpreter.set_tensor(self._input, self.quantisation.quantise(rows))
-        self._interpreter.invoke()
-        return self._dequantise(self._interpreter.get_tensor(self._output))
+        try:
+            if len(rows) != self._rows:
+                self._interpreter.resize_tensor_input(self._input, (len(rows), self.n_inputs), strict=False)
+                self._interpreter.allocate_tensors()
+                self._rows = len(rows)
+            self._interpreter.set_tensor(self._input, self.quantisation.quantise(rows))
+            self._interpreter.invoke()
+            return self._dequantise(self._interpreter.get_tensor(self._output))
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"{self._name} cannot be run: {error}") from error
+
+
+def check_memory(details: Iterable[Mapping[str, Any]], name: str) -> None:
+    """Raise `BundleError` if a model's tensors would take more memory than such networks need, by far."""
+    taken = sum(math.prod(map(int, detail["shape"])) * np.dtype(detail["dtype"]).itemsize for detail in details)
+    if taken > LARGEST_TENSORS_BYTES:
+        raise BundleError(f"{name} must take at most {LARGEST_TENSORS_BYTES:,} bytes of memory (got {taken:,})")

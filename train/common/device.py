@@ -14,7 +14,15 @@ ON_THE_PATH = (
     *("audio/convert", "audio/decode", "audio/feed", "audio/ffmpeg", "audio/file", "audio/kinds", "audio/links"),
     *("audio/flac", "audio/mix", "audio/raw", "audio/reader", "audio/source"),
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
-    *("model/bundle", "model/codebook", "model/columns", "model/context", "model/encoder", "model/head"),
+    *(
+        "model/archive",
+        "model/bundle",
+        "model/codebook",
+        "model/columns",
+        "model/context",
+        "model/encoder",
+        "model/head",
+    ),
     *("model/highpass", "model/level", "model/log_mel", "model/onset", "model/patches", "model/probe"),
     *("model/sensitivity", "model/sparse", "model/tags", "model/tflite"),
 )
