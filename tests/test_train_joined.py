@@ -152,14 +152,17 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
         labels=["Siren", "Dog", "Speech"],
         corpus_ids=["place0_Dog_1", "place1_Dog_1"],
         corpus=as_stored(np.array([[0.6, 0.9, 0.0], [0.0, 0.9, 0.5]], np.float32)),
-        windows_ids=["a"],
-        windows=np.zeros((7, 3), np.uint8),
+        windows_ids=["a", "b"],
+        windows=as_stored(np.array([[0.1, 0.0, 0.0], [0.0, 0.2, 0.0], [0.5, 0.0, 0.0]], np.float32)),
+        windows_first=[0, 2, 3],
     )
     data = read_sets([str(corpus)], None, Joining("everyday", teacher=file))
     rows = dict(zip(named(data, range(len(data.clips))), data.presence()))
     assert np.array_equal(rows["place0_Dog_1"], [1.0, np.nan], equal_nan=True)
     assert rows["place1_Dog_1"].tolist() == [1.0, 0.0]
     scores, asked = data.teacher.of(["place1_Dog_1", "place2_Dog_1"])
+    of_windows, _ = data.teacher.of(["a", "b"])
+    assert of_windows == pytest.approx(np.array([[0.1, 0.2, 0.0], [0.5, 0.0, 0.0]]), abs=0.005)
     assert asked.tolist() == [True, False] and scores == pytest.approx(np.array([[0, 0.9, 0.5], [0, 0, 0]]), abs=0.005)
 
 
@@ -170,7 +173,10 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
         ({"labels": ["a"], "x_ids": ["1"], "x": np.zeros((1, 2))}, "must have a column for each of 1 labels"),
         ({"labels": ["a"], "x_ids": ["1"], "x": np.full((1, 1), 1.5)}, "must hold scores of 0 … 1"),
         ({"labels": ["a"], "x_ids": ["1"], "x": np.full((1, 1), np.nan)}, "must hold scores of 0 … 1"),
-        ({"labels": ["a"], "x_ids": ["1"], "x": np.zeros((2, 1))}, "no set with a row of scores for each"),
+        (
+            {"labels": ["a"], "x_ids": ["1"], "x": np.zeros((2, 1))},
+            "x must have a row for each of x_ids, or x_first",
+        ),
     ],
 )
 def test_a_broken_teacher_is_refused(tmp_path, arrays, message):

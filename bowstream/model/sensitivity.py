@@ -10,7 +10,7 @@ from typing import Any
 from bowstream.errors import BundleError
 
 # The setting at which a bundle's scores are as they were calibrated, and the logits from 0 to 1.
-USUAL, SPAN = 0.5, 8.0
+USUAL, SPAN = 0.5, 4.0
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from bowstream.errors import UsageError
-
-from .options import Commands, add_data, data_set
+from .options import Commands, add_data, add_other, data_set, other_tagger
 
 
 def add_parser(commands: Commands) -> None:
@@ -18,8 +16,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="a clip is heard by the first that may")
     add_data(parser)
     parser.add_argument("--sources", action="append", default=[], metavar="PATTERN", help="look at these only: place*")
-    parser.add_argument("--against", type=Path, metavar="TFLITE", help="another tagger, yamnet.tflite say")
-    parser.add_argument("--labels", type=Path, help="its labels: a CSV with a column display_name, or a label a line")
+    add_other(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
     parser.set_defaults(command=run)
@@ -27,11 +24,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    from ..measure.waveform import waveform_tagger
     from ..report.places import evaluate, told
 
-    if (arguments.against is None) != (arguments.labels is None):
-        raise UsageError("--against and --labels go together")
-    other = waveform_tagger(arguments.against, arguments.labels) if arguments.against else None
-    data = data_set(arguments, fewest=0)
+    other, data = other_tagger(arguments), data_set(arguments, fewest=0)
     print(told(evaluate(arguments.runs, data, arguments.bundles, arguments.out, other, arguments.sources)), end="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bowstream.errors import UsageError
 
@@ -15,6 +15,9 @@ from ..dataset.joined import GROUPS, SOURCES, Joining
 from ..dataset.layouts import LAYOUTS, read_sets
 from ..dataset.licences import LICENCES
 from ..dataset.vocabulary import BUILT_IN
+
+if TYPE_CHECKING:
+    from ..measure.waveform import WaveformTagger
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -69,6 +72,28 @@ def add_training(command: argparse.ArgumentParser) -> None:
         "with --method learned, learns from the others",
     )
     add_flags(command)
+
+
+def add_other(command: argparse.ArgumentParser) -> None:
+    """Add what names another tagger to compare with."""
+    command.add_argument("--against", type=Path, metavar="TFLITE", help="another tagger, yamnet.tflite say")
+    command.add_argument("--labels", type=Path, help="its labels: a CSV with a column display_name, or a label a line")
+
+
+def other_tagger(arguments: argparse.Namespace) -> WaveformTagger | None:
+    """Return the tagger that is asked for, if one is."""
+    if (arguments.against is None) != (arguments.labels is None):
+        raise UsageError("--against and --labels go together")
+    from ..measure.waveform import waveform_tagger
+
+    return waveform_tagger(arguments.against, arguments.labels) if arguments.against else None
+
+
+def add_scenes(command: argparse.ArgumentParser) -> None:
+    """Add what scenes are made of."""
+    add_data(command)
+    command.add_argument("--negatives", type=Path, required=True, metavar="FOLDER", help="what clips are placed into")
+    command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
 
 
 def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> DataSet:

@@ -10,7 +10,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common.parallel import parallel
@@ -38,6 +38,7 @@ class Negative:
     part : the split whose model does not learn from it
     content : the file's SHA-256
     may : tags that may sound in it all the same
+    tags : those of them that do: speech, music …, if its kind is such a tag
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Negative:
     content: str
     made: bool = False
     may: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
 
 
 def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str, str]) -> tuple[Negative, ...]:
@@ -76,11 +78,27 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
         raise DataError(problems)
     may = tags_that_may_sound(folder, paths, data.tags)
     of_file = {path: may.get(path.relative_to(folder).as_posix(), frozenset()) for path in paths}
-    recorded = into_parts(paths, parts)
-    return (
-        *(Negative(path, kind_of(path), part, contents[path], False, of_file[path]) for path, part in recorded),
-        *made_up(root, parts),
-    )
+    recorded = [
+        Negative(path, kind_of(path), part, contents[path], may=of_file[path])
+        for path, part in into_parts(paths, parts)
+    ]
+    return (*(in_words(negative, folder, data) for negative in recorded), *made_up(root, parts))
+
+
+def in_words(negative: Negative, folder: Path, data: DataSet) -> Negative:
+    """Return a negative with what a vocabulary says of its kind, and a teacher of its sound."""
+    if data.vocabulary is None:
+        return negative
+    heard = None
+    if data.teacher:
+        path = negative.path.relative_to(folder)
+        scores, asked = data.teacher.of([path.as_posix(), path.with_suffix("").as_posix()])
+        if asked.any():
+            of_tags = data.vocabulary.heard(data.teacher.labels, scores[asked][:1])
+            heard = {tag: float(score[0]) for tag, score in of_tags.items()}
+    tags = data.vocabulary.tags_of([negative.kind])
+    may = negative.may.union(tags, data.vocabulary.may([negative.kind], tags, heard)).intersection(data.tags)
+    return replace(negative, tags=tuple(tag for tag in tags if tag in data.tags), may=may)
 
 
 def twins(contents: Mapping[Path, str], clips: Mapping[str, str]) -> Iterator[str]:

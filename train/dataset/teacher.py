@@ -1,8 +1,10 @@
 """A teacher: what another tagger says of recordings, in a file.
 
 The file is an npz without pickles: `labels`, str (L,), and for each set of recordings two arrays, `NAME_ids`, str (N,),
-and `NAME`, (N, L). The scores are 0 … 1 in floats, or v of 0 … 255 in uint8 for a score of (v / 255)², which keeps
-small ones apart. An id is a clip's name: its `id` in a CSV, else its file as seen from the CSV or the folder.
+and `NAME`, (N, L), or a row for each window of each recording: then `NAME_first`, int (N + 1,), says where those of
+each begin, and the highest of them counts. Scores are 0 … 1 in floats, or v of 0 … 255 in uint8 for a score of
+(v / 255)², which keeps small ones apart. An id is a clip's name: its `id` in a CSV, else its file as seen from the CSV
+or the folder.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 
 from .data import DataError, Float32, Index
 
-IDS = "_ids"
+IDS, FIRST = "_ids", "_first"
 STEPS = 255.0
 
 
@@ -58,21 +60,21 @@ def read_teacher(file: Path) -> Teacher:
         found = ", ".join(content) or "nothing"
         raise DataError([f"{file}: must hold labels, NAME{IDS} and NAME for each set of recordings (got {found})"])
     labels, parts, rows = content["labels"], list[Float32](), dict[str, int]()
-    # Sets of which NAME is no row a recording (windows, say) are of another use.
-    for name in [name for name in sets if len(content[name]) == len(content[name + IDS])]:
-        scores = content[name]
+    for name in sets:
+        scores, ids, begins = content[name], content[name + IDS], content.get(name + FIRST)
         if scores.ndim != 2 or scores.shape[1] != len(labels):
             raise DataError(
                 [f"{file}: {name} must have a column for each of {len(labels)} labels (got {scores.shape})"]
             )
+        if begins is not None and begins.tolist() == sorted({*begins.tolist(), 0, len(scores)}):
+            scores = np.maximum.reduceat(scores, begins[:-1], axis=0)
+        if len(scores) != len(ids):
+            raise DataError([f"{file}: {name} must have a row for each of {name}{IDS}, or {name}{FIRST} for windows"])
         values = np.square(scores / np.float32(STEPS)) if scores.dtype == np.uint8 else scores.astype(np.float32)
         if not (np.isfinite(values).all() and values.min(initial=0.0) >= 0.0 and values.max(initial=0.0) <= 1.0):
             raise DataError([f"{file}: {name} must hold scores of 0 … 1, or 0 … 255 in uint8"])
-        first = sum(map(len, parts))
-        rows |= {str(one): first + place for place, one in enumerate(content[name + IDS])}
+        rows |= {str(one): len(rows) + place for place, one in enumerate(ids)}
         parts.append(values.astype(np.float32))
-    if not rows:
-        raise DataError([f"{file}: there is no set with a row of scores for each of its ids"])
     return Teacher(tuple(map(str, labels)), rows, np.concatenate(parts))
 
 

@@ -139,6 +139,6 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     }
 
     def make(path: Path) -> None:
-        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}, split.fit)
+        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}, split.fit, part=split.part)
 
     return artefact(study.root, "bundle", inputs, make)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bowstream.audio.file import AudioFile
 from bowstream.errors import UsageError
 from bowstream.model.tflite import load_runtime
 
 from ..dataset.data import Float32
+from ..dataset.scenes import decoded
 from ..dataset.tables import read_cells, read_rows
 
 NAMES = "display_name"
@@ -104,9 +104,3 @@ def waveform_tagger(path: Path, labels: Path) -> WaveformTagger:
     if len(names) != network.n_labels:
         raise UsageError(f"{path} gives {network.n_labels} scores, {labels} names {len(names)} labels")
     return WaveformTagger(path, tuple(names), network.window_length)
-
-
-def decoded(path: Path) -> Float32:
-    """Return a recording's samples at the front end's rate, decoded as bowstream does, float32 (n,)."""
-    with AudioFile(path) as source:
-        return np.concatenate([block.samples for block in source])

@@ -20,7 +20,7 @@ from bowstream.tagger import Tagger
 
 from ..common.config import TrainConfig
 from ..common.store import git_revision, now
-from ..dataset.data import DataSet, Index
+from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features, synthetic_second
 from .codebook import CENTROIDS
 from .export import NETWORK
@@ -81,6 +81,7 @@ def write_bundle(
     metrics: Mapping[str, Any],
     fit: Index,
     sensitivity: Mapping[str, Any] | None = None,
+    part: int | None = None,
 ) -> None:
     """Write a bundle into a folder, with its probe, its licence and where it learned from.
 
@@ -88,6 +89,7 @@ def write_bundle(
     ----------
     fit : the clips that it learned from
     sensitivity : what was measured of it, as `bowstream.model.sensitivity` reads it
+    part : the part of the negatives that it did not learn from, if there is one
     """
     path.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
@@ -116,14 +118,34 @@ def write_bundle(
         "sensitivity": sensitivity,
         "trained_on": data.name,
         "sources": sources_of(data, fit),
+        "negatives_held_back": part,
         "licences": {"weights": data.licence, "code": "MIT"},
         "training": config.read(),
         "metrics": dict(metrics),
     }
+    finish(path, description, synthetic_second(features.front_end))
+
+
+def finish(path: Path, description: Mapping[str, Any], samples: Float32) -> None:
+    """Write `bundle.json` and the probe, and load the bundle."""
     seal(path, description)
-    save_arrays(path / PROBE, probe(path, synthetic_second(features.front_end)))
+    save_arrays(path / PROBE, probe(path, samples))
     seal(path, description)
     bowstream.load_bundle(path)
+
+
+def rewrite(
+    path: Path, tags: Sequence[TagCalibration], sensitivity: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> None:
+    """Give a bundle other calibration and thresholds, its sensitivity, and more metrics; its networks stay."""
+    bundle, _ = bowstream.model.bundle.read(path)
+    description = {
+        **bundle.description,
+        "tags": [{**old, **asdict(tag)} for old, tag in zip(bundle.description["tags"], tags)],
+        "sensitivity": sensitivity,
+        "metrics": {**bundle.description["metrics"], **metrics},
+    }
+    finish(path, description, synthetic_second(bundle.front_end))
 
 
 def sources_of(data: DataSet, fit: Index, tag: str | None = None) -> dict[str, int]:

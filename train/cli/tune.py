@@ -1,0 +1,33 @@
+"""`python -m train tune`: a bundle's calibration, thresholds and sensitivity, from held-out sound."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from .options import Commands, add_scenes, data_set
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "tune", help="calibration, thresholds and sensitivity of a bundle, from what bundles made alike say of the rest"
+    )
+    parser.add_argument("bundle", type=Path, help="the bundle that is changed")
+    parser.add_argument("folds", nargs="+", type=Path, metavar="FOLD", help="made alike, without some sources each")
+    add_scenes(parser)
+    parser.add_argument("--by-group", type=Path, metavar="JSON", help="what evaluate wrote of tags that one source has")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    from ..dataset.negatives import find_negatives
+    from ..report.tune import tune_bundle
+
+    data = data_set(arguments, fewest=0)
+    negatives = find_negatives(arguments.runs, arguments.negatives, data, {})
+    by_group = json.loads(arguments.by_group.read_text("utf-8"))["ours"]["tags"] if arguments.by_group else {}
+    left_out = tune_bundle(arguments.runs, data, negatives, arguments.folds, arguments.bundle, by_group)
+    print(f"{arguments.bundle}: tuned; {len(left_out)} tags do not work: {', '.join(left_out) or 'none'}")

@@ -1,0 +1,90 @@
+"""Bundles on scenes of what they did not learn from: clips of other sources, negatives that were held back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bowstream.errors import UsageError
+from bowstream.model.bundle import Bundle
+
+from ..common.progress import say
+from ..dataset.data import DataSet, Index
+from ..dataset.negatives import Negative
+from ..dataset.scenes import Scene, backgrounds_alone, scenes
+from .places import stranger
+from .streams import Heard, by_bundle, by_other, hear
+from .waveform import WaveformTagger
+
+
+def clips_for(data: DataSet, bundles: Sequence[Bundle]) -> dict[Path, Index]:
+    """Return the clips that each bundle is tried on: each on the first that did not learn from its source.
+
+    Only clips of the bundles' tags are.
+    """
+    tags = {tag.name for tag in bundles[0].tags}
+    of: dict[Path, list[int]] = {bundle.path: [] for bundle in bundles}
+    for index, clip in enumerate(data.clips):
+        if tags.intersection(clip.tags) and (bundle := stranger(clip, bundles)):
+            of[bundle.path].append(index)
+    return {path: np.array(clips, np.intp) for path, clips in of.items() if clips}
+
+
+def held_back(negatives: Sequence[Negative], bundle: Bundle) -> list[Negative]:
+    """Return the negatives that a bundle did not learn from; all, with a note, if it learned from all."""
+    part = bundle.description.get("negatives_held_back")
+    if part is None:
+        say(f"note: {bundle.name} may have learned from the negatives: its false events there are fewer than elsewhere")
+        return list(negatives)
+    return [negative for negative in negatives if negative.part == part]
+
+
+def scenes_for(data: DataSet, negatives: Sequence[Negative], bundles: Sequence[Bundle]) -> dict[Path, list[Scene]]:
+    """Return the scenes that each bundle is tried on, and the backgrounds as they are.
+
+    Raises
+    ------
+    UsageError
+        If no bundle may be tried on any clip, or one has no recorded background.
+    """
+    made = {}
+    clips = clips_for(data, bundles)
+    for bundle in bundles:
+        if bundle.path not in clips:
+            continue
+        own = held_back(negatives, bundle)
+        recorded = [negative for negative in own if not negative.made]
+        if not recorded:
+            raise UsageError(f"{bundle.name}: no recorded negative was held back from it")
+        made[bundle.path] = [*scenes(data, clips[bundle.path], recorded), *backgrounds_alone(own)]
+    if not made:
+        raise UsageError(f"{data.name}: the bundles have learned from each of its sources")
+    return made
+
+
+def heard_by_bundles(scenes: dict[Path, list[Scene]], hop_s: float) -> list[Heard]:
+    """Return what each bundle says of its scenes."""
+    return [
+        heard
+        for path, of_bundle in scenes.items()
+        for heard in hear(of_bundle, functools.partial(by_bundle, path, hop_s), len(of_bundle))
+    ]
+
+
+def heard_by_other(
+    scenes: dict[Path, list[Scene]], other: WaveformTagger, data: DataSet, tags: tuple[str, ...], hop_s: float
+) -> list[Heard]:
+    """Return what another tagger says of the same scenes.
+
+    Raises
+    ------
+    UsageError
+        If there is no vocabulary to map its labels onto.
+    """
+    if data.vocabulary is None:
+        raise UsageError("labels of another tagger can only be mapped onto a --vocabulary")
+    everything = [scene for of_bundle in scenes.values() for scene in of_bundle]
+    return hear(everything, functools.partial(by_other, other, data.vocabulary, tags, hop_s), len(everything))

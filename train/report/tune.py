@@ -1,0 +1,142 @@
+"""`python -m train tune`: a bundle's calibration, thresholds and sensitivity, from held-out sound."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bowstream
+from bowstream.errors import UsageError
+from bowstream.model.bundle import Bundle
+
+from ..common.parallel import parallel
+from ..common.progress import say, track
+from ..common.store import artefact, digest
+from ..dataset.data import DataSet, Float32, Index
+from ..dataset.negatives import Negative
+from ..measure.evaluate import SCORES, Held, scores_of, together
+from ..measure.hearing import clips_for, heard_by_bundles, scenes_for
+from ..measure.places import Said, of_tags
+from ..measure.streams import logit, sigmoid
+from ..measure.tuning import HOPS_S, tune
+from ..model.bundle import TagCalibration, rewrite
+from ..model.calibrate import OFF_SHARE, calibrate
+from .support import RULE, evidence_of, wanting
+
+ON = 0.5
+
+
+def tune_bundle(
+    root: Path,
+    data: DataSet,
+    negatives: Sequence[Negative],
+    folds: Sequence[Path],
+    final: Path,
+    by_group: Mapping[str, Any],
+) -> list[str]:
+    """Give a bundle its calibration, thresholds and sensitivity; return the tags that do not work.
+
+    Parameters
+    ----------
+    root : the folder of all artefacts
+    folds : bundles trained in the same way, each without some sources and negatives, whose scores are held out
+    final : the bundle that is changed
+    by_group : evidence of tags that one source has, from clips held out with their group
+
+    Raises
+    ------
+    UsageError
+        If the bundles do not name the same tags, or none works.
+    """
+    loaded, target = [bowstream.load_bundle(path) for path in folds], bowstream.load_bundle(final)
+    tags = tuple(str(tag["name"]) for tag in target.description["tags"])
+    if any(tuple(tag.name for tag in bundle.tags) != tags for bundle in loaded):
+        raise UsageError(f"{final.name} and the bundles it is tuned by must name the same tags, in the same order")
+    data = in_order(data, tags)
+    held = together([windows(root, data, bundle, clips) for bundle, clips in by_path(loaded, data)])
+    found = calibrate(held.scores, data.presence()[held.clip])
+    slopes = np.array([tag.slope for tag in found], np.float32)
+    biases = np.array([tag.bias for tag in found], np.float32)
+    scenes = scenes_for(data, negatives, loaded)
+    by_hop = {hop_s: [one.scaled(slopes, biases) for one in heard_by_bundles(scenes, hop_s)] for hop_s in HOPS_S}
+    tuning = tune(by_hop, tags)
+    evidence = of_tags(data, summed_up(held, slopes, biases + tuning.shifts), dict.fromkeys(tags, ON))
+    lacks = {tag: wanting(evidence_of(tag, evidence, by_group)) for tag in tags}
+    for tag, what in lacks.items():
+        if what:
+            say(f"note: {tag} is left out: {what}")
+    if all(lacks.values()):
+        raise UsageError(f"{final.name}: no tag works: of {tags[0]}, {lacks[tags[0]]}")
+    settings = [
+        TagCalibration(
+            slope=round(float(slope), 4),
+            bias=round(float(bias + shift), 4),
+            on=ON,
+            off=ON * OFF_SHARE,
+            average_precision=evidence[tag]["average_precision"] if tag in evidence else None,
+            works=not lacks[tag],
+        )
+        for tag, slope, bias, shift in zip(tags, slopes, biases, tuning.shifts)
+    ]
+    rewrite(final, compose(target, settings), tuning.sensitivity, {"rule": RULE})
+    return [tag for tag in tags if lacks[tag]]
+
+
+def in_order(data: DataSet, tags: tuple[str, ...]) -> DataSet:
+    """Return a data set with these tags, in this order.
+
+    Raises
+    ------
+    UsageError
+        If its vocabulary lacks one.
+    """
+    if missing := sorted(set(tags) - set(data.tags)):
+        raise UsageError(f"the data sets have no tag {', '.join(missing)}: name the vocabulary it was trained with")
+    clips = (replace(clip, tags=tuple(tag for tag in clip.tags if tag in tags)) for clip in data.clips)
+    return replace(data, tags=tags, clips=tuple(clips))
+
+
+def by_path(bundles: Sequence[Bundle], data: DataSet) -> list[tuple[Bundle, Index]]:
+    """Return each bundle with the clips that it is tried on."""
+    clips = clips_for(data, bundles)
+    return [(bundle, clips[bundle.path]) for bundle in bundles if bundle.path in clips]
+
+
+def windows(root: Path, data: DataSet, bundle: Bundle, clips: Index) -> Held:
+    """Return what a bundle says of clips, window by window, worked out once on all cores."""
+    paths = [data.clips[clip].path for clip in clips]
+
+    def make(path: Path) -> None:
+        heard = list(track(parallel(functools.partial(scores_of, str(bundle.path)), paths), len(paths), "hearing"))
+        lengths = [len(scores) for scores in heard]
+        np.savez(path / SCORES, scores=np.concatenate(heard), clip=np.repeat(np.arange(len(clips)), lengths))
+
+    names = digest([data.clips[clip].name for clip in clips])
+    inputs = {"sha256": bundle.description["sha256"], "clips": names}
+    with np.load(artefact(root, "windows", inputs, make) / SCORES) as arrays:
+        return Held(arrays["scores"], clips[arrays["clip"]])
+
+
+def summed_up(held: Held, slopes: Float32, biases: Float32) -> Said:
+    """Return mean and highest scores of clips, calibrated."""
+    scores = sigmoid(slopes * logit(held.scores) + biases)
+    mean, clips = replace(held, scores=scores).of_clips()
+    highest = np.stack([scores[held.clip == clip].max(axis=0) for clip in clips])
+    return Said(clips, mean, highest)
+
+
+def compose(bundle: Bundle, settings: Sequence[TagCalibration]) -> list[TagCalibration]:
+    """Return calibrations of a bundle's logits for calibrations of its scores'."""
+    return [
+        replace(
+            tag,
+            slope=round(tag.slope * own["slope"], 4),
+            bias=round(tag.slope * own["bias"] + tag.bias, 4),
+        )
+        for tag, own in zip(settings, bundle.description["tags"])
+    ]
