@@ -71,7 +71,7 @@ def test_without_systemd_it_says_so_and_what_to_do_instead(scope, home, capsys):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith("bowstream: systemd does not run here, so nothing was installed: ")
-    assert f" run {sys.executable} -m bowstream listen --events --reconnect --hop 0.5; " in err
+    assert f" run {sys.executable} -m bowstream listen --events --reconnect --history --hop 0.5; " in err
     assert not unit(home).exists()
 
 

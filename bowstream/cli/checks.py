@@ -22,10 +22,11 @@ from bowstream.cli.setup import personalise
 from bowstream.config.file import Config
 from bowstream.config.paths import expanded
 from bowstream.config.settings import Settings
-from bowstream.config.sinks import ClipsSettings, JsonlSettings
+from bowstream.config.sinks import ClipsSettings, HistorySettings, JsonlSettings
 from bowstream.errors import UsageError
 from bowstream.health.counters import SILENCE_DBFS, level_dbfs
 from bowstream.health.thermal import Thermal
+from bowstream.history.place import kept_at
 from bowstream.model.bundle import Bundle, default_path, read
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import run_probe
@@ -223,6 +224,7 @@ def folders(settings: Settings) -> Iterator[Path]:
     sinks = settings.sinks.values()
     yield from (Path(sink.folder) for sink in sinks if isinstance(sink, ClipsSettings))
     yield from (Path(sink.path).parent for sink in sinks if isinstance(sink, JsonlSettings))
+    yield from (kept_at(sink.path).parent for sink in sinks if isinstance(sink, HistorySettings))
 
 
 def existing(folder: Path) -> Path:

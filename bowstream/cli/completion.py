@@ -33,6 +33,8 @@ def complete(parser: argparse.ArgumentParser, **options: Any) -> None:
         "device": devices,
         "bundle": bundles,
         "config": FilesCompleter(("toml",)),
+        "file": FilesCompleter(("db",)),
+        "out": FilesCompleter(),
         "against": FilesCompleter(("tflite",)),
         "paths": FilesCompleter(),
         "raw": lambda **context: RAW_FORMATS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from dataclasses import dataclass
 
 from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
@@ -16,16 +16,20 @@ class ListenOptions:
     demo : hear a made-up scene instead of a microphone
     json : write JSON lines instead of drawing
     events : leave hops out of what is written
+    history : keep one, even if the configuration has none, or keep none; None does as the configuration says
     """
 
     config: ConfigOptions
     demo: bool = False
     json: bool = False
     events: bool = False
+    history: bool | None = None
 
     def __post_init__(self) -> None:
         if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "reconnect"}:
             raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
+        if self.demo and self.history:
+            raise UsageError("--demo hears a made-up scene: it leaves no history")
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -37,12 +41,19 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument("--json", action="store_true", help="write one JSON object per hop or event, nothing else")
     parser.add_argument("--events", action="store_true", help="write events and gaps only, nothing per hop")
+    parser.add_argument(
+        "--history",
+        action=BooleanOptionalAction,
+        default=None,
+        help="keep a history, of events and loudness, not of sound; see 'bowstream history' (if it is configured)",
+    )
     parser.set_defaults(run=run)
 
 
 def options(arguments: Namespace) -> ListenOptions:
     """Return what parsed arguments ask for."""
-    return ListenOptions(ConfigOptions.of(arguments), arguments.demo, arguments.json, arguments.events)
+    config = ConfigOptions.of(arguments)
+    return ListenOptions(config, arguments.demo, arguments.json, arguments.events, arguments.history)
 
 
 def run(arguments: Namespace) -> int:

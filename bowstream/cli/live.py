@@ -21,7 +21,7 @@ from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
-from bowstream.config.sinks import SinkSettings
+from bowstream.config.sinks import HistorySettings, SinkSettings
 from bowstream.errors import BowstreamError
 from bowstream.model.bundle import Bundle
 from bowstream.model.log_mel import FrontEnd
@@ -37,7 +37,7 @@ def listen(options: ListenOptions) -> int:
     config = load(options.config)
     bundle = personalise(config, load_bundle(config.settings.bundle))
     source = open_source(options.demo, config.settings, bundle.front_end)
-    sinks = {} if options.demo else config.settings.sinks
+    sinks = {} if options.demo else with_history(config.settings.sinks, options.history)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
         run(source, bundle, config, Shown(options.json, options.events), sinks)
@@ -98,6 +98,14 @@ def run(
     for report in delivered.reports():
         say(str(report))
     return session
+
+
+def with_history(sinks: Mapping[str, SinkSettings], wanted: bool | None) -> Mapping[str, SinkSettings]:
+    """Return the settings of sinks with those of a history or without, or as they are if neither is wanted."""
+    if wanted is None:
+        return sinks
+    others = {name: settings for name, settings in sinks.items() if name != "history"}
+    return {**others, "history": sinks.get("history", HistorySettings())} if wanted else others
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from bowstream.cli.signals import blocked, interruptible
 from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
+from bowstream.output.labels import FORMATS, SUFFIXES, Label
 from bowstream.output.lines import JsonLines
 from bowstream.output.progress import Bar
 from bowstream.output.report import Gathering, Report, Results
@@ -81,12 +82,20 @@ def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
                     errors += 1
                     bar.print(f"bowstream: {printable(report.error)}")
                 results.put(report)
+                if options.labels and report.windows:
+                    write_labels(report, options.labels)
                 done += 1
                 bar.next_file()
         except KeyboardInterrupt:
             bar.print(f"bowstream: interrupted after {done} of {len(paths)} recordings")
             raise
     return errors
+
+
+def write_labels(report: Report, to: str) -> None:
+    """Write a recording's events beside it, as far as it was heard."""
+    labels = [Label(each["onset_s"], each["offset_s"], each["tag"], each["peak"]) for each in report.events]
+    Path(report.name + SUFFIXES[to]).write_text(FORMATS[to](labels), "utf-8")
 
 
 def play_all(paths: Sequence[str], work: Work) -> int:

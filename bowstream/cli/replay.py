@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import dataclass
 
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb, whole_number
+from bowstream.cli.parser import ConfigOptions, Once, Verbs, add_configuration, add_verb, whole_number
 from bowstream.errors import UsageError
 
 
@@ -18,6 +18,7 @@ class ReplayOptions:
     realtime : play at the recordings' pace, with the dashboard
     jobs : processes that share the recordings
     json, csv : write JSON lines, or one row per event
+    labels : for which program to write a file of labels beside each recording; None for none
     """
 
     config: ConfigOptions
@@ -27,12 +28,15 @@ class ReplayOptions:
     jobs: int = 1
     json: bool = False
     csv: bool = False
+    labels: str | None = None
 
     def __post_init__(self) -> None:
         if self.realtime and (self.csv or self.jobs > 1):
             raise UsageError(
                 "--realtime plays one recording after another on the screen, or as --json: not with --csv, --jobs"
             )
+        if self.labels and (self.realtime or "-" in self.paths):
+            raise UsageError("--labels writes a file beside each recording: not with --realtime or standard input")
         if self.paths.count("-") > 1:
             raise UsageError("standard input can be heard once: name - once")
 
@@ -56,6 +60,12 @@ def add_parser(verbs: Verbs) -> None:
     results = parser.add_mutually_exclusive_group()
     results.add_argument("--json", action="store_true", help="write one JSON object per hop, event and file")
     results.add_argument("--csv", action="store_true", help="write one row per event")
+    parser.add_argument(
+        "--labels",
+        choices=("audacity", "raven"),
+        action=Once,
+        help="write the events beside each recording, as NAME.bowstream.txt or NAME.bowstream.selections.txt",
+    )
     parser.set_defaults(run=run)
 
 
@@ -69,6 +79,7 @@ def options(arguments: Namespace) -> ReplayOptions:
         arguments.jobs,
         arguments.json,
         arguments.csv,
+        arguments.labels,
     )
 
 

@@ -83,7 +83,7 @@ def unit_text(as_system: bool, options: Sequence[str]) -> str:
 
 def command(options: Sequence[str]) -> list[str]:
     """Return what the service runs, with these options of `listen`."""
-    return [sys.executable, "-m", "bowstream", "listen", "--events", "--reconnect", *absolute(options)]
+    return [sys.executable, "-m", "bowstream", "listen", "--events", "--reconnect", "--history", *absolute(options)]
 
 
 def user_line() -> str:
@@ -165,9 +165,12 @@ def install(as_system: bool, options: Sequence[str]) -> None:
         print(f"{path} written")
     control(as_system, [["daemon-reload"], ["enable", NAME], ["restart", NAME]])
     scope = "" if as_system else "--user "
+    if "--no-history" not in options:
+        print("It keeps a history of what it hears, without the sound; 'install-service -- --no-history' has none")
     print("Next:")
     print(f"  systemctl {scope}status {NAME}           is it running?")
     print(f"  journalctl {scope}-u {NAME} -f           what does it hear?")
+    print(f"  {'sudo ' if as_system else ''}bowstream history   what did it hear today?")
     if not as_system:
         print(f"  sudo loginctl enable-linger {os.getuid()}   from boot on, not from log-in on")
 

@@ -172,6 +172,14 @@ def listened_s(connection: Connection, span: Span) -> float:
     return sum(one.length_ms for one in listened(connection, span)) / 1000.0
 
 
+def deaf(connection: Connection, span: Span) -> list[Interval]:
+    """Return when nobody listened, in order: no listener ran, its microphone was away, or sound was lost."""
+    edges = [span.start_ms, *(at for one in listened(connection, span) for at in (one.start_ms, one.end_ms))]
+    ends = [*edges[1:], span.end_ms]
+    quiet = [Interval(start, end) for start, end in zip(edges[::2], ends[::2])]
+    return [one for one in quiet if one.length_ms > 0]
+
+
 def gaps(connection: Connection, span: Span) -> list[Loss]:
     """Return where sound was lost."""
     return [Loss(*row) for row in sourced(connection, "gaps", "x.start_ms, x.duration_ms", "start_ms", span)]

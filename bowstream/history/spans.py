@@ -48,7 +48,7 @@ class Span:
 
     @classmethod
     def parse(cls, since: str, until: str | None = None, now: datetime | None = None) -> Span:
-        """Return a span from what people write; without `until` it ends with the present second.
+        """Return a span from what people write, up to the present second at most.
 
         Days begin at midnight: `7d` is today and the six days before.
 
@@ -59,7 +59,8 @@ class Span:
         """
         now = now or datetime.now().astimezone()
         start = moment(since, now)
-        end = moment(until, now, is_end=True) if until else max(now, start) + timedelta(seconds=1)
+        present = now + timedelta(seconds=1)
+        end = min(moment(until, now, is_end=True), present) if until else present
         if start >= end:
             raise UsageError(f"the end must be after the beginning (got {since} … {until})")
         return cls(unix_ms(start), unix_ms(end))

@@ -1,0 +1,112 @@
+"""What the verbs that look back have in common: which history, which time, which tags."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bowstream.cli.parser import Once
+from bowstream.config.sinks import HistorySettings
+from bowstream.config.toml import suggestion
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from bowstream.history.spans import Span
+
+
+@dataclass(frozen=True)
+class HistoryFile:
+    """Which history to read.
+
+    file : the one that is named; None for the one that the configuration names, or the default one
+    config : the configuration that is named; None for the default one
+    """
+
+    file: Path | None = None
+    config: Path | None = None
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> HistoryFile:
+        """Return what parsed arguments say."""
+        file, config = arguments.file, arguments.config
+        return cls(Path(file) if file else None, Path(config) if config else None)
+
+    @contextmanager
+    def opened(self, writable: bool = False) -> Iterator[Connection]:
+        """Yield a connection to the history."""
+        import sqlite3
+
+        from bowstream.errors import BowstreamError
+        from bowstream.history.place import found_at
+        from bowstream.history.store import open_history
+
+        path = found_at(str(self.file) if self.file else self.configured())
+        try:
+            with open_history(path, writable) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise BowstreamError(f"{path}: {error}") from error
+
+    def configured(self) -> str:
+        """Return the path in the configuration; empty for the default."""
+        from bowstream.config.file import load
+
+        settings = load(self.config).settings.sinks.get("history")
+        return settings.path if isinstance(settings, HistorySettings) else ""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which events.
+
+    since, until : as people name times; see `Span.parse`
+    tags : all if empty
+    """
+
+    since: str
+    until: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> Chosen:
+        """Return what parsed arguments ask for."""
+        return cls(arguments.since, arguments.until, tuple(arguments.tag))
+
+    def span(self) -> Span:
+        """Return the time that is asked for; raise `UsageError` if it is none."""
+        from bowstream.history.spans import Span
+
+        return Span.parse(self.since, self.until)
+
+    def check_tags(self, connection: Connection) -> None:
+        """Say which tags were never heard: they may be misspelt."""
+        from bowstream.cli.say import say
+        from bowstream.history.queries import tags_heard
+
+        known = tags_heard(connection) if self.tags else []
+        for tag in self.tags:
+            if tag not in known:
+                say(f"{tag!r} was never heard{suggestion(tag, known)}")
+
+
+def add_history_file(parser: ArgumentParser) -> None:
+    """Add what says where the history is."""
+    parser.add_argument(
+        "--file", metavar="FILE", action=Once, help="history (default: the configuration's, yours, or the service's)"
+    )
+    parser.add_argument("--config", metavar="FILE", action=Once, help="configuration; see 'bowstream config'")
+
+
+def add_chosen(parser: ArgumentParser, since: str) -> None:
+    """Add what says which events, by default those since a time."""
+    forms = "24h, 7d (today and six days before), yesterday, 2026-11-28, 2026-11-28T14:30"
+    parser.add_argument(
+        "--since", metavar="TIME", action=Once, default=since, help=f"from when on: {forms} … (default: {since})"
+    )
+    parser.add_argument("--until", metavar="TIME", action=Once, help="until when (default: now)")
+    parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="this tag only; can be repeated")
