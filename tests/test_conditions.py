@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ SHOWN = [
     ["listen", "--demo", "--json"],
     ["replay", "RECORDING"],
     ["replay", "--csv", "RECORDING"],
-    ["replay", "--json", "--jobs", "2", "RECORDING", "RECORDING"],
+    ["replay", "--json", "--jobs", "2", "RECORDING", "OTHER"],
     ["install-service", "--print"],
     ["bench", "--rounds", "1", "--json"],
 ]
@@ -41,6 +42,11 @@ def recording(tmp_path_factory):
     path = tmp_path_factory.mktemp("sounds") / "gehört ☂.wav"
     soundfile.write(path, scene(3.0), RATE)
     return str(path)
+
+
+def other(recording, folder):
+    """Return another file with the same sound: one that is named twice is heard once."""
+    return str(shutil.copy(recording, folder / "other.wav"))
 
 
 def ended(process, timeout=60):
@@ -57,7 +63,7 @@ def test_all_verbs_are_tried():
 
 @pytest.mark.parametrize("arguments", SHOWN, ids=" ".join)
 def test_a_standard_output_that_is_full_is_told_in_one_line(arguments, recording, tmp_path):
-    words = [recording if word == "RECORDING" else word for word in arguments]
+    words = [{"RECORDING": recording, "OTHER": other(recording, tmp_path)}.get(word, word) for word in arguments]
     with Path("/dev/full").open("w") as full:
         status, said = ended(start(*words, stdout=full, environment={"XDG_CONFIG_HOME": str(tmp_path)}))
     assert (status, said[-1:]) == (1, ["bowstream: standard output: No space left on device"]), said
@@ -188,7 +194,7 @@ def test_files_of_the_service_are_private_whatever_the_umask(tmp_path, monkeypat
 def test_no_room_for_temporary_files_is_told(recording, tmp_path):
     full = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/proc']"
     code = f"{full}\nfrom bowstream.__main__ import main\nmain()"
-    command = [sys.executable, "-c", code, "replay", "--jobs", "2", recording, recording]
+    command = [sys.executable, "-c", code, "replay", "--jobs", "2", recording, other(recording, tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(r"bowstream: .*No usable temporary directory found in \['/proc'\]\n", done.stderr)
