@@ -151,6 +151,17 @@ def test_what_no_pipe_can_carry_is_said_at_once(kind, bowstream):
         assert status == 1 and "through a pipe: save it to a file first" in err
 
 
+@pytest.mark.parametrize("encoding", ["GSM610", "VOX_ADPCM"])
+def test_what_would_never_end_is_refused(encoding, tmp_path, bowstream):
+    """In a pipe; in a file it is heard."""
+    content = np.random.default_rng(0).bytes(7_598)
+    status, _, err = bowstream("replay", "--json", "--raw", f"8000:1:{encoding}", "-", input=content)
+    reason = f"{encoding} cannot be heard through a pipe: save it to a file first"
+    assert (status, err) == (1, f"bowstream: standard input: {reason}\n")
+    (tmp_path / "sound").write_bytes(content)
+    assert bowstream("replay", "--raw", f"8000:1:{encoding}", tmp_path / "sound")[0] == 0
+
+
 def test_standard_input_that_is_a_file(tmp_path, replayed, bowstream):
     path = write(tmp_path / "scene.wav", scene(1.3))
     with path.open("rb") as file:

@@ -18,7 +18,7 @@ import soundfile
 from bowstream._stderr import silenced
 from bowstream._types import Float32
 
-# Written to the pipe at a time, if there is so much.
+# Written to the pipe at a time, if there is so much: a second or less.
 PUMPED_BYTES = 1 << 12
 # A thread that waits for a pipe is not waited for longer than this.
 PATIENCE_S = 0.2
@@ -105,16 +105,20 @@ def reason_of(error: soundfile.LibsndfileError) -> str:
 
 
 class Pumped(SoundFileDecoder):
-    """Pieces that another thread writes into a pipe, at whose other end libsndfile reads."""
+    """Pieces that another thread writes into a pipe, at whose other end libsndfile reads.
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    `at_once` bytes are written together at the least: many are soon heard, few are heard soon.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], at_once: int = PUMPED_BYTES, **arguments: Any) -> None:
         self._pieces = pieces
+        self._at_once = at_once
         self._failure: Exception | None = None
         reading, writing = os.pipe()
         self._thread = threading.Thread(target=self._pump, args=(writing,), name="bowstream-pump", daemon=True)
         self._thread.start()
         try:
-            super().__init__(reading, closefd=True)
+            super().__init__(reading, closefd=True, **arguments)
         except BaseException:
             close_quietly(reading)
             self._thread.join()
@@ -125,7 +129,7 @@ class Pumped(SoundFileDecoder):
         try:
             for piece in self._pieces:
                 pending += piece
-                if len(pending) >= PUMPED_BYTES:
+                if len(pending) >= self._at_once:
                     write_all(writing, pending)
                     pending.clear()
             write_all(writing, pending)

@@ -49,9 +49,9 @@ class AudioFile:
     Raises
     ------
     AudioError
-        On opening, if the file is missing, unreadable, empty or no recording; at the end of iterating, if it is
-        damaged or not all there; while iterating, if it is not finite, or has a header where it was said to have
-        none. What could be decoded before, between and after has been handed on by then.
+        On opening, if the file is missing, unreadable, empty or no recording, or has a header where it was said
+        to have none; while iterating, if it is not finite; at the end of iterating, if it is damaged or not all
+        there: what could be decoded before, between and after has been handed on by then.
     """
 
     live = False
@@ -163,10 +163,6 @@ class AudioFile:
         while failures < MOST_FAILURES:
             frames, damage = decoder.read(block_frames)
             if len(frames):
-                if self._raw and not self._heard and (header := self._raw.header_in(frames)):
-                    raise AudioError(
-                        f"{self.name}: it is no headerless stream, it begins as {header} does: leave --raw out"
-                    )
                 end = sound_until(frames, LOUDEST)
                 yield frames[:end]
                 if end < len(frames):

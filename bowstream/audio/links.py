@@ -22,7 +22,7 @@ from bowstream.audio.decode import Decoder, Pumped, SoundFileDecoder, reason_of
 from bowstream.audio.ffmpeg import INSTALL, FFmpegDecoder, is_there
 from bowstream.audio.flac import FlacDecoder
 from bowstream.audio.kinds import foreign_kind, kind_of
-from bowstream.audio.raw import RawFormat
+from bowstream.audio.raw import RawFormat, header_in
 from bowstream.audio.reader import CHUNK_BYTES, Reader
 from bowstream.errors import AudioError
 
@@ -34,6 +34,8 @@ FFMPEG_TOLERANCE_S = 0.2
 SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
 # Decoders may round a compressed file's length; less than this is not called truncated.
 LENGTH_TOLERANCE_S = 0.1
+# libsndfile finds no beginning, or no end, of these in a pipe.
+NOT_THROUGH_PIPES = ("GSM610", "VOX_ADPCM", "NMS_ADPCM")
 # Formats without a header, or with one so weak that anything might be it.
 GUESSED = ("RAW", "SD2", "MPC2K", "HTK", "SDS", "WVE")
 
@@ -83,10 +85,24 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
 
 def headerless(descriptor: int, raw: RawFormat) -> Links:
     """Return a stream whose format was said."""
+    reader = Reader(descriptor)
+    if kind := header_in(reader.peek(4)):
+        raise AudioError(f"it is no headerless stream, it begins as {kind} does: leave --raw out")
+    if reader.size is None and raw.subtype.startswith(NOT_THROUGH_PIPES):
+        raise AudioError(f"{raw.subtype} cannot be heard through a pipe: save it to a file first")
     try:
+        if reader.size is None:
+            return alone(Pumped(as_it_comes(reader), at_once=1, **raw.arguments()))
+        reader.seek(0)
         return alone(SoundFileDecoder(descriptor, closefd=False, **raw.arguments()))
     except (soundfile.LibsndfileError, ValueError, TypeError) as error:
         raise AudioError(f"it cannot be read as {raw}: {error}") from error
+
+
+def as_it_comes(reader: Reader) -> Iterator[bytes]:
+    """Yield all bytes, without waiting for more than have come."""
+    while piece := reader.read(len(reader.peek_some(CHUNK_BYTES))):
+        yield piece
 
 
 def by_libsndfile(reader: Reader, head: bytes) -> Links:
@@ -189,5 +205,5 @@ def other(reader: Reader, head: bytes) -> Links:
     if reader.size is not None:
         return whole_file(reader)
     if head.startswith((b".snd", b"dns.")):
-        return alone(Pumped(iter(lambda: reader.read(len(reader.peek_some(CHUNK_BYTES))), b"")))
+        return alone(Pumped(as_it_comes(reader)))
     raise AudioError("only WAV, FLAC, MP3, Ogg and AU can be heard through a pipe: save it to a file first")

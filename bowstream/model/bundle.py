@@ -201,7 +201,9 @@ def check_origin(description: Mapping[str, Any]) -> None:
     """Raise `KeyError` or `TypeError` unless a bundle states its name, origin, licences and metrics."""
     texts = [description[field] for field in ("name", "created", "git_revision", "trained_on")]
     texts += [tag["name"] for tag in description["tags"]]
-    for text in (*texts, *dict(description["licences"]).values()):
+    for field in ("licences", "metrics"):
+        if not isinstance(description[field], dict):
+            raise TypeError(f"{field}, which must be an object")
+    for text in (*texts, *description["licences"].values()):
         if not isinstance(text, str):
             raise TypeError(f"{text!r}, which must be a string")
-    dict(description["metrics"])

@@ -73,8 +73,8 @@ class FrontEnd:
             )
         if self.highpass_hz and not 20.0 <= self.highpass_hz <= 1000.0:
             raise BundleError(f"highpass_hz must be 0 or 20 … 1000 (got {self.highpass_hz})")
-        if not 0.0 < self.power_floor < np.inf:
-            raise BundleError(f"power_floor must be above 0 (got {self.power_floor})")
+        if not 0.0 < self.power_floor <= 1.0:
+            raise BundleError(f"power_floor must be above 0 and at most 1 (got {self.power_floor})")
 
     @property
     def column_length(self) -> int:
