@@ -8,7 +8,20 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from bowstream.cli import bench, check, config, devices, doctor, export, history, listen, replay, service, verdict
+from bowstream.cli import (
+    bench,
+    check,
+    config,
+    devices,
+    doctor,
+    export,
+    history,
+    listen,
+    replay,
+    report,
+    service,
+    verdict,
+)
 from bowstream.cli.completion import HOW, complete
 from bowstream.cli.parser import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, Parser
 from bowstream.cli.say import say
@@ -26,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and the runtime, and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
-    for verb in (listen, replay, history, verdict, export, service, doctor, config, devices, check, bench):
+    for verb in (listen, replay, history, verdict, report, export, service, doctor, config, devices, check, bench):
         verb.add_parser(verbs)
     return parser
 

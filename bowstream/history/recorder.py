@@ -11,6 +11,7 @@ from datetime import datetime
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.history.levels import Levels, Minute
+from bowstream.history.spans import unix_ms
 from bowstream.history.store import Change
 from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
@@ -139,11 +140,6 @@ class Recorder:
         duration_ms = milliseconds(event.offset_s - event.onset_s)
         level_dbfs = self._levels.mean_dbfs(event.onset_s, event.offset_s)
         return Change(ENDS, (duration_ms, event.peak, event.mean, level_dbfs, event.id))
-
-
-def unix_ms(moment: datetime) -> int:
-    """Return a date as Unix milliseconds."""
-    return round(moment.timestamp() * 1000.0)
 
 
 def milliseconds(seconds: float) -> int:

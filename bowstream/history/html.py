@@ -1,0 +1,183 @@
+"""A report as one HTML file that needs nothing else: no script, no outside address; pictures and sound are inside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from html import escape
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from bowstream import __version__
+from bowstream.errors import AudioError
+from bowstream.history.past import PastEvent
+from bowstream.history.picture import spectrogram_png
+from bowstream.history.report import Report
+from bowstream.history.spans import local
+from bowstream.history.svg import heat_map, loudness
+from bowstream.history.view import LONG_MS, duration, times
+
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+# Tags are compared with the week before when there are at least so many events of them, here or there.
+FEW = 3
+# Lines of a list.
+LONGEST_LIST = 12
+
+
+def page(report: Report, largest_bytes: float) -> str:
+    """Return a report as HTML, with the sound of its events as far as that takes no more than `largest_bytes`."""
+    style = (Path(__file__).parent / "report.css").read_text("utf-8")
+    title = escape(f"What was heard, {title_of(report)}")
+    sections = head(report), hours(report), tags(report), sounds(report, largest_bytes), losses(report)
+    body = "\n".join(chain.from_iterable(sections))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""
+
+
+def title_of(report: Report) -> str:
+    """Return the day, or the first and last one."""
+    days = report.span.days
+    last = f"{days[-1]:%A, %d %B %Y}"
+    return last if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}"
+
+
+def head(report: Report) -> Iterator[str]:
+    """Yield the numbers at the top."""
+    n_events = sum(total.events for total in report.totals)
+    silence = duration(report.silences[0].length_ms / 1000.0) if report.silences else "–"
+    numbers = {
+        "events": str(n_events),
+        "different sounds": str(len(report.totals)),
+        "listened": duration(report.listened_s),
+        "longest silence": silence,
+    }
+    yield '<div class="numbers">'
+    yield from (f'<div><b>{escape(value)}</b><span class="soft">{name}</span></div>' for name, value in numbers.items())
+    yield "</div>"
+
+
+def hours(report: Report) -> Iterator[str]:
+    """Yield the maps of hours, and the loudness."""
+    yield "<h2>When</h2>"
+    ears = np.greater(report.map.listened_s, 0.0)
+    if report.totals:
+        names = [total.tag for total in report.totals[: len(report.hours)]]
+        yield heat_map(names, report.hours, ears.any(axis=0)[None].repeat(len(names), 0), "Events by tag and hour")
+    if len(report.map.days) > 1:
+        yield "<h2>Day by day</h2>"
+        yield heat_map(
+            [f"{day:%a %d %b}" for day in report.map.days], report.map.counts, ears, "Events by day and hour"
+        )
+    yield (
+        '<p class="key"><span class="k1">few</span><span class="k5">many events</span><span class="k0">nothing</span>'
+        '<span class="kd">nobody listened</span></p>'
+    )
+    yield "<h2>How loud</h2>"
+    yield loudness(report.span, report.minutes, report.deaf)
+
+
+def tags(report: Report) -> Iterator[str]:
+    """Yield the table of tags."""
+    yield "<h2>What</h2>"
+    if not report.totals:
+        yield '<p class="soft">Nothing was heard.</p>'
+        return
+    right = "".join(f'<th class="right">{heading}' for heading in ("events", "in all", "peak"))
+    yield f"<table><tr><th>sound{right}<th>{'compared with the week before' if report.usual else ''}</tr>"
+    for total in report.totals:
+        change = compared(total.events, report.usual.get(total.tag, 0.0) * report.days_listened) if report.usual else ""
+        numbers = (str(total.events), duration(total.total_s), f"{total.peak:.2f}")
+        cells = "".join(f'<td class="right">{number}' for number in numbers)
+        yield f"<tr><td>{escape(total.tag)}{cells}<td>{change}</tr>"
+    yield "</table>"
+
+
+def compared(events: int, usual: float) -> str:
+    """Return how a number of events differs from what the week before lets expect."""
+    if max(events, usual) < FEW:
+        return '<span class="less">too few to tell</span>'
+    if usual < 0.5:
+        return '<span class="more">new</span>'
+    if 0.75 <= events / usual <= 1.33:
+        return f'<span class="less">as usual ({usual:.0f})</span>'
+    if events > usual:
+        return f'<span class="more">▲ {events / usual:.1f} times as many ({usual:.0f})</span>'
+    return f'<span class="less">▼ {100.0 * events / usual:.0f} % of the usual {usual:.0f}</span>'
+
+
+def sounds(report: Report, largest_bytes: float) -> Iterator[str]:
+    """Yield the surest events, with picture and player where there is a clip and room for it."""
+    if not report.best:
+        return
+    yield '<h2>Listen</h2>\n<div class="events">'
+    room = largest_bytes
+    for event in report.best:
+        clip = content(event)
+        fits = clip is not None and len(clip) * 4 / 3 <= room
+        room -= len(clip) * 4 / 3 if clip is not None and fits else 0.0
+        yield figure(event, clip if fits else None, "" if clip is None or fits else "too large for this report")
+    yield "</div>"
+
+
+def figure(event: PastEvent, clip: bytes | None, why: str) -> str:
+    """Return an event with its picture and player."""
+    level = "" if event.level_dbfs is None else f", {event.level_dbfs:.0f} dBFS"
+    facts = f"{event.onset:%a %H:%M:%S}, {duration(event.duration_s)}, peak {event.peak:.2f}{level}"
+    caption = f"<figcaption><b>{escape(event.tag)}</b><br>{facts}</figcaption>"
+    if clip is None or event.clip is None:
+        return f'<figure><div class="blank soft">{why or "no clip"}</div>{caption}</figure>'
+    try:
+        picture = data_uri("image/png", spectrogram_png(event.clip))
+    except AudioError:
+        return f'<figure><div class="blank soft">its clip is damaged</div>{caption}</figure>'
+    alt = escape(f"Spectrogram of {event.tag}")
+    player = f'<audio controls preload="metadata" src="{data_uri("audio/flac", clip)}"></audio>'
+    return f'<figure><img alt="{alt}" src="{picture}">{caption}{player}</figure>'
+
+
+def content(event: PastEvent) -> bytes | None:
+    """Return an event's clip; None if none was kept, or it has been deleted since, or is not ours to read."""
+    try:
+        return event.clip.read_bytes() if event.clip else None
+    except (FileNotFoundError, PermissionError):
+        return None
+
+
+def losses(report: Report) -> Iterator[str]:
+    """Yield when nobody listened, and what went wrong."""
+    yield "<h2>Not heard</h2>"
+    lines = [
+        f"nobody listened {times(one)} ({duration(one.length_ms / 1000.0)})"
+        for one in report.deaf
+        if one.length_ms >= LONG_MS
+    ]
+    if report.gaps:
+        lost = duration(sum(gap.duration_ms for gap in report.gaps) / 1000.0)
+        lines.append(f"{lost} of sound were lost in {len(report.gaps)} gaps")
+    lines += [f"{local(run.started_ms):%a %H:%M} the listener started on {run.source}" for run in report.runs]
+    lines += [f"{local(notice.time_ms):%a %H:%M} {notice.text}" for notice in report.notices]
+    if len(lines) > LONGEST_LIST:
+        lines = [*lines[:LONGEST_LIST], f"and {len(lines) - LONGEST_LIST} more"]
+    yield "<ul>" + "".join(f"<li>{escape(line)}" for line in lines) + "</ul>" if lines else "<p>Nothing was missed.</p>"
+    yield f'<p class="soft">bowstream {__version__}</p>'
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Return bytes as an address that holds them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

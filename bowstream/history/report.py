@@ -1,0 +1,95 @@
+"""A day or a week in one view: what a report shows, gathered from the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from bowstream.history import queries
+from bowstream.history.intervals import Interval
+from bowstream.history.past import HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
+from bowstream.history.queries import Connection
+from bowstream.history.spans import Span, midnight, unix_ms
+
+# Tags with a row in the map of hours, and events that are shown with their sound: so many, and of a tag at most.
+ROWS, TOP_EVENTS, PER_TAG = 12, 12, 3
+# Days that a report is compared with.
+BEFORE_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was heard in some days.
+
+    Attributes
+    ----------
+    span : from midnight to midnight, or up to now
+    listened_s : for how long somebody listened
+    totals : each tag, the most frequent first
+    usual : events per day listened of each tag in the week before; empty if nobody listened then
+    days_listened : the span as days of 24 hours in which somebody listened, to compare with `usual`
+    hours : events of the most frequent tags, int [shape=(at most 12, 24)]
+    map : events of all tags, by day and hour
+    best : events to show: those that are surest, of each tag a few, in order of time
+    silences, deaf : the longest silences, and when nobody listened
+    gaps, notices, runs : what went wrong
+    minutes : loudness
+    """
+
+    span: Span
+    listened_s: float
+    totals: Sequence[TagTotal]
+    usual: dict[str, float]
+    days_listened: float
+    hours: np.ndarray[Any, np.dtype[np.int64]]
+    map: HeatMap
+    best: Sequence[PastEvent]
+    silences: Sequence[Interval]
+    deaf: Sequence[Interval]
+    gaps: Sequence[Loss]
+    notices: Sequence[PastNotice]
+    runs: Sequence[Run]
+    minutes: Minutes
+
+
+def gather(connection: Connection, first: date, days: int) -> Report:
+    """Return the report of so many days from a first one on."""
+    end = min(midnight(first + timedelta(days=days)), datetime.now().astimezone())
+    span = Span(unix_ms(midnight(first)), max(unix_ms(end), unix_ms(midnight(first)) + 1))
+    totals = queries.top_tags(connection, span)
+    before = Span(unix_ms(midnight(first - timedelta(days=BEFORE_DAYS))), span.start_ms)
+    days_before = queries.listened_s(connection, before) / 86_400.0
+    earlier = queries.top_tags(connection, before) if days_before else []
+    usual = {total.tag: total.events / days_before for total in earlier}
+    listened_s = queries.listened_s(connection, span)
+    maps = [queries.by_hour(connection, span, [total.tag]).counts.sum(axis=0) for total in totals[:ROWS]]
+    return Report(
+        span=span,
+        listened_s=listened_s,
+        totals=totals,
+        usual=usual,
+        days_listened=listened_s / 86_400.0,
+        hours=np.array(maps, np.int64).reshape(-1, 24),
+        map=queries.by_hour(connection, span),
+        best=best_events(queries.events(connection, span)),
+        silences=queries.silences(connection, span, limit=3),
+        deaf=queries.deaf(connection, span),
+        gaps=queries.gaps(connection, span),
+        notices=queries.notices(connection, span),
+        runs=queries.runs(connection, span),
+        minutes=queries.minutes(connection, span, ()),
+    )
+
+
+def best_events(events: Sequence[PastEvent]) -> list[PastEvent]:
+    """Return the events with the highest peaks, those with a clip first, in order of time."""
+    chosen: list[PastEvent] = []
+    for event in sorted(events, key=lambda event: (event.clip is None, -event.peak, event.onset_ms)):
+        of_tag = sum(other.tag == event.tag for other in chosen)
+        if event.verdict != "wrong" and of_tag < PER_TAG and len(chosen) < TOP_EVENTS:
+            chosen.append(event)
+    return sorted(chosen, key=lambda event: event.onset_ms)

@@ -1,0 +1,102 @@
+"""Plots as SVG that stands in a page: no script, no outside address, colours from the page's style sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream.history.intervals import Interval
+from bowstream.history.past import Minutes
+from bowstream.history.spans import Span
+
+CELL, ROW, LEFT, TOP = 26, 22, 150, 20
+SHADES = 5
+WIDTH, HEIGHT = LEFT + 24 * CELL + 50, 130
+LOUDEST_DBFS, QUIETEST_DBFS = 0.0, -90.0
+
+
+def heat_map(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np.bool_], title: str) -> str:
+    """Return a map of hours.
+
+    Parameters
+    ----------
+    labels : of the rows
+    counts : int [shape=(rows, 24)]
+    listened : bool [shape=(rows, 24)], whether somebody did
+    title : what is read out in its place
+    """
+    height = TOP + ROW * len(labels) + 4
+    return svg(height, title, cells(labels, counts, listened))
+
+
+def cells(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np.bool_]) -> Iterator[str]:
+    """Yield the parts of a heat map: hours on top, then a row with its label, its cells and its sum."""
+    for hour in range(0, 24, 3):
+        yield text(LEFT + hour * CELL, TOP - 7, f"{hour}:00", "axis")
+    highest = max(int(counts.max(initial=0)), 1)
+    for row, label in enumerate(labels):
+        top = TOP + row * ROW
+        short = label if len(label) <= 22 else f"{label[:21]}…"
+        yield text(LEFT - 8, top + 15, short, "label")
+        for hour in range(24):
+            count = int(counts[row, hour])
+            shade = f"s{shade_of(count, highest)}" if count else "none" if listened[row, hour] else "deaf"
+            place = f'x="{LEFT + hour * CELL}" y="{top}" width="{CELL - 2}" height="{ROW - 2}" rx="3"'
+            said = f"{label}, {hour}:00: {count}" if count or listened[row, hour] else f"{hour}:00: nobody listened"
+            yield f'<rect class="{shade}" {place}><title>{escape(said)}</title></rect>'
+            if count:
+                yield text(LEFT + hour * CELL + CELL / 2 - 1, top + 14, str(count), f"n{shade_of(count, highest)}")
+        yield text(LEFT + 24 * CELL + 40, top + 15, str(int(counts[row].sum())), "label")
+
+
+def shade_of(count: int, highest: int) -> int:
+    """Return the shade of a number of events, 1 … 5: small numbers differ more than large ones."""
+    return max(1, int(np.ceil(SHADES * np.sqrt(count / highest))))
+
+
+def loudness(span: Span, minutes: Minutes, deaf: Sequence[Interval]) -> str:
+    """Return the level over a span, minute by minute, with the times in which nobody listened shaded."""
+    return svg(HEIGHT, "Loudness, minute by minute", loudness_parts(span, minutes, deaf))
+
+
+def loudness_parts(span: Span, minutes: Minutes, deaf: Sequence[Interval]) -> Iterator[str]:
+    """Yield the parts of a plot of loudness."""
+    floor, height, wide = HEIGHT - 18, HEIGHT - 18 - TOP, 24 * CELL - 2
+    per_ms = wide / max(span.end_ms - span.start_ms, 1)
+    for one in deaf:
+        left, width = LEFT + (one.start_ms - span.start_ms) * per_ms, max(one.length_ms * per_ms, 0.5)
+        yield f'<rect class="deaf" x="{left:.1f}" y="{TOP}" width="{width:.1f}" height="{height}"/>'
+    for level in (-80, -60, -40, -20):
+        y = floor - height * (level - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS)
+        yield f'<line class="grid" x1="{LEFT}" x2="{LEFT + wide}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield text(LEFT - 8, y + 4, f"{level} dBFS", "label")
+    places = LEFT + (minutes.start_ms - span.start_ms) * per_ms
+    # At most a bar per half pixel: the loudest of the minutes in it.
+    for style, levels in (("peak", minutes.peak_dbfs), ("level", minutes.level_dbfs)):
+        share = np.clip((levels - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS), 0.0, 1.0)
+        bars: dict[int, float] = {}
+        for place, part in zip((places * 2).astype(int).tolist(), share.tolist()):
+            bars[place] = max(bars.get(place, 0.0), part)
+        path = "".join(f"M{place / 2:g} {floor}v{-height * part:.1f}" for place, part in bars.items())
+        yield f'<path class="{style}" d="{path}"/>'
+    for part in range(9):
+        moment = Span(span.start_ms + round((span.end_ms - span.start_ms) * part / 8), span.end_ms).start
+        form = "%H:%M" if span.length_s <= 90_000 else "%a %H:%M"
+        yield text(LEFT + wide * part / 8, HEIGHT - 4, moment.strftime(form), "axis")
+
+
+def svg(height: float, title: str, parts: Iterator[str]) -> str:
+    """Return a plot of this height with a title that is read out."""
+    inside = "\n".join(parts)
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}">\n'
+        f"<title>{escape(title)}</title>\n{inside}\n</svg>"
+    )
+
+
+def text(x: float, y: float, words: str, style: str) -> str:
+    """Return words at a place."""
+    return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(words)}</text>'
