@@ -106,7 +106,7 @@ class Stage:
                 sink.write(record)
 
 
-def until(condition, wait_s=10.0):
+def until(condition, wait_s=60.0):
     """Wait until a condition holds; fail when it does not for so long."""
     deadline = time.monotonic() + wait_s
     while not condition():
