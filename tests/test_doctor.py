@@ -1,7 +1,9 @@
 """The doctor: each check on a machine that is well, and on one that is not."""
 
 import json
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -224,3 +226,10 @@ def test_a_password_that_every_user_can_read_is_found(examined):
     file, findings = examined("[sinks.mqtt]\npassword = 'hush'\n")
     assert ("warn", f"every user can read [sinks.mqtt] password in {file}") in findings["config"]
     assert "hush" not in str(findings)
+
+
+def test_packages_are_those_that_are_installed_with_it():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8")
+    listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.S | re.M).group(1)
+    names = set(re.findall(r'^    "([a-z-]+)', listed, re.M))
+    assert set(checks.PACKAGES) == names - {"ai-edge-litert", "tflite-runtime", "tomli"}

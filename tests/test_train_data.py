@@ -257,7 +257,7 @@ def test_two_folders_of_one_tag_and_a_name_that_is_no_text(folder_root):
     with pytest.raises(DataError) as caught:
         folder(folder_root)
     said = "\n".join(caught.value.problems)
-    assert "another folder's tag is the same" in said and "wanted a name in UTF-8" in said
+    assert "another folder's tag is the same" in said and "must have a name in UTF-8" in said
 
 
 def test_csv_may_bring_its_own_split(tmp_path):

@@ -34,6 +34,8 @@ from bowstream.model.tflite import load_runtime
 from bowstream.sinks import LOADERS
 from bowstream.tagger import Tagger
 
+# What pyproject.toml has installed, but for the TFLite runtime, which goes by several names.
+PACKAGES = ("numpy", "rich", "sounddevice", "soundfile", "soxr")
 CAPTURE_S = 1.0
 # Without a sample for so long, the capture has failed.
 PATIENCE_S = 5.0
@@ -57,7 +59,7 @@ Findings = Generator[Finding, None, None]
 def check_python() -> Findings:
     """Python and the packages that sound goes through."""
     packages = []
-    for name in ("numpy", "soxr", "soundfile", "sounddevice", "rich"):
+    for name in PACKAGES:
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,27 +34,34 @@ def folder(root: Path) -> DataSet:
         raise DataError([f"{root} is no folder"])
     kinds = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not kinds:
-        raise DataError([f"{root}: wanted a folder for each tag with recordings in it, found none"])
-    loose = sorted(path.name for path in root.iterdir() if is_recording(path))
+        raise DataError([f"{root}: there must be a folder for each tag with recordings in it (got none)"])
     files = {kind: visible_files(kind) for kind in kinds}
-    found = {kind: list(filter(is_recording, files[kind])) for kind in kinds}
-    times = Counter(readable(kind.name) for kind in kinds)
-    odd = [f"{kind}: there are no recordings in it" for kind in kinds if not found[kind]]
-    odd += [f"{root / name}: a recording outside of any tag's folder" for name in loose]
-    odd += [f"{kind}: another folder's tag is the same" for kind in kinds if times[readable(kind.name)] > 1]
-    odd += [f"{kind}: wanted a name that says a tag" for kind in kinds if not readable(kind.name)]
-    odd += [problem for kind in kinds for problem in names_that_are_no_text(found[kind])]
-    stop_at(odd)
+    found = {kind: list(filter(is_recording, of_kind)) for kind, of_kind in files.items()}
+    stop_at(odd_folders(root, found))
+    say_what_is_left_out(path for of_kind in files.values() for path in of_kind if not is_recording(path))
+    rows = [(path, (readable(kind.name),), "") for kind, recordings in found.items() for path in recordings]
+    return data_set(root.resolve().name, deal(root, rows), OWN_LICENCE)
+
+
+def odd_folders(root: Path, found: Mapping[Path, Sequence[Path]]) -> Iterator[str]:
+    """Say what is wrong with tags' folders, given the recordings in each."""
+    times = Counter(readable(kind.name) for kind in found)
+    yield from (f"{kind}: there are no recordings in it" for kind in found if not found[kind])
+    loose = sorted(path.name for path in root.iterdir() if is_recording(path))
+    yield from (f"{root / name}: a recording outside of any tag's folder" for name in loose)
+    yield from (f"{kind}: another folder's tag is the same" for kind in found if times[readable(kind.name)] > 1)
+    yield from (f"{kind}: must have a name that says a tag" for kind in found if not readable(kind.name))
+    for recordings in found.values():
+        yield from names_that_are_no_text(recordings)
+
+
+def say_what_is_left_out(paths: Iterable[Path]) -> None:
+    """Say how many files of each ending cannot be read, and folders that are links."""
     left_out = Counter(
-        "folders elsewhere" if path.is_dir() else f"files of {path.suffix or 'no ending'}"
-        for kind in kinds
-        for path in files[kind]
-        if not is_recording(path)
+        "folders elsewhere" if path.is_dir() else f"files of {path.suffix or 'no ending'}" for path in paths
     )
     for what, number in sorted(left_out.items()):
         say(f"note: left out, as no recordings that can be read: {number} {what}")
-    rows = [(path, (readable(kind.name),), "") for kind in kinds for path in found[kind]]
-    return data_set(root.resolve().name, deal(root, rows), OWN_LICENCE)
 
 
 def table(file: Path) -> DataSet:
@@ -135,4 +142,4 @@ def names_that_are_no_text(paths: Iterable[Path]) -> Iterator[str]:
         try:
             path.as_posix().encode()
         except UnicodeEncodeError:
-            yield f"{path}: wanted a name in UTF-8: rename it"
+            yield f"{path}: must have a name in UTF-8: rename it"
