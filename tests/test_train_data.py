@@ -11,8 +11,8 @@ import soundfile
 
 from train.cli import main
 from train.dataset import own, problems
-from train.dataset.data import DataError
 from train.dataset.deal import FOLDS, deal
+from train.dataset.errors import DataError
 from train.dataset.layouts import esc50, folder, fsd50k, table, urbansound8k
 from train.dataset.problems import check
 

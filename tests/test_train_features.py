@@ -14,7 +14,7 @@ from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
 from train.common.config import FeatureSettings
 from train.common.parallel import parallel
-from train.dataset.data import DataError
+from train.dataset.errors import DataError
 from train.dataset.features import features, fingerprint
 from train.dataset.layouts import folder
 from train.dataset.problems import check

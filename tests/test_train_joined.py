@@ -8,7 +8,8 @@ import soundfile
 
 from bowstream.errors import UsageError
 from train.cli import main
-from train.dataset.data import ALWAYS, DataError
+from train.dataset.data import ALWAYS
+from train.dataset.errors import DataError
 from train.dataset.joined import SOURCES, Joining
 from train.dataset.layouts import layout_of, read_sets
 from train.dataset.teacher import as_stored, read_teacher

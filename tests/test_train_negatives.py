@@ -9,7 +9,8 @@ import soundfile
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
 from bowstream.model.log_mel import FrontEnd
-from train.dataset.data import Clip, DataError, DataSet
+from train.dataset.data import Clip, DataSet
+from train.dataset.errors import DataError
 from train.dataset.made_up import made_sounds
 from train.dataset.negatives import Negative, find_negatives, held_back, made_up, to_learn_from
 from train.dataset.problems import content_hash

@@ -10,7 +10,8 @@ import soundfile
 
 import bowstream
 from train.cli import main
-from train.dataset.data import ALWAYS, Clip, DataError, data_set
+from train.dataset.data import ALWAYS, Clip, data_set
+from train.dataset.errors import DataError
 from train.dataset.published import ESC50_KINDS
 from train.measure.places import Said, learned_from, of_kinds, of_tags, said_by_strangers, stranger
 from train.report.support import evidence_of, wanting

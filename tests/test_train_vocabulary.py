@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from train.dataset.data import DataError
+from train.dataset.errors import DataError
 from train.dataset.vocabulary import read_vocabulary
 
 ESC50 = [

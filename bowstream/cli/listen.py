@@ -3,33 +3,9 @@
 from __future__ import annotations
 
 from argparse import BooleanOptionalAction, Namespace
-from dataclasses import dataclass
 
+from bowstream.cli.options import ListenOptions
 from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
-from bowstream.errors import UsageError
-
-
-@dataclass(frozen=True)
-class ListenOptions:
-    """What to listen to, and how to show it.
-
-    demo : hear a made-up scene instead of a microphone
-    json : write JSON lines instead of drawing
-    events : leave hops out of what is written
-    history : keep one, even if the configuration has none, or keep none; None does as the configuration says
-    """
-
-    config: ConfigOptions
-    demo: bool = False
-    json: bool = False
-    events: bool = False
-    history: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "reconnect"}:
-            raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
-        if self.demo and self.history:
-            raise UsageError("--demo hears a made-up scene: it leaves no history")
 
 
 def add_parser(verbs: Verbs) -> None:

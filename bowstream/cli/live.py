@@ -16,7 +16,7 @@ from bowstream.audio.microphone import Microphone
 from bowstream.audio.reconnect import ReconnectingMicrophone
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
-from bowstream.cli.listen import ListenOptions
+from bowstream.cli.options import ListenOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.config.file import Config

@@ -20,7 +20,7 @@ from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.stream import Player
 from bowstream.cli.folders import find_recordings
 from bowstream.cli.live import Shown, run
-from bowstream.cli.replay import ReplayOptions
+from bowstream.cli.options import ReplayOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.cli.signals import blocked, interruptible

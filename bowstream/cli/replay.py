@@ -3,42 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
 
+from bowstream.cli.options import ReplayOptions
 from bowstream.cli.parser import ConfigOptions, Once, Verbs, add_configuration, add_verb, whole_number
-from bowstream.errors import UsageError
-
-
-@dataclass(frozen=True)
-class ReplayOptions:
-    """Which recordings to replay, and how to show what is in them.
-
-    paths : files, folders, or - for standard input
-    raw : format of headerless input as `RATE[:CHANNELS[:ENCODING]]`; None where files say it themselves
-    realtime : play at the recordings' pace, with the dashboard
-    jobs : processes that share the recordings
-    json, csv : write JSON lines, or one row per event
-    labels : for which program to write a file of labels beside each recording; None for none
-    """
-
-    config: ConfigOptions
-    paths: tuple[str, ...]
-    raw: str | None = None
-    realtime: bool = False
-    jobs: int = 1
-    json: bool = False
-    csv: bool = False
-    labels: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.realtime and (self.csv or self.jobs > 1):
-            raise UsageError(
-                "--realtime plays one recording after another on the screen, or as --json: not with --csv, --jobs"
-            )
-        if self.labels and (self.realtime or "-" in self.paths):
-            raise UsageError("--labels writes a file beside each recording: not with --realtime or standard input")
-        if self.paths.count("-") > 1:
-            raise UsageError("standard input can be heard once: name - once")
 
 
 def add_parser(verbs: Verbs) -> None:

@@ -10,7 +10,7 @@ from bowstream._text import printable
 from bowstream.config.fields import SettingError, flag
 from bowstream.errors import BowstreamError, UsageError
 
-from ..dataset.data import DataError
+from ..dataset.errors import DataError
 from . import check, cost, data, evaluate, numbers, run, streams, sweep, teacher, tune
 
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream.errors import BowstreamError
-
-if TYPE_CHECKING:
-    from .teacher import Teacher
-    from .vocabulary import Vocabulary
+from .teacher import Teacher
+from .vocabulary import Vocabulary
 
 Index = NDArray[np.intp]
 Float32 = NDArray[np.float32]
@@ -24,18 +20,6 @@ TRAIN, VALIDATION, EVALUATION = "train", "val", "eval"
 OWN_SPLIT = frozenset((TRAIN, VALIDATION, EVALUATION))
 # The fold of clips that every model learns from and none is tried on.
 ALWAYS = "always"
-
-# Problems printed at most.
-SHOWN = 30
-
-
-class DataError(BowstreamError):
-    """A data set is not what it should be; `problems` holds a line for each thing that is wrong."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        more = [f"… and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        super().__init__("\n".join([*problems[:SHOWN], *more]))
 
 
 @dataclass(frozen=True)
@@ -193,8 +177,3 @@ def data_set(
     in_order = tuple(sorted(of_source, key=lambda clip: clip.name))
     names = sorted(set(tags) or {tag for clip in in_order for tag in clip.tags})
     return DataSet(name, in_order, tuple(names), single_label, licence, published)
-
-
-def readable(label: str) -> str:
-    """Return a label with spaces for underscores."""
-    return label.replace("_", " ").strip()

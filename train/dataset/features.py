@@ -22,7 +22,8 @@ from ..common.config import FeatureSettings
 from ..common.parallel import parallel
 from ..common.progress import track
 from ..common.store import artefact
-from .data import DataError, DataSet, Float32, Index
+from .data import DataSet, Float32, Index
+from .errors import DataError
 
 FRAMES = "log_mel.f32"
 CLIPS = "clips.jsonl"

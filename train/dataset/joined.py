@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..common.progress import say
-from .data import ALWAYS, EVALUATION, OWN_SPLIT, Clip, DataError, DataSet
+from .data import ALWAYS, EVALUATION, OWN_SPLIT, Clip, DataSet
 from .deal import FOLDS, folds_of, hashed
+from .errors import DataError
 from .licences import LICENCES
 from .teacher import Teacher, read_teacher
 from .vocabulary import Vocabulary, read_vocabulary

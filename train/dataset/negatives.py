@@ -15,12 +15,13 @@ from pathlib import Path
 
 from ..common.parallel import parallel
 from ..common.store import artefact
-from .data import DataError, DataSet, Split, readable
+from .data import DataSet, Split
 from .deal import hashed
+from .errors import DataError
 from .made_up import fingerprint, without_level, write_made_up
 from .own import is_recording, names_that_are_no_text, visible_files
 from .problems import content_hash, look_at
-from .tables import read_rows, stop_at
+from .tables import read_rows, readable, stop_at
 
 # A set with one split deals in two: half to learn from, half to measure with.
 FEWEST_PARTS = 2

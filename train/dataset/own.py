@@ -12,10 +12,11 @@ from pathlib import Path
 from bowstream.audio.kinds import HEARD_SUFFIXES
 
 from ..common.progress import say
-from .data import Clip, DataError, DataSet, data_set, readable
+from .data import Clip, DataSet, data_set
 from .deal import deal
+from .errors import DataError
 from .licences import NONE_STATED
-from .tables import ambiguous, read_rows, stop_at
+from .tables import ambiguous, read_rows, readable, stop_at
 
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
 # The columns of one's own table that may be left out.

@@ -14,7 +14,8 @@ from bowstream.errors import AudioError
 
 from ..common.parallel import parallel
 from ..common.progress import say, track
-from .data import OWN_SPLIT, TRAIN, DataError, DataSet
+from .data import OWN_SPLIT, TRAIN, DataSet
+from .errors import DataError
 
 # What the folds of a set's own split are called elsewhere.
 LIKE_A_SPLIT = re.compile("train(ing)?|dev(elopment)?|val(id(ation)?)?|test(ing)?|eval(uation)?", re.IGNORECASE)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..common.progress import say
-from .data import EVALUATION, Clip, DataError, DataSet, data_set, readable
-from .tables import Rows, ambiguous, read_cells, read_rows, stop_at
+from .data import EVALUATION, Clip, DataSet, data_set
+from .errors import DataError
+from .tables import Rows, ambiguous, read_cells, read_rows, readable, stop_at
 
 ESC50_LICENCE = (
     "CC BY-NC 3.0 (https://creativecommons.org/licenses/by-nc/3.0/), passed on from ESC-50 by Karol J. Piczak: "

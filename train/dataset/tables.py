@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .data import DataError
+from .errors import DataError
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -68,3 +68,8 @@ def stop_at(problems: Iterable[str]) -> None:
     found = list(problems)
     if found:
         raise DataError(found)
+
+
+def readable(label: str) -> str:
+    """Return a label with spaces for underscores."""
+    return label.replace("_", " ").strip()

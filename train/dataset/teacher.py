@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .data import DataError, Float32, Index
+from bowstream._types import Float32
+
+from .errors import DataError
 
 IDS, FIRST = "_ids", "_first"
 STEPS = 255.0
@@ -34,7 +37,7 @@ class Teacher:
     rows: Mapping[str, int]
     scores: Float32
 
-    def of(self, names: Sequence[str]) -> tuple[Float32, Index]:
+    def of(self, names: Sequence[str]) -> tuple[Float32, NDArray[np.bool_]]:
         """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not."""
         asked = np.array([name in self.rows for name in names], bool)
         scores = np.zeros((len(names), len(self.labels)), np.float32)

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import readable
-from .tables import read_rows, stop_at
+from .tables import read_rows, readable, stop_at
 
 # The one that comes with the package: the sounds of the everyday world.
 EVERYDAY = Path(__file__).with_name("everyday.csv")

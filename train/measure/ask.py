@@ -12,7 +12,8 @@ from bowstream.errors import AudioError
 
 from ..common.parallel import parallel
 from ..common.progress import say, track
-from ..dataset.data import DataError, Float32
+from ..dataset.data import Float32
+from ..dataset.errors import DataError
 from ..dataset.layouts import LAYOUTS, layout_of
 from ..dataset.own import is_recording, visible_files
 from ..dataset.teacher import as_stored

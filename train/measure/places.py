@@ -15,7 +15,8 @@ from bowstream.model.bundle import Bundle
 from ..common.parallel import parallel
 from ..common.progress import say, track
 from ..common.store import artefact, digest
-from ..dataset.data import ALWAYS, Clip, DataError, DataSet, Float32, Index
+from ..dataset.data import ALWAYS, Clip, DataSet, Float32, Index
+from ..dataset.errors import DataError
 from .evaluate import average_precisions, scores_of
 from .waveform import WaveformTagger
 
