@@ -12,10 +12,10 @@ import pytest
 from broker import Broker, Reader, certify, needs_mosquitto
 from stage import Stage, quick, until
 
-from bowstream.config.sinks import MqttSettings
+from bowstream.config.sinks import ClipsSettings, MqttSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.health.counters import Health
-from bowstream.sinks import home_assistant, mqtt_client
+from bowstream.sinks import Sinks, home_assistant, mqtt_client
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.mqtt_client import Identity
 from bowstream.sinks.names import slug, slugs
@@ -56,6 +56,8 @@ def test_mqtt_says_what_it_hears(stage, broker, reader):
     (on,), (off,) = reader.objects("bowstream/kitchen/event/on"), reader.objects("bowstream/kitchen/event/off")
     assert (on["event_type"], on["time"], on["peak"]) == ("clock tick", "2027-01-15T08:00:02.000Z", 0.8)
     assert (off["offset_s"], off["mean"]) == (3.0, 0.7)
+    assert on["id"] == off["id"] == stage.id("clock tick", 2.0)
+    assert reader.objects("bowstream/kitchen/count")[-1] == {"dog": 0, "siren": 0, "clock_tick": 1}
     assert reader.said("bowstream/kitchen/tag/clock_tick")[-2:] == ["ON", "OFF"]
     assert len(reader.objects("bowstream/kitchen/health")) == 2
     assert reader.objects("bowstream/kitchen/gap") == [
@@ -74,6 +76,10 @@ def test_mqtt_is_found_by_home_assistant(stage, broker, reader):
     assert entities["tag_clock_tick"]["state_topic"] == "bowstream/kitchen/tag/clock_tick"
     assert entities["tag_clock_tick"]["enabled_by_default"] is True
     assert entities["tag_dog"] == {"platform": "binary_sensor"}  # says: take it away
+    counter = entities["count_clock_tick"]
+    assert (counter["state_class"], counter["state_topic"]) == ("total_increasing", "bowstream/kitchen/count")
+    assert counter["value_template"] == "{{ value_json['clock_tick'] }}"
+    assert entities["count_dog"] == {"platform": "sensor"}
     kept = [entity for entity in entities.values() if len(entity) > 1]
     assert len({entity["unique_id"] for entity in kept}) == len(kept)
     assert reader.said("bowstream/kitchen/tag/clock_tick") == ["OFF"]
@@ -84,7 +90,11 @@ def test_home_assistant_has_a_sensor_for_each_field_of_health_that_is_known():
     for temperature_c, more in ((None, set()), (48.3, {"temperature_c"})):
         known = replace(report, temperature_c=temperature_c)
         everything = home_assistant.device("bowstream/x", {"dog": "dog"}, (), known)["components"]
-        sensors = {field: entity for field, entity in everything.items() if entity["platform"] == "sensor"}
+        sensors = {
+            field: entity
+            for field, entity in everything.items()
+            if entity["platform"] == "sensor" and entity["state_topic"] == "bowstream/x/health"
+        }
         wanted = {"level_dbfs", "silent_s", "lost_s", "latency_p95_ms", "real_time_factor"} | more
         assert set(sensors) == wanted
         assert sensors["lost_s"] == {
@@ -124,7 +134,7 @@ def test_mqtt_tags_in_other_letters_are_told_apart(broker, reader):
     stage = Stage("Собака", "狗")
     with Mqtt(mqtt_settings(broker, only=("狗",)), *stage.stream) as sink:
         stage.play(sink, stage.begin("狗", 1.0))
-        until(lambda: sink.report().delivered == 2)
+        until(lambda: sink.report().delivered == 3)
     dog, other = f"tag/{slug('狗')}", f"tag/{slug('Собака')}"
     until(lambda: "ON" in reader.said(f"bowstream/kitchen/{dog}"))
     assert "ON" not in reader.said(f"bowstream/kitchen/{other}")
@@ -143,7 +153,7 @@ def test_mqtt_outage_loses_nothing_and_ends_with_the_true_state(stage, broker, r
         stage.play(sink, stage.end("dog", 1.0, 2.0), stage.begin("siren", 3.0))
         until(lambda: sink.report().trouble)
         assert "connection lost" in sink.report().trouble
-        assert sink.report().waiting == 4
+        assert sink.report().waiting == 5
         broker.start()
         until(lambda: sink.report().waiting == 0, 30.0)
         late = Reader(broker.port)
@@ -166,13 +176,48 @@ def test_mqtt_says_when_the_microphone_is_away(stage, broker, reader):
 
 
 @needs_mosquitto
+def test_mqtt_says_which_clip_is_whose(stage, broker, reader, tmp_path):
+    settings = {
+        "clips": ClipsSettings(folder=str(tmp_path), before_s=1.0, after_s=1.0),
+        "mqtt": mqtt_settings(broker),
+    }
+    with Sinks(stage.info, stage.health, settings, print) as sinks:
+        stage.play(sinks, stage.sound(2), stage.begin("dog", 1.5), stage.end("dog", 1.5, 2.0), stage.sound(3))
+        until(lambda: reader.said("bowstream/kitchen/clip"))
+    (clip,) = reader.objects("bowstream/kitchen/clip")
+    assert (clip["id"], clip["tag"], clip["peak"]) == (stage.id("dog", 1.5), "dog", 0.9)
+    assert Path(clip["path"]) == next(tmp_path.glob("*.flac"))
+    assert clip["file"] == Path(clip["path"]).name
+
+
+def test_the_blueprint_asks_for_what_is_sent():
+    yaml = pytest.importorskip("yaml")
+
+    class Loader(yaml.SafeLoader):
+        """Knows Home Assistant's `!input`."""
+
+    Loader.add_constructor("!input", lambda loader, node: f"input {node.value}")
+    blueprint = yaml.load((Path(home_assistant.__file__).parent / "home_assistant.yaml").read_text("utf-8"), Loader)
+    (trigger,) = blueprint["triggers"]
+    asked = blueprint["blueprint"]["input"]
+    assert (trigger["trigger"], trigger["topic"], trigger["payload"]) == ("mqtt", "input topic", "input tag")
+    assert "value_json.tag" in trigger["value_template"]
+    assert asked["topic"]["default"].endswith("/clip")
+    used = set(
+        re.findall(r"input (\w+)", str(blueprint["triggers"]) + str(blueprint["variables"]) + str(blueprint["actions"]))
+    )
+    assert used == set(asked)
+    assert set(re.findall(r"payload_json\.(\w+)", str(blueprint["variables"]))) <= {"id", "tag", "peak", "file", "path"}
+
+
+@needs_mosquitto
 def test_mqtt_broker_that_comes_after_us(stage, tmp_path):
     broker = Broker(tmp_path)
     with quick(Mqtt(mqtt_settings(broker), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
         until(lambda: sink.report().trouble == f"127.0.0.1:{broker.port}: no connection")
         broker.start()
-        until(lambda: sink.report().delivered == 2, 30.0)
+        until(lambda: sink.report().delivered == 3, 30.0)
     broker.stop()
 
 
@@ -194,7 +239,7 @@ def test_mqtt_wrong_password_is_told(stage, tmp_path):
         sink.join(flush_s=0.1)
     with Mqtt(mqtt_settings(broker, username="pi", password="right"), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
-        until(lambda: sink.report().delivered == 2)
+        until(lambda: sink.report().delivered == 3)
     broker.stop()
 
 
@@ -265,7 +310,7 @@ def test_a_tag_that_is_muted_leaves_home_assistant(broker, reader):
     stage = Stage("dog", "siren")
     with Mqtt(mqtt_settings(broker), *stage.stream) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
-        until(lambda: sink.report().delivered == 2)
+        until(lambda: sink.report().delivered == 3)
     assert kept(broker, "bowstream/kitchen/tag/dog") == ["ON"]
     stage = Stage("siren")
     with Mqtt(mqtt_settings(broker), *stage.stream):
@@ -295,7 +340,7 @@ def test_mqtt_with_certificates(stage, tmp_path):
     )
     with quick(Mqtt(mqtt_settings(broker, tls=True, **ca, **ours), *stage.stream)) as sink:
         stage.play(sink, stage.begin("dog", 1.0))
-        until(lambda: sink.report().delivered == 2)
+        until(lambda: sink.report().delivered == 3)
     for fewer in (ca, ours):  # the broker asks for ours, and the system does not know its authority
         with quick(Mqtt(mqtt_settings(broker, tls=True, **fewer), *stage.stream)) as sink:
             stage.play(sink, stage.begin("dog", 1.0))
@@ -345,7 +390,7 @@ def test_a_mistake_in_the_connections_thread_is_said_and_survived(stage, broker,
     with sink:
         until(lambda: not mistakes)
         stage.play(sink, stage.begin("dog", 1.0))
-        until(lambda: sink.report().delivered == 2, 20.0)
+        until(lambda: sink.report().delivered == 3, 20.0)
         assert sink.warnings() == ["the connection failed over ZeroDivisionError('oops'); it is tried again in 0.5 s"]
 
 

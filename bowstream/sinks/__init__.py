@@ -22,6 +22,7 @@ from bowstream.config.sinks import (
     SinkSettings,
     WebhookSettings,
 )
+from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag, named
 from bowstream.records import Record, StreamInfo
@@ -111,11 +112,10 @@ class Sinks:
         """Return how each sink is doing."""
         return [sink.report() for sink in self._sinks]
 
-    def _kept(self, event: str, path: Path) -> None:
-        """Tell the history that an event has a clip."""
+    def _kept(self, event: Event, file: Path) -> None:
+        """Tell all sinks that an event has a clip."""
         for sink in self._sinks:
-            if isinstance(sink, history.HistorySink):
-                sink.add_clip(event, path)
+            sink.clip_kept(event, file)
 
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s

@@ -33,12 +33,12 @@ WAITING_S = 240
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to be written: the name of its file, its sound, its event and start as JSON, and its event's id."""
+    """A clip to be written: the name of its file, its sound, its event and start as JSON, and its event."""
 
     name: str
     samples: Float32
     comment: str
-    event: str | None = None
+    event: Event | None = None
 
 
 @dataclass
@@ -59,12 +59,12 @@ class Clips(Sink[Clip]):
 
     Attributes
     ----------
-    on_kept : told an event's id and its clip's file, in the worker's thread
+    on_kept : told an event and its clip's file, in the worker's thread
     """
 
     def __init__(self, settings: ClipsSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("clips", WAITING_S)
-        self.on_kept: Callable[[str, Path], None] = lambda event, file: None
+        self.on_kept: Callable[[Event, Path], None] = lambda event, file: None
         self._settings = settings
         self._folder = ClipFolder(expanded(settings.folder), settings.cap_mb, settings.shared)
         self._rate = info.sample_rate
@@ -166,7 +166,7 @@ class Clips(Sink[Clip]):
         started = clip.began - timedelta(seconds=clip.event.onset_s - start_s)
         times = {"start_s": start_s, "start_unix_s": round(started.timestamp(), 4)}
         comment = json.dumps({**record_fields(clip.event), **times})
-        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment, clip.event.id)
+        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment, clip.event)
 
     def size(self, item: Clip) -> float:
         """Return a clip's length in seconds."""

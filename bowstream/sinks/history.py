@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bowstream.config.sinks import HistorySettings
+from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.history.place import kept_at
 from bowstream.history.recorder import CLIP, Batch, Recorder
@@ -43,9 +44,9 @@ class HistorySink(Sink[Batch]):
         """Return what changes when the session ends."""
         return self._recorder.end()
 
-    def add_clip(self, event: str, path: Path) -> None:
-        """Note the file that keeps an event's sound; called by another sink's thread."""
-        self.enqueue(Batch((Change(CLIP, (str(path), event)),)))
+    def clip_kept(self, event: Event, file: Path) -> None:
+        """Note an event's clip; called by the thread of the sink that wrote it."""
+        self.enqueue(Batch((Change(CLIP, (str(file), event.id)),)))
 
     def enqueue(self, item: Batch) -> None:
         """Put changes in the queue; what only says later what the last of them says takes its place."""

@@ -27,6 +27,7 @@ MICROPHONE: Traits = {
     "payload_off": "away",
 }
 TAG: Traits = {"platform": "binary_sensor", "device_class": "sound"}
+COUNT: Traits = {"platform": "sensor", "icon": "mdi:counter", "state_topic": "count", "state_class": "total_increasing"}
 SENSOR: Traits = {"platform": "sensor", "entity_category": "diagnostic", "state_topic": "health"}
 DEVICE_CLASSES = {"s": "duration", "°C": "temperature"}
 
@@ -48,10 +49,10 @@ def device(
     health: HealthReport,
     gone: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the discovery message: an event entity for all tags, one binary sensor per tag, and health.
+    """Return the discovery message: an event entity for all tags, two sensors per tag, and health.
 
-    The tags of `only` have a binary sensor each, and those of other tags are taken away if there were any; if it is
-    empty all tags have one, not enabled until the user does.
+    The tags of `only` have a binary sensor each, and a counter of their events for long-term statistics; those of
+    other tags are taken away if there were any. If `only` is empty all tags have them, not enabled until the user does.
 
     Parameters
     ----------
@@ -63,7 +64,10 @@ def device(
     entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE}
     for tag in only or slugs:
         name, topic = tag.replace("_", " ").capitalize(), f"tag/{slugs[tag]}"
-        entities[f"tag_{slugs[tag]}"] = {**TAG, "name": name, "state_topic": topic, "enabled_by_default": bool(only)}
+        enabled = {"enabled_by_default": bool(only)}
+        entities[f"tag_{slugs[tag]}"] = {**TAG, "name": name, "state_topic": topic, **enabled}
+        template = f"{{{{ value_json['{slugs[tag]}'] }}}}"
+        entities[f"count_{slugs[tag]}"] = {**COUNT, "name": f"{name} events", "value_template": template, **enabled}
     for field, metric, _ in metrics(health):
         if metric.sensor:
             entities[field] = {**SENSOR, "value_template": f"{{{{ value_json.{field} }}}}", **sensor(metric)}
@@ -73,7 +77,12 @@ def device(
         for key, entity in entities.items()
     }
     hidden = [slugs[tag] for tag in slugs if only and tag not in only]
-    removed = {f"tag_{each}": {"platform": TAG["platform"]} for each in (*hidden, *gone)}
+    parts = {"tag": TAG, "count": COUNT}
+    removed = {
+        f"{part}_{each}": {"platform": traits["platform"]}
+        for each in (*hidden, *gone)
+        for part, traits in parts.items()
+    }
     return {
         "device": {"identifiers": [node], "name": root.replace("/", " "), "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},

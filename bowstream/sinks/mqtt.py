@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bowstream.audio.source import Notice
@@ -37,6 +38,7 @@ class Mqtt(Sink[Message]):
     """Publishes at least once (QoS 1), in order; paho keeps the connection, in its own thread.
 
     Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
+    `count` (JSON: events of each tag since the start; kept), `clip` (JSON: an event's id and tag, and its clip's file),
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept), `listener` (JSON: who
     publishes here; kept).
     """
@@ -50,6 +52,7 @@ class Mqtt(Sink[Message]):
         self._slugs = slugs(tag.name for tag in info.tags)
         self._gone: set[str] = set()  # slugs of tags that were there once, and are muted or renamed
         self._raised: set[str] = set()
+        self._counts = dict.fromkeys(self._slugs.values(), 0)
         self._health_due_s = 0.0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
         self._away = False
@@ -96,11 +99,21 @@ class Mqtt(Sink[Message]):
         fields = json.dumps({**record_fields(event), "event_type": event.tag})
         if event.offset_s is None:
             self._raised.add(event.tag)
+            self._counts[self._slugs[event.tag]] += 1
             yield Message("event/on", fields)
+            yield self._count()
         else:
             self._raised.discard(event.tag)
             yield Message("event/off", fields)
         yield self._state(event.tag)
+
+    def clip_kept(self, event: Event, file: Path) -> None:
+        """Say that an event has a clip; called by another sink's thread."""
+        fields = {"id": event.id, "tag": event.tag, "peak": round(event.peak, 4), "file": file.name, "path": str(file)}
+        self.enqueue(Message("clip", json.dumps({"type": "clip", **fields})))
+
+    def _count(self) -> Message:
+        return Message("count", json.dumps(self._counts), retain=True)
 
     def _state(self, tag: str) -> Message:
         return Message(f"tag/{self._slugs[tag]}", "ON" if tag in self._raised else "OFF", retain=True)
@@ -157,6 +170,7 @@ class Mqtt(Sink[Message]):
         for tag in self._slugs:
             self._publish(self._state(tag))
         self._publish(self._microphone())
+        self._publish(self._count())
         self._introduce()
         self._publish(Message("status", "online", retain=True))
 

@@ -8,9 +8,11 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from bowstream.errors import BowstreamError
+from bowstream.events import Event
 from bowstream.records import Record
 
 Item = TypeVar("Item")
@@ -102,6 +104,9 @@ class Sink(ABC, Generic[Item]):
 
     def close(self) -> None:
         """Release what the sink holds; called by the worker's thread when it ends."""
+
+    def clip_kept(self, event: Event, file: Path) -> None:
+        """Take note of an event's clip; called by the thread of the sink that wrote it."""
 
     def abort(self) -> None:
         """End a delivery that is still going on when the session has ended and the time for it is over."""
