@@ -134,7 +134,7 @@ def test_a_pipe_gives_what_the_file_gives(make, tmp_path, replayed, bowstream):
     assert without_name(map(json.loads, out.splitlines())) == without_name(wanted)
 
 
-@pytest.mark.parametrize("make", [recordings.flac, recordings.mp3, recordings.ogg])
+@pytest.mark.parametrize("make", [recordings.flac, recordings.mp3, recordings.ogg, encoded])
 def test_joined_files_come_through_a_pipe(make, bowstream):
     content = make(sound(1.5)) + make(sound(1.4, seed=1))
     status, out, err = bowstream("replay", "--json", "-", input=content)

@@ -124,6 +124,19 @@ def test_what_follows_the_sound_is_no_sound(hear):
         assert (notes, complaint) == ([], "")
 
 
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "CAF"])
+def test_joined_uncompressed_files(kind, hear):
+    content = encoded(sound(), kind=kind) + encoded(sound(0.7, seed=1), 8_000, kind)
+    frames, notes, complaint = hear(content)
+    assert len(frames) == 24_000 + 22_400 and (notes, complaint) == ([], "")
+    assert np.array_equal(frames[:24_000], hear(encoded(sound()))[0])
+
+
+def test_a_wav_without_sound_before_its_tags_is_empty(hear):
+    with pytest.raises(AudioError, match="no audio in it"):
+        hear(encoded(np.zeros(0, np.float32)) + b"LIST\x04\0\0\0INFO")
+
+
 def test_more_than_4_gib(tmp_path):
     """Wrapped at 32 bits; a file with a hole, so that no disk is filled. It is walked through, not decoded."""
     path, length = tmp_path / "long.wav", (1 << 32) + 100_000

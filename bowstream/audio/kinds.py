@@ -38,8 +38,6 @@ FOREIGN = (
 )
 TRANSPORT_PACKET = 188
 PICTURES = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
-# What a RIFF, or an IFF, is that holds sound and is no picture.
-FORMS = (b"WAVE", b"AIFF", b"AIFC")
 
 # Endings of names that soundfile's formats have, beside the formats' own names; those without a header are left out.
 HEARD_SUFFIXES = frozenset(
@@ -61,7 +59,7 @@ RAW_SUFFIXES = frozenset((".raw", ".pcm", ".vox", ".gsm", ".ul", ".al", ".sw", "
 def kind_of(reader: Reader) -> str:
     """Return what follows: "chunks", "ogg", "flac", "mpeg", or "other"; tags before FLAC and MPEG are taken."""
     head = reader.peek(12)
-    if head.startswith(description.MAGICS) and (head[8:12] in FORMS or head[:4] in (b"caff", b"riff")):
+    if description.begins(head):
         return "chunks"
     if head.startswith(ogg.MAGIC):
         return "ogg" if any(codec in reader.peek(4096) for codec in OGG_CODECS) else "other"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bowstream.audio.containers.description import W64_NAME, Description, describe
+from bowstream.audio.containers.description import W64_NAME, Description, begins, describe
 from bowstream.audio.containers.findings import Findings
 from bowstream.audio.reader import CHUNK_BYTES, Reader
 
@@ -26,26 +26,35 @@ class Chunks:
     """
 
     stated_frames = 0
+    _begun_s = 0.0
 
     def __init__(self, reader: Reader) -> None:
         self.findings = Findings()
         self.duration_s: float | None = None
         self.is_right = reader.size is not None
         self._reader = reader
+        self._begin()
+        if self._description and self._left is not None and self._description.blocks_per_s > 0:
+            self.duration_s = self._seconds(self._left)
+
+    def _begin(self) -> None:
+        """Read a header."""
         self._at_bytes = 0
-        self._description = describe(reader)
         self._left: int | None = None
+        self._description = describe(self._reader)
         if self._description and self._description.block_bytes:
             self._left = self._length(self._description)
-            if self._left is not None and self._description.blocks_per_s > 0:
-                self.duration_s = self._seconds(self._left)
 
     def links(self) -> Iterator[Iterator[bytes]]:
-        """Yield the sound in pieces with a header each."""
-        if not self._description or not self._description.block_bytes:
-            return
-        while size := self._next_piece(self._description):
-            yield self._piece(self._description, size)
+        """Yield the sound in pieces with a header each, and that of files that are joined to it."""
+        while self._description and self._description.block_bytes:
+            while size := self._next_piece(self._description):
+                yield self._piece(self._description, size)
+            self._reader.read(self._left or 0)
+            if not begins(self._reader.peek(12)):
+                return
+            self._begun_s = self._seconds(self._at_bytes)
+            self._begin()
 
     def _length(self, description: Description) -> int | None:
         """Return how many bytes of sound there are; None where that shows at the end."""
@@ -53,14 +62,20 @@ class Chunks:
         is_unknown = stated <= 0 or any(stated in sizes for sizes in UNKNOWN_SIZES)
         if self._reader.size is None or rest is None:
             return None if is_unknown else stated  # a program that writes to a pipe cannot know
-        if is_unknown and stated != rest:
+        after = (
+            self._reader.ahead(max(stated, 0) + description.padding(stated), LONGEST_PADDING) if stated < rest else b""
+        )
+        if begins(after):
+            self.is_right = False
+            return stated
+        if is_unknown and stated != rest and not is_chunk(after, rest):
             self.is_right = not rest
             self.findings.notes.append("its header states no length: it is heard to its end")
         elif stated > rest:
             if stated - rest >= block:
                 self.is_right = False
                 self._problem_at(rest, f"truncated: {rest} of {stated} bytes are there")
-        elif not (is_over := self._is_over(rest, description)) or stated % block:
+        elif not (is_over := is_other(after, rest - stated)) or stated % block:
             self.is_right = False
             whole = min(rest, stated + -stated % block) if is_over else rest
             self.findings.notes.append(f"its header states {stated:,} bytes of sound, {whole:,} are there")
@@ -68,13 +83,6 @@ class Chunks:
         else:
             return stated
         return rest
-
-    def _is_over(self, rest: int, description: Description) -> bool:
-        """Whether what follows the stated end of the sound in a regular file is something else."""
-        stated = description.stated
-        after = self._reader.ahead(stated + description.padding(stated), LONGEST_PADDING)
-        is_padding = rest - stated < LONGEST_PADDING and not after.strip(b"\0")
-        return rest - stated < 8 or is_chunk(after, rest - stated) or is_padding
 
     def _next_piece(self, description: Description) -> int:
         """Return how many bytes come next, whole blocks of them."""
@@ -96,7 +104,7 @@ class Chunks:
         """Whether sound follows its stated end in a pipe."""
         after = self._reader.peek(8 + (self._left or 0) % 2)
         if len(after) < 8 or is_chunk(after, None) or is_chunk(after[1:], None):
-            return False
+            return False  # another file's beginning is a chunk, too
         self.findings.notes.append("more sound follows than its header states")
         return True
 
@@ -112,10 +120,15 @@ class Chunks:
     def _seconds(self, at_bytes: int) -> float:
         assert self._description
         per_s = self._description.block_bytes * self._description.blocks_per_s
-        return at_bytes / per_s if per_s > 0 else 0.0
+        return self._begun_s + (at_bytes / per_s if per_s > 0 else 0.0)
 
     def _problem_at(self, at_bytes: int, text: str) -> None:
         self.findings.problems.append((self._seconds(at_bytes), text))
+
+
+def is_other(after: bytes, rest: int) -> bool:
+    """Whether what follows the stated end of the sound in a regular file, so many bytes, is something else."""
+    return rest < 8 or is_chunk(after, rest) or (rest < LONGEST_PADDING and not after.strip(b"\0"))
 
 
 def is_chunk(head: bytes, rest: int | None) -> bool:

@@ -64,6 +64,12 @@ def chunk(name: bytes, content: bytes, order: str) -> bytes:
     return name + struct.pack(order + "I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
+def begins(head: bytes) -> bool:
+    """Whether such a file begins here, by its first twelve bytes: many others are RIFFs, too."""
+    form = {b"FORM": (b"AIFF", b"AIFC")}.get(head[:4], (b"WAVE",))
+    return head.startswith(MAGICS) and (head[8:12] in form or head[:4] in (b"caff", b"riff"))
+
+
 def describe(reader: Reader) -> Description | None:
     """Read up to the sound; None where there is none, or it is not described before it."""
     magic = reader.peek(12)
