@@ -39,9 +39,9 @@ def listen(card, tmp_path):
     config.write_text(CONFIG.format(folder=tmp_path))
     processes = []
 
-    def run(*options):
+    def run(*options, environment=None):
         command = ["listen", "--config", config, *(options or MICROPHONE)]
-        processes.append(start(*command, environment=card.environment, text=True))
+        processes.append(start(*command, environment={**card.environment, **(environment or {})}, text=True))
         return processes[-1]
 
     yield run
@@ -75,6 +75,30 @@ def test_killed_and_started_again_it_goes_on(listen, tmp_path):
     delivered = len(objects) - (before - 1)
     assert f"bowstream: jsonl: {delivered} delivered\n" in said
     assert "bowstream: clips:" in said
+
+
+def test_the_history_of_a_listener_that_is_killed_is_there(listen, tmp_path, bowstream):
+    """`--history` is what the service runs with; the file is where `history` looks for it."""
+    place = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    listener = listen("--history", *MICROPHONE, environment=place)
+
+    def states():
+        """What is said of the listener itself; nothing before there is a history."""
+        status, out, _ = bowstream("history", "--json", environment=place)
+        found = [json.loads(line) for line in out.splitlines()]
+        return [each for each in found if each["type"] == "state" and each["kind"] == "listening"] if not status else []
+
+    until(lambda: sum(each["duration_s"] for each in states()) >= 2.0, 60.0)
+    listener.kill()
+    listener.wait(10)
+    (before,) = states()
+    assert [file.name for file in (tmp_path / "bowstream").glob("history.db")] == ["history.db"]
+    again = listen("--history", *MICROPHONE, environment=place)
+    until(lambda: len(states()) == 2, 60.0)
+    assert states()[0] == before
+    again.terminate()
+    _, said = again.communicate(timeout=20)
+    assert "bowstream: history: " in said
 
 
 def test_two_do_not_deliver_to_the_same_sinks(listen, tmp_path):

@@ -58,7 +58,7 @@ class Minute:
     def __init__(self, start_ms: int, n_tags: int) -> None:
         self.start_ms = start_ms
         self.heard_ms = 0
-        self._energy, self._count, self._peak_dbfs = 0.0, 0, FLOOR_DBFS
+        self._energy, self._count, self._peak = 0.0, 0, 0.0  # the last: mean square of the loudest block
         self._scores = np.zeros(n_tags, np.float32)
 
     def add(self, heard_ms: int, blocks: list[tuple[float, int]], scores: Float32) -> None:
@@ -67,10 +67,12 @@ class Minute:
         for energy, count in blocks:
             self._energy += energy
             self._count += count
-            self._peak_dbfs = max(self._peak_dbfs, dbfs(energy, count))
+            if energy > self._peak * count:
+                self._peak = energy / count
         np.maximum(self._scores, scores, out=self._scores)
 
     def row(self, stream: int) -> tuple[int, int, int, float, float, bytes]:
         """Return the minute as it is written."""
         scores = np.rint(self._scores * 255.0).astype(np.uint8).tobytes()
-        return self.start_ms, stream, self.heard_ms, dbfs(self._energy, self._count), self._peak_dbfs, scores
+        levels = dbfs(self._energy, self._count), dbfs(self._peak, 1)
+        return self.start_ms, stream, self.heard_ms, *levels, scores

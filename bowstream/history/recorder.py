@@ -61,11 +61,13 @@ class Recorder:
         self._since_ms: int | None = None  # when we began to listen without a break
         self._until_ms = self._noted_ms = 0  # until when we have, and until when that is noted
 
+    def listen(self, sound: Sound) -> None:
+        """Take sound, for its loudness."""
+        self._levels.push(sound)
+
     def record(self, record: Record) -> Iterator[Batch]:
-        """Return what changes with a record."""
-        if isinstance(record, Sound):
-            self._levels.push(record)
-        elif isinstance(record, Scores | Event | Gap | Notice) and record.time:
+        """Return what changes with a record that is no sound."""
+        if isinstance(record, Scores | Event | Gap | Notice) and record.time:
             if isinstance(record, Scores) and record.tags != self._tags:
                 yield from self._change_tags(record.tags)
             self._begin(record.time)

@@ -25,7 +25,7 @@ from bowstream.config.sinks import (
 from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag, named
-from bowstream.records import Record, StreamInfo
+from bowstream.records import Record, Sound, StreamInfo
 from bowstream.sinks import clips, command, history, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
@@ -98,6 +98,8 @@ class Sinks:
         """Hand a record to every sink."""
         for sink in self._sinks:
             sink.write(record)
+        if isinstance(record, Sound):  # so many come that to ask after each would cost more than to write
+            return
         reports = self.reports()
         self._health.undelivered = sum(report.lost for report in reports)
         for sink in self._sinks:

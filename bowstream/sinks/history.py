@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bowstream.config.sinks import HistorySettings
@@ -13,7 +13,7 @@ from bowstream.health.counters import Health
 from bowstream.history.place import kept_at
 from bowstream.history.recorder import CLIP, Batch, Recorder
 from bowstream.history.store import Change, ForeignError, Store, put_aside
-from bowstream.records import Record, StreamInfo
+from bowstream.records import Record, Sound, StreamInfo
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
@@ -36,8 +36,11 @@ class HistorySink(Sink[Batch]):
         self._store: Store | None = None
         self._tidy_due_s = 0.0
 
-    def convert(self, record: Record) -> Iterator[Batch]:
+    def convert(self, record: Record) -> Iterable[Batch]:
         """Return what changes in the history."""
+        if isinstance(record, Sound):
+            self._recorder.listen(record)
+            return ()
         return self._recorder.record(record)
 
     def flush(self) -> Iterator[Batch]:
