@@ -17,7 +17,7 @@ from bowstream.history.spans import Span, local
 
 # From few to many events: legible in colour and without.
 SHADES = ("░░", "▒▒", "▓▓", "██")
-COLOURS = ("#3b4d8f", "#2a9d8f", "#e9c46a", "#e76f51")
+COLOURS = ("#5b7bd5", "#2a9d8f", "#e9c46a", "#e76f51")
 NOTHING, NOBODY = " ·", "  "
 VERDICTS = {"right": "✓", "wrong": "✗", None: ""}
 BAR = 24
