@@ -124,6 +124,24 @@ def test_what_follows_the_sound_is_no_sound(hear):
         assert (notes, complaint) == ([], "")
 
 
+@pytest.mark.parametrize("size", [48_001, 47_999])
+def test_a_size_that_is_off_by_one_byte(size, hear):
+    frames, notes, complaint = hear(with_size(encoded(sound()), size))
+    assert np.array_equal(frames, hear(encoded(sound()))[0])
+    assert complaint == "" and len(notes) == (size == 47_999)
+
+
+def test_tags_after_an_mp3_are_no_damage(hear):
+    """Of all ages: APE's with its mark at the end alone, Lyrics3, ID3v1; and zeros that fill up a disk's block."""
+    content = recordings.mp3(sound())
+    frames = hear(content)[0]
+    items = b"\x03\0\0\0\0\0\0\0Title\0dog"
+    ape = items + b"APETAGEX" + struct.pack("<4I8x", 2000, len(items) + 32, 1, 0)
+    for tags in (ape + b"TAG" + bytes(125), b"LYRICSBEGININD0000200000028LYRICS200TAG" + bytes(125), bytes(3000)):
+        again, notes, complaint = hear(content + tags)
+        assert np.array_equal(again, frames) and (notes, complaint) == ([], "")
+
+
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "CAF"])
 def test_joined_uncompressed_files(kind, hear):
     content = encoded(sound(), kind=kind) + encoded(sound(0.7, seed=1), 8_000, kind)

@@ -15,6 +15,8 @@ MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff\x2e\x91\x
 W64_NAME = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # the end of every name but the first
 # Chunks before the sound that are longer are another thing; a description is short.
 LONGEST_HEADER, LONGEST_DESCRIPTION = 1 << 24, 1 << 12
+# Of WAV: PCM, Microsoft's ADPCM, floats, A-law, µ-law, IMA's ADPCM, GSM, and what is said further on.
+CODECS = (0x01, 0x02, 0x03, 0x06, 0x07, 0x11, 0x31, 0xFFFE)
 AIFF_BITS = {b"ulaw": 8, b"ULAW": 8, b"alaw": 8, b"ALAW": 8, b"ima4": 34 * 8, b"GSM ": 33 * 8}
 
 
@@ -132,6 +134,8 @@ def understood(family: str, order: str, content: bytes, fact: bytes, stated: int
         if len(content) < 14:
             return None
         bytes_per_s, block_bytes = struct.unpack(order + "IH", content[8:14])
+        if struct.unpack(order + "H", content[:2])[0] not in CODECS:
+            block_bytes = 0
         blocks_per_s = bytes_per_s / max(block_bytes, 1)
     return Description(family, content, fact, stated, block_bytes, blocks_per_s)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bowstream.audio.containers.findings import Findings
-from bowstream.audio.containers.tags import skip_tags, tag_length
+from bowstream.audio.containers.tags import skip_tags, sound_end, tag_length
 from bowstream.audio.reader import CHUNK_BYTES, Reader
 
 # By version and layer bits: kbit/s, then Hz and samples in a frame. Source: ISO/IEC 11172-3 and 13818-3, MPEG 2.5.
@@ -96,6 +96,7 @@ class Mpeg:
         self.findings = Findings()
         self._reader = reader
         self._at_s = 0.0
+        self._end = sound_end(reader) if reader.size else None
         skip_tags(reader)
         self.duration_s = self._estimate_s()
 
@@ -136,7 +137,8 @@ class Mpeg:
             skip_tags(self._reader)
             if not self._reader.peek(1) or frames_in_a_row(self._reader.peek(2 * LONGEST_FRAME), 0):
                 break
-            skipped += self._skip_junk()
+            is_tag = self._end is not None and self._reader.position >= self._end  # one whose mark is at its end
+            skipped += self._skip_junk() * (not is_tag)
         if skipped > (0 if self._at_s else LONGEST_FRAME):
             self._problem(f"{skipped:,} bytes are damaged")
         return Frame.parse(self._reader.peek(4))

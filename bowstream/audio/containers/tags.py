@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bowstream.audio.reader import Reader
 
-# What has to be seen of a tag to know its length: all of a Lyrics3 tag.
+# What has to be seen of a tag to know its length: all of Lyrics3's, a little of others.
 TAG_BYTES = 5200
+HEAD_BYTES = 24
+LYRICS = b"LYRICSBEGIN"
 ID3V1_BYTES, APE_BYTES = 128, 32
 
 
@@ -21,7 +23,7 @@ def tag_length(head: bytes) -> int:
     if head.startswith(b"APETAGEX") and len(head) >= 24:
         is_header = head[23] & 0x20
         return APE_BYTES + (int.from_bytes(head[12:16], "little") if is_header else 0)
-    if head.startswith(b"LYRICSBEGIN"):
+    if head.startswith(LYRICS):
         end = max(head.find(b"LYRICS200"), head.find(b"LYRICSEND"))
         return end + 9 if end > 0 else 0
     return 0
@@ -29,7 +31,7 @@ def tag_length(head: bytes) -> int:
 
 def skip_tags(reader: Reader) -> None:
     """Go past the tags that begin here."""
-    while length := tag_length(reader.peek(10)) and tag_length(reader.peek(TAG_BYTES)):
+    while length := tag_length(reader.peek(TAG_BYTES if reader.peek(len(LYRICS)) == LYRICS else HEAD_BYTES)):
         reader.skip(length)
 
 
