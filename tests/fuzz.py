@@ -9,6 +9,7 @@ A few of each kind run with the tests (test_fuzz.py). Many, by hand, with those 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +72,11 @@ class Worker:
 
 def work(asked, answered):
     """Run command lines in this process until there are no more."""
-    from bowstream.cli.main import main
+    from bowstream.cli import main as command_line
     from bowstream.tagger import Tagger
 
     Tagger.load()  # so that a mutant pays for itself alone
+    command_line.build_parser = functools.cache(command_line.build_parser)
     with os.fdopen(asked) as questions, os.fdopen(answered, "w") as answers, tempfile.TemporaryDirectory() as folder:
         answers.write("\n")
         answers.flush()
@@ -81,9 +84,10 @@ def work(asked, answered):
         files = [Path(folder, name) for name in ("out", "err")]
         for line in questions:
             question = json.loads(line)
-            piped = subprocess.Popen(["cat", question["stdin"] or os.devnull], stdout=subprocess.PIPE)
-            with files[0].open("w") as out, files[1].open("w") as err, piped:
-                os.dup2(piped.stdout.fileno(), 0)
+            with files[0].open("w") as out, files[1].open("w") as err, ExitStack() as stack:
+                if question["stdin"]:
+                    piped = subprocess.Popen(["cat", question["stdin"]], stdout=subprocess.PIPE)
+                    os.dup2(stack.enter_context(piped).stdout.fileno(), 0)
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
                 sys.stdout = os.fdopen(os.dup(1), "w")
@@ -91,7 +95,7 @@ def work(asked, answered):
                 started = time.monotonic()
                 peak_before = reset_peak()
                 try:
-                    status = main(question["arguments"])
+                    status = command_line.main(question["arguments"])
                 except SystemExit as end:
                     status = end.code
                 except BaseException:
