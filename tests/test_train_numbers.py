@@ -4,9 +4,12 @@ import copy
 import json
 
 from train.cli import main
-from train.report.numbers import CHECKOUT, COLUMNS, numbers, steps
+from train.cli import numbers as command
+from train.cli.numbers import contents
+from train.report.card import card
+from train.report.numbers import COLUMNS, between, numbers, steps
+from train.report.streams import in_short
 
-TABLES = [(f"<!-- {name} -->\n", f"<!-- /{name} -->") for name in ("numbers", "context", "steps")]
 MEASURES = {name: {"mean": 0.5, "interval_95": [0.4, 0.6]} for name in ("accuracy", "clip_map", "chunk_map")}
 CHANGED = (
     *("gain -30 dB", "gain +6 dB", "300 … 3400 Hz only", "a copy at 48 kHz", "ten scores a second"),
@@ -55,11 +58,61 @@ def test_missing_metrics_are_said_in_one_line(tmp_path, monkeypatch, capsys):
     assert "nowhere.json is missing" in capsys.readouterr().err
 
 
-def test_the_readme_has_the_numbers_of_the_committed_runs(capsys):
-    assert main(["numbers"]) == 0
-    readme = (CHECKOUT / "README.md").read_text("utf-8")
-    tables = [readme.partition(begin)[2].partition(end)[0] for begin, end in TABLES]
-    assert "\n".join(tables) == capsys.readouterr().out
+def test_the_readme_and_the_card_have_the_numbers_of_the_committed_runs():
+    for file, tables in contents().items():
+        text = file.read_text("utf-8")
+        for name, content in tables.items():
+            assert between(text, name, content) == text, f"{file.name}: {name}: python -m train numbers --write"
+
+
+def test_numbers_are_written_between_their_markers(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- /a -->\nafter\n")
+    monkeypatch.setattr(command, "contents", lambda: {page: {"a": "new\n"}})
+    assert main(["numbers"]) == 0 and capsys.readouterr().out == "new\n"
+    assert main(["numbers", "--write"]) == 0
+    assert page.read_text() == "before\n<!-- a -->\nnew\n<!-- /a -->\nafter\n"
+    monkeypatch.setattr(command, "contents", lambda: {page: {"b": "new\n"}})
+    assert main(["numbers", "--write"]) == 2
+    assert "page.md: there is no <!-- b --> … <!-- /b --> in it" in capsys.readouterr().err
+
+
+def test_the_card_tells_what_ships_and_why_the_rest_does_not(tmp_path):
+    works = {
+        "clips": 9,
+        "average_precision": 0.5,
+        "recall": 0.6,
+        "sources": {"a": 5, "b": 4},
+        "recalls": {"a": 1, "b": 1},
+    }
+    tags = [
+        {"name": "dog", "group": "animals", "works": True, "sources": {f"place{n}": n for n in range(1, 9)}},
+        {"name": "cat", "group": "animals", "works": False, "sources": {}},
+    ]
+    description = {
+        "tags": tags,
+        "trained_on": "x",
+        "sources": {"place1": 7},
+        "source_licences": {"place1": ["CC0"]},
+        "licences": {"weights": "CC BY"},
+    }
+    places = {
+        "sources": ["place1", "street"],
+        "ours": {"tags": {"dog": works, "cat": works | {"clips": 2}}},
+        "other": {"name": "yamnet", "tags": {"dog": {"average_precision": 0.7}}},
+    }
+    (tmp_path / "bundle.json").write_text(json.dumps(description))
+    (tmp_path / "places.json").write_text(json.dumps(places))
+    costs = [{"sensitivity": n / 10, "false_per_hour": n / 2, "recall": n / 20} for n in range(11)]
+    streams = {"protocol": "How.", "placed": 9, "hours": {"backgrounds": 1.0}, "ours": {"1": {"costs": costs}}}
+    (tmp_path / "streams.json").write_text(json.dumps(streams))
+    text = card(tmp_path)
+    assert "| sensitivity 0.3: false events an hour, recall | 1.5, 0.150 |" in text
+    assert "| sounds raised at 3 false events an hour at most | 0.300 |" in in_short(streams)
+    of = "place8 8, place7 7, place6 6, place5 5, place4 4, place3 3, 2 more"
+    assert f"| dog | animals | 9 | 2 | 0.50 | 0.70 | 0.60 | {of} |" in text
+    assert "Learned, but not shipped: cat (2 held-out clips)." in text
+    assert "| place1 | 7 | CC0 |" in text and "Tried on only: street." in text
 
 
 def test_steps_are_means_over_splits_and_what_no_device_does_has_no_cost(tmp_path):

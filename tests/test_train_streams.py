@@ -13,9 +13,10 @@ import bowstream
 from bowstream.events import Event
 from bowstream.model.bundle import DESCRIPTION, digest
 from train.cli import main
+from train.dataset import made_up
 from train.dataset.data import Clip, data_set
 from train.dataset.negatives import Negative
-from train.dataset.scenes import MOST_CLIPS, Placed, Scene, active, backgrounds_alone, chosen, scenes
+from train.dataset.scenes import MOST_CLIPS, Placed, Scene, active, backgrounds_alone, chosen, in_a_quiet_room, scenes
 from train.measure.detection import area, f1, onset_errors, psds
 from train.measure.streams import Heard, by_bundle, matched, sigmoid
 from train.measure.tuning import best_shifts, counted, hours, tune
@@ -90,6 +91,18 @@ def test_clips_come_from_as_many_sources_as_there_are(sounds):
         }
 
 
+def test_brief_sounds_stand_once_in_a_quiet_room(sounds):
+    data, _ = sounds
+    made = list(in_a_quiet_room(data, np.arange(30)))
+    assert len(made) == 2 * MOST_CLIPS
+    for scene in made:
+        (one,) = scene.placed
+        first, end = round(one.onset_s * RATE), round(one.offset_s * RATE)
+        loudest = np.abs(scene.samples[first:end]).max()
+        assert 20 * np.log10(loudest / scene.samples[: first - 1].std()) == pytest.approx(40.0, abs=0.5)
+        assert 3.0 <= one.onset_s <= 4.0 and scene.duration_s == 8.0
+
+
 def test_a_background_is_as_it_was_recorded(sounds):
     (scene,) = backgrounds_alone([sounds[1]])
     assert scene.placed == () and scene.duration_s == 20.0 and scene.samples.std() == pytest.approx(0.01, rel=0.02)
@@ -135,7 +148,7 @@ def streams():
     """A dog that is surer than its false alarms, and a cat that is never surer than they are."""
     rng = np.random.default_rng(0)
     made = []
-    for number in range(40):
+    for number in range(12):
         rows = np.full((20, 2), -4.0)
         rows[5, 1], rows[10, 0] = 3.0, rng.normal(0.0, 0.3)
         made.append(heard(rows, placed("dog", 5.0, 6.0), placed("cat", 10.0, 11.0), name=f"s{number}"))
@@ -149,10 +162,10 @@ def test_thresholds_spend_false_events_where_they_buy_most(streams):
     tags = ("cat", "dog")
     shifts = best_shifts(streams, tags, per_hour=3.0)
     counts = counted(streams, tags, shifts)
-    assert counts.raised[1] == counts.placed[1] == 40 and counts.false[1] == 0
+    assert counts.raised[1] == counts.placed[1] == 12 and counts.false[1] == 0
     assert counts.false.sum() <= 3.0 * hours(streams) and shifts[0] < shifts[1]
     spent = counted(streams, tags, best_shifts(streams, tags, per_hour=1e4))
-    assert spent.raised.tolist() == [40, 40] and spent.false[0] > 0
+    assert spent.raised.tolist() == [12, 12] and spent.false[0] > 0
 
 
 def test_a_shorter_hop_raises_no_more_false_events(streams):
@@ -183,6 +196,7 @@ def test_a_bundle_hears_a_scene_as_replay_does(bundle, bundle_path):
 def here(tmp_path, monkeypatch, bundle_path):
     """Clips of two places, negatives, and a bundle that learned from neither."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(made_up, "MADE_S", 1)
     rows = []
     for number in range(12):
         soundfile.write(f"{number}.wav", noise(1.0, 0.1, number), RATE)
@@ -209,9 +223,9 @@ def test_streams_command(here, capsys):
     assert main(["streams", "fold", *ASKED, "--hop-s", "1", "--out", "streams.json"]) == 0
     assert "| event-based F1 | " in capsys.readouterr().out
     metrics = json.loads((here / "streams.json").read_text())
-    assert metrics["placed"] == 12 and {"event_f1", "segment_f1", "psds1", "psds2", "costs"} <= set(
-        metrics["ours"]["1"]
-    )
+    assert metrics["placed"] == 12
+    measures = {"event_f1", "segment_f1", "psds1", "psds2", "costs", "brief_first", "brief_raised"}
+    assert measures <= set(metrics["ours"]["1"])
 
 
 def test_tune_command(here, capsys):
@@ -226,3 +240,5 @@ def test_tune_command(here, capsys):
     assert len(tuned.description["tags"]) == 50
     assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 0.5, 1.0]
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
+    fold = bowstream.load_bundle(here / "fold")
+    assert len(fold.tags) == 50 and {tag.on for tag in fold.tags} == {0.5}

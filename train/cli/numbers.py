@@ -1,20 +1,54 @@
-"""`python -m train numbers`: the README's tables, from the committed metrics of their runs."""
+"""`python -m train numbers`: the README's tables and the model card, from the committed metrics of their runs."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
+
+from bowstream.errors import UsageError
 
 from .options import Commands
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("numbers", help="the README's tables, from the committed metrics of their runs")
+    parser = commands.add_parser(
+        "numbers", help="the README's tables and the model card, from the committed metrics of their runs"
+    )
+    parser.add_argument("--write", action="store_true", help="write them between their markers; else print them")
     parser.set_defaults(command=run)
 
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    from ..report.numbers import COLUMNS, SWEEPS, numbers, steps
+    from ..report.numbers import between
 
-    print("\n".join([numbers(COLUMNS), *map(steps, SWEEPS)]), end="")
+    for file, tables in contents().items():
+        if not arguments.write:
+            print("\n".join(tables.values()), end="")
+            continue
+        text = file.read_text("utf-8")
+        for name, content in tables.items():
+            try:
+                text = between(text, name, content)
+            except UsageError as error:
+                raise UsageError(f"{file}: {error}") from error
+        file.write_text(text, "utf-8")
+
+
+def contents() -> dict[Path, dict[str, str]]:
+    """Return the tables of each file, by the name of their markers."""
+    from ..report.card import card, comparison
+    from ..report.numbers import CHECKOUT, COLUMNS, SWEEPS, numbers, steps
+
+    shipped = CHECKOUT / "models" / "default"
+    context, ablation = map(steps, SWEEPS)
+    return {
+        CHECKOUT / "README.md": {
+            "places": comparison(shipped),
+            "numbers": numbers(COLUMNS),
+            "context": context,
+            "steps": ablation,
+        },
+        CHECKOUT / "models" / "README.md": {"card": card(shipped)},
+    }

@@ -28,6 +28,9 @@ FRAME = FORMAT.sample_rate // 100
 # Clips of a tag that are placed at most.
 MOST_CLIPS = 12
 SMALLEST = 1e-12
+# A brief sound, alone in a quiet room: how long it is at most, how far the room's noise is below its peak, the scene's
+# length, and when it begins.
+BRIEF_S, QUIET_DB, ROOM_S, BEGINS_S = 1.5, 40.0, 8.0, (3.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Scene:
     placed : in the order of their onsets; a scene without any is a background as it is
     may : tags that may sound in it all the same, and are neither right nor wrong
     snr_db : how far the clips are above the background
+    made : whether it is a made-up sound
     """
 
     name: str
@@ -57,6 +61,12 @@ class Scene:
     may: frozenset[str]
     snr_db: float | None
     length: int
+    made: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is a recorded background as it is."""
+        return not self.placed and not self.made
 
     @property
     def duration_s(self) -> float:
@@ -138,7 +148,25 @@ def backgrounds_alone(backgrounds: Sequence[Negative]) -> Iterator[Scene]:
     for background in backgrounds:
         samples = decoded(background.path)
         whole = samples[: len(samples) // FORMAT.column_length * FORMAT.column_length]
-        yield Scene(background.path.stem, whole, (), background.may, None, len(whole))
+        yield Scene(background.path.stem, whole, (), background.may, None, len(whole), background.made)
+
+
+def in_a_quiet_room(data: DataSet, clips: Index, seed: int = 1) -> Iterator[Scene]:
+    """Yield each of the chosen clips whose sound is brief, placed once into faint noise."""
+    rng = np.random.default_rng(seed)
+    for index in chosen(data, clips):
+        clip = data.clips[index]
+        sound = active(decoded(clip.path))
+        peak = float(np.abs(sound).max(initial=0.0))
+        if not 0 < len(sound) <= BRIEF_S * FORMAT.sample_rate or not peak:
+            continue
+        room = rng.standard_normal(round(ROOM_S * FORMAT.sample_rate)).astype(np.float32)
+        room = at_level(room, 20 * float(np.log10(peak)) - QUIET_DB)
+        begin = int(rng.uniform(*BEGINS_S) * FORMAT.sample_rate)
+        room[begin : begin + len(sound)] += sound
+        times = begin / FORMAT.sample_rate, (begin + len(sound)) / FORMAT.sample_rate
+        placed = Placed(clip.tags, clip.may, *times)
+        yield Scene(clip.name, np.clip(room, -1.0, 1.0), (placed,), frozenset(), QUIET_DB, len(room))
 
 
 def piece(samples: Float32, seconds: float, rng: np.random.Generator) -> Float32:

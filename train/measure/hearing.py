@@ -14,7 +14,7 @@ from bowstream.model.bundle import Bundle
 from ..common.progress import say
 from ..dataset.data import DataSet, Index
 from ..dataset.negatives import Negative
-from ..dataset.scenes import Scene, backgrounds_alone, scenes
+from ..dataset.scenes import Scene, backgrounds_alone, in_a_quiet_room, scenes
 from .places import stranger
 from .streams import Heard, by_bundle, by_other, hear
 from .waveform import WaveformTagger
@@ -63,6 +63,11 @@ def scenes_for(data: DataSet, negatives: Sequence[Negative], bundles: Sequence[B
     if not made:
         raise UsageError(f"{data.name}: the bundles have learned from each of its sources")
     return made
+
+
+def brief_for(data: DataSet, bundles: Sequence[Bundle]) -> dict[Path, list[Scene]]:
+    """Return brief sounds in a quiet room, for the bundles that may be tried on them."""
+    return {path: list(in_a_quiet_room(data, clips)) for path, clips in clips_for(data, bundles).items()}
 
 
 def heard_by_bundles(scenes: dict[Path, list[Scene]], hop_s: float) -> list[Heard]:

@@ -42,7 +42,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Counts:
-    """What events at one setting are: false ones and raised sounds, (C,) each, out of so many placed; false on beds."""
+    """What events at one setting are: false ones and raised sounds, (C,), of so many placed; false on recordings."""
 
     false: Float32
     raised: Float32
@@ -62,7 +62,7 @@ def counted(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32)
     alone = 0
     for one in heard:
         wrong, found = matched(one.events(tags, shift, onsets=False), one.scene.placed)
-        alone += 0 if one.scene.placed else len(wrong)
+        alone += len(wrong) if one.scene.alone else 0
         for event in wrong:
             false[place[event.tag]] += 1
         for tag, is_raised in found:
@@ -73,8 +73,8 @@ def counted(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32)
 
 
 def hours(heard: Sequence[Heard], alone: bool = False) -> float:
-    """Return how long scenes are, or only the backgrounds as they are."""
-    return sum(one.scene.duration_s for one in heard if not (alone and one.scene.placed)) / 3600.0
+    """Return how long scenes are, or only recorded backgrounds as they are."""
+    return sum(one.scene.duration_s for one in heard if one.scene.alone or not alone) / 3600.0
 
 
 def best_shifts(heard: Sequence[Heard], tags: Sequence[str], per_hour: float = TARGET_PER_HOUR) -> Float32:

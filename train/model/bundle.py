@@ -118,6 +118,7 @@ def write_bundle(
         "sensitivity": sensitivity,
         "trained_on": data.name,
         "sources": sources_of(data, fit),
+        "source_licences": licences_of(data, fit),
         "negatives_held_back": part,
         "licences": {"weights": data.licence, "code": "MIT"},
         "training": config.read(),
@@ -152,6 +153,15 @@ def sources_of(data: DataSet, fit: Index, tag: str | None = None) -> dict[str, i
     """Return how many of the clips that are learned from are of each source: of those with a tag, or of all."""
     clips = [data.clips[index] for index in fit]
     return dict(sorted(Counter(clip.source for clip in clips if tag is None or tag in clip.tags).items()))
+
+
+def licences_of(data: DataSet, fit: Index) -> dict[str, list[str]]:
+    """Return the licences of each source's clips, as their tables state them."""
+    stated: dict[str, set[str]] = {}
+    for index in fit:
+        clip = data.clips[index]
+        stated.setdefault(clip.source, set()).update([clip.licence] if clip.licence else [])
+    return {source: sorted(licences) for source, licences in sorted(stated.items())}
 
 
 def seal(path: Path, description: Mapping[str, Any]) -> None:

@@ -164,3 +164,19 @@ def mean_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if rows[0][name] == "":
         return "—"
     return f"{np.mean([float(row[name]) for row in rows]):.{0 if name == 'us_per_s' else 3}f}"
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Return a text with other content between its markers of this name.
+
+    Raises
+    ------
+    UsageError
+        If it does not have them.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise UsageError(f"there is no {begin.strip()} … {end} in it")
+    return head + begin + content + end + tail

@@ -19,6 +19,7 @@ from ..dataset.data import DataSet
 from ..dataset.published import ESC50_KINDS
 from ..measure.places import Said, of_kinds, of_tags, said_by_other, said_by_strangers
 from ..measure.waveform import WaveformTagger
+from .numbers import table
 from .support import wanting
 
 PROTOCOL = (
@@ -94,20 +95,27 @@ def measured(data: DataSet, said: Said, on: Mapping[str, float]) -> dict[str, An
 
 def told(metrics: Mapping[str, Any]) -> str:
     """Return the comparison as Markdown: the kinds, then each tag."""
-    taggers = {"ours": metrics["ours"]} | ({metrics["other"]["name"]: metrics["other"]} if "other" in metrics else {})
-    kinds = metrics["ours"]["kinds"]
-    lines = [["", *taggers], ["---", *("---:" for _ in taggers)]]
-    for name, title in MEASURES.items():
-        values = [f"{tagger['kinds'][name]:.3f}" for tagger in taggers.values()]
-        lines.append([f"{title}, {kinds['clips']} clips of {len(kinds['sources'])} sources", *values])
+    of_taggers = taggers(metrics)
+    lines = [["average precision", "clips", "sources", *of_taggers], ["---", *["---:"] * (2 + len(of_taggers))]]
     for tag, evidence in metrics["ours"]["tags"].items():
-        precisions = [tagger["tags"].get(tag, {}).get("average_precision") for tagger in taggers.values()]
-        known = evidence["clips"], len(evidence["sources"])
+        precisions = [tagger["tags"].get(tag, {}).get("average_precision") for tagger in of_taggers.values()]
+        cells = ["—" if value is None else f"{value:.3f}" for value in precisions]
         mark = "" if "recall" in evidence and not wanting(evidence) else " (would not ship)"
-        lines.append(
-            [
-                f"{tag}{mark}: average precision, {known[0]} clips of {known[1]} sources",
-                *("—" if value is None else f"{value:.3f}" for value in precisions),
-            ]
-        )
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+        lines.append([f"{tag}{mark}", str(evidence["clips"]), str(len(evidence["sources"])), *cells])
+    return f"{kinds_table(metrics)}\n{table(lines)}"
+
+
+def taggers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures of each tagger by its name."""
+    other = {metrics["other"]["name"]: metrics["other"]} if "other" in metrics else {}
+    return {"ours": metrics["ours"]} | other
+
+
+def kinds_table(metrics: Mapping[str, Any]) -> str:
+    """Return how often each tagger names the kind of a clip, as Markdown."""
+    of_taggers, kinds = taggers(metrics), metrics["ours"]["kinds"]
+    title = f"{kinds['clips']} clips of {len(kinds['kinds'])} kinds from {len(kinds['sources'])} sources"
+    lines = [[title, *of_taggers], ["---", *["---:"] * len(of_taggers)]]
+    for name, words in MEASURES.items():
+        lines.append([words, *(f"{tagger['kinds'][name]:.3f}" for tagger in of_taggers.values())])
+    return table(lines)

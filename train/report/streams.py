@@ -18,10 +18,11 @@ from ..dataset.data import DataSet, Float32
 from ..dataset.negatives import Negative
 from ..dataset.scenes import SNRS_DB
 from ..measure.detection import f1, onset_errors, psds
-from ..measure.hearing import heard_by_bundles, heard_by_other, scenes_for
+from ..measure.hearing import brief_for, heard_by_bundles, heard_by_other, scenes_for
 from ..measure.streams import Heard, logit
 from ..measure.tuning import SENSITIVITIES, best_shifts, counted, hours
 from ..measure.waveform import WaveformTagger
+from .numbers import table
 
 # Operating points of PSDS, in logits around the thresholds.
 POINTS = np.arange(-3.0, 3.01, 0.5, dtype=np.float32)
@@ -52,7 +53,7 @@ def streams(
     loaded = [bowstream.load_bundle(path) for path in bundles]
     tags = tuple(tag.name for tag in loaded[0].tags)
     shift = -logit(np.array([tag.on for tag in loaded[0].tags], np.float32))
-    scenes = scenes_for(data, negatives, loaded)
+    scenes, brief = scenes_for(data, negatives, loaded), brief_for(data, loaded)
     longest = max(hops_s)
     metrics: dict[str, Any] = {
         "protocol": PROTOCOL,
@@ -67,10 +68,13 @@ def streams(
         metrics["ours"][f"{hop_s:g}"] = measured(heard, tags, shift, hop_s == longest)
         if hop_s == longest:
             metrics |= amounts(heard)
+        metrics["ours"][f"{hop_s:g}"] |= brief_sounds(heard_by_bundles(brief, hop_s), tags, shift)
     if other:
         heard = heard_by_other(scenes, other, data, tags, longest)
         own = best_shifts(heard, tags)
         metrics["other"] = {"name": other.path.stem, f"{longest:g}": measured(heard, tags, own, True)}
+        heard = heard_by_other(brief, other, data, tags, longest)
+        metrics["other"][f"{longest:g}"] |= brief_sounds(heard, tags, own)
     out.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{out}: {metrics['scenes']} scenes")
     return metrics
@@ -103,6 +107,18 @@ def measured(heard: Sequence[Heard], tags: Sequence[str], shift: Float32, whole:
     return measures
 
 
+def brief_sounds(heard: Sequence[Heard], tags: Sequence[str], shift: Float32) -> dict[str, Any]:
+    """Return the share of brief sounds in a quiet room that are ranked first, and of these the share that is raised."""
+    first = [one for one in heard if tags[int(one.logits.max(axis=0).argmax())] in one.scene.placed[0].tags]
+    raised = [
+        any(event.tag in one.scene.placed[0].tags for event in one.events(tags, shift, onsets=False)) for one in first
+    ]
+    return {
+        "brief_first": round(len(first) / max(1, len(heard)), 4),
+        "brief_raised": round(sum(raised) / max(1, len(first)), 4),
+    }
+
+
 def cost(heard: Sequence[Heard], tags: Sequence[str], shift: Float32, sensitivity: float) -> dict[str, float]:
     """Return false events an hour and recall at a sensitivity."""
     counts = counted(heard, tags, shift + np.float32(SPAN * (sensitivity - USUAL)))
@@ -114,19 +130,46 @@ def cost(heard: Sequence[Heard], tags: Sequence[str], shift: Float32, sensitivit
 
 
 def told(metrics: Mapping[str, Any]) -> str:
-    """Return the comparison as Markdown."""
-    columns = {f"ours, hop {hop} s": values for hop, values in metrics["ours"].items()}
-    if "other" in metrics:
-        name, *hops = metrics["other"]
-        columns |= {f"{metrics['other'][name]}, hop {hop} s": metrics["other"][hop] for hop in hops}
-    rows = [name for name in next(iter(columns.values())) if name != "costs"]
-    lines = [["", *columns], ["---", *("---:" for _ in columns)]]
-    lines += [[TITLES[row], *(cell(values.get(row)) for values in columns.values())] for row in rows]
+    """Return all of the comparison as Markdown."""
+    of_taggers = taggers(metrics)
+    measures = [name for name in TITLES if any(name in values for values in of_taggers.values())]
+    lines = rows(metrics, measures)
     for place, at in enumerate(SENSITIVITIES):
-        pairs = [values["costs"][place] for values in columns.values()]
+        pairs = [values["costs"][place] for values in of_taggers.values()]
         texts = [f"{pair['false_per_hour']:.1f}, {pair['recall']:.3f}" for pair in pairs]
         lines.append([f"sensitivity {at:g}: false events an hour, recall", *texts])
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table(lines)
+
+
+def in_short(metrics: Mapping[str, Any]) -> str:
+    """Return what a README says of it, as Markdown."""
+    lines = rows(metrics, SHORT)
+    for per_hour in RATES:
+        shares = [recall_at(values["costs"], per_hour) for values in taggers(metrics).values()]
+        lines.append([f"sounds raised at {per_hour:g} false events an hour at most", *map(cell, shares)])
+    return table(lines)
+
+
+def taggers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures of each tagger at each hop, by its title."""
+    columns = {f"ours, hop {hop} s": values for hop, values in metrics["ours"].items()}
+    if "other" in metrics:
+        hops = {hop: values for hop, values in metrics["other"].items() if hop != "name"}
+        columns |= {f"{metrics['other']['name']}, hop {hop} s": values for hop, values in hops.items()}
+    return columns
+
+
+def rows(metrics: Mapping[str, Any], measures: Sequence[str]) -> list[list[str]]:
+    """Return the header and a row for each of these measures."""
+    columns = taggers(metrics)
+    title = f"{metrics['placed']} clips placed, {metrics['hours']['backgrounds']:.1f} h of backgrounds"
+    lines = [[title, *columns], ["---", *("---:" for _ in columns)]]
+    return lines + [[TITLES[name], *(cell(of.get(name)) for of in columns.values())] for name in measures]
+
+
+def recall_at(costs: Sequence[Mapping[str, float]], per_hour: float) -> float:
+    """Return the greatest recall with at most so many false events an hour."""
+    return max((cost["recall"] for cost in costs if cost["false_per_hour"] <= per_hour), default=0.0)
 
 
 def cell(value: float | None) -> str:
@@ -134,6 +177,12 @@ def cell(value: float | None) -> str:
     return "—" if value is None else f"{value:.3f}"
 
 
+# False events an hour at which recalls are compared.
+RATES = (1.0, 3.0)
+SHORT = (
+    *("event_f1", "segment_f1", "psds1", "psds2"),
+    *("onset_median_s", "onset_95_s", "brief_first", "brief_raised"),
+)
 TITLES: Mapping[str, str] = {
     **{f"event_f1_at_{snr_db:g}_db": f"event-based F1 at {snr_db:g} dB" for snr_db in SNRS_DB},
     **{f"event_{name}": f"event-based {title}" for name, title in (("f1", "F1"), ("precision", "precision"))},
@@ -142,6 +191,8 @@ TITLES: Mapping[str, str] = {
     "segment_recall": "segment-based recall",
     "onset_median_s": "onset, median error in s",
     "onset_95_s": "onset, 95 % within, in s",
+    "brief_first": "brief sounds in a quiet room (noise 40 dB below): ranked first",
+    "brief_raised": "of these, raised",
     "psds1": "PSDS, scenario 1",
     "psds2": "PSDS, scenario 2",
 }

@@ -1,0 +1,95 @@
+"""The model card: each tag of a bundle with the evidence for it, and the sources that it learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .numbers import table, text_of
+from .places import kinds_table
+from .streams import in_short, told
+from .support import RULE, wanting
+
+PLACES, STREAMS = "places.json", "streams.json"
+# Sources that are named of a tag at most.
+MOST_SOURCES = 6
+
+
+def card(bundle: Path) -> str:
+    """Return a bundle's card, Markdown: its tags, those that do not ship, and its sources.
+
+    Raises
+    ------
+    UsageError
+        If what `python -m train evaluate` or `streams` wrote is missing.
+    """
+    description = json.loads((bundle / "bundle.json").read_text("utf-8"))
+    places = json.loads(text_of(bundle / PLACES, "places.json", "evaluate"))
+    streams = json.loads(text_of(bundle / STREAMS, "streams.json", "streams"))
+    parts = [f"{RULE}\n", tags(description, places), f"{streams['protocol']}\n", told(streams)]
+    return "\n".join([*parts, sources(description, places)])
+
+
+def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
+    """Return the tags that ship, then those that do not and why."""
+    evidence, other = places["ours"]["tags"], places.get("other", {})
+    name = other.get("name", "—")
+    lines = [["tag", "group", "clips held out", "sources", "average precision", name, "recall", "learned from"]]
+    lines.append(["---", "---", *["---:"] * 5, "---"])
+    left_out = []
+    for tag in description["tags"]:
+        of_tag = evidence.get(tag["name"])
+        if not tag.get("works", True):
+            left_out.append(f"{tag['name']} ({wanting(of_tag) or 'by its group'})")
+            continue
+        theirs = other.get("tags", {}).get(tag["name"], {}).get("average_precision")
+        group, of = tag.get("group") or "—", learned(tag.get("sources", {}))
+        lines.append([tag["name"], group, *known(of_tag, theirs), of])
+    text = table(lines)
+    return text + (f"\nLearned, but not shipped: {', '.join(left_out)}.\n" if left_out else "")
+
+
+def known(evidence: Mapping[str, Any] | None, theirs: float | None) -> list[str]:
+    """Return the cells of a tag's evidence."""
+    other = "—" if theirs is None else f"{theirs:.2f}"
+    if evidence is None:
+        return ["0", "0", "—", other, "—"]
+    recall = f"{evidence['recall']:.2f}" if "recall" in evidence else "—"
+    clips, of = str(evidence["clips"]), str(len(evidence["sources"]))
+    return [clips, of, f"{evidence['average_precision']:.2f}", other, recall]
+
+
+def learned(of_sources: Mapping[str, int]) -> str:
+    """Return where a tag was learned from, the greatest first, with clips."""
+    in_order = sorted(of_sources.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{name} {clips}" for name, clips in in_order[:MOST_SOURCES]]
+    more = len(in_order) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])]) or "—"
+
+
+def sources(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
+    """Return the sources that were learned from with their licences, and those that were only tried on."""
+    fallback = {description["trained_on"]: None}
+    of_all: Mapping[str, Any] = description.get("sources") or fallback
+    licences: Mapping[str, Sequence[str]] = description.get("source_licences", {})
+    lines: list[Sequence[str]] = [["source", "clips learned from", "licence"], ["---", "---:", "---"]]
+    for name, clips in of_all.items():
+        stated = "; ".join(licences.get(name, [])) or description["licences"]["weights"].partition("\n")[0]
+        lines.append([name, "—" if clips is None else str(clips), stated])
+    tried = [name for name in places["sources"] if name not in of_all]
+    return table(lines) + (f"\nTried on only: {', '.join(tried)}.\n" if tried else "")
+
+
+def comparison(bundle: Path) -> str:
+    """Return the README's table by source held out, beside another tagger.
+
+    Raises
+    ------
+    UsageError
+        If what `python -m train evaluate` or `streams` wrote is missing.
+    """
+    places = json.loads(text_of(bundle / PLACES, "places.json", "evaluate"))
+    streams = json.loads(text_of(bundle / STREAMS, "streams.json", "streams"))
+    return kinds_table(places) + "\n" + in_short(streams)
