@@ -13,6 +13,7 @@ from train.dataset.errors import DataError
 from train.dataset.joined import SOURCES, Joining
 from train.dataset.layouts import layout_of, read_sets
 from train.dataset.teacher import as_stored, read_teacher
+from train.model.bundle import licence_text
 
 COLUMNS = ("id", "file", "tags", "group", "source", "label", "seconds", "licence", "free", "weak", "esc50_id", "qc")
 # Five places of five clips of each of two tags, and a sixth whose licence nobody states.
@@ -215,3 +216,11 @@ def test_data_command_reads_several_sets(corpus, esc50, capsys):
     assert "--weight must be SOURCE=NUMBER" in capsys.readouterr().err
     assert main([*command, "--root", str(esc50)]) == 2
     assert "--root is the place of --data LAYOUT alone" in capsys.readouterr().err
+
+
+def test_the_licence_of_a_bundle_names_what_each_source_states(corpus, esc50):
+    data = read_sets([f"esc50:{esc50}", str(corpus)], None, Joining("everyday"))
+    text = licence_text(data, data.final().fit)
+    assert "trained on ESC-50 + corpus" in text and "CC BY-NC 3.0 (https://" in text
+    assert "corpus: clip by clip, as its table states" in text
+    assert "place1 (10 clips): CC BY 4.0\n" in text and "street" not in text

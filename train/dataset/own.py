@@ -19,6 +19,7 @@ from .licences import NONE_STATED
 from .tables import ambiguous, read_rows, readable, stop_at
 
 OWN_LICENCE = "not stated: trained on its maker's own recordings"
+TABLE_LICENCE = "clip by clip, as its table states"
 # The columns of one's own table that may be left out.
 OPTIONAL = ("fold", "group", "id", "source", "licence", "free", "esc50_id")
 # What they may have been called.
@@ -98,7 +99,8 @@ def table(file: Path) -> DataSet:
         by_path = {(clip.path, clip.tags): clip for clip in dealt}
         clips = [by_path[file.parent / row["file"], of] for row, of in zip(rows, tags)]
     single = all(len(clip.tags) == 1 for clip in clips)
-    return data_set(file.stem, map(described, clips, rows), OWN_LICENCE, single_label=single)
+    licence = TABLE_LICENCE if "licence" in rows[0] else OWN_LICENCE
+    return data_set(file.stem, map(described, clips, rows), licence, single_label=single)
 
 
 def described(clip: Clip, row: Mapping[str, str]) -> Clip:

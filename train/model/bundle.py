@@ -27,12 +27,13 @@ from .export import NETWORK
 from .split import split_head
 
 LICENCE_FILE = "LICENSE"
-LICENCE = """The weights in this folder were trained on {data.name}. Their licence:
+LICENCE = """The weights in this folder were trained on {name}. Their licence:
 
-{data.licence}
-
+{licence}
+{sources}
 The code that made and runs them is MIT, see the LICENSE of bowstream.
 """
+LICENSED_SOURCE = "{source} ({clips} clips): {licences}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def write_bundle(
     (path / HEAD).write_bytes(rest)
     save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
     save_arrays(path / PROBE, {})
-    (path / LICENCE_FILE).write_text(LICENCE.format(data=data), "utf-8")
+    (path / LICENCE_FILE).write_text(licence_text(data, fit), "utf-8")
     groups = data.vocabulary.groups() if data.vocabulary else {}
     description = {
         "format": FORMAT,
@@ -153,6 +154,18 @@ def sources_of(data: DataSet, fit: Index, tag: str | None = None) -> dict[str, i
     """Return how many of the clips that are learned from are of each source: of those with a tag, or of all."""
     clips = [data.clips[index] for index in fit]
     return dict(sorted(Counter(clip.source for clip in clips if tag is None or tag in clip.tags).items()))
+
+
+def licence_text(data: DataSet, fit: Index) -> str:
+    """Return the text of a bundle's licence file: those of the data sets, and of each source that states its own."""
+    clips = sources_of(data, fit)
+    lines = [
+        LICENSED_SOURCE.format(source=source, clips=clips[source], licences="; ".join(stated))
+        for source, stated in licences_of(data, fit).items()
+        if stated
+    ]
+    sources = "\n".join(["", "The sources, and what is stated of them:", "", *lines, ""]) if lines else ""
+    return LICENCE.format(name=data.name, licence=data.licence, sources=sources)
 
 
 def licences_of(data: DataSet, fit: Index) -> dict[str, list[str]]:
