@@ -2,11 +2,15 @@
 
 import base64
 import re
+import socketserver
 import struct
+import threading
 import time
 import zlib
 from datetime import date, timedelta
+from email import message_from_bytes, policy
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -174,3 +178,98 @@ def test_the_verb_writes_it(path, tmp_path, capsys):
     assert re.fullmatch(rf"{re.escape(str(out))} written: \d+ events\n", capsys.readouterr().out)
     assert out.read_text("utf-8").startswith("<!doctype html>")
     assert main(["report", "--day", "someday", "--file", str(path)]) == 2
+
+
+@pytest.fixture
+def server():
+    """A mail server that takes what it gets, and a web server that does, on ports of their own."""
+
+    class Mail(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"220 here\r\n")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                if verb == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = iter(self.rfile.readline, b".\r\n")
+                    self.server.got.append(message_from_bytes(b"".join(lines), policy=policy.default))
+                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 fine\r\n")
+
+    class Web(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.server.got.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(500 if "fail" in self.path else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    servers = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail), ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    for each in servers:
+        each.got = []
+        threading.Thread(target=each.serve_forever, daemon=True).start()
+    yield servers
+    for each in servers:
+        each.shutdown()
+        each.server_close()
+
+
+def test_it_is_mailed_and_posted(path, server, written, capsys):
+    mail, web = server
+    ports = mail.server_address[1], web.server_address[1]
+    config = written(
+        "[report]\nto = ['me@example.org', 'you@example.org']\nhost = '127.0.0.1'\nsecurity = 'none'\n"
+        f"port = {ports[0]}\nwebhook = 'http://127.0.0.1:{ports[1]}/secret'\n"
+    )
+    week = ["report", "--days", "7", "--day", str(DAY), "--file", str(path), "--config", str(config)]
+    assert main([*week, "--send"]) == 0
+    assert capsys.readouterr().out.startswith("sent to me@example.org, you@example.org, http://127.0.0.1:")
+    (got,) = mail.got
+    assert (got["To"], got["From"]) == ("me@example.org, you@example.org", "me@example.org")
+    assert got["Subject"] == "What was heard, 12 September – 18 September 2026"
+    text, attached = got.iter_parts()
+    assert "280 events; listened for 6 d 20 h." in text.get_content()
+    html = attached.get_content()
+    assert html == web.got[0] and html.startswith("<!doctype html>")
+    written(config.read_text().replace("secret", "fail"))
+    assert main([*week, "--send"]) == 1
+    assert "answered 500" in capsys.readouterr().err
+    mail.shutdown()
+    mail.server_close()
+    assert main([*week, "--send"]) == 1
+    assert "bowstream: the report cannot be mailed by 127.0.0.1:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "must be an address, unless there is a webhook (got none)"),
+        ("to = ['me']", "to must be an address (got 'me')"),
+        ("to = ['a@b']\nsender = 'a b@c'", "sender must be an address (got 'a b@c')"),
+        ("to = ['a@b']\nsecurity = 'ssl'", "security must be one of starttls, tls, none"),
+        ("to = ['a@b']\nsecurity = 'none'\npassword = 'hush'", "security must be starttls or tls"),
+        ("webhook = 'ftp://x'", "webhook must begin with http"),
+        ("to = ['a@b']\nhots = 'x'", "[report] has no setting 'hots'; did you mean 'host'?"),
+    ],
+)
+def test_who_gets_it_is_checked(table, message, path, written, capsys):
+    config = written(f"[report]\n{table}\n")
+    assert main(["report", "--send", "--file", str(path), "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert message in err and "hush" not in err
+
+
+def test_a_password_that_every_user_can_read_is_said(path, written, capsys):
+    config = written("[report]\nto = ['a@b']\nhost = '127.0.0.1'\nport = 1\npassword = 'hush'\n")
+    config.chmod(0o644)
+    assert main(["report", "--send", "--file", str(path), "--config", str(config)]) == 1
+    err = capsys.readouterr().err
+    assert f"bowstream: every user can read [report] password in {config}: " in err and "hush" not in err
+    config.chmod(0o600)
+    main(["report", "--send", "--file", str(path), "--config", str(config)])
+    assert "every user" not in capsys.readouterr().err
+
+
+def test_without_a_table_nobody_gets_it(path, written, capsys):
+    assert main(["report", "--send", "--file", str(path), "--config", str(written(""))]) == 2
+    assert "--send needs a table [report] in " in capsys.readouterr().err

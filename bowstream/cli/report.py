@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bowstream.cli.parser import Once, Verbs, add_verb, whole_number
 from bowstream.cli.past import HistoryFile, add_history_file
+from bowstream.config.report import ReportSettings
 
 LARGEST_MB = 20
 
@@ -18,14 +19,16 @@ class ReportOptions:
 
     day : the last one, as people name days
     days : how many
-    out : the file
+    out : the file; None for none
+    send : whether those in the configuration get it
     largest_mb : megabytes that the sound in it may take
     """
 
     history: HistoryFile
     day: str
     days: int
-    out: Path
+    out: Path | None
+    send: bool
     largest_mb: int
 
 
@@ -44,8 +47,9 @@ def add_parser(verbs: Verbs) -> None:
         help="so many days, of which that is the last (default: 1)",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("report.html"), metavar="FILE", action=Once, help="default: report.html"
+        "--out", type=Path, metavar="FILE", action=Once, help="default: report.html, or none with --send"
     )
+    parser.add_argument("--send", action="store_true", help="mail or post it, as [report] of the configuration says")
     parser.add_argument(
         "--largest-mb",
         type=whole_number(0, 1000),
@@ -60,16 +64,40 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(arguments: Namespace) -> int:
     """Write the report; return the exit status."""
-    asked = ReportOptions(HistoryFile.of(arguments), arguments.day, arguments.days, arguments.out, arguments.largest_mb)
+    out = arguments.out or (None if arguments.send else Path("report.html"))
+    history, days = HistoryFile.of(arguments), (arguments.day, arguments.days)
+    asked = ReportOptions(history, *days, out, arguments.send, arguments.largest_mb)
     from datetime import timedelta
 
-    from bowstream.history.html import page
+    from bowstream.history.html import page, summary, title_of
     from bowstream.history.report import gather
+    from bowstream.history.send import send
     from bowstream.history.spans import day_named
 
+    settings = recipients(asked.history) if asked.send else None
     first = day_named(asked.day) - timedelta(days=asked.days - 1)
     with asked.history.opened() as connection:
         report = gather(connection, first, asked.days)
-    asked.out.write_text(page(report, asked.largest_mb * 1e6), "utf-8")
-    print(f"{asked.out} written: {sum(total.events for total in report.totals)} events")
+    html = page(report, asked.largest_mb * 1e6)
+    if asked.out:
+        asked.out.write_text(html, "utf-8")
+        print(f"{asked.out} written: {report.n_events} events")
+    if settings:
+        sent = send(settings, f"What was heard, {title_of(report)}", summary(report), html)
+        print(f"sent to {', '.join(sent)}: {report.n_events} events")
     return 0
+
+
+def recipients(history: HistoryFile) -> ReportSettings:
+    """Return who gets the report; raise `UsageError` if the configuration names nobody."""
+    from bowstream.cli.say import say
+    from bowstream.config.file import load
+    from bowstream.errors import UsageError
+
+    config = load(history.config)
+    config.check()
+    if exposed := config.exposed():
+        say(": ".join(exposed))
+    if not config.settings.report:
+        raise UsageError(f"--send needs a table [report] in {config.file or 'a configuration'}: see 'bowstream config'")
+    return config.settings.report

@@ -11,6 +11,7 @@ from typing import Any
 
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.paths import expanded
+from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, SinkSettings
 from bowstream.config.toml import Document, quoted, suggestion
@@ -18,7 +19,7 @@ from bowstream.errors import UsageError
 
 FILE_NAME = "bowstream.toml"
 SYSTEM_FILE = Path("/etc/bowstream") / FILE_NAME
-TABLES = frozenset({"tags", "sinks"})
+TABLES = frozenset({"tags", "sinks", "report"})
 # A complete sample has 6 kB.
 LARGEST_BYTES = 1_000_000
 
@@ -56,10 +57,13 @@ class Config:
         """
         if not self.file or not (status := self.file.stat()).st_mode & stat.S_IROTH:
             return None
-        for sink, table in self.settings.sinks.items():
+        tables = {f"[sinks.{name}]": table for name, table in self.settings.sinks.items()}
+        if self.settings.report:
+            tables["[report]"] = self.settings.report
+        for title, table in tables.items():
             for name, one in settings_of(table).items():
                 if meaning(one).secret and getattr(table, name):
-                    what = f"every user can read [sinks.{sink}] {name} in {self.file}"
+                    what = f"every user can read {title} {name} in {self.file}"
                     to_audio = f"chgrp audio {self.file} && chmod 640 {self.file}"
                     return what, f"chmod 600 {self.file}" if status.st_uid else to_audio
         return None
@@ -110,7 +114,10 @@ def read(file: Path) -> Config:
             document.complain(("sinks", name), f"there is no sink {quoted(name)}{suggestion(name, SETTINGS)}")
         elif sink := document.table(("sinks", name), SETTINGS[name], table):
             sinks[name] = sink
-    return Config(replace(settings, tags=tags, sinks=sinks), document)
+    report = None
+    if "report" in document.values:
+        report = document.table(("report",), ReportSettings, document.values["report"])
+    return Config(replace(settings, tags=tags, sinks=sinks, report=report), document)
 
 
 def text_of(file: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bowstream._text import UNPRINTABLE
 from bowstream.config.fields import MASK, meaning, settings_of
+from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS
 
@@ -26,6 +27,8 @@ TAGS_HEAD = """\
 SINKS_HEAD = """\
 # One table per sink: where 'listen' delivers what it detects, beside the screen. A sink that has a table is on.
 # Tags are named as they are shown, by their alias if they have one."""
+REPORT_HEAD = """\
+# Who gets what 'bowstream report --send' makes: have cron or a timer call it, with --days 7 once a week, say."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE_TAG = "clock alarm"
@@ -43,6 +46,10 @@ def as_toml(settings: Settings) -> str:
         sink = settings.sinks.get(name)
         title = f"[sinks.{name}]"
         lines += ["", *([title, *table(sink)] if sink else commented([title, *table(kind)]))]
+    lines += ["", REPORT_HEAD, ""]
+    lines += (
+        ["[report]", *table(settings.report)] if settings.report else commented(["[report]", *table(ReportSettings)])
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bowstream.config.fields import Checked, require, setting
+from bowstream.config.report import ReportSettings
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Settings(Checked):
     silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
+    report: ReportSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

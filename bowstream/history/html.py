@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bowstream import __version__
+from bowstream._text import printable
 from bowstream.errors import AudioError
 from bowstream.history.past import PastEvent
 from bowstream.history.picture import spectrogram_png
@@ -57,12 +58,18 @@ def title_of(report: Report) -> str:
     return last if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}"
 
 
+def summary(report: Report) -> str:
+    """Return a report in a few lines of text."""
+    lines = [f"{total.events:6d}  {printable(total.tag)}" for total in report.totals[:LONGEST_LIST]]
+    listened = f"{report.n_events} events; listened for {duration(report.listened_s)}."
+    return "\n".join([listened, "", *lines, "", "More, with its sound, is in the attachment."]) + "\n"
+
+
 def head(report: Report) -> Iterator[str]:
     """Yield the numbers at the top."""
-    n_events = sum(total.events for total in report.totals)
     silence = duration(report.silences[0].length_ms / 1000.0) if report.silences else "–"
     numbers = {
-        "events": str(n_events),
+        "events": str(report.n_events),
         "different sounds": str(len(report.totals)),
         "listened": duration(report.listened_s),
         "longest silence": silence,

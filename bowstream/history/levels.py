@@ -20,25 +20,30 @@ def dbfs(energy: float, count: int) -> float:
     return round(max(FLOOR_DBFS, 10.0 * math.log10(max(energy / max(count, 1), 1e-30))), 1)
 
 
+def energy_of(samples: Float32) -> float:
+    """Return the sum of squares."""
+    return float(np.dot(samples, samples))
+
+
 class Levels:
-    """The energy of the newest minute of sound, block by block."""
+    """The energy of the newest minute of sound, block by block. It is worked out when it is asked for, once a hop."""
 
     def __init__(self) -> None:
         self._blocks: deque[tuple[float, float, int]] = deque()  # end, sum of squares, samples
-        self._new: list[tuple[float, int]] = []  # sum of squares and samples since `take`
+        self._waiting: list[Sound] = []  # sound since `take`
 
     def push(self, sound: Sound) -> None:
         """Take sound that has arrived."""
-        energy, count = float(np.dot(sound.samples, sound.samples)), len(sound.samples)
-        self._new.append((energy, count))
-        self._blocks.append((sound.end_s, energy, count))
-        while self._blocks[0][0] < sound.end_s - KEPT_S:
-            self._blocks.popleft()
+        self._waiting.append(sound)
 
     def take(self) -> list[tuple[float, int]]:
         """Return the sum of squares and number of samples of each block since the last call."""
-        new, self._new = self._new, []
-        return new
+        new = [(sound.end_s, energy_of(sound.samples), len(sound.samples)) for sound in self._waiting]
+        self._waiting.clear()
+        self._blocks.extend(new)
+        while self._blocks and self._blocks[0][0] < self._blocks[-1][0] - KEPT_S:
+            self._blocks.popleft()
+        return [(energy, count) for _, energy, count in new]
 
     def mean_dbfs(self, start_s: float, end_s: float) -> float | None:
         """Return the mean level of a part of the stream, or of its last minute; None if it is not known."""

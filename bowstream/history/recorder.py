@@ -39,12 +39,14 @@ NOTICE = "INSERT INTO notices (time_ms, stream, kind, text) VALUES (?, ?, ?, ?)"
 
 @dataclass(frozen=True)
 class Batch:
-    """Changes that belong together. One that waits is replaced by the next with the same `key`, unless that is None.
+    """Changes that belong together.
 
-    The first says which run they belong to, since a file may be new at any time.
+    stream : the run that they belong to, which a file that is new has to be told first; None if they belong to none
+    key : a batch that waits is replaced by the next one with the same key, unless that is None
     """
 
     changes: tuple[Change, ...]
+    stream: Change | None = None
     key: tuple[int, int] | None = None
 
 
@@ -89,7 +91,7 @@ class Recorder:
             yield self._batch(Change(STREAM_ENDS, (self._until_ms, self._id)))
 
     def _batch(self, *changes: Change, key: tuple[int, int] | None = None) -> Batch:
-        return Batch((self._stream, *changes) if self._stream else changes, key)
+        return Batch(changes, self._stream, key)
 
     def _begin(self, first: datetime) -> None:
         """Note the first moment of a run."""

@@ -55,6 +55,11 @@ class Report:
     runs: Sequence[Run]
     minutes: Minutes
 
+    @property
+    def n_events(self) -> int:
+        """Events in all."""
+        return sum(total.events for total in self.totals)
+
 
 def gather(connection: Connection, first: date, days: int) -> Report:
     """Return the report of so many days from a first one on."""

@@ -34,6 +34,7 @@ class HistorySink(Sink[Batch]):
         self._path = kept_at(settings.path)
         self._recorder = Recorder(info)
         self._store: Store | None = None
+        self._told: Change | None = None  # the run that the file knows
         self._tidy_due_s = 0.0
 
     def convert(self, record: Record) -> Iterable[Batch]:
@@ -66,9 +67,13 @@ class HistorySink(Sink[Batch]):
                 self._store.close()
                 self._store = None
             if not self._store:
+                self._told = None
                 make_folder(self._path.parent, self._settings.shared)
                 self._store = Store(self._path, self._settings.shared)
             self._tidy(self._store)
+            if item.stream and item.stream is not self._told:
+                self._store.write([item.stream])
+                self._told = item.stream
             self._store.write(item.changes)
         except ForeignError as error:
             raise PermanentError(str(error)) from error

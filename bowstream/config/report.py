@@ -1,0 +1,38 @@
+"""The table `[report]`: who gets the report that `bowstream report --send` makes, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bowstream.config.fields import Checked, require, setting
+from bowstream.config.sinks import has_host, is_host, place_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings(Checked):
+    """Who gets it, by mail, by webhook or both."""
+
+    to: tuple[str, ...] = setting((), "addresses that get it by mail, as an attachment", example=["me@example.org"])
+    sender: str = setting("", "address that the mail comes from; if empty, the first of those that get it")
+    host: str = setting("localhost", "the mail server's name or address")
+    port: int = setting(587, "its port; 465 is usual with tls, 25 with none", low=1, high=65535)
+    security: str = setting(
+        "starttls", "how the connection is encrypted: starttls, tls or none", choices=("starttls", "tls", "none")
+    )
+    username: str = setting("", "our name at the mail server; empty if it does not ask")
+    password: str = setting("", "our password at the mail server", secret=True)
+    webhook: str = setting("", "URL that gets it as a POST of HTML; none if empty", mask=place_of)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.to or self.webhook), "to", "must be an address, unless there is a webhook (got none)")
+        for address in (*self.to, *([self.sender] if self.sender else [])):
+            name, at, host = address.rpartition("@")
+            right = bool(name and at and host) and address.isascii() and not set(address) & set(" <>,;")
+            require(right, "to" if address in self.to else "sender", f"must be an address (got {address[:60]!r})")
+        require(is_host(self.host), "host", f"must be the mail server's name or address (got {self.host[:40]!r})")
+        open_password = bool(self.password) and self.security == "none"
+        require(not open_password, "security", "must be starttls or tls where there is a password (got none)")
+        if self.webhook:
+            is_url = self.webhook.startswith(("http://", "https://")) and has_host(self.webhook)
+            require(is_url, "webhook", "must begin with http:// or https:// and have a host")

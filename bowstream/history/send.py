@@ -1,0 +1,79 @@
+"""A report by mail or webhook."""
+
+from __future__ import annotations
+
+import ssl
+from email.message import EmailMessage
+
+from bowstream import __version__
+from bowstream.config.report import ReportSettings
+from bowstream.config.sinks import place_of
+from bowstream.errors import BowstreamError
+
+TIMEOUT_S = 60.0
+
+
+def send(settings: ReportSettings, subject: str, summary: str, html: str) -> list[str]:
+    """Send a report to all who get it; return who they were.
+
+    Raises
+    ------
+    BowstreamError
+        If one of them cannot be reached, or refuses it.
+    """
+    sent: list[str] = []
+    if settings.to:
+        mail(settings, message(settings, subject, summary, html))
+        sent += settings.to
+    if settings.webhook:
+        post(settings.webhook, html)
+        sent.append(place_of(settings.webhook))
+    return sent
+
+
+def message(settings: ReportSettings, subject: str, summary: str, html: str) -> EmailMessage:
+    """Return a mail with a summary as its text, and the report attached: mail programs show no sound."""
+    made = EmailMessage()
+    made["Subject"] = subject
+    made["From"] = settings.sender or settings.to[0]
+    made["To"] = ", ".join(settings.to)
+    made.set_content(summary)
+    made.add_attachment(
+        html.encode(), maintype="text", subtype="html", filename="report.html", params={"charset": "utf-8"}
+    )
+    return made
+
+
+def mail(settings: ReportSettings, message: EmailMessage) -> None:
+    """Hand a mail to the mail server."""
+    import smtplib
+
+    context = ssl.create_default_context()
+    try:
+        if settings.security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_S, context=context)
+        else:
+            server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_S)
+        with server:
+            if settings.security == "starttls":
+                server.starttls(context=context)
+            if settings.username:
+                server.login(settings.username, settings.password)
+            server.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:  # an SMTPException is an OSError, but says so nowhere
+        raise BowstreamError(f"the report cannot be mailed by {settings.host}:{settings.port}: {error}") from error
+
+
+def post(url: str, html: str) -> None:
+    """Post a report to a URL."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    headers = {"Content-Type": "text/html; charset=utf-8", "User-Agent": f"bowstream/{__version__}"}
+    try:
+        urlopen(Request(url, html.encode(), headers, method="POST"), timeout=TIMEOUT_S).close()
+    except HTTPError as error:
+        error.close()
+        raise BowstreamError(f"{place_of(url)} answered {error.code} {error.reason}") from error
+    except OSError as error:
+        raise BowstreamError(f"the report cannot be sent to {place_of(url)}: {error}") from error
