@@ -34,6 +34,9 @@ from rich.table import Table
 from room import Room
 
 from bowstream import load_bundle
+from bowstream.history import queries
+from bowstream.history.spans import Span
+from bowstream.history.store import open_history
 
 SAMPLE_EVERY_S, TIME_ERROR_S, GROWTH_MB = 5.0, 0.020, 2.0
 
@@ -54,6 +57,9 @@ rotate_mb = 1.0
 [sinks.clips]
 folder = "{folder}/clips"
 longest_s = 5.0
+
+[sinks.history]
+path = "{folder}/history.db"
 
 [sinks.mqtt]
 host = "127.0.0.1"
@@ -191,6 +197,9 @@ def verdicts(folder: Path, listener: Listener, played: list[float], mail: Mail, 
     kept = [json.loads(line) for file in folder.glob("events.jsonl*") for line in file.read_text().splitlines()]
     lines = sum(one["type"] == "event" for one in kept)
     yield "events and ends in the file", f"{lines} of {len(listener.events)}", lines == len(listener.events)
+    with open_history(folder / "history.db") as history:
+        remembered = len(queries.events(history, Span(0, 1 << 45)))
+    yield "events in the history", f"{remembered} of {on}", remembered == on
     yield "given up by sinks", str(health["undelivered"]), health["undelivered"] == 0
     yield "exit status", str(listener.process.returncode), listener.process.returncode == 0
 

@@ -267,8 +267,8 @@ def killed(path, after_s, start_s):
     time.sleep(after_s)
     listener.send_signal(signal.SIGKILL)
     rest, _ = listener.communicate()
-    last = (first + rest).rstrip("\n").rpartition("\n")[2].split() if rest.endswith("\n") or not rest else None
-    number, position_s = last or (first + rest).split("\n")[-2].split()
+    *whole, _torn = (first + rest).split("\n")
+    number, position_s = whole[-1].split()
     return int(number), float(position_s)
 
 

@@ -185,11 +185,11 @@ def test_sinks_count_losses_in_the_health_and_say_what_changes(tmp_path):
     with sinks:
         sinks.write(stage.begin("dog", 0.0))
         until(lambda: sinks.reports()[0].trouble)
-        sinks.write(stage.scores())
+        stage.play(sinks, stage.sound(1))
         assert len(said) == 1 and said[0].startswith("jsonl: 0 delivered, 1 waiting (")
         (tmp_path / "a").unlink()
         until(lambda: not sinks.reports()[0].trouble)
-        sinks.write(stage.scores())
+        stage.play(sinks, stage.sound(1))
         assert said[1] == "jsonl: 1 delivered; delivers again"
     assert stage.health.report().undelivered == 0
 

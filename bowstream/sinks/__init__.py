@@ -26,6 +26,7 @@ from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag, named
 from bowstream.records import Record, Sound, StreamInfo
+from bowstream.scores import Scores
 from bowstream.sinks import clips, command, history, jsonl, mqtt, mqtt_client, prometheus, webhook
 from bowstream.sinks.worker import FLUSH_S, Sink, SinkReport
 
@@ -49,6 +50,10 @@ def with_tags(settings: SinkSettings, tags: Sequence[Tag]) -> SinkSettings:
     if "never" in found:
         found["only"] = tuple(tag for tag in found["only"] if tag not in found["never"]) or found["only"]
     return replace(settings, **found)
+
+
+# How often the sinks are asked how they are doing, in seconds of sound.
+ASK_EVERY_S = 0.95
 
 
 class Sinks:
@@ -81,6 +86,7 @@ class Sinks:
                 sink.on_kept = self._kept
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
+        self._ask_at_s = 0.0  # of the stream
 
     def __enter__(self) -> Sinks:
         try:
@@ -98,8 +104,15 @@ class Sinks:
         """Hand a record to every sink."""
         for sink in self._sinks:
             sink.write(record)
-        if isinstance(record, Sound):  # so many come that to ask after each would cost more than to write
+        # So much sound and so many scores come that to ask after each would cost more than to write.
+        if isinstance(record, Sound) or (isinstance(record, Scores) and record.end_s < self._ask_at_s):
             return
+        if isinstance(record, Scores):
+            self._ask_at_s = record.end_s + ASK_EVERY_S
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Count what was lost, and say what has changed."""
         reports = self.reports()
         self._health.undelivered = sum(report.lost for report in reports)
         for sink in self._sinks:
