@@ -294,6 +294,15 @@ def test_where_it_is_kept(monkeypatch, tmp_path):
     (tmp_path / "bowstream").mkdir()
     (tmp_path / "bowstream" / "history.db").touch()
     assert found_at("") == tmp_path / "bowstream" / "history.db"
+    services = tmp_path / ".config" / "bowstream" / "history.db"  # where systemd before 254 has a user's service
+    monkeypatch.setenv("HOME", str(tmp_path))
+    services.parent.mkdir(parents=True)
+    services.touch()
+    os.utime(tmp_path / "bowstream" / "history.db", (1e9, 1e9))
+    assert found_at("") == services
+    services.with_name("history.db-wal").touch()
+    os.utime(services, (1e8, 1e8))
+    assert found_at("") == services  # written to last, though not yet into the file itself
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/bowstream:/elsewhere")
     assert kept_at("") == Path("/var/lib/bowstream/history.db")
     assert kept_at("there.db") == Path.cwd() / "there.db"

@@ -97,7 +97,10 @@ class Chosen:
 def add_history_file(parser: ArgumentParser) -> None:
     """Add what says where the history is."""
     parser.add_argument(
-        "--file", metavar="FILE", action=Once, help="history (default: the configuration's, yours, or the service's)"
+        "--file",
+        metavar="FILE",
+        action=Once,
+        help="history (default: the configuration's, else the newest that there is)",
     )
     parser.add_argument("--config", metavar="FILE", action=Once, help="configuration; see 'bowstream config'")
 

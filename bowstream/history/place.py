@@ -23,7 +23,7 @@ def kept_at(path: str) -> Path:
 
 
 def found_at(path: str) -> Path:
-    """Return where the history to read is: at a path that is given, else the user's, else the machine's.
+    """Return where the history to read is: at a path that is given, else the one that was written to last.
 
     Raises
     ------
@@ -31,20 +31,31 @@ def found_at(path: str) -> Path:
         If there is none.
     """
     places = [expanded(path).absolute()] if path else list(default_files())
+    found: list[Path] = []
+    barred: list[Path] = []
     for place in places:
         try:
-            if place.is_file():
-                return place
-        except PermissionError as error:
-            raise unreadable(place) from error
+            found += [place] if place.is_file() else []
+        except PermissionError:
+            barred.append(place)
+    if found:
+        return max(found, key=changed_s)
+    if barred:
+        raise unreadable(barred[0])
     raise BowstreamError(
         f"there is no history yet at {' or '.join(map(str, places))}: 'bowstream listen --history' keeps one, and so "
         "does the service"
     )
 
 
+def changed_s(path: Path) -> float:
+    """Return when a history was written to, by the system's clock: the newest changes are in a file beside it."""
+    journal = path.with_name(f"{path.name}-wal")
+    return max(file.stat().st_mtime for file in (path, journal) if file.exists())
+
+
 def default_files() -> Iterator[Path]:
-    """Yield where a history is looked for: in the user's folders first, where there is a home, then in the system's."""
+    """Yield where a history is looked for: in the user's folders, where there is a home, and in the system's."""
     try:
         folders = [state_folder(), expanded("~/.config") / "bowstream"]  # the latter with systemd before 254
     except UsageError:
