@@ -15,39 +15,37 @@ from bowstream.model.patches import FAMILIES
 from ..common.config import CodebookSettings
 from ..common.progress import say
 from ..common.store import artefact, digest
-from ..dataset.data import Float32, Index
-from ..dataset.features import Features
+from ..dataset.data import Float32
 from .encoder import draw_patches
 from .export import load_network
+from .stage import Stage
 
 CENTROIDS = "centroids.npy"
 BATCH = 1000
 
 
-def fit_codebook(
-    root: Path, features: Features, fit: Index, family: str, network: Path, settings: CodebookSettings, seed: int
-) -> Path:
+def fit_codebook(stage: Stage, family: str, network: Path, settings: CodebookSettings) -> Path:
     """Return the artefact with one family's centroids in `centroids.npy`.
 
     They are float32 [shape=(D, Z)], or [shape=(bands, D, Z)] where each band has a codebook of its own.
     """
-    bands, codes, drawn = shape(family, features.front_end, settings)
+    bands, codes, drawn = shape(family, stage.features.front_end, settings)
     inputs = {
         "network": network.name,
-        "fit": digest(fit.tolist()),
+        "fit": digest(stage.fit.tolist()),
         "bands": bands,
         "codes": codes,
         "latents": settings.kmeans_latents,
         "rounds": settings.kmeans_rounds,
-        "seed": seed,
+        "seed": stage.seed,
     }
 
     def make(path: Path) -> None:
-        rng, model, windows = np.random.default_rng(seed), load_network(network), features.windows(fit)
+        rng, model, windows = np.random.default_rng(stage.seed), load_network(network), stage.windows
         centroids = []
         for band in range(bands):
             every = slice(band, None, bands)
-            patches = draw_patches(features, family, windows, drawn, rng, every)
+            patches = draw_patches(stage.features, family, windows, drawn, rng, every)
             latents = np.concatenate([model(patches[start : start + BATCH]) for start in range(0, len(patches), BATCH)])
             distinct = len(np.unique(latents, axis=0))
             if distinct < codes:
@@ -55,10 +53,10 @@ def fit_codebook(
                     f"{family}: {codes} codes want at least as many different patches, the training part has "
                     f"{distinct}: ask for fewer with {'--band-codes' if bands > 1 else '--codes'}, or record more"
                 )
-            centroids.append(k_means(latents, codes, settings.kmeans_rounds, seed, family))
+            centroids.append(k_means(latents, codes, settings.kmeans_rounds, stage.seed, family))
         np.save(path / CENTROIDS, np.stack(centroids) if bands > 1 else centroids[0])
 
-    return artefact(root, f"codebook_{family}", inputs, make)
+    return artefact(stage.root, f"codebook_{family}", inputs, make)
 
 
 def shape(family: str, front_end: FrontEnd, settings: CodebookSettings) -> tuple[int, int, int]:

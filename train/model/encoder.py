@@ -16,6 +16,7 @@ from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.store import artefact, digest
 from ..dataset.data import Float32, Index
 from ..dataset.features import Features
+from .stage import Stage
 
 if TYPE_CHECKING:
     import keras
@@ -84,24 +85,22 @@ def autoencoder(size: int, settings: EncoderSettings) -> keras.Model:
     )
 
 
-def train_encoder(
-    root: Path, features: Features, fit: Index, family: str, settings: EncoderSettings, seed: int
-) -> Path:
+def train_encoder(stage: Stage, family: str, settings: EncoderSettings) -> Path:
     """Return the artefact with one family's trained encoder, `encoder.keras`: raw patches in, latent vectors out."""
     inputs = {
-        "features": features.key,
-        "fit": digest(fit.tolist()),
+        "features": stage.features.key,
+        "fit": digest(stage.fit.tolist()),
         "family": family,
         "settings": asdict(settings),
-        "seed": seed,
+        "seed": stage.seed,
     }
 
     def make(path: Path) -> None:
-        rng = np.random.default_rng([seed, list(FAMILIES).index(family)])
-        pool = draw_patches(features, family, features.windows(fit), settings.pool_patches, rng)
-        fit_autoencoder(path, pool, family, settings, seed).save(path / ENCODER)
+        rng = np.random.default_rng([stage.seed, list(FAMILIES).index(family)])
+        pool = draw_patches(stage.features, family, stage.windows, settings.pool_patches, rng)
+        fit_autoencoder(path, pool, family, settings, stage.seed).save(path / ENCODER)
 
-    return artefact(root, f"encoder_{family}", inputs, make)
+    return artefact(stage.root, f"encoder_{family}", inputs, make)
 
 
 def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSettings, seed: int) -> keras.Model:

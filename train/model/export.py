@@ -11,9 +11,9 @@ from bowstream.model.tflite import Model
 
 from ..common.quiet import quiet
 from ..common.store import artefact
-from ..dataset.data import Float32, Index
-from ..dataset.features import Features
+from ..dataset.data import Float32
 from .encoder import ENCODER, draw_patches
+from .stage import Stage
 
 if TYPE_CHECKING:
     import keras
@@ -45,9 +45,7 @@ def to_int8(model: keras.Model, examples: Float32) -> bytes:
     return content
 
 
-def export_encoder(
-    root: Path, features: Features, fit: Index, family: str, encoder: Path, whitened: bool, seed: int
-) -> Path:
+def export_encoder(stage: Stage, family: str, encoder: Path, whitened: bool) -> Path:
     """Return the artefact with one family's encoder as `network.tflite`, and what it was made from as `encoder.keras`.
 
     Whitening is no part of the autoencoder's training, so that both kinds share it.
@@ -56,14 +54,14 @@ def export_encoder(
     def make(path: Path) -> None:
         import keras
 
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(stage.seed)
         model = keras.models.load_model(encoder / ENCODER)
         if whitened:
-            whiten(model, draw_patches(features, family, features.windows(fit), WHITENING_ROWS, rng))
-        write_network(path, model, draw_patches(features, family, features.windows(fit), REPRESENTATIVE_ROWS, rng))
+            whiten(model, draw_patches(stage.features, family, stage.windows, WHITENING_ROWS, rng))
+        write_network(path, model, draw_patches(stage.features, family, stage.windows, REPRESENTATIVE_ROWS, rng))
 
-    inputs = {"encoder": encoder.name, "rows": REPRESENTATIVE_ROWS, "whitened": whitened, "seed": seed}
-    return artefact(root, f"export_{family}", inputs, make)
+    inputs = {"encoder": encoder.name, "rows": REPRESENTATIVE_ROWS, "whitened": whitened, "seed": stage.seed}
+    return artefact(stage.root, f"export_{family}", inputs, make)
 
 
 def write_network(path: Path, model: keras.Model, examples: Float32) -> None:

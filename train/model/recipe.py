@@ -18,6 +18,7 @@ from .codebook import fit_codebook, shape
 from .encoder import train_encoder
 from .export import export_encoder
 from .head import count_codes, train_head
+from .stage import Stage
 
 
 def fit(root: Path, sound: Features, data: DataSet, split: Split, config: TrainConfig) -> Parts:
@@ -30,14 +31,12 @@ def fit(root: Path, sound: Features, data: DataSet, split: Split, config: TrainC
         )
     for family in FAMILIES:
         shape(family, sound.front_end, config.codebook)
-    networks, codebooks = {}, {}
+    stage, networks, codebooks = Stage(root, sound, split.fit, config.seed), {}, {}
     for family in FAMILIES:
-        encoder = train_encoder(root, sound, split.fit, family, config.encoder, config.seed)
-        networks[family] = export_encoder(
-            root, sound, split.fit, family, encoder, config.codebook.whiten == "yes", config.seed
-        )
+        encoder = train_encoder(stage, family, config.encoder)
+        networks[family] = export_encoder(stage, family, encoder, whitened=config.codebook.whiten == "yes")
     for family in FAMILIES:
-        codebooks[family] = fit_codebook(root, sound, split.fit, family, networks[family], config.codebook, config.seed)
+        codebooks[family] = fit_codebook(stage, family, networks[family], config.codebook)
     counts = count_codes(root, sound, networks, codebooks)
     head = train_head(root, sound, data, split.fit, counts, config)
     return Parts(networks, codebooks, head, config.head.count_transform, config.context)
