@@ -63,7 +63,11 @@ def test_what_exists_is_not_said_not_to(tmp_path, without_ffmpeg, replayed):
         assert (status, err) == (1, f"bowstream: {tmp_path / name}: {reason}\n")
 
 
-def test_a_recording_is_known_by_how_it_begins(tmp_path, replayed):
+@pytest.mark.parametrize("with_ffmpeg", [True, False])
+def test_a_recording_is_known_by_how_it_begins(with_ffmpeg, tmp_path, monkeypatch, replayed):
+    if not with_ffmpeg:
+        for module in (folders, links):
+            monkeypatch.setattr(module, "is_there", lambda: False)
     for name, make in (("REC1", recordings.mp3), ("REC2.dat", recordings.flac), ("REC3.tmp", recordings.ogg)):
         (tmp_path / name).write_bytes(make(sound()))
     (tmp_path / "picture.webp").write_bytes(b"RIFF\x24\0\0\0WEBPVP8 " + bytes(100))

@@ -62,7 +62,7 @@ def kind_of(reader: Reader) -> str:
     if description.begins(head):
         return "chunks"
     if head.startswith(ogg.MAGIC):
-        return "ogg" if any(codec in reader.peek(4096) for codec in OGG_CODECS) else "other"
+        return "ogg" if is_known_ogg(reader.peek(4096)) else "other"
     skip_tags(reader)
     if reader.peek(flac.BEGINNING_BYTES) in flac.BEGINNINGS:
         return "flac"
@@ -71,9 +71,14 @@ def kind_of(reader: Reader) -> str:
     return "mpeg" if first is not None and first <= mpeg.LONGEST_FRAME and not foreign_kind(block) else "other"
 
 
+def is_known_ogg(head: bytes) -> bool:
+    """Whether it is an Ogg file with a stream that libsndfile decodes."""
+    return head.startswith(ogg.MAGIC) and any(codec in head for codec in OGG_CODECS)
+
+
 def foreign_kind(head: bytes) -> str | None:
     """Say what a file is that libsndfile has no decoder for; None if that is not known."""
-    if head[4:8] == b"ftyp" and head[8:12] in PICTURES:
+    if (head[4:8] == b"ftyp" and head[8:12] in PICTURES) or is_known_ogg(head):
         return None
     for at, magic, kind in FOREIGN:
         if head[at : at + len(magic)] == magic:

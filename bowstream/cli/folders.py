@@ -103,14 +103,14 @@ def kind_in(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if is_companion(path):
         return NOTHING
+    if is_heard(path):
+        return SOUND
     kind = foreign_kind(head_of(path))
     if kind and not is_there():
         return f"{kind}: {INSTALL} to hear it"
     if kind:
         return SOUND if has_sound(path) else NOTHING
     if suffix in HEARD_SUFFIXES:
-        return SOUND
-    if is_heard(path):
         return SOUND
     if suffix in HEADERLESS:
         return "it has no header: say its format with --raw"

@@ -106,7 +106,11 @@ def play_all(paths: Sequence[str], work: Work) -> int:
         try:
             with AudioFile(path, bundle.front_end.format, work.raw) as recording:
                 shown = Shown(work.json, labels={"file": recording.name})
-                session = run(Player(recording, bundle.front_end.format), bundle, work.config, shown, {})
+                try:
+                    session = run(Player(recording, bundle.front_end.format), bundle, work.config, shown, {})
+                finally:
+                    for note in recording.notes:
+                        say(f"{recording.name}: {note}")
         except AudioError as error:
             errors += 1
             say(str(error))
