@@ -18,7 +18,8 @@ from bowstream.audio.feed import to_frames
 from bowstream.audio.stream import Player
 
 README = (Path(bowstream.__file__).parent / "README.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+FRONT_PAGE = Path(bowstream.__file__).parents[1] / "README.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", FRONT_PAGE.read_text("utf-8") + README, re.S)
 
 
 @pytest.fixture
@@ -283,6 +284,10 @@ def test_the_readme_says_what_is_public():
     assert sorted(names) == bowstream.__all__ == sorted(bowstream.__all__)
     assert all(hasattr(bowstream, name) for name in bowstream.__all__)
     assert set(dir(bowstream)) == {*bowstream.__all__, "__version__"}
+
+
+def test_the_front_page_is_short():
+    assert len(FRONT_PAGE.read_bytes()) <= 8_000
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))

@@ -38,17 +38,13 @@ def run(arguments: Namespace) -> None:
 
 def contents() -> dict[Path, dict[str, str]]:
     """Return the tables of each file, by the name of their markers."""
-    from ..report.card import card, comparison
+    from ..report.card import card, comparison, tag_list
     from ..report.numbers import CHECKOUT, COLUMNS, SWEEPS, numbers, steps
 
     shipped = CHECKOUT / "models" / "default"
     context, ablation = map(steps, SWEEPS)
     return {
-        CHECKOUT / "README.md": {
-            "places": comparison(shipped),
-            "numbers": numbers(COLUMNS),
-            "context": context,
-            "steps": ablation,
-        },
+        CHECKOUT / "README.md": {"tags": tag_list(shipped), "places": comparison(shipped)},
+        CHECKOUT / "train" / "README.md": {"numbers": numbers(COLUMNS), "context": context, "steps": ablation},
         CHECKOUT / "models" / "README.md": {"card": card(shipped)},
     }

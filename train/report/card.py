@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,17 @@ def sources(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
         lines.append([name, "—" if clips is None else str(clips), stated])
     tried = [name for name in places["sources"] if name not in of_all]
     return table(lines) + (f"\nTried on only: {', '.join(tried)}.\n" if tried else "")
+
+
+def tag_list(bundle: Path) -> str:
+    """Return the tags that ship by group, Markdown, for the README."""
+    description = json.loads((bundle / "bundle.json").read_text("utf-8"))
+    groups: dict[str, list[str]] = {}
+    for tag in description["tags"]:
+        if tag.get("works", True):
+            groups.setdefault(tag.get("group") or "tags", []).append(tag["name"])
+    lines = [textwrap.fill(f"**{group}**: {', '.join(names)}", 120) for group, names in groups.items()]
+    return "\n\n".join(lines) + "\n"
 
 
 def comparison(bundle: Path) -> str:
