@@ -95,6 +95,9 @@ class Reader:
     def objects(self, topic):
         return [json.loads(payload) for payload in self.said(topic)]
 
+    def say(self, topic, payload):
+        self._client.publish(topic, payload, qos=1).wait_for_publish(10.0)
+
     def close(self):
         self._client.disconnect()
         self._client.loop_stop()

@@ -1,5 +1,6 @@
 """MQTT with a real broker, which is killed and started again."""
 
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ import pytest
 from broker import Broker, Reader, certify, needs_mosquitto
 from stage import Stage, quick, until
 
-from bowstream.config.sinks import ClipsSettings, MqttSettings
+from bowstream.config.sinks import ClipsSettings, HistorySettings, MqttSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.health.counters import Health
+from bowstream.history.queries import event
+from bowstream.history.store import open_history
 from bowstream.sinks import Sinks, home_assistant, mqtt_client
 from bowstream.sinks.mqtt import Mqtt
 from bowstream.sinks.mqtt_client import Identity
@@ -188,6 +191,28 @@ def test_mqtt_says_which_clip_is_whose(stage, broker, reader, tmp_path):
     assert (clip["id"], clip["tag"], clip["peak"]) == (stage.id("dog", 1.5), "dog", 0.9)
     assert Path(clip["path"]) == next(tmp_path.glob("*.flac"))
     assert clip["file"] == Path(clip["path"]).name
+
+
+@needs_mosquitto
+def test_a_verdict_that_is_published_is_in_the_history(stage, broker, reader, tmp_path):
+    path = tmp_path / "history.db"
+    settings = {"history": HistorySettings(path=str(path), days=36_500.0), "mqtt": mqtt_settings(broker)}
+    with Sinks(stage.info, stage.health, settings, print) as sinks:
+        stage.play(sinks, stage.sound(2), stage.begin("dog", 1.5))
+        until(lambda: reader.said("bowstream/kitchen/event/on"))
+        until(lambda: sinks.reports()[0].waiting == 0)
+
+        def verdict():
+            with open_history(path) as history:
+                return event(history, stage.id("dog", 1.5)).verdict
+
+        for said in ("wrong", None, "right"):
+            reader.say("bowstream/kitchen/verdict", json.dumps({"id": stage.id("dog", 1.5), "verdict": said}))
+            until(lambda said=said: verdict() == said)
+        for nonsense in ("", "[1]", '{"id": 3, "verdict": "wrong"}', '{"id": "x", "verdict": "maybe"}', "{"):
+            reader.say("bowstream/kitchen/verdict", nonsense)
+        until(lambda: len(sinks._sinks[1]._warnings) == 5)
+        assert verdict() == "right"
 
 
 def test_the_blueprint_asks_for_what_is_sent():

@@ -12,6 +12,9 @@ import numpy as np
 
 from bowstream._types import Float32
 
+# What can be said of an event.
+VERDICTS = ("right", "wrong")
+
 
 @dataclass(frozen=True)
 class PastEvent:

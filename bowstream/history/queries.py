@@ -17,12 +17,12 @@ import numpy as np
 
 from bowstream.errors import UsageError
 from bowstream.history.intervals import Interval, cut, merged
-from bowstream.history.past import DayTotal, HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
+from bowstream.history.past import VERDICTS, DayTotal, HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
 from bowstream.history.spans import Span
+from bowstream.history.store import VERDICT
 
 Connection = sqlite3.Connection
 HOUR_MS = 3_600_000
-VERDICTS = ("right", "wrong")
 
 # An event that is open, or that a crash cut off, has lasted for as long as its run is known to have listened since.
 HEARD_MS = "(SELECT max(end_ms) FROM listening AS l WHERE l.stream = e.stream)"
@@ -69,7 +69,7 @@ def judge(connection: Connection, name: str, verdict: str | None) -> PastEvent:
     found = event(connection, name)
     with connection:
         values = (verdict, verdict and time.time_ns() // 1_000_000, found.id)
-        connection.execute("UPDATE events SET verdict = ?, judged_ms = ? WHERE id = ?", values)
+        connection.execute(VERDICT, values)
     return event(connection, found.id)
 
 

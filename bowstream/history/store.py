@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS minutes (
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+VERDICT = "UPDATE events SET verdict = ?, judged_ms = ? WHERE id = ?"
 # Tables that grow, and the column that says how old a row is.
 AGES = {
     "events": "onset_ms",

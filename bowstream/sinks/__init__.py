@@ -84,6 +84,8 @@ class Sinks:
         for sink in self._sinks:
             if isinstance(sink, clips.Clips):
                 sink.on_kept = self._kept
+            elif isinstance(sink, mqtt.Mqtt):
+                sink.on_verdict = self._judged
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
         self._ask_at_s = 0.0  # of the stream
@@ -131,6 +133,11 @@ class Sinks:
         """Tell all sinks that an event has a clip."""
         for sink in self._sinks:
             sink.clip_kept(event, file)
+
+    def _judged(self, event: str, verdict: str | None) -> None:
+        """Tell all sinks what was said of an event."""
+        for sink in self._sinks:
+            sink.judged(event, verdict)
 
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s

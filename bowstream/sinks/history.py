@@ -12,7 +12,7 @@ from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.history.place import kept_at
 from bowstream.history.recorder import CLIP, Batch, Recorder
-from bowstream.history.store import Change, ForeignError, Store, put_aside
+from bowstream.history.store import VERDICT, Change, ForeignError, Store, put_aside
 from bowstream.records import Record, Sound, StreamInfo
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink
@@ -51,6 +51,10 @@ class HistorySink(Sink[Batch]):
     def clip_kept(self, event: Event, file: Path) -> None:
         """Note an event's clip; called by the thread of the sink that wrote it."""
         self.enqueue(Batch((Change(CLIP, (str(file), event.id)),)))
+
+    def judged(self, event: str, verdict: str | None) -> None:
+        """Note a verdict; called by the thread of the sink that got it."""
+        self.enqueue(Batch((Change(VERDICT, (verdict, verdict and time.time_ns() // 1_000_000, event)),)))
 
     def enqueue(self, item: Batch) -> None:
         """Put changes in the queue; what only says later what the last of them says takes its place."""

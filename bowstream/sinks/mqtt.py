@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from bowstream.audio.source import Notice
 from bowstream.config.sinks import MqttSettings
 from bowstream.events import Event
 from bowstream.health.counters import Health
+from bowstream.history.past import VERDICTS
 from bowstream.output.values import health_fields, record_fields, time_field
 from bowstream.records import Gap, Record, StreamInfo
 from bowstream.scores import Scores
@@ -40,7 +41,11 @@ class Mqtt(Sink[Message]):
     Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
     `count` (JSON: events of each tag since the start; kept), `clip` (JSON: an event's id and tag, and its clip's file),
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept), `listener` (JSON: who
-    publishes here; kept).
+    publishes here; kept). To `verdict` others may publish `{"id": …, "verdict": "wrong"}`, or `right`, or null.
+
+    Attributes
+    ----------
+    on_verdict : told an event's id and the verdict on it, in the connection's thread
     """
 
     def __init__(self, settings: MqttSettings, info: StreamInfo, health: Health) -> None:
@@ -58,6 +63,7 @@ class Mqtt(Sink[Message]):
         self._away = False
         self._refusal = "no connection"
         self._identity = Identity(settings.root)
+        self.on_verdict: Callable[[str, str | None], None] = lambda name, verdict: None
         self._others: set[str] = set()  # ids of listeners that publish to our topics, too
         self._client = self._new_client()
 
@@ -164,7 +170,7 @@ class Mqtt(Sink[Message]):
             return
         self._refusal = "connection lost"
         # First, so that what the broker keeps from before comes in: it shows which tags have gone.
-        topics = [self._topic("listener"), self._topic("tag/+"), self._discovery_topic]
+        topics = [self._topic("listener"), self._topic("verdict"), self._topic("tag/+"), self._discovery_topic]
         client.subscribe([(topic, 1) for topic in topics if topic])
         self._publish_discovery()
         for tag in self._slugs:
@@ -188,10 +194,22 @@ class Mqtt(Sink[Message]):
         """Handle what the broker keeps below our topics, or another listener publishes; called by paho's thread."""
         if message.topic == self._topic("listener"):
             self._meet(message.payload, message.retain)
+        elif message.topic == self._topic("verdict"):
+            if not message.retain:  # one that is kept was said before now, maybe long ago
+                self._take_verdict(message.payload)
         elif message.retain and message.topic == self._discovery_topic:
             self._take_away(home_assistant.tags_in(message.payload))
         elif message.retain and message.payload:
             self._take_away({message.topic.rpartition("/")[2]})
+
+    def _take_verdict(self, payload: bytes) -> None:
+        """Pass on that an event was right or wrong, or that nothing is said of it any more."""
+        said = home_assistant.parsed(payload)
+        name, verdict = said.get("id"), said.get("verdict")
+        if isinstance(name, str) and verdict in (*VERDICTS, None):
+            self.on_verdict(name, verdict)
+        else:
+            self.warn(f"a verdict must be an object with id and verdict, right, wrong or null (got {payload[:100]!r})")
 
     def _meet(self, payload: bytes, is_kept: bool) -> None:
         """Warn of another listener; a message that was kept may be of one that ended long ago."""

@@ -108,6 +108,9 @@ class Sink(ABC, Generic[Item]):
     def clip_kept(self, event: Event, file: Path) -> None:
         """Take note of an event's clip; called by the thread of the sink that wrote it."""
 
+    def judged(self, event: str, verdict: str | None) -> None:
+        """Take note of a verdict on the event with this id; called by the thread of the sink that got it."""
+
     def abort(self) -> None:
         """End a delivery that is still going on when the session has ended and the time for it is over."""
 
