@@ -46,7 +46,7 @@ def tab(monkeypatch):
 
 def test_verbs(tab):
     assert {"listen", "replay", "check", "install-service"} <= set(tab("bowstream "))
-    assert tab("bowstream re") == ["replay"]
+    assert tab("bowstream repl") == ["replay"]
 
 
 def test_options(tab):
