@@ -101,6 +101,11 @@ class EventTracker:
         self._levels.reset()
         self._free_s.clear()
 
+    def retune(self, place: int, on: float, off: float) -> None:
+        """Begin and end the events of the tag at this place at other scores from now on; above 1 is never."""
+        self._on[place] = on
+        self._off[place] = float(np.float32(off))
+
     @property
     def open_events(self) -> list[Event]:
         """The events that are open now, oldest first."""

@@ -69,7 +69,7 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who is listened to, before there is a session.
-BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks"}
+BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks", "web"}
 # Who gets a report is not the listener's.
 BESIDE = {"report"}
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bowstream.cli import checks
 from bowstream.cli.checks import Finding
+from bowstream.cli.page_check import check_web
 from bowstream.cli.parser import ConfigOptions
 from bowstream.config.file import Config, load
 from bowstream.errors import BowstreamError
@@ -24,6 +25,7 @@ def examine(options: ConfigOptions) -> Iterator[Finding]:
         bundle = yield from tried("bundle", checks.check_bundle(config.settings))
         yield from tried("config", checks.check_config(config, bundle))
         yield from tried("sinks", checks.check_sinks(config.settings))
+        yield from tried("page", check_web(config.settings))
         yield from tried("disk", checks.check_disk(config.settings))
     portaudio = yield from tried("PortAudio", checks.check_portaudio())
     yield from tried("permission", checks.check_permission())

@@ -23,13 +23,20 @@ def add_parser(verbs: Verbs) -> None:
         default=None,
         help="keep a history, of events and loudness, not of sound; see 'bowstream history' (if it is configured)",
     )
+    parser.add_argument(
+        "--web",
+        action=BooleanOptionalAction,
+        default=None,
+        help="serve a page that shows what is heard, to this machine's browsers; keeps a history (if it is configured)",
+    )
     parser.set_defaults(run=run)
 
 
 def options(arguments: Namespace) -> ListenOptions:
     """Return what parsed arguments ask for."""
     config = ConfigOptions.of(arguments)
-    return ListenOptions(config, arguments.demo, arguments.json, arguments.events, arguments.history)
+    asked = arguments
+    return ListenOptions(config, asked.demo, asked.json, asked.events, asked.history, asked.web)
 
 
 def run(arguments: Namespace) -> int:

@@ -17,6 +17,7 @@ from bowstream.audio.reconnect import ReconnectingMicrophone
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
+from bowstream.cli.page import PagePlan, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.config.file import Config
@@ -37,10 +38,13 @@ def listen(options: ListenOptions) -> int:
     config = load(options.config)
     bundle = personalise(config, load_bundle(config.settings.bundle))
     source = open_source(options.demo, config.settings, bundle.front_end)
-    sinks = {} if options.demo else with_history(config.settings.sinks, options.history)
+    web = page_settings(config.settings, options)
+    history = options.history if options.history is not None or not web else True
+    sinks = {} if options.demo else with_history(config.settings.sinks, history)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
-        run(source, bundle, config, Shown(options.json, options.events), sinks)
+        plan = PagePlan(web, None if options.demo else tags_file(sinks))
+        run(source, bundle, config, Shown(options.json, options.events), sinks, plan)
     return 0
 
 
@@ -75,6 +79,7 @@ def run(
     config: Config,
     shown: Shown,
     sinks: Mapping[str, SinkSettings],
+    plan: PagePlan | None = None,
 ) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
@@ -88,7 +93,12 @@ def run(
             stack.enter_context(alone(config))
         output = stack.enter_context(live_output(session, shown))
         delivered = stack.enter_context(Sinks(session.info, session.health, sinks, say))
-        outputs = (output, delivered, stack.enter_context(Notifier()))
+        outputs = [output, delivered, stack.enter_context(Notifier())]
+        tuning = tuned(session, plan.tags_file) if plan else None
+        if plan and tuning and plan.settings:
+            page = stack.enter_context(web_page(session, tuning, sinks, plan.settings))
+            outputs.append(page)
+            say(f"the page is at {page.address}")
         for record in session:
             for each in outputs:
                 each.write(record)

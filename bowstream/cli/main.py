@@ -17,6 +17,7 @@ from bowstream.cli import (
     export,
     history,
     listen,
+    password,
     replay,
     report,
     service,
@@ -39,7 +40,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and the runtime, and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
-    for verb in (listen, replay, history, verdict, report, export, service, doctor, config, devices, check, bench):
+    for verb in (
+        listen,
+        replay,
+        history,
+        verdict,
+        report,
+        export,
+        service,
+        doctor,
+        config,
+        password,
+        devices,
+        check,
+        bench,
+    ):
         verb.add_parser(verbs)
     return parser
 

@@ -16,6 +16,7 @@ class ListenOptions:
     json : write JSON lines instead of drawing
     events : leave hops out of what is written
     history : keep one, even if the configuration has none, or keep none; None does as the configuration says
+    web : serve the page, even if the configuration has none, or do not; None does as the configuration says
     """
 
     config: ConfigOptions
@@ -23,6 +24,7 @@ class ListenOptions:
     json: bool = False
     events: bool = False
     history: bool | None = None
+    web: bool | None = None
 
     def __post_init__(self) -> None:
         if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "reconnect"}:

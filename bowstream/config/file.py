@@ -15,11 +15,12 @@ from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, SinkSettings
 from bowstream.config.toml import Document, quoted, suggestion
+from bowstream.config.web import WebSettings
 from bowstream.errors import UsageError
 
 FILE_NAME = "bowstream.toml"
 SYSTEM_FILE = Path("/etc/bowstream") / FILE_NAME
-TABLES = frozenset({"tags", "sinks", "report"})
+TABLES = frozenset({"tags", "sinks", "report", "web"})
 # A complete sample has 6 kB.
 LARGEST_BYTES = 1_000_000
 
@@ -60,6 +61,8 @@ class Config:
         tables = {f"[sinks.{name}]": table for name, table in self.settings.sinks.items()}
         if self.settings.report:
             tables["[report]"] = self.settings.report
+        if self.settings.web:
+            tables["[web]"] = self.settings.web
         for title, table in tables.items():
             for name, one in settings_of(table).items():
                 if meaning(one).secret and getattr(table, name):
@@ -117,7 +120,8 @@ def read(file: Path) -> Config:
     report = None
     if "report" in document.values:
         report = document.table(("report",), ReportSettings, document.values["report"])
-    return Config(replace(settings, tags=tags, sinks=sinks, report=report), document)
+    web = document.table(("web",), WebSettings, document.values["web"]) if "web" in document.values else None
+    return Config(replace(settings, tags=tags, sinks=sinks, report=report, web=web), document)
 
 
 def text_of(file: Path) -> str:

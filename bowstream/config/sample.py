@@ -17,6 +17,7 @@ from bowstream.config.fields import MASK, meaning, settings_of
 from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS
+from bowstream.config.web import WebSettings
 
 HEAD = """\
 # bowstream's configuration, for 'listen' and 'replay': given by --config, else ~/.config/bowstream/bowstream.toml,
@@ -29,6 +30,8 @@ SINKS_HEAD = """\
 # Tags are named as they are shown, by their alias if they have one."""
 REPORT_HEAD = """\
 # Who gets what 'bowstream report --send' makes: have cron or a timer call it, with --days 7 once a week, say."""
+WEB_HEAD = """\
+# The page for a browser, needs the extra "web". 'listen' serves it if there is this table, or with --web."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE_TAG = "clock alarm"
@@ -50,6 +53,8 @@ def as_toml(settings: Settings) -> str:
     lines += (
         ["[report]", *table(settings.report)] if settings.report else commented(["[report]", *table(ReportSettings)])
     )
+    lines += ["", WEB_HEAD, ""]
+    lines += ["[web]", *table(settings.web)] if settings.web else commented(["[web]", *table(WebSettings)])
     return "\n".join(lines) + "\n"
 
 

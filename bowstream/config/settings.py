@@ -9,6 +9,7 @@ from typing import Any
 
 from bowstream.config.fields import Checked, require, setting
 from bowstream.config.report import ReportSettings
+from bowstream.config.web import WebSettings
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Settings(Checked):
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
     report: ReportSettings | None = None
+    web: WebSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import Callable, Collection
@@ -12,6 +11,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Thread, Timer
 from typing import Any
+
+from bowstream._hosts import is_ours, own_names
 
 # Connections at a time, and how long each may last in all.
 CONNECTIONS = 16
@@ -133,22 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log nothing."""
-
-
-def own_names() -> set[str]:
-    """Return the names by which this machine is known in its network."""
-    name = socket.gethostname().lower()
-    return {name, f"{name.partition('.')[0]}.local"}
-
-
-def is_ours(host: str, names: Collection[str]) -> bool:
-    """Whether a `Host` header is an address, or one of some names."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and not host.endswith("]") else host
-    name = name.strip("[]").rstrip(".").lower()
-    with suppress(ValueError):
-        ipaddress.ip_address(name)
-        return True
-    return name in names
 
 
 def cut(connection: socket.socket) -> None:

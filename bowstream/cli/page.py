@@ -1,0 +1,70 @@
+"""What `listen` sets up for the page, and what a page has set for `listen`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bowstream._text import printable
+from bowstream.cli.options import ListenOptions
+from bowstream.cli.say import say
+from bowstream.config.paths import expanded
+from bowstream.config.settings import Settings
+from bowstream.config.sinks import ClipsSettings, HistorySettings, SinkSettings
+from bowstream.config.web import WebSettings
+from bowstream.errors import UsageError
+from bowstream.history.place import kept_at
+from bowstream.session import Session
+from bowstream.web.tuning import FILE_NAME, Tuning
+
+if TYPE_CHECKING:
+    from bowstream.web.page import WebPage
+
+
+@dataclass(frozen=True)
+class PagePlan:
+    """Whether there is a page, and what pages have set of tags.
+
+    settings : of the page; None for no page
+    tags_file : None if what a page sets is kept nowhere
+    """
+
+    settings: WebSettings | None = None
+    tags_file: Path | None = None
+
+
+def page_settings(settings: Settings, options: ListenOptions) -> WebSettings | None:
+    """Return the settings of the page; None if there is to be none."""
+    wanted = settings.web is not None and not options.demo if options.web is None else options.web
+    return (settings.web or WebSettings()) if wanted else None
+
+
+def tags_file(sinks: Mapping[str, SinkSettings]) -> Path | None:
+    """Return where it is kept what a page sets of tags: beside the history; None without a place for that."""
+    history = sinks.get("history")
+    try:
+        return kept_at(history.path if isinstance(history, HistorySettings) else "").with_name(FILE_NAME)
+    except UsageError:  # no home: a container's user, say
+        return None
+
+
+def tuned(session: Session, file: Path | None) -> Tuning:
+    """Return the session's tags with what a page has set of them earlier, in force."""
+    tuning = Tuning(session.info.tags, session.tracker.retune, file)
+    tuning.apply()
+    if tuning.changed:
+        say(f"{file} changes {', '.join(map(printable, tuning.changed))}")
+    return tuning
+
+
+def web_page(session: Session, tuning: Tuning, sinks: Mapping[str, SinkSettings], settings: WebSettings) -> WebPage:
+    """Return the page, with the history and the clips that the sinks keep."""
+    from bowstream.web.archive import Archive
+    from bowstream.web.page import WebPage
+
+    history, clips = sinks.get("history"), sinks.get("clips")
+    folder = expanded(clips.folder).absolute() if isinstance(clips, ClipsSettings) else None
+    archive = Archive(kept_at(history.path), folder) if isinstance(history, HistorySettings) else None
+    return WebPage(settings, session.info, session.health, tuning, archive, say)

@@ -1,0 +1,193 @@
+"""The page beside a session: an output that tells open pages what is heard, and a server in its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bowstream.config.web import WebSettings
+from bowstream.errors import BowstreamError, UsageError
+from bowstream.health.counters import Health
+from bowstream.records import Record, StreamInfo
+from bowstream.web.archive import Archive
+from bowstream.web.hub import Hub
+from bowstream.web.messages import Narrator
+from bowstream.web.tuning import Tuning
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# Connections at a time; a page takes one to six.
+CONNECTIONS = 64
+CLOSE_S = 3.0
+
+
+def load_uvicorn() -> Any:
+    """Import uvicorn.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    try:
+        import uvicorn
+    except ModuleNotFoundError as error:
+        raise UsageError("the page needs uvicorn: pip install 'bowstream[web]'") from error
+    return uvicorn
+
+
+class WebPage:
+    """Serves the page while a session runs; an `Output` that never waits and never raises.
+
+    Parameters
+    ----------
+    settings : where, and for whom
+    info, health : of the session
+    tuning : the session's tags, which the page may change
+    archive : the past; None if no history is kept
+    warn : takes a line when something goes wrong
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        info: StreamInfo,
+        health: Health,
+        tuning: Tuning,
+        archive: Archive | None,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._uvicorn = load_uvicorn()
+        self._settings, self._info, self._tuning, self._archive = settings, info, tuning, archive
+        self._warn = warn
+        self._hub = Hub()
+        self._narrator = Narrator(info, health)
+        self._troubles: deque[str] = deque(maxlen=20)
+        self._trouble = ""
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._serve, name="bowstream-web", daemon=True)
+        self._listener: socket.socket | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the page is, for this machine's browser."""
+        host = self._settings.address
+        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}/"
+
+    def __enter__(self) -> WebPage:
+        self._listener = bound(self._settings)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._server:
+            self._server.should_exit = True
+        self._thread.join(CLOSE_S)
+        if self._listener:
+            self._listener.close()
+
+    def write(self, record: Record) -> None:
+        """Tell the open pages of a record, and put in force what they have set."""
+        try:
+            self._tuning.apply()
+            self._narrator.follow(record)
+            if self._hub.is_watched and (told := self._narrator.tell(record)):
+                self._hub.post(told)
+        except Exception as error:  # a bug of the page must not end the listening
+            self._complain(repr(error))
+        while self._troubles:
+            self._warn(f"web page: {self._troubles.popleft()}")
+
+    def _complain(self, trouble: str) -> None:
+        """Leave a line for the session's thread to say, once for each kind of trouble in a row."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._troubles.append(trouble)
+
+    def _greeting(self) -> dict[str, Any]:
+        """Return what a page is told when it opens."""
+        from bowstream.web.app import tag_fields
+
+        info = self._info
+        return {
+            "source": info.source,
+            "bundle": info.bundle,
+            "hop_s": info.hop_s,
+            "n_mels": info.n_mels,
+            "span_hz": info.span_hz,
+            "now_ms": round(time.time() * 1000.0),
+            "tags": tag_fields(self._tuning),
+            "events": self._narrator.recent,
+            "away": self._narrator.away,
+            "has_history": self._archive is not None,
+            "has_clips": self._archive is not None and self._archive.clips is not None,
+            "asks": bool(self._settings.password),
+            "tags_file": str(self._tuning.file) if self._tuning.file else None,
+        }
+
+    def _serve(self) -> None:
+        """Run the server, in a thread and a loop that nothing else uses."""
+        try:
+            asyncio.run(self._main())
+        except Exception as error:
+            self._complain(f"it is closed: {error!r}")
+
+    async def _main(self) -> None:
+        from bowstream.web.app import App
+        from bowstream.web.guard import Guard
+
+        self._hub.run_in(asyncio.get_running_loop())
+        app = App(Guard(self._settings), self._hub, self._tuning, self._archive, self._greeting, self._complain)
+        config = self._uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        server = self._server = self._uvicorn.Server(config)
+        closing = asyncio.ensure_future(self._close_pages(server))
+        await server.serve(sockets=[self._listener])
+        await closing
+
+    async def _close_pages(self, server: uvicorn.Server) -> None:
+        """End the pages' streams when the server is asked to end, else it would wait for them."""
+        while not server.should_exit:
+            await asyncio.sleep(0.1)
+        self._hub.close()
+
+
+def bound(settings: WebSettings) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    BowstreamError
+        If the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.address, settings.port))
+        listener.listen(128)
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BowstreamError(
+            f"[web] cannot listen on {settings.address}:{settings.port}: {reason}; choose another port"
+        ) from error
+    return listener

@@ -1,0 +1,74 @@
+// Requests, and elements made of plain text: nothing that was heard, named or typed is ever read as HTML.
+
+export async function get(path) {
+  return answered(await fetch(path));
+}
+
+export async function post(path, fields) {
+  return answered(await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(fields),
+  }));
+}
+
+async function answered(answer) {
+  if (answer.status === 401 && location.pathname !== "/login") location.assign("/login");
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(found.error || `the listener answered ${answer.status}`);
+  return found;
+}
+
+export const $ = (id) => document.getElementById(id);
+
+const SVG = "http://www.w3.org/2000/svg";
+const DRAWN = new Set(["svg", "path", "rect", "line", "text", "g", "title"]);
+
+export function h(name, traits = {}, ...children) {
+  const made = DRAWN.has(name) ? document.createElementNS(SVG, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(traits)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== false && value != null) made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+export const fill = (place, ...children) => place.replaceChildren(...children);
+
+export const clock = (ms, seconds = true) =>
+  new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hour12: false });
+
+export function lasted(ms) {
+  const s = ms / 1000;
+  if (s < 60) return `${s.toFixed(1)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
+  return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+}
+
+export const percent = (score) => `${Math.round(score * 100)} %`;
+
+// A colour of its own for each tag, the same on every page.
+export function hue(tag) {
+  let sum = 2166136261;
+  for (const letter of tag) sum = Math.imul(sum ^ letter.codePointAt(0), 16777619) >>> 0;
+  return ((sum >>> 8) % 24) * 15;
+}
+
+export function tinted(element, tag) {
+  element.style.setProperty("--hue", hue(tag).toFixed(0));
+  return element;
+}
+
+let fading = 0;
+
+export function toast(text, undo) {
+  const place = $("toast");
+  clearTimeout(fading);
+  const button = undo && h("button", { class: "quiet", onclick: () => { fill(place); undo(); } }, "Undo");
+  fill(place, h("p", {}, h("span", {}, text), button));
+  fading = setTimeout(() => fill(place), undo ? 10000 : 5000);
+}
+
+export const tell = (error) => toast(error.message);

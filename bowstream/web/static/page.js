@@ -1,0 +1,85 @@
+// The page: one line to the listener, five views.
+import { $, fill, post, tell } from "./api.js";
+import * as live from "./live.js";
+import { allowVerdicts, complete, show, startClips } from "./events.js";
+import { showDay, startDay } from "./day.js";
+import { showHeat, startHeat } from "./heat.js";
+import { showScores, showTags, startTags } from "./tags.js";
+import { showHealth } from "./health.js";
+
+const VIEWS = ["now", "day", "hours", "tags", "health"];
+let line = null, hello = null, completing = 0;
+
+function connect() {
+  line?.close();
+  line = new EventSource("/api/live");
+  const on = (kind, act) => line.addEventListener(kind, (event) => act(JSON.parse(event.data)));
+  on("hello", greet);
+  on("sound", live.sound);
+  on("hop", (message) => { live.hop(message, hello.hop_s); showScores(); });
+  on("event", (event) => { live.heard(event); if (event.duration_ms != null) completeSoon(); });
+  on("gap", () => { live.gap(); say("Sound was lost.", 5000); });
+  on("notice", (notice) => say(notice.text, notice.kind === "away" ? 0 : 10000));
+  on("health", showHealth);
+  on("tags", ({ tags }) => { live.setTags(tags); showTags(tags); });
+  on("judged", show);
+  on("missed", ({ messages }) => { document.body.dataset.missed = messages; });
+  line.onerror = () => status("away", "not connected");
+}
+
+function greet(message) {
+  hello = message;
+  status("on", `${message.source}`);
+  allowVerdicts(message.has_history);
+  live.begin(message);
+  showTags(message.tags, message.tags_file);
+  $("sign-out").hidden = !message.asks;
+  say(message.away, 0);
+  completeSoon();
+  go();
+}
+
+function status(kind, text) {
+  $("status").className = kind;
+  fill($("status-text"), text);
+}
+
+let hiding = 0;
+function say(text, ms) {
+  clearTimeout(hiding);
+  $("banner").hidden = !text;
+  fill($("banner"), text);
+  if (text && ms) hiding = setTimeout(() => { $("banner").hidden = true; }, ms);
+}
+
+// The history and the clip of an event are written a little later than it is told.
+function completeSoon() {
+  if (!hello.has_history) return;
+  clearTimeout(completing);
+  completing = setTimeout(() => complete().catch(() => {}), hello.has_clips ? 3000 : 1000);
+}
+
+function go() {
+  const wanted = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
+  for (const view of VIEWS) {
+    $(view).hidden = view !== wanted;
+    const link = document.querySelector(`nav a[href="#${view}"]`);
+    if (view === wanted) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
+  if (!hello) return;
+  const needs = wanted === "day" || wanted === "hours";
+  if (needs && !hello.has_history) say("No history is kept, so there is nothing to look back on: listen with --history.", 0);
+  else if (wanted === "day") showDay();
+  else if (wanted === "hours") showHeat();
+}
+
+addEventListener("hashchange", () => { go(); scrollTo(0, 0); });
+// A page that nobody looks at costs the listener nothing.
+document.addEventListener("visibilitychange", () => { if (document.hidden) { line?.close(); line = null; } else connect(); });
+$("sign-out").addEventListener("click", () => post("/api/logout", {}).then(() => location.assign("/login")).catch(tell));
+startClips();
+startDay();
+startHeat();
+startTags();
+go();
+connect();

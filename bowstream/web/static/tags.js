@@ -1,0 +1,61 @@
+// Thresholds and mutes; each change can be undone.
+import { $, fill, h, percent, post, tell, tinted, toast } from "./api.js";
+import { scoreOf } from "./live.js";
+
+const rows = new Map();
+
+export function showTags(tags, file) {
+  if (file !== undefined) fill($("tags-note"), file ? `In force at once, and kept in ${file}, which wins over the configuration.` : "In force at once, and forgotten when the listener ends.");
+  tags.forEach((tag, place) => {
+    const row = rows.get(tag.tag) || tagRow(tag, place);
+    row.place = place;
+    row.tag = tag;
+    row.classList.toggle("muted", tag.muted);
+    row.mute.setAttribute("aria-checked", String(!tag.muted));
+    if (document.activeElement !== row.slider) row.slider.value = tag.on;
+    row.number.textContent = percent(tag.on);
+    row.reset.hidden = tag.own == null && !tag.muted;
+    row.usual.style.left = `${tag.usual * 100}%`;
+  });
+}
+
+async function set(fields, text, isUndo = false) {
+  try {
+    const { before } = await post("/api/tag", fields);
+    toast(text, isUndo ? null : () => set(before, `${fields.tag}: as before`, true));
+  } catch (error) { tell(error); }
+}
+
+function tagRow(tag, place) {
+  const row = tinted(h("li", { class: "tag" }), tag.tag);
+  const mute = h("button", { role: "switch", class: "switch", "aria-label": `Listen for ${tag.tag}` }, h("i"));
+  const slider = h("input", { type: "range", min: 0.01, max: 1, step: 0.01, "aria-label": `Threshold of ${tag.tag}` });
+  const number = h("output"), reset = h("button", { class: "quiet", "aria-label": `${tag.tag} as configured` }, "reset");
+  const score = h("i", { class: "score" }), usual = h("u", { title: "usual threshold" });
+  row.append(mute, h("b", {}, tag.tag), h("div", { class: "range" }, h("div", { class: "track" }, score, usual), slider), number, reset);
+  Object.assign(row, { mute, slider, number, reset, score, usual, place });
+  mute.addEventListener("click", () => {
+    const { tag: name, own, muted } = row.tag;
+    set({ tag: name, on: own, muted: !muted }, muted ? `${name}: listened for again` : `${name}: muted`);
+  });
+  slider.addEventListener("input", () => { number.textContent = percent(slider.valueAsNumber); });
+  slider.addEventListener("change", () => {
+    set({ tag: row.tag.tag, on: slider.valueAsNumber, muted: row.tag.muted }, `${row.tag.tag}: from ${percent(slider.valueAsNumber)} on`);
+  });
+  reset.addEventListener("click", () => set({ tag: row.tag.tag, on: null, muted: false }, `${row.tag.tag}: as configured`));
+  rows.set(tag.tag, row);
+  $("tag-list").append(row);
+  return row;
+}
+
+export function showScores() {
+  if ($("tags").hidden) return;
+  for (const row of rows.values()) row.score.style.transform = `scaleX(${scoreOf(row.place)})`;
+}
+
+export function startTags() {
+  $("find").addEventListener("input", () => {
+    const wanted = $("find").value.trim().toLowerCase();
+    for (const [name, row] of rows) row.hidden = !name.toLowerCase().includes(wanted);
+  });
+}
