@@ -92,8 +92,8 @@ def svg(height: float, title: str, parts: Iterator[str]) -> str:
     """Return a plot of this height with a title that is read out."""
     inside = "\n".join(parts)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}">\n'
-        f"<title>{escape(title)}</title>\n{inside}\n</svg>"
+        f'<div class="scroll"><svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(title)}">\n'
+        f"<title>{escape(title)}</title>\n{inside}\n</svg></div>"
     )
 
 
