@@ -73,21 +73,33 @@ class Tagger:
         self._feed = Feed(bundle.front_end.format)
 
     @classmethod
-    def load(cls, path: Path | str | None = None, hop_s: float = 1.0, sensitivity: float = USUAL) -> Tagger:
+    def load(
+        cls,
+        path: Path | str | None = None,
+        hop_s: float = 1.0,
+        sensitivity: float = USUAL,
+        learned: Path | str | None = None,
+    ) -> Tagger:
         """Load a bundle, verify its hashes, run its probe and return a tagger of it.
 
         Parameters
         ----------
         path : the bundle's folder; None for the one that is shipped
         hop_s, sensitivity : as of the tagger
+        learned : file of what was taught, as `bowstream learn` writes it; its tags come after the bundle's
 
         Raises
         ------
         BundleError
-            If a file is missing, damaged, changed or of another format, or the probe fails.
+            If a file is missing, damaged, changed or of another format, or the probe fails, or what was learned
+            belongs to another bundle.
         """
         bundle, probe = read(Path(path) if path is not None else default_path())
         verify(cls(bundle), probe)
+        if learned is not None:
+            from bowstream.model.learned import read_learned
+
+            bundle = read_learned(Path(learned)).applied(bundle)
         return cls(bundle, hop_s, sensitivity)
 
     def tag(self, sound: str | os.PathLike[str] | ArrayLike, sample_rate: int | None = None) -> Result:

@@ -10,7 +10,7 @@ import pytest
 
 from bowstream import BundleError, load_bundle
 from bowstream.cli.main import main
-from bowstream.model.bundle import DESCRIPTION, FILES, digest
+from bowstream.model.bundle import BACKGROUND, DESCRIPTION, FILES, digest
 
 
 class Copy:
@@ -19,7 +19,7 @@ class Copy:
     def __init__(self, source, path):
         self.path = path
         path.mkdir()
-        for name in FILES:
+        for name in (*FILES, BACKGROUND):
             (path / name).symlink_to(source / name)
         shutil.copy(source / DESCRIPTION, path / DESCRIPTION)
 

@@ -9,7 +9,7 @@ from spoiling import assert_refused
 from bowstream import BundleError, load_bundle
 from bowstream.cli.main import main
 from bowstream.model import bundle as bundle_module
-from bowstream.model.bundle import DESCRIPTION, FILES, HEAD, PROBE
+from bowstream.model.bundle import BACKGROUND, DESCRIPTION, FILES, HEAD, PROBE
 from bowstream.model.head import normalise
 
 
@@ -17,13 +17,13 @@ def test_an_untouched_copy_is_taken(copy):
     assert load_bundle(copy.path).description == load_bundle().description
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", (*FILES, BACKGROUND))
 def test_a_damaged_file(name, copy, capsys):
     copy.flip(name)
     assert_refused(copy, f"{name} does not match its sha256", capsys)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", (*FILES, BACKGROUND))
 def test_a_missing_file(name, copy, capsys):
     (copy.path / name).unlink()
     assert_refused(copy, f"{name} cannot be read: No such file", capsys)
@@ -70,8 +70,8 @@ def test_the_shipped_bundle_says_what_it_is(bundle, bundle_path):
     assert description["created"]
     assert description["metrics"]
     assert len(bundle.tags) == 50
-    assert set(description["files"]) == set(FILES)
-    assert sum((bundle_path / name).stat().st_size for name in FILES) < 25e6
+    assert set(description["files"]) == {*FILES, BACKGROUND}
+    assert sum((bundle_path / name).stat().st_size for name in (*FILES, BACKGROUND)) < 25e6
 
 
 def test_check_prints_the_shipped_bundle(capsys, bundle):

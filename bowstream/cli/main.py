@@ -16,6 +16,7 @@ from bowstream.cli import (
     doctor,
     export,
     history,
+    learn,
     listen,
     password,
     replay,
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     for verb in (
         listen,
         replay,
+        learn,
         history,
         verdict,
         report,

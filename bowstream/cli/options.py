@@ -1,4 +1,4 @@
-"""What `listen` and `replay` are asked for: made by their parsers, read by what carries them out."""
+"""What `listen`, `replay`, `learn` and `forget` are asked for: made by their parsers, read by what carries them out."""
 
 from __future__ import annotations
 
@@ -63,3 +63,28 @@ class ReplayOptions:
             raise UsageError("--labels writes a file beside each recording: not with --realtime or standard input")
         if self.paths.count("-") > 1:
             raise UsageError("standard input can be heard once: name - once")
+
+
+@dataclass(frozen=True)
+class LearnOptions:
+    """What to teach.
+
+    name : of the tag
+    paths : recordings of the sound, and folders of them
+    more : add the examples to those that a tag was taught with
+    keep : keep the examples' sound, to learn it again with another bundle
+    """
+
+    config: ConfigOptions
+    name: str
+    paths: tuple[str, ...]
+    more: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class ForgetOptions:
+    """What to take back: a tag, or the last change if there is none."""
+
+    config: ConfigOptions
+    name: str | None

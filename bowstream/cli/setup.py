@@ -12,6 +12,7 @@ from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
 from bowstream.config.toml import suggestion
+from bowstream.learn import store
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
 from bowstream.session import Session
@@ -44,10 +45,22 @@ def personalise(config: Config, bundle: Bundle) -> Bundle:
     UsageError
         If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
     """
+    bundle = with_learned(config, bundle)
     tags = model_tags.personalise(bundle.tags, config.settings, config.complain)
     check_sinks(config, model_tags.names_of(tags.values()))
     config.check()
     return bundle.with_tags(tags)
+
+
+def with_learned(config: Config, bundle: Bundle) -> Bundle:
+    """Return a bundle with what was taught on this device; say so if that belongs to another bundle."""
+    path = store.place(config)
+    try:
+        learned = store.read(path, bundle)
+    except store.ForeignError as error:
+        say(f"{error}: left out: name that one in the configuration, or move the file away and teach it again")
+        return bundle
+    return learned.applied(bundle)
 
 
 def check_sinks(config: Config, shown: Sequence[str]) -> None:

@@ -70,6 +70,12 @@ class Settings(Checked):
         (), "tags, or groups of them, to listen for; all if empty", example=["alarms", "dog"]
     )
     silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
+    learned: Path | None = setting(
+        None,
+        "file of what was taught; else learned.npz beside the configuration",
+        example="learned.npz",
+        metavar="FILE",
+    )
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
     report: ReportSettings | None = None

@@ -2,7 +2,8 @@
 
 A folder with `bundle.json` (parameters, tags, thresholds, licences, hashes), `encoder_*.tflite`,
 `head_rows.npz` (the head's first layer) and `head.tflite` (the rest), `codebooks.npz` and `probe.npz`. Nothing in it
-is unpickled. Bundles of the format before have the whole head in `head.tflite`, and cost more to run.
+is unpickled. `background.npz`, if there is one, is read when something is learned. Bundles of the format before have
+the whole head in `head.tflite`, and cost more to run.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ HEAD, HEAD_ROWS = "head.tflite", "head_rows.npz"
 CODEBOOKS = "codebooks.npz"
 PROBE = "probe.npz"
 ENCODERS = {family: f"encoder_{family}.tflite" for family in FAMILIES}
+BACKGROUND = "background.npz"  # everyday sound, for what is learned on the device; a bundle may do without
 FILES = (*ENCODERS.values(), HEAD_ROWS, HEAD, CODEBOOKS, PROBE)
 
 
@@ -90,7 +92,10 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
     description = read_description(path)
     try:
         names = [name for name in FILES if name != HEAD_ROWS or description["format"] != WHOLE_HEAD_FORMAT]
-        contents = {name: verified(path, name, dict(description["files"])) for name in names}
+        hashes = dict(description["files"])
+        contents = {name: verified(path, name, hashes) for name in names}
+        if BACKGROUND in hashes:
+            verified(path, BACKGROUND, hashes)
         bundle = Bundle(
             name=description["name"],
             path=path,

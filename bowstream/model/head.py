@@ -1,7 +1,7 @@
 """The head: from codes to a score for each tag (paper, III-C).
 
 codes (context, P) ─► counts of the newest window, and of all (2 K) ─► transform ─► network ─► logits (outputs,)
-─► softmax weight ─► Platt scaling ─► scores (C,)
+─► softmax weight ─► Platt scaling ─► what was taught on this device, if anything ─► scores (C,)
 """
 
 from __future__ import annotations
@@ -18,9 +18,39 @@ from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.codebook import Codes
 from bowstream.model.encoder import Counts, Network
+from bowstream.model.sparse import HIGHEST, ZERO_POINT, SparseNetwork
 
 LONGEST_CONTEXT = 60
 COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What was taught on this device: rows that add to the logits of tags, the head's own or new ones.
+
+    Attributes
+    ----------
+    rows, biases : float32 [shape=(n, F)] and [shape=(n,)]
+    places : of each row, the output that it adds to; new ones come after the head's own
+    new : how many outputs are new
+    """
+
+    rows: Float32
+    biases: Float32
+    places: tuple[int, ...]
+    new: int
+
+    def __call__(self, logits: Float32, features: Float32) -> Float32:
+        """Return logits (n, outputs + new) from the head's own (n, outputs) and features (n, F)."""
+        every = np.concatenate([logits, np.zeros((len(logits), self.new), np.float32)], axis=1)
+        np.add.at(every.T, list(self.places), self.rows @ features.T + self.biases[:, np.newaxis])
+        return every
+
+    def shifted(self, logits: float) -> Additions:
+        """Return the additions with the logits of new outputs shifted."""
+        biases = self.biases.copy()
+        biases[np.array(self.places, np.intp) >= max(self.places) + 1 - self.new] += np.float32(logits)
+        return replace(self, biases=biases)
 
 
 @dataclass(frozen=True)
@@ -35,7 +65,8 @@ class Head:
     patches : of a window (143)
     slopes, biases : float32 [shape=(outputs,)], Platt scaling: score = sigmoid(slope * logit + bias)
     softmax_weight : see `normalise`
-    outputs : which of the network's outputs are the tags; None for all, in their order
+    outputs : which of the network's outputs, and the new ones after them, are the tags; None for all, in their order
+    additions : what was taught on this device
 
     Raises
     ------
@@ -51,6 +82,7 @@ class Head:
     biases: Float32
     softmax_weight: float = 0.0
     outputs: tuple[int, ...] | None = None
+    additions: Additions | None = None
 
     def __post_init__(self) -> None:
         if self.count_transform not in COUNT_TRANSFORMS:
@@ -63,6 +95,9 @@ class Head:
             raise BundleError(f"competition must be 0 … 1 (got {self.softmax_weight})")
         if not (np.isfinite(self.slopes).all() and np.isfinite(self.biases).all()):
             raise BundleError("slopes and biases must be finite")
+        if self.additions and self.additions.rows.shape[1] != self._parted.n_hidden:
+            found = self.additions.rows.shape[1]
+            raise BundleError(f"what was learned must have {self._parted.n_hidden} features (got {found})")
 
     def __call__(self, codes: Codes) -> Float32:
         """Return the scores of windows, 0 … 1.
@@ -78,9 +113,21 @@ class Head:
         if not len(codes):
             n_tags = len(self.slopes) if self.outputs is None else len(self.outputs)
             return np.empty((0, n_tags), np.float32)
-        logits = np.concatenate([self.network(self._row(context)) for context in codes])  # (n, outputs)
-        logits = normalise(logits, self.softmax_weight)
-        scores: Float32 = 1.0 / (1.0 + np.exp(-(self.slopes * logits + self.biases)))
+        if not self.additions:
+            return self._scores(np.concatenate([self.network(self._row(context)) for context in codes]))
+        return self.scores_of(self.hidden(codes))
+
+    def scores_of(self, hidden: NDArray[np.int8]) -> Float32:
+        """Return the scores of what `hidden` returned, float32 [shape=(n, C)]."""
+        return self._scores(self._parted.rest(hidden), hidden)
+
+    def _scores(self, logits: Float32, hidden: NDArray[np.int8] | None = None) -> Float32:
+        """Return the scores for the network's output (n, outputs)."""
+        calibrated: Float32 = self.slopes * normalise(logits, self.softmax_weight) + self.biases
+        if self.additions and hidden is not None:
+            calibrated = self.additions(calibrated, features_of(hidden))
+        one = np.float32(1.0)
+        scores: Float32 = one / (one + np.exp(-calibrated))
         return scores if self.outputs is None else scores[:, self.outputs]
 
     def _row(self, codes: Codes) -> NDArray[Any]:
@@ -92,13 +139,39 @@ class Head:
 
     def shifted(self, logits: float) -> Head:
         """Return the head with the calibrated logits of all tags shifted."""
-        return replace(self, biases=self.biases + np.float32(logits)) if logits else self
+        if not logits:
+            return self
+        additions = self.additions.shifted(logits) if self.additions else None
+        return replace(self, biases=self.biases + np.float32(logits), additions=additions)
+
+    def hidden(self, codes: Codes) -> NDArray[np.int8]:
+        """Return what the head's first layer makes of codes, int8 [shape=(n, H)]; what is learned is learned from that.
+
+        Raises
+        ------
+        BundleError
+            If the bundle's format does not part the first layer from the rest.
+        """
+        rows = [self._parted.hidden(self._row(context)) for context in codes]
+        return np.concatenate([np.empty((0, self._parted.n_hidden), np.int8), *rows])
+
+    @property
+    def _parted(self) -> SparseNetwork:
+        """The network, whose first layer is parted from the rest."""
+        if not isinstance(self.network, SparseNetwork):
+            raise BundleError("this bundle is of an older format, beside which nothing can be learned: use a newer one")
+        return self.network
 
     @cached_property
     def _inputs(self) -> NDArray[Any]:
         """The network's input for a count of 0, 1 … as many as a context has codes: computed once."""
         counts = np.arange(self.context * self.patches + 1, dtype=np.float32)
         return self.network.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
+
+
+def features_of(hidden: NDArray[np.int8]) -> Float32:
+    """Return what learned rows are multiplied with, float32 [shape=(n, H)]: roots of the first layer's output."""
+    return np.sqrt((hidden.astype(np.float32) - ZERO_POINT) / HIGHEST)
 
 
 def shown(counts: Counts) -> Counts:

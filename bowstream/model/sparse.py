@@ -54,7 +54,7 @@ class SparseNetwork:
             raise BundleError(f"{name} must have finite scales above 0")
         if rest.quantisation.dtype != np.int8 or rest.quantisation.zero_point != ZERO_POINT:
             raise BundleError(f"{name} must be followed by a network of int8 with zero point {ZERO_POINT}")
-        self.n_inputs, self.n_outputs = len(rows), rest.n_outputs
+        self.n_inputs, self.n_hidden, self.n_outputs = len(rows), rest.n_inputs, rest.n_outputs
         self.quantisation = Quantisation.of({"dtype": np.int8, "quantization": (scale, ZERO_POINT)})
         self._rows, self._multiplier, self._rest = rows, multiplier, rest
         self._last = np.full(len(rows), ZERO_POINT, np.int8)
@@ -69,7 +69,15 @@ class SparseNetwork:
         ----------
         rows : float32 [shape=(rows, n_inputs)], or such rows after `quantisation.quantise`
         """
-        return np.concatenate([self._rest(self._hidden(row)[np.newaxis]) for row in self.quantisation.quantise(rows)])
+        return self.rest(self.hidden(rows))
+
+    def hidden(self, rows: NDArray[Any]) -> NDArray[np.int8]:
+        """Return the first layer's output, int8 [shape=(rows, H)]; the rows are as in a call."""
+        return np.stack([self._hidden(row) for row in self.quantisation.quantise(rows)])
+
+    def rest(self, hidden: NDArray[np.int8]) -> Float32:
+        """Return what the layers after the first make of its output, float32 [shape=(rows, n_outputs)]."""
+        return np.concatenate([self._rest(row[np.newaxis]) for row in hidden])
 
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the first layer's output for one row of inputs."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import bowstream.model.bundle
-from bowstream.model.bundle import CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, HEAD_ROWS, PROBE
+from bowstream.model.bundle import BACKGROUND, CODEBOOKS, DESCRIPTION, ENCODERS, FILES, FORMAT, HEAD, HEAD_ROWS, PROBE
 from bowstream.model.patches import FAMILIES
 from bowstream.tagger import Tagger
 
@@ -179,7 +179,8 @@ def licences_of(data: DataSet, fit: Index) -> dict[str, list[str]]:
 
 def seal(path: Path, description: Mapping[str, Any]) -> None:
     """Write `bundle.json` with the hashes of the files and its own."""
-    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in FILES}
+    names = [*FILES, *([BACKGROUND] if (path / BACKGROUND).exists() else [])]
+    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in names}
     content = {**description, "files": hashes}
     content["sha256"] = bowstream.model.bundle.digest(content)
     (path / DESCRIPTION).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,58 @@
+"""`bowstream learn`, `learned` and `forget`: teach a sound, see what was taught, and take it back."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from bowstream.cli.options import ForgetOptions, LearnOptions
+from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
+from bowstream.errors import UsageError
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verbs."""
+    parser = add_verb(verbs, "learn", "teach a sound: a tag beside the bundle's, from a few recordings of it")
+    add_configuration(parser, "bundle", "learned")
+    parser.add_argument("name", metavar="NAME", help="what to call it, as in 'our doorbell'")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="recording of it, or folder of them")
+    parser.add_argument("--more", action="store_true", help="add them to what the tag was taught with")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep their sound, to learn it again when the bundle is another"
+    )
+    parser.set_defaults(run=run_learn)
+
+    parser = add_verb(verbs, "learned", "list the sounds that were taught")
+    add_configuration(parser, "bundle", "learned")
+    parser.add_argument("--json", action="store_true", help="write one JSON object per tag")
+    parser.set_defaults(run=run_learned)
+
+    parser = add_verb(verbs, "forget", "take back a sound that was taught, or the last change")
+    add_configuration(parser, "bundle", "learned")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called")
+    parser.add_argument("--undo", action="store_true", help="take back the last change: of learn, forget, or of this")
+    parser.set_defaults(run=run_forget)
+
+
+def run_learn(arguments: Namespace) -> int:
+    """Teach a sound; return the exit status."""
+    config = ConfigOptions.of(arguments)
+    asked = LearnOptions(config, arguments.name, tuple(arguments.paths), arguments.more, arguments.keep)
+    from bowstream.cli.lessons import learn
+
+    return learn(asked)
+
+
+def run_learned(arguments: Namespace) -> int:
+    """List what was taught; return the exit status."""
+    from bowstream.cli.lessons import show
+
+    return show(ConfigOptions.of(arguments), arguments.json)
+
+
+def run_forget(arguments: Namespace) -> int:
+    """Take back what was taught; return the exit status."""
+    if (arguments.name is None) != arguments.undo:
+        raise UsageError("forget takes a NAME or --undo")
+    from bowstream.cli.lessons import forget
+
+    return forget(ForgetOptions(ConfigOptions.of(arguments), arguments.name))

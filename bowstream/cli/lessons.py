@@ -1,0 +1,105 @@
+"""What teaching does: hears the examples, changes the file of what was learned, and says what came of it."""
+
+from __future__ import annotations
+
+import json
+
+from bowstream._text import printable
+from bowstream.cli.folders import find_recordings
+from bowstream.cli.options import ForgetOptions, LearnOptions
+from bowstream.cli.parser import ConfigOptions
+from bowstream.cli.say import say
+from bowstream.cli.setup import load
+from bowstream.errors import AudioError, BowstreamError
+from bowstream.learn import store
+from bowstream.learn.sound import Cut, cut, hear
+from bowstream.learn.teach import Teacher, without
+from bowstream.model.bundle import Bundle
+from bowstream.model.learned import LearnedTag
+from bowstream.tagger import load_bundle
+
+
+def learn(options: LearnOptions) -> int:
+    """Teach a sound from recordings; a bad one is named and the rest still learned from. Return the exit status."""
+    config = load(options.config)
+    config.check()
+    bundle, path = load_bundle(config.settings.bundle), store.place(config)
+    teacher = Teacher(bundle)
+    teacher.check_name(options.name, store.read(path, bundle), options.more)
+    found = find_recordings(options.paths)
+    for line in found.passed_over:
+        say(f"passed over: {printable(line)}")
+    cuts = [each for each in (example(file, bundle) for file in found.paths) if each]
+    if not cuts:
+        raise BowstreamError("nothing was learned: there is no example")
+    with store.alone(path):
+        learned = store.read(path, bundle)
+        teacher.check_name(options.name, learned, options.more)
+        lesson = teacher.teach(learned, options.name, cuts, options.keep)
+        store.write(path, lesson.learned)
+    for each in cuts:
+        print(f"{printable(each.name)}: {each.last_s - each.first_s:.1f} s from {each.start_s:.1f} s")
+    print(f"{options.name}: {lesson}")
+    return 0 if len(cuts) == len(found.paths) else 1
+
+
+def example(file: str, bundle: Bundle) -> Cut | None:
+    """Return an example from a recording; name it on standard error if nothing can be learned from it."""
+    try:
+        return cut(file, hear(file, bundle.front_end.format), bundle.front_end.sample_rate)
+    except AudioError as error:
+        say(printable(str(error)))
+        return None
+
+
+def show(options: ConfigOptions, as_json: bool) -> int:
+    """List what was taught; return the exit status."""
+    config = load(options)
+    config.check()
+    path = store.place(config)
+    learned = store.read(path, load_bundle(config.settings.bundle))
+    for each in learned.tags:
+        print(json.dumps(fields_of(each)) if as_json else line_of(each))
+    if not learned.tags and not as_json:
+        print(f"nothing was taught yet ({path}): 'bowstream learn NAME RECORDING …' teaches a sound")
+    return 0
+
+
+def fields_of(tag: LearnedTag) -> dict[str, object]:
+    """Return what was taught as JSON has it."""
+    examples = [{"name": each.name, "start_s": each.start_s, "length_s": each.length_s} for each in tag.examples]
+    return {
+        "tag": tag.tag.name,
+        "since": tag.since,
+        "told": tag.told,
+        "tries": tag.tries,
+        "mistaken_for": list(tag.mistaken_for),
+        "examples": examples,
+    }
+
+
+def line_of(tag: LearnedTag) -> str:
+    """Return what was taught in a line."""
+    told = f"told from background in {tag.told} of {tag.tries} tries" if tag.tries else "not tried: it is one example"
+    mistaken = f"; may be mistaken for {' or '.join(tag.mistaken_for)}" if tag.mistaken_for else ""
+    n = len(tag.examples)
+    return f"{tag.tag.name}: {n} example{'s' * (n > 1)}, {told}{mistaken}; since {tag.since[:10]}"
+
+
+def forget(options: ForgetOptions) -> int:
+    """Forget a tag, or take back the last change; return the exit status."""
+    config = load(options.config)
+    config.check()
+    path = store.place(config)
+    if not path.exists():
+        raise BowstreamError(f"nothing was taught yet ({path})")
+    bundle = load_bundle(config.settings.bundle)
+    with store.alone(path):
+        if options.name is None:
+            store.undo(path)
+        else:
+            store.write(path, without(store.read(path, bundle), options.name))
+        left = store.read(path, bundle)
+    known = ", ".join(left.names) or "nothing"
+    print(f"{'undone' if options.name is None else f'forgot {options.name}'}; what was taught: {known}")
+    return 0

@@ -1,0 +1,70 @@
+"""From features of a sound and of everyday sound to a row of the head: linear discriminant analysis, in seconds.
+
+The direction is `S⁻¹ (mean of the sound - mean of everyday sound)`, with `S` the covariance of everyday sound. Along it
+the threshold lies above nearly all everyday sound, and the score at it is 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream._types import Float32
+
+# Added to the covariance's diagonal, of its mean.
+RIDGE = 3.0
+# Share of everyday windows that may reach the threshold.
+FALSE_SHARE = 0.001
+ON, OFF = 0.5, 0.25
+# The score of a usual window of the sound that was taught, as a logit.
+USUAL_LOGIT = 2.5
+# The steepest that a logit may rise along the direction, in its standard deviations of everyday sound.
+STEEPEST = 3.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Weights and bias of a logit: above 0 the sound is told from background."""
+
+    weights: Float32
+    bias: float
+
+    def __call__(self, features: Float32) -> Float32:
+        """Return the logits of features (n, F), float32 [shape=(n,)]."""
+        logits: Float32 = features @ self.weights + np.float32(self.bias)
+        return logits
+
+
+class Background:
+    """Everyday sound, as features (n, F), ready to tell others from it."""
+
+    def __init__(self, features: Float32) -> None:
+        self.features = features
+        self.mean = features.mean(axis=0)
+
+    @cached_property
+    def inverse(self) -> NDArray[np.float64]:
+        """The inverse of the covariance with its ridge."""
+        centred = (self.features - self.mean).astype(np.float32)
+        covariance = (centred.T @ centred / len(centred)).astype(np.float64)
+        covariance[np.diag_indices(len(covariance))] += RIDGE * covariance.trace() / len(covariance)
+        return np.linalg.inv(covariance)
+
+    def fit(self, examples: Sequence[Float32]) -> Row:
+        """Return the row that tells examples, each with its windows (n, F), from everyday sound."""
+        mean = np.mean([example.mean(axis=0) for example in examples], axis=0)
+        direction = (self.inverse @ (mean - self.mean)).astype(np.float32)
+        everyday = self.features @ direction
+        threshold = np.quantile(everyday, 1.0 - FALSE_SHARE)
+        usual = np.median(np.concatenate(examples) @ direction)
+        steepness = min(USUAL_LOGIT / max(usual - threshold, 1e-6), STEEPEST / max(float(everyday.std()), 1e-6))
+        return Row((direction * steepness).astype(np.float32), float(-threshold * steepness))
+
+    def told(self, examples: Sequence[Float32]) -> int:
+        """Return how many examples are told from everyday sound by what is learned from the others."""
+        others = (([*examples[:place], *examples[place + 1 :]], one) for place, one in enumerate(examples))
+        return sum(bool(self.fit(rest)(one).max() >= 0.0) for rest, one in others if rest)

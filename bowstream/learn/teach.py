@@ -1,0 +1,188 @@
+"""Teaching: recordings of a sound in, a tag out, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream._types import Float32
+from bowstream.errors import UsageError
+from bowstream.learn.background import read_background
+from bowstream.learn.fit import OFF, ON, Background, Row
+from bowstream.learn.sound import Cut, variations
+from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
+from bowstream.model.head import features_of
+from bowstream.model.learned import LONGEST_NAME, MOST_TAGS, Example, Learned, LearnedTag
+from bowstream.model.tags import Tag
+from bowstream.tagger import Tagger
+
+# Windows of examples begin so far apart: the sound is anywhere in a window when it is heard.
+HOP_S = 0.5
+MOST_EXAMPLES = 100
+# So many examples are enough, by the measurements of `train fewshot`.
+ENOUGH = 5
+# Another tag is mistaken for it if it rises in so many of its windows.
+MISTAKEN_SHARE = 0.3
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of teaching a tag: what was learned, now in all, and the tag that is new or knows more."""
+
+    learned: Learned
+    tag: LearnedTag
+
+    def __str__(self) -> str:
+        """In a line or two, honestly."""
+        tag, examples = self.tag, len(self.tag.examples)
+        said = []
+        if tag.tries:
+            said.append(f"told from background in {tag.told} of {tag.tries} tries")
+        else:
+            said.append("learned from one example: how well it is told from background cannot be tried")
+        if tag.mistaken_for:
+            said.append(f"may be mistaken for {' or '.join(tag.mistaken_for)}")
+        if examples < ENOUGH or tag.told < 0.8 * tag.tries:
+            more = max(ENOUGH - examples, 3 if tag.told < 0.8 * tag.tries else 0)
+            said.append(f"{more} more example{'s' * (more > 1)} would help")
+        return "; ".join(said)
+
+
+class Teacher:
+    """Teaches tags beside a bundle's."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = replace(bundle, head=replace(bundle.head, additions=None, outputs=None))
+        self.background = Background(features_of(bundle.head.hidden(read_background(bundle))))
+
+    def check_name(self, name: str, learned: Learned, more: bool) -> None:
+        """Raise `UsageError` if a name cannot be a new tag's, or, if it is to know more, is none that was taught."""
+        taken = {tag["name"] for tag in self.bundle.description["tags"]}
+        groups = {tag.get("group", "") for tag in self.bundle.description["tags"]}
+        if not name.strip() or len(name) > LONGEST_NAME:
+            raise UsageError(f"a name must have 1 … {LONGEST_NAME} characters (got {len(name)})")
+        if name in taken or name in groups:
+            raise UsageError(f"the bundle has a tag or group {name!r}: choose another name")
+        if name in learned.names and not more:
+            raise UsageError(f"{name!r} was taught already: --more adds examples to it, 'bowstream forget' forgets it")
+        if more and name not in learned.names:
+            raise UsageError(f"there is no {name!r} yet that could learn more")
+        if len(learned.names) >= MOST_TAGS:
+            raise UsageError(f"at most {MOST_TAGS} tags can be taught: forget one first")
+
+    def teach(self, learned: Learned, name: str, cuts: Sequence[Cut], keep: bool = False) -> Lesson:
+        """Return what is learned with these examples of a sound, beside what was learned before.
+
+        Parameters
+        ----------
+        learned : so far
+        name : of the tag, new, or one that was taught and learns more
+        cuts : the examples
+        keep : whether their sound is kept, to learn it again with another bundle
+        """
+        old = {each.tag.name: place for place, each in enumerate(learned.tags)}.get(name)
+        before = learned.tags[old].examples if old is not None else ()
+        if len(before) + len(cuts) > MOST_EXAMPLES:
+            raise UsageError(f"a tag must have at most {MOST_EXAMPLES} examples (got {len(before) + len(cuts)})")
+        hidden = [self.hidden(cut) for cut in cuts]
+        examples = [*before, *(example_of(cut, len(rows), keep) for cut, rows in zip(cuts, hidden))]
+        if old is not None:
+            kept = learned.hidden_of(old)
+            hidden = [*np.split(kept, np.cumsum([one.windows for one in before])[:-1]), *hidden]
+        features = [features_of(rows) for rows in hidden]
+        row = self.background.fit(features)
+        tag = LearnedTag(
+            Tag(name, ON, OFF),
+            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            tuple(examples),
+            len(examples) if len(examples) > 1 else 0,
+            self.background.told(features),
+            self.mistaken_for(np.concatenate(hidden)),
+        )
+        samples = [as_integers(cut.samples) for cut in cuts if keep]
+        return Lesson(with_tag(learned, tag, row, np.concatenate(hidden), samples), tag)
+
+    def hidden(self, cut: Cut) -> NDArray[np.int8]:
+        """Return what the head's first layer makes of an example and its variations, int8 [shape=(n, H)]."""
+        rng = np.random.default_rng(SEED)
+        tagger = Tagger(self.bundle, HOP_S)
+        codes: list[Codes] = []
+        for samples, speed in variations(cut.samples, rng):
+            first_s, last_s = cut.first_s / speed, cut.last_s / speed
+            windows = tagger.tag(samples).windows
+            inside = [each for each in windows if each.end_s > first_s + HOP_S and each.start_s < last_s - HOP_S]
+            codes += [each.codes for each in inside or windows[:1]]
+        return self.bundle.head.hidden(np.stack(codes))
+
+    def mistaken_for(self, hidden: NDArray[np.int8]) -> tuple[str, ...]:
+        """Return the bundle's tags that rise in many of these windows, the surest first, two at the most."""
+        scores = self.bundle.head.scores_of(hidden)
+        on = np.array([tag["on"] for tag in self.bundle.description["tags"]], np.float32)
+        shares = (scores >= on).mean(axis=0)
+        surest = [int(place) for place in np.argsort(-shares)[:2] if shares[place] >= MISTAKEN_SHARE]
+        return tuple(self.bundle.description["tags"][place]["name"] for place in surest)
+
+
+def example_of(cut: Cut, windows: int, keep: bool) -> Example:
+    """Return what is noted of an example."""
+    length_s = round(cut.last_s - cut.first_s, 3)
+    return Example(cut.name, round(cut.start_s, 3), length_s, windows, len(cut.samples) if keep else 0)
+
+
+def as_integers(samples: Float32) -> NDArray[np.int16]:
+    """Return samples as 16-bit integers."""
+    integers: NDArray[np.int16] = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)
+    return integers
+
+
+def with_tag(
+    learned: Learned, tag: LearnedTag, row: Row, hidden: NDArray[np.int8], samples: Sequence[NDArray[np.int16]]
+) -> Learned:
+    """Return what was learned with a tag added, or taking the place of the one of its name."""
+    name, n_tags = tag.tag.name, len(learned.tags)
+    old = {each.tag.name: place for place, each in enumerate(learned.tags)}.get(name)
+    kept = learned.samples_of(old) if old is not None else np.empty(0, np.int16)
+    rest = without(learned, name) if old is not None else learned
+    n_tags = len(rest.tags)
+    rows = rest.rows.reshape(len(rest.rows), len(row.weights))
+    n_windows, n_samples = rest.windows_of_tags, len(rest.samples)
+    return Learned(
+        rest.bundle,
+        (*rest.tags, tag),
+        rest.corrections,
+        np.insert(rows, n_tags, row.weights, axis=0),
+        np.insert(rest.biases, n_tags, np.float32(row.bias)),
+        np.concatenate(
+            [
+                rest.hidden[:n_windows].reshape(-1, hidden.shape[1]),
+                hidden,
+                rest.hidden[n_windows:].reshape(-1, hidden.shape[1]),
+            ]
+        ),
+        np.concatenate([rest.samples[:n_samples], kept, *samples]).astype(np.int16),
+    )
+
+
+def without(learned: Learned, name: str) -> Learned:
+    """Return what was learned without a tag; raise `UsageError` if there is none of this name."""
+    if name not in learned.names:
+        known = ", ".join(learned.names) or "nothing yet"
+        raise UsageError(f"{name!r} was not taught (what was: {known})")
+    place = learned.names.index(name)
+    windows = np.cumsum([0, *(each.windows for each in learned.tags)])
+    samples = np.cumsum([0, *(each.samples for each in learned.tags)])
+    return Learned(
+        learned.bundle,
+        tuple(each for each in learned.tags if each.tag.name != name),
+        learned.corrections,
+        np.delete(learned.rows, place, axis=0),
+        np.delete(learned.biases, place),
+        np.delete(learned.hidden, np.arange(windows[place], windows[place + 1]), axis=0),
+        np.delete(learned.samples, np.arange(samples[place], samples[place + 1])),
+    )

@@ -1,0 +1,254 @@
+"""Teaching a sound: from recordings to a tag that the next listener knows."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from bowstream import AudioError, BowstreamError, BundleError, Tagger, UsageError
+from bowstream.cli.main import main
+from bowstream.learn import store
+from bowstream.learn.sound import cut, is_noise
+from bowstream.learn.teach import Teacher, without
+from bowstream.model.learned import encoded, nothing_learned, read_learned
+
+RATE = 16_000
+
+
+def beeps(pitch_hz, seed, length_s=3.0):
+    """Three beeps of a machine in a quiet room: a sound that no tag of the bundle is for."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(round(length_s * RATE)) / RATE
+    on = (time_s % 0.5 < 0.25) & (time_s > 0.5) & (time_s < 2.0)
+    tone = sum(np.sin(2 * np.pi * pitch_hz * n * time_s) / n for n in (1, 2, 3))
+    return (0.1 * on * tone + 0.001 * rng.standard_normal(len(time_s))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def teacher(bundle):
+    return Teacher(bundle)
+
+
+@pytest.fixture(scope="module")
+def cuts():
+    return [cut(f"beep {seed}", beeps(1000 + 20 * seed, seed), RATE) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def lesson(teacher, bundle, cuts):
+    return teacher.teach(nothing_learned(bundle), "machine", cuts, keep=True)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path
+
+
+@pytest.fixture
+def recordings(home):
+    folder = home / "beeps"
+    folder.mkdir()
+    for seed in range(3):
+        soundfile.write(folder / f"{seed}.wav", beeps(1000 + 20 * seed, seed), RATE)
+    return folder
+
+
+def test_a_taught_sound_is_a_tag_beside_the_bundles(bundle, lesson):
+    taught = lesson.learned.applied(bundle)
+    heard, plain = Tagger(taught).tag(beeps(1050, 9)), Tagger(bundle).tag(beeps(1050, 9))
+    assert heard.tags == (*plain.tags, "machine")
+    assert np.array_equal(heard.scores[:, :-1], plain.scores)
+    assert any(event.tag == "machine" for event in heard.events)
+
+
+def test_other_sounds_are_not_it(bundle, lesson):
+    rng = np.random.default_rng(5)
+    noise = (0.1 * rng.standard_normal(10 * RATE)).astype(np.float32)
+    assert Tagger(lesson.learned.applied(bundle)).tag(noise).scores[:, -1].max() < 0.5
+
+
+def test_sensitivity_moves_taught_tags_as_the_others(bundle, lesson):
+    taught = lesson.learned.applied(bundle)
+    low, high = (Tagger(taught, sensitivity=value).tag(beeps(1050, 9)).scores[:, -1] for value in (0.4, 0.6))
+    assert (high > low).all()
+
+
+def test_it_says_what_it_got(lesson, teacher, bundle, cuts):
+    assert "told from background in 4 of 4 tries" in str(lesson) and "1 more example would help" in str(lesson)
+    one = teacher.teach(nothing_learned(bundle), "machine", cuts[:1])
+    assert "cannot be tried" in str(one)
+
+
+def test_more_examples_are_added(lesson, teacher, bundle, cuts):
+    first = teacher.teach(nothing_learned(bundle), "machine", cuts[:2], keep=True).learned
+    both = teacher.teach(first, "machine", cuts[2:], keep=True).learned
+    assert len(both.tags[0].examples) == 4
+    np.testing.assert_allclose(both.rows, lesson.learned.rows, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(both.samples, lesson.learned.samples)
+
+
+def test_forgetting_one_leaves_the_others_as_they_were(lesson, teacher, bundle, cuts):
+    two = teacher.teach(lesson.learned, "other", cuts[:2]).learned
+    left = without(two, "other")
+    assert left.names == ("machine",) and encoded(left).keys() == encoded(lesson.learned).keys()
+    assert all(
+        np.array_equal(left_array, array)
+        for left_array, array in zip(encoded(left).values(), encoded(lesson.learned).values())
+    )
+    assert without(two, "machine").names == ("other",)
+
+
+def test_names_that_cannot_be(teacher, lesson):
+    for name, more in (("dog", False), ("machine", False), ("", False), ("x" * 61, False), ("new", True)):
+        with pytest.raises(UsageError):
+            teacher.check_name(name, lesson.learned, more)
+    teacher.check_name("machine", lesson.learned, more=True)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-5])
+def test_silence_is_refused(level):
+    rng = np.random.default_rng(0)
+    with pytest.raises(AudioError, match="silence"):
+        cut("quiet", (level * rng.standard_normal(RATE)).astype(np.float32), RATE)
+
+
+def test_noise_is_refused_and_a_hum_is_not():
+    rng = np.random.default_rng(0)
+    with pytest.raises(AudioError, match="noise"):
+        cut("hiss", (0.1 * rng.standard_normal(3 * RATE)).astype(np.float32), RATE)
+    hum = (0.1 * np.sin(2 * np.pi * 100 * np.arange(3 * RATE) / RATE)).astype(np.float32)
+    assert cut("hum", hum, RATE).last_s == pytest.approx(3.0)
+
+
+def test_an_example_is_cut_to_where_it_sounds():
+    samples = np.zeros(20 * RATE, np.float32)
+    samples[12 * RATE : 13 * RATE] = beeps(1000, 0)[RATE // 2 : 3 * RATE // 2]
+    part = cut("long", samples, RATE)
+    assert part.start_s == pytest.approx(12.0, abs=0.2) and len(part.samples) < 5 * RATE
+    assert part.last_s - part.first_s < 1.3
+
+
+def test_the_file_says_what_was_taught(home, lesson):
+    path = home / "learned.npz"
+    store.write(path, lesson.learned)
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = read_learned(path)
+    assert again.tags == lesson.learned.tags and again.bundle == lesson.learned.bundle
+    assert np.array_equal(again.rows, lesson.learned.rows)
+
+
+def test_a_changed_file_is_refused(home, lesson):
+    path = home / "learned.npz"
+    for name in encoded(lesson.learned):
+        arrays = {key: array.copy() for key, array in encoded(lesson.learned).items()}
+        arrays[name].reshape(-1)[-2:] = 3
+        np.savez(path, **arrays)
+        with pytest.raises(BundleError, match=r"learned\.npz"):
+            read_learned(path)
+
+
+def test_a_truncated_file_is_refused(home, lesson):
+    path = home / "learned.npz"
+    whole = store.content_of(lesson.learned)
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BundleError):
+            read_learned(path)
+
+
+def test_another_bundles_file_is_not_applied(bundle, lesson):
+    other = replace(bundle, description={**bundle.description, "sha256": "0" * 64})
+    with pytest.raises(BundleError, match="another bundle"):
+        lesson.learned.applied(other)
+
+
+def test_what_goes_wrong_while_writing_leaves_the_old_file(home, lesson, bundle, monkeypatch):
+    path = home / "learned.npz"
+    store.write(path, lesson.learned)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError):
+        store.write(path, nothing_learned(bundle))
+    assert path.read_bytes() == before and sorted(each.name for each in home.iterdir()) == [
+        "learned.before.npz",
+        "learned.npz",
+    ]
+
+
+def test_undo_takes_back_and_gives_back(home, lesson, bundle):
+    path = home / "learned.npz"
+    with pytest.raises(BowstreamError, match="nothing to undo"):
+        store.undo(path)
+    store.write(path, lesson.learned)
+    store.undo(path)
+    assert read_learned(path).names == ()
+    store.undo(path)
+    assert read_learned(path).names == ("machine",)
+
+
+def test_two_processes_lose_nothing(recordings, home):
+    def start(name):
+        command = [sys.executable, "-m", "bowstream", "learn", name, str(recordings)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    both = [start("one"), start("two")]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sorted(read_learned(home / "config" / "bowstream" / "learned.npz").names) == ["one", "two"]
+
+
+def test_the_command_line_teaches_lists_and_forgets(recordings, home, capsys):
+    assert main(["learn", "machine", str(recordings)]) == 0
+    assert "told from background in" in capsys.readouterr().out
+    assert main(["learned", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["tag"] == "machine" and len(json.loads(line)["examples"]) == 3
+    heard = home / "heard.wav"
+    soundfile.write(heard, beeps(1050, 9), RATE)
+    assert main(["replay", str(heard), "--csv"]) == 0
+    assert ",machine," in capsys.readouterr().out
+    assert main(["forget", "machine"]) == 0
+    assert main(["replay", str(heard), "--csv"]) == 0
+    assert ",machine," not in capsys.readouterr().out.partition("onset_s")[2]
+    assert main(["forget", "--undo"]) == 0
+    assert "machine" in capsys.readouterr().out
+
+
+def test_the_command_line_refuses_in_a_line(recordings, home, capsys):
+    silent = home / "silent.wav"
+    soundfile.write(silent, np.zeros(RATE, np.float32), RATE)
+    for arguments, status in (
+        (["learn", "dog", str(recordings)], 2),
+        (["learn", "quiet", str(silent)], 1),
+        (["learn", "absent", str(home / "absent.wav")], 1),
+        (["forget", "absent"], 1),
+        (["forget"], 2),
+        (["forget", "machine", "--undo"], 2),
+    ):
+        assert main(arguments) == status, arguments
+        out, err = capsys.readouterr()
+        assert out == "" and 1 <= len(err.splitlines()) <= 2
+    assert not (home / "config" / "bowstream" / "learned.npz").exists()
+
+
+def test_a_tagger_knows_what_was_taught(recordings, home, bundle_path):
+    assert main(["learn", "machine", str(recordings)]) == 0
+    tagger = Tagger.load(learned=home / "config" / "bowstream" / "learned.npz")
+    assert "machine" in tagger.tags
+    assert tagger.tag(beeps(1050, 9)).top(1)[0][0] == "machine"
+
+
+def test_noise_is_flat_and_steady():
+    rng = np.random.default_rng(1)
+    columns = rng.standard_normal((20, 1600)).astype(np.float32)
+    assert is_noise(columns, np.zeros(20)) and not is_noise(columns, np.linspace(-20.0, 0.0, 20))
