@@ -56,12 +56,11 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
     refuse_unknown_sources(sets, {"--weight": how.weights, "--learn-only": how.learn_only})
     vocabulary = read_vocabulary(how.vocabulary) if how.vocabulary else None
     teacher = read_teacher(how.teacher) if how.teacher else None
-    if len(sets) == 1:
-        (data,) = sets
-    else:
-        data = side_by_side(sets)
     if vocabulary:
-        data = mapped(data, vocabulary, teacher, how.fewest)
+        sets = [mapped(data, vocabulary, teacher) for data in sets]
+    data = sets[0] if len(sets) == 1 else side_by_side(sets)
+    if vocabulary:
+        data = supported(data, vocabulary, how.fewest)
     data = replace(
         data,
         clips=tuple(replace(clip, fold=ALWAYS) if clip.source in how.learn_only else clip for clip in data.clips),
@@ -104,7 +103,7 @@ def side_by_side(sets: Sequence[DataSet]) -> DataSet:
     times = Counter(clip.name for data in sets for clip in data.clips)
     clips = []
     for data in sets:
-        elsewhere = frozenset(tags) - frozenset(data.tags)
+        elsewhere = frozenset() if data.vocabulary else frozenset(tags) - frozenset(data.tags)
         fold_of = common_folds(data)
         for clip in data.clips:
             name = clip.name if times[clip.name] == 1 else f"{data.name}/{clip.name}"
@@ -121,6 +120,7 @@ def side_by_side(sets: Sequence[DataSet]) -> DataSet:
         all(data.single_label for data in sets),
         "\n\n".join(f"{data.name}: {data.licence}" for data in sets),
         published=any(data.published for data in sets),
+        vocabulary=sets[0].vocabulary,
     )
 
 
@@ -140,35 +140,49 @@ def common_folds(data: DataSet) -> Callable[[Clip], str]:
     return lambda clip: places[clip.fold]
 
 
-def mapped(data: DataSet, vocabulary: Vocabulary, teacher: Teacher | None, fewest: int) -> DataSet:
-    """Return a data set whose clips have tags of a vocabulary, and which tags may sound in each all the same."""
+def mapped(data: DataSet, vocabulary: Vocabulary, teacher: Teacher | None) -> DataSet:
+    """Return a data set whose clips have tags of a vocabulary, and which tags may sound in each all the same.
+
+    Of a published set with one label a clip, that one was chosen among all that the set has: the others are absent.
+    """
     heard, asked = {}, [False] * len(data.clips)
     if teacher:
         scores, there = teacher.of([clip.name for clip in data.clips])
         heard, asked = vocabulary.heard(teacher.labels, scores), there.tolist()
-        say(f"note: the teacher was asked about {sum(asked)} of {len(data.clips)} clips")
+        say(f"note: {data.name}: the teacher was asked about {sum(asked)} of {len(data.clips)} clips")
+    whole = data.published and data.single_label
+    chosen_among = (
+        frozenset(tag for label in data.tags for tag in vocabulary.tags_of([label])) if whole else frozenset()
+    )
     clips = []
     for index, clip in enumerate(data.clips):
         tags = vocabulary.tags_of(clip.tags)
         said = {tag: float(values[index]) for tag, values in heard.items()} if asked[index] else None
-        clips.append(replace(clip, tags=tags, may=vocabulary.may(clip.tags, tags, said)))
+        clips.append(replace(clip, tags=tags, may=vocabulary.may(clip.tags, tags, said) - chosen_among))
     unmeant = Counter(label for clip in data.clips for label in clip.tags if not vocabulary.means(label))
     if unmeant:
         named = ", ".join(f"{label} ({times})" for label, times in unmeant.most_common())
-        say(f"note: labels that mean no tag: {named}")
-    learned = Counter(tag for clip in clips if clip.learn for tag in clip.tags)
+        say(f"note: {data.name}: labels that mean no tag: {named}")
+    tags = tuple(vocabulary.by_tag)
+    single = all(len(clip.tags) == 1 for clip in clips)
+    return replace(data, clips=tuple(clips), tags=tags, single_label=single, vocabulary=vocabulary)
+
+
+def supported(data: DataSet, vocabulary: Vocabulary, fewest: int) -> DataSet:
+    """Return a data set with those tags of its vocabulary of which there are enough clips to learn from.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    learned = Counter(tag for clip in data.clips if clip.learn for tag in clip.tags)
     kept = tuple(entry.tag for entry in vocabulary.entries if learned[entry.tag] >= fewest)
     if thin := [entry.tag for entry in vocabulary.entries if entry.tag not in kept]:
         say(f"note: left out, with fewer than {fewest} clips to learn from: {', '.join(thin)}")
-    if not kept:
+    if not any(learned[tag] for tag in kept):
         raise DataError([f"{data.name}: its labels mean no tag of {vocabulary.name} {fewest} times or more"])
-    return replace(
-        data,
-        clips=tuple(only(clip, kept) for clip in clips),
-        tags=kept,
-        single_label=all(len(clip.tags) == 1 for clip in clips),
-        vocabulary=vocabulary,
-    )
+    return replace(data, clips=tuple(only(clip, kept) for clip in data.clips), tags=kept, vocabulary=vocabulary)
 
 
 def only(clip: Clip, tags: Collection[str]) -> Clip:

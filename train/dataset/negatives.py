@@ -92,10 +92,9 @@ def in_words(negative: Negative, folder: Path, data: DataSet) -> Negative:
         return negative
     heard = None
     if data.teacher:
-        path = negative.path.relative_to(folder)
-        scores, asked = data.teacher.of([path.as_posix(), path.with_suffix("").as_posix()])
+        scores, asked = data.teacher.of([negative.path.relative_to(folder).as_posix()])
         if asked.any():
-            of_tags = data.vocabulary.heard(data.teacher.labels, scores[asked][:1])
+            of_tags = data.vocabulary.heard(data.teacher.labels, scores)
             heard = {tag: float(score[0]) for tag, score in of_tags.items()}
     tags = data.vocabulary.tags_of([negative.kind])
     may = negative.may.union(tags, data.vocabulary.may([negative.kind], tags, heard)).intersection(data.tags)

@@ -38,10 +38,14 @@ class Teacher:
     scores: Float32
 
     def of(self, names: Sequence[str]) -> tuple[Float32, NDArray[np.bool_]]:
-        """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not."""
-        asked = np.array([name in self.rows for name in names], bool)
+        """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not.
+
+        An id may lack the ending of the clip's name.
+        """
+        rows = [self.rows.get(name, self.rows.get(str(Path(name).with_suffix("")), -1)) for name in names]
+        asked = np.array(rows, np.intp) >= 0
         scores = np.zeros((len(names), len(self.labels)), np.float32)
-        scores[asked] = self.scores[[self.rows[name] for name in names if name in self.rows]]
+        scores[asked] = self.scores[[row for row in rows if row >= 0]]
         return scores, asked
 
 
