@@ -238,7 +238,7 @@ def test_tune_command(here, capsys):
     tuned = bowstream.load_bundle(here / "final")
     assert [(tag.name, tag.on, tag.off) for tag in tuned.tags] == [("siren", 0.5, 0.25)]
     assert len(tuned.description["tags"]) == 50
-    assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 0.5, 1.0]
+    assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 1.0]
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
     fold = bowstream.load_bundle(here / "fold")
     assert len(fold.tags) == 50 and {tag.on for tag in fold.tags} == {0.5}

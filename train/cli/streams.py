@@ -33,4 +33,4 @@ def run(arguments: Namespace) -> None:
     other, data = other_tagger(arguments), data_set(arguments, fewest=0)
     negatives = find_negatives(arguments.runs, arguments.negatives, data, {})
     hops_s = arguments.hop_s or HOPS_S
-    print(told(streams(data, negatives, arguments.bundles, hops_s, arguments.out, other)), end="")
+    print(told(streams(arguments.runs, data, negatives, arguments.bundles, hops_s, arguments.out, other)), end="")

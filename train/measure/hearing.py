@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,13 @@ from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle
 
 from ..common.progress import say
+from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Index
 from ..dataset.negatives import Negative
 from ..dataset.scenes import Scene, backgrounds_alone, in_a_quiet_room, scenes
+from .evaluate import SCORES, loaded
 from .places import stranger
-from .streams import Heard, by_bundle, by_other, hear
+from .streams import Heard, by_bundle, by_other, hear, without_samples
 from .waveform import WaveformTagger
 
 
@@ -70,17 +72,45 @@ def brief_for(data: DataSet, bundles: Sequence[Bundle]) -> dict[Path, list[Scene
     return {path: list(in_a_quiet_room(data, clips)) for path, clips in clips_for(data, bundles).items()}
 
 
-def heard_by_bundles(scenes: dict[Path, list[Scene]], hop_s: float) -> list[Heard]:
-    """Return what each bundle says of its scenes."""
+def heard_by_bundles(root: Path, scenes: Mapping[Path, list[Scene]], hop_s: float) -> list[Heard]:
+    """Return what each bundle says of its scenes, worked out once."""
     return [
         heard
         for path, of_bundle in scenes.items()
-        for heard in hear(of_bundle, functools.partial(by_bundle, path, hop_s), len(of_bundle))
+        for heard in kept(root, of_bundle, hop_s, loaded(str(path)).description["sha256"], by_bundle_at(path, hop_s))
     ]
 
 
+def by_bundle_at(path: Path, hop_s: float) -> Callable[[Scene], Heard]:
+    """Return what hears a scene by a bundle, for other processes."""
+    return functools.partial(by_bundle, path, hop_s)
+
+
+def kept(root: Path, scenes: list[Scene], hop_s: float, tagger: str, work: Callable[[Scene], Heard]) -> list[Heard]:
+    """Return what is said of scenes, from the artefact that keeps it."""
+
+    def make(path: Path) -> None:
+        heard = hear(scenes, work, len(scenes))
+        lengths = [[len(one.logits), len(one.levels)] for one in heard]
+        logits, levels = (np.concatenate([getattr(one, name) for one in heard]) for name in ("logits", "levels"))
+        np.savez(path / SCORES, logits=logits, levels=levels, lengths=np.array(lengths))
+
+    told = [[scene.name, scene.length, *(one.onset_s for one in scene.placed)] for scene in scenes]
+    path = artefact(root, "streams", {"tagger": tagger, "hop_s": hop_s, "scenes": digest(told)}, make)
+    with np.load(path / SCORES) as arrays:
+        ends = np.cumsum(arrays["lengths"], axis=0)[:-1]
+        logits, levels = (np.split(arrays[name], ends[:, place]) for place, name in enumerate(("logits", "levels")))
+    said = zip(scenes, logits, levels)
+    return [Heard(without_samples(scene), one, of_columns, hop_s) for scene, one, of_columns in said]
+
+
 def heard_by_other(
-    scenes: dict[Path, list[Scene]], other: WaveformTagger, data: DataSet, tags: tuple[str, ...], hop_s: float
+    root: Path,
+    scenes: Mapping[Path, list[Scene]],
+    other: WaveformTagger,
+    data: DataSet,
+    tags: tuple[str, ...],
+    hop_s: float,
 ) -> list[Heard]:
     """Return what another tagger says of the same scenes.
 
@@ -92,4 +122,5 @@ def heard_by_other(
     if data.vocabulary is None:
         raise UsageError("labels of another tagger can only be mapped onto a --vocabulary")
     everything = [scene for of_bundle in scenes.values() for scene in of_bundle]
-    return hear(everything, functools.partial(by_other, other, data.vocabulary, tags, hop_s), len(everything))
+    work = functools.partial(by_other, other, data.vocabulary, tags, hop_s)
+    return kept(root, everything, hop_s, digest([other.path.name, other.path.stat().st_size, *tags]), work)

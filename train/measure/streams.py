@@ -119,7 +119,12 @@ def told(scene: Scene, logits: Float32, hop_s: float) -> Heard:
     front_end = FrontEnd()
     whole = len(scene.samples) // FORMAT.column_length * FORMAT.column_length
     levels = levels_of(LogMel(front_end).push(scene.samples[:whole]), front_end)
-    return Heard(replace(scene, samples=np.empty(0, np.float32), length=len(scene.samples)), logits, levels, hop_s)
+    return Heard(without_samples(scene), logits, levels, hop_s)
+
+
+def without_samples(scene: Scene) -> Scene:
+    """Return a scene without its samples, which take much memory."""
+    return replace(scene, samples=np.empty(0, np.float32))
 
 
 def matched(events: Sequence[Event], placed: Sequence[Placed]) -> tuple[list[Event], list[tuple[str, bool]]]:

@@ -23,9 +23,9 @@ SHIFTS = np.arange(-6.0, 3.01, 0.5)
 TARGET_PER_HOUR = 3.0
 # What would be false at one and two shifts above counts in part: what was not seen in these hours is seen in others.
 NEARLY = (0.5, 0.25)
-HOPS_S = (1.0, 0.5, 0.1)
+HOPS_S = (1.0, 0.1)
 SENSITIVITIES = tuple(round(0.1 * step, 1) for step in range(11))
-STEPS = 12
+STEPS = 9
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning
     costs = []
     for hop in (max(by_hop), min(by_hop)):
         heard = by_hop[hop]
-        for value in SENSITIVITIES:
+        for value in SENSITIVITIES if heard is longest else SENSITIVITIES[1::2]:
             shift = shifts + np.float32(SPAN * (value - USUAL) + hops[hop])
             counts = counted(heard, tags, shift)
             per_hour = counts.false_alone / max(hours(heard, alone=True), 1e-9)

@@ -36,6 +36,7 @@ PROTOCOL = (
 
 
 def streams(
+    root: Path,
     data: DataSet,
     negatives: Sequence[Negative],
     bundles: Sequence[Path],
@@ -47,6 +48,7 @@ def streams(
 
     Parameters
     ----------
+    root : the folder of all artefacts
     hops_s : seconds between two scores, each tried
     other : is heard on the same scenes, at the longest hop; its thresholds are chosen there, by the rule of `tune`
     """
@@ -64,16 +66,16 @@ def streams(
         "ours": {},
     }
     for hop_s in hops_s:
-        heard = heard_by_bundles(scenes, hop_s)
+        heard = heard_by_bundles(root, scenes, hop_s)
         metrics["ours"][f"{hop_s:g}"] = measured(heard, tags, shift, hop_s == longest)
         if hop_s == longest:
             metrics |= amounts(heard)
-        metrics["ours"][f"{hop_s:g}"] |= brief_sounds(heard_by_bundles(brief, hop_s), tags, shift)
+        metrics["ours"][f"{hop_s:g}"] |= brief_sounds(heard_by_bundles(root, brief, hop_s), tags, shift)
     if other:
-        heard = heard_by_other(scenes, other, data, tags, longest)
+        heard = heard_by_other(root, scenes, other, data, tags, longest)
         own = best_shifts(heard, tags)
         metrics["other"] = {"name": other.path.stem, f"{longest:g}": measured(heard, tags, own, True)}
-        heard = heard_by_other(brief, other, data, tags, longest)
+        heard = heard_by_other(root, brief, other, data, tags, longest)
         metrics["other"][f"{longest:g}"] |= brief_sounds(heard, tags, own)
     out.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{out}: {metrics['scenes']} scenes")

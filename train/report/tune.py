@@ -64,7 +64,7 @@ def tune_bundle(
     slopes = np.array([tag.slope for tag in found], np.float32)
     biases = np.array([tag.bias for tag in found], np.float32)
     scenes = scenes_for(data, negatives, loaded)
-    by_hop = {hop_s: [one.scaled(slopes, biases) for one in heard_by_bundles(scenes, hop_s)] for hop_s in HOPS_S}
+    by_hop = {hop_s: [one.scaled(slopes, biases) for one in heard_by_bundles(root, scenes, hop_s)] for hop_s in HOPS_S}
     tuning = tune(by_hop, tags)
     evidence = of_tags(data, summed_up(held, slopes, biases + tuning.shifts), dict.fromkeys(tags, ON))
     lacks = {tag: wanting(evidence_of(tag, evidence, by_group)) for tag in tags}
