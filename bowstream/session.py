@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from bowstream.audio.clock import FixedClock, StreamClock
+from bowstream.audio.clock import FixedClock, StreamClock, steady_s
 from bowstream.audio.source import Block, Notice, Source
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker, event_id
@@ -120,9 +119,9 @@ class Session:
             yield self._dated(Gap(start_s, block.lost / self.info.sample_rate), start_s)
         if not len(block.samples):
             return
-        start_s, started_s = self.position_s, time.monotonic()
+        start_s, started_s = self.position_s, steady_s()
         scored = self.tagger.push(block.samples)
-        ready_s = time.monotonic()
+        ready_s = steady_s()
         if self._arrivals and block.arrived_s is not None:
             self._arrivals.arrived(self.position_s, block.arrived_s)
         if scored:

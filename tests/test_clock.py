@@ -26,7 +26,7 @@ def machine():
 
 
 def hear(machine, clock, first, last, late_s=0.0):
-    """Let the seconds from first to last of a stream that began at 50 s of the monotonic clock arrive."""
+    """Let the seconds from first to last of a stream that began at 50 s of the steady clock arrive."""
     for second in range(first, last + 1):
         machine.now_s = 50.0 + second + late_s
         clock.arrived(float(second), machine.now_s)

@@ -1,11 +1,17 @@
 """The demo scene: the same in every run, in range, at any rate, and each sound as its recipe says."""
 
+import itertools
+import json
+import operator
+import signal
+import time
 import tracemalloc
 
 import numpy as np
 import picture
 import pytest
 import soundfile
+from conftest import IMPATIENT, start
 
 from bowstream.audio.demo import DURATION_S, SCENE, Scene
 from bowstream.audio.file import AudioFile
@@ -85,9 +91,9 @@ def test_a_sound_is_made_when_it_is_due():
 def test_there_is_hush_between_the_sounds(samples):
     ends = [start_s + length_s + 0.31 for start_s, length_s, _, _ in SCENE]
     starts = [start_s for start_s, *_ in SCENE[1:]]
-    assert all(end < start for end, start in zip(ends, starts)) and ends[-1] < DURATION_S
-    for end, start in zip(ends, starts):
-        hush = samples[round(end * RATE) : round(start * RATE)]
+    assert all(map(operator.lt, ends, starts)) and ends[-1] < DURATION_S
+    for end, next_start in zip(ends, starts):
+        hush = samples[round(end * RATE) : round(next_start * RATE)]
         assert 1e-4 < np.sqrt(np.mean(hush**2)) < 1e-2
 
 
@@ -142,3 +148,22 @@ def test_the_picture_is_made(tmp_path):
     picture.main(tmp_path / "dashboard.svg", 1.3)
     text = (tmp_path / "dashboard.svg").read_text("utf-8").replace("&#160;", " ")
     assert "demo scene" in text and "codes that speak for" in text and "▀" in text
+
+
+def test_a_process_that_is_stopped_for_a_while_has_one_gap():
+    process = start("listen", "--demo", "--json", program=IMPATIENT)
+    objects = map(json.loads, process.stdout)
+    try:
+        next(objects)
+        began_s = time.monotonic()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3.0)
+        process.send_signal(signal.SIGCONT)
+        stopped_s = time.monotonic() - began_s
+        heard = list(itertools.takewhile(lambda each: each.get("end_s", 0.0) < 8.0, objects))
+    finally:
+        process.kill()
+        process.communicate()
+    (gap,) = (each for each in heard if each["type"] == "gap")
+    assert gap["length_s"] == pytest.approx(stopped_s, abs=0.3)
+    assert any(each["type"] == "hop" and each["start_s"] > gap["start_s"] for each in heard)

@@ -1,5 +1,4 @@
 import resource
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 from signals import noise, tone
 
+from bowstream.audio.clock import steady_s
 from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import StreamSource
 from bowstream.health import counters
@@ -223,7 +223,7 @@ class Live:
 
     def __iter__(self):
         for samples in self.samples.reshape(-1, 1600):
-            yield Block(samples, arrived_s=time.monotonic() - 0.5)
+            yield Block(samples, arrived_s=steady_s() - 0.5)
 
 
 def test_latency_counts_from_the_arrival_of_the_sound(bundle):

@@ -1,6 +1,5 @@
 """What the callback makes of late, missing and belated blocks, with a clock of our own."""
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +17,7 @@ BLOCK_S = BLOCK / RATE
 def heard(monkeypatch, front_end):
     """A microphone without PortAudio: `heard(at_s, captured_s=None, overflow=False)` hands it a block."""
     clock = SimpleNamespace(now_s=0.0)
-    monkeypatch.setattr(microphone, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    monkeypatch.setattr(microphone, "steady_s", lambda: clock.now_s)
     monkeypatch.setattr(microphone, "load_sounddevice", lambda: None)
     device = SimpleNamespace(name="test", native_rate=RATE, channels=1, index=0)
     monkeypatch.setattr(microphone, "find_device", lambda *_: device)
@@ -92,8 +91,10 @@ class Stream(Microphone):
     def __init__(self, monkeypatch):
         super(Microphone, self).__init__("stream", 16_000, 1, FORMAT)
         self._began_s, self._next_captured_s, self._late_from_s, self._owed = None, 0.0, None, 0
+        self._last_block_s, self._pour = 0.0, None
         self.now_s = 100.0
-        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(microphone, "steady_s", lambda: self.now_s)
+        monkeypatch.setattr("bowstream.audio.stream.steady_s", lambda: self.now_s)
 
     def deliver(self, blocks, every_s=0.01, age_s=0.03, overflow=False):
         """Deliver blocks that come one after the other, each captured so long before."""
@@ -151,15 +152,33 @@ def test_blocks_that_are_late_are_not_lost(monkeypatch):
     assert stream.lost == 0
 
 
+@pytest.mark.parametrize("asleep_s", [4.0, 30.0, 8 * 3600.0])
+@pytest.mark.parametrize("kept_s", [0.0, 2.0, 12.0], ids="{}s kept".format)
+def test_to_be_held_up_or_asleep_is_one_gap_that_ends_at_the_present(asleep_s, kept_s, monkeypatch):
+    """Nothing of what the sound server kept meanwhile is taken for the present, though it comes with pauses."""
+    stream = Stream(monkeypatch)
+    stream.deliver(100)
+    stream.now_s += asleep_s
+    for _ in range(round(kept_s * 10)):
+        stream.deliver(10, every_s=0.0005)
+        stream.now_s += 0.015
+    stream.deliver(1000)
+    assert len(stream._ring._skips) == 1
+    (at, skipped), began_s = stream._ring._skips[0], 100.0
+    assert at == 16_000
+    assert skipped / 16_000 == pytest.approx(asleep_s + kept_s * 0.2 + 0.25, abs=0.3)
+    assert stream._ring.elapsed / 16_000 == pytest.approx(stream.now_s - began_s, abs=0.02)
+
+
 def test_what_was_counted_as_dropped_is_not_heard_when_it_comes_after_all(monkeypatch):
     stream = Stream(monkeypatch)
     stream.deliver(100)
-    stream.now_s += 5.0
-    stream.deliver(110)  # late for more than a second: 5 s are given up
-    stream.deliver(500, every_s=0.0)
+    stream.now_s += 2.5
+    stream.deliver(110)  # late for more than a second: 2.5 s are given up
+    stream.deliver(250, every_s=0.0)
     stream.deliver(100)
-    assert stream.lost == pytest.approx(5.0 * 16_000, abs=16)
-    assert stream._ring.elapsed == pytest.approx((1.0 + 5.0 + 1.1 + 1.0) * 16_000, abs=320)
+    assert stream.lost == pytest.approx(2.5 * 16_000, abs=16)
+    assert stream._ring.elapsed == pytest.approx((1.0 + 2.5 + 1.1 + 1.0) * 16_000, abs=320)
 
 
 def test_a_clock_that_is_wrong_is_no_loss(monkeypatch):

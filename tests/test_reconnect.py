@@ -137,7 +137,7 @@ class Clock:
     def __init__(self):
         self.now_s = 0.0
 
-    def monotonic(self):
+    def steady_s(self):
         return self.now_s
 
     def sleep(self, seconds):
@@ -160,6 +160,7 @@ def test_the_longer_it_is_away_the_rarer_the_looks(monkeypatch):
     monkeypatch.setattr(reconnect, "Microphone", absent)
     monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
     monkeypatch.setattr(reconnect, "time", clock)
+    monkeypatch.setattr(reconnect, "steady_s", clock.steady_s)
     for _ in ReconnectingMicrophone("usb:1:2"):
         if clock.now_s > 7200.0:
             break

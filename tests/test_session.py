@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from signals import blocks, noise, scene
 
-from bowstream.audio.clock import rfc3339
+from bowstream.audio.clock import rfc3339, steady_s
 from bowstream.audio.convert import Converter
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Block
@@ -251,7 +251,7 @@ def arriving(now_s, *lengths):
 
 def test_what_is_heard_live_is_dated(eager, monkeypatch):
     two_tags(eager, monkeypatch)
-    script = Script(*arriving(time.monotonic(), 1.0, 1.0), Block(np.empty(0, np.float32), 16_000))
+    script = Script(*arriving(steady_s(), 1.0, 1.0), Block(np.empty(0, np.float32), 16_000))
     script.live = True
     started_s = time.time() - 2.0
     found = dated(Session(script, Tagger(eager)))

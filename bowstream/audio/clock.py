@@ -1,4 +1,4 @@
-"""When a sound was heard, by the system's clock."""
+"""The clock by which sound comes in, and when a sound was heard by the system's."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from datetime import datetime, timedelta, timezone
 
 # Arrivals looked back on: one minute, in which a sound card drifts by a few milliseconds.
 ARRIVALS = 600
+# Linux's monotonic clock stands still while the machine sleeps; others' go on.
+STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def steady_s() -> float:
+    """Return the time of a clock that is never set, and goes on while the process or the machine sleeps, in seconds."""
+    return time.clock_gettime(STEADY)
 
 
 class StreamClock:
     """Dates the moments of a live stream.
 
-    Sound arrives late, never early, so the most punctual of the recent arrivals says when the stream began, by the
-    monotonic clock. The system's clock is compared with the monotonic one for each answer: when it is set (by NTP,
-    on a machine that boots without a clock), the next answer is right.
+    Sound arrives late, never early, so the most punctual of the recent arrivals says when the stream began, by a
+    steady clock. The system's clock is compared with the steady one for each answer: when it is set (by NTP, on a
+    machine that boots without a clock), the next answer is right.
 
     Parameters
     ----------
-    monotonic_s : a clock that is never set, in seconds
+    steady_s : a clock that is never set, in seconds
     unix_s : the system's clock, in seconds since 1970
     """
 
-    def __init__(
-        self, monotonic_s: Callable[[], float] = time.monotonic, unix_s: Callable[[], float] = time.time
-    ) -> None:
-        self._monotonic_s = monotonic_s
+    def __init__(self, steady_s: Callable[[], float] = steady_s, unix_s: Callable[[], float] = time.time) -> None:
+        self._steady_s = steady_s
         self._unix_s = unix_s
         self._arrivals = 0
         # When the stream began as each arrival has it, and the arrival's number: of those looked back on, the ones
@@ -35,7 +40,7 @@ class StreamClock:
         self._starts_s: deque[tuple[float, int]] = deque()
 
     def arrived(self, end_s: float, at_s: float) -> None:
-        """Note that the sound up to `end_s` of the stream came in at `at_s` of the monotonic clock."""
+        """Note that the sound up to `end_s` of the stream came in at `at_s` of the steady clock."""
         start_s, starts_s = at_s - end_s, self._starts_s
         while starts_s and starts_s[-1][0] >= start_s:
             starts_s.pop()
@@ -46,7 +51,7 @@ class StreamClock:
 
     def time(self, position_s: float) -> datetime:
         """Return when a moment of the stream was, in UTC; before the first arrival, the present."""
-        now_s = self._monotonic_s()
+        now_s = self._steady_s()
         heard_s = self._starts_s[0][0] + position_s if self._starts_s else now_s
         return utc(self._unix_s() - now_s + heard_s)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 from types import TracebackType
 from typing import Any
 
 from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
+from bowstream.audio.clock import steady_s
 from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
 from bowstream.audio.stream import StreamSource
 from bowstream.errors import DeviceAbsentError, DeviceError
@@ -27,6 +27,8 @@ CLOSED_AFTER_S = 2.0
 CREEP = 5e-4
 # Sound that comes so much too late, for so long, without PortAudio saying why: the difference was lost.
 LATE_S, LATE_FOR_S = 0.1, 1.0
+# What was kept for us while we were held up has come when blocks take, for so long, the time that they last; or nearly.
+SETTLED_S, PACE = 0.25, 1.5
 
 
 class Microphone(StreamSource):
@@ -62,6 +64,8 @@ class Microphone(StreamSource):
         self._late_from_s: float | None = None
         self._least_late_s = 0.0
         self._owed = 0  # frames that were counted as dropped and may come yet
+        self._last_block_s = 0.0
+        self._pour: tuple[float, float] | None = None  # since when, and how much of what was kept has come
 
     def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
         """Return the first rate and number of channels that the device takes."""
@@ -83,7 +87,7 @@ class Microphone(StreamSource):
 
     @property
     def began_s(self) -> float | None:
-        """When the stream's first frame was heard, by the monotonic clock; None until it delivers.
+        """When the stream's first frame was heard, by the steady clock; None until it delivers.
 
         Blocks come late, never early, so it is what the most punctual of them say.
         """
@@ -91,7 +95,7 @@ class Microphone(StreamSource):
 
     @property
     def handed_on_s(self) -> float | None:
-        """When the last sound that was handed on was heard, by the monotonic clock; None until it delivers."""
+        """When the last sound that was handed on was heard, by the steady clock; None until it delivers."""
         if self._began_s is None:
             return None
         return self._began_s + self._ring.passed / self.native_rate - self._converter.behind_s
@@ -111,7 +115,7 @@ class Microphone(StreamSource):
         except self._sounddevice.PortAudioError as error:
             self.__exit__(None, None, None)
             raise DeviceError(f"{self.name!r} cannot be opened: {explain(error)}") from error
-        self._last_frames_s = self._last_look_s = time.monotonic()
+        self._last_frames_s = self._last_look_s = steady_s()
         return self
 
     def __exit__(
@@ -132,15 +136,39 @@ class Microphone(StreamSource):
         return self._closing is None or not self._closing.is_alive()
 
     def _callback(self, frames: Float32, count: int, when: Any, status: Any) -> None:
-        now_s, length_s = time.monotonic(), count / self.native_rate
+        now_s, length_s = steady_s(), count / self.native_rate
         age_s = when.currentTime - when.inputBufferAdcTime if when.inputBufferAdcTime > 0 else length_s
         self.overflows += bool(status.input_overflow)
         self._last_frames_s = now_s
+        if self._pours(now_s, length_s):
+            return
         if self._is_stale(now_s, count):
             self._owed -= count
             return
         self._count_dropped(now_s, now_s - age_s, length_s, bool(status.input_overflow))
         self._write(frames)
+
+    def _pours(self, now_s: float, length_s: float) -> bool:
+        """Whether a block is of those that were kept while we were held up, or asleep with the machine.
+
+        What the ring holds is heard. More is given up whole, so that it is one gap.
+        """
+        if self._began_s is not None and now_s - self._last_block_s > self.kept_s + length_s:
+            self._pour = (now_s, -length_s)
+        self._last_block_s = now_s
+        if self._pour is None or self._began_s is None:
+            return False
+        since_s, poured_s = self._pour
+        poured_s += length_s
+        if now_s - since_s < SETTLED_S:
+            self._pour = (since_s, poured_s)
+            return True
+        if poured_s > PACE * (now_s - since_s):
+            self._pour = (now_s, 0.0)
+            return True
+        self._pour = None
+        self._skip(now_s - length_s - self._ring.elapsed / self.native_rate - self._began_s)
+        return False
 
     def _is_stale(self, now_s: float, count: int) -> bool:
         """Whether a block comes after all that was counted as dropped.
@@ -183,7 +211,7 @@ class Microphone(StreamSource):
         self._late_from_s = None
 
     def _ended(self) -> bool:
-        now_s = time.monotonic()
+        now_s = steady_s()
         if now_s - self._last_look_s > HELD_UP_AFTER_S:
             self._last_frames_s = now_s
         self._last_look_s = now_s

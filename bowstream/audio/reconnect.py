@@ -18,6 +18,7 @@ from types import TracebackType
 import numpy as np
 
 from bowstream._types import FORMAT, Format
+from bowstream.audio.clock import steady_s
 from bowstream.audio.devices import list_devices, load_sounddevice, refresh
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.source import Block, Notice
@@ -44,7 +45,7 @@ class ReconnectingMicrophone:
     """A `Microphone` that is waited for when it is absent, busy or unplugged.
 
     Each time it comes back it is opened anew, so its rate and channels may have changed. The stream's time goes on
-    meanwhile: the first sound follows a gap as long as the microphone was away, by the monotonic clock. Waiting
+    meanwhile: the first sound follows a gap as long as the microphone was away, by the steady clock. Waiting
     from the start is such a gap, too.
 
     Parameters are `Microphone`'s.
@@ -92,7 +93,7 @@ class ReconnectingMicrophone:
             self._microphone.__exit__(kind, error, trace)
 
     def __iter__(self) -> Iterator[Block | Notice | None]:
-        until_s, waited, reason = time.monotonic(), False, ""
+        until_s, waited, reason = steady_s(), False, ""
         while True:
             try:
                 yield from self._listen(until_s, waited)
@@ -128,7 +129,7 @@ class ReconnectingMicrophone:
         """Return when the microphone can be opened; until then yield, and say why not when that changes."""
         while True:
             yield from self._say(reason)
-            away_s = time.monotonic() - since_s
+            away_s = steady_s() - since_s
             yield from pause(min(max(LOOK_EVERY_S, WAIT_PER_AWAY * away_s), LOOK_RARELY_S))
             found = yield from self._look()
             if found is None:
@@ -162,7 +163,7 @@ class ReconnectingMicrophone:
         return microphone.device.host_api == "ALSA" and microphone.device in list_devices()
 
     def _say(self, reason: str) -> Iterator[Notice]:
-        now_s = time.monotonic()
+        now_s = steady_s()
         if reason != self._said or now_s - self._said_s > REPEAT_S:
             self._said, self._said_s = reason, now_s
             yield Notice("away", f"{reason}; waiting for it")
@@ -182,9 +183,9 @@ class ReconnectingMicrophone:
             start_new_session=True,
         ) as process:
             try:
-                started_s = time.monotonic()
+                started_s = steady_s()
                 while process.poll() is None:
-                    if time.monotonic() - started_s > LOOK_TAKES_S:
+                    if steady_s() - started_s > LOOK_TAKES_S:
                         return f"the sound system has not answered for {LOOK_TAKES_S:.0f} s"
                     yield from pause(LONGEST_WAIT_S)
                 if process.returncode not in (FOUND, ABSENT, REFUSED):
@@ -197,8 +198,8 @@ class ReconnectingMicrophone:
 
 def pause(seconds: float) -> Iterator[None]:
     """Let this time pass, yielding often."""
-    until_s = time.monotonic() + seconds
-    while (left_s := until_s - time.monotonic()) > 0:
+    until_s = steady_s() + seconds
+    while (left_s := until_s - steady_s()) > 0:
         time.sleep(min(left_s, LONGEST_WAIT_S))
         yield None
 

@@ -60,8 +60,9 @@ class RingBuffer:
 
     def skip(self, frames: int) -> None:
         """Mark that so many frames are missing before the next that is written; from the producer's thread only."""
-        self._skipped += frames
-        self._skips.append((self._written, self._skipped))
+        if frames:
+            self._skipped += frames
+            self._skips.append((self._written, self._skipped))
 
     def write(self, frames: Float32) -> None:
         """Copy frames, float32 [shape=(n, channels)], in; from the producer's thread only."""

@@ -18,7 +18,7 @@ class Block:
     ----------
     samples : float32 [shape=(columns * 1600,)], in -1 … 1
     lost : samples that were lost just before them
-    arrived_s : when the last of them came in, by the monotonic clock; None for a recording that is read
+    arrived_s : when the last of them came in, by `clock.steady_s`; None for a recording that is read
     """
 
     samples: Float32

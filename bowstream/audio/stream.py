@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from bowstream._types import FORMAT, Float32, Format
+from bowstream.audio.clock import steady_s
 from bowstream.audio.convert import Converter
 from bowstream.audio.mix import CANCELLED_S, CANCELLING
 from bowstream.audio.ring import RingBuffer
@@ -44,10 +45,10 @@ class StreamSource:
         self.channels = channels
         self.overflows = 0
         self._ring = RingBuffer(round(RING_S * native_rate), channels)
-        self._kept = round(KEPT_S * native_rate)
+        self.kept_s = KEPT_S
         self._converter = Converter(name, native_rate, format, chunk_columns=1)
         self._failure: Exception | None = None
-        # When what was written came in: (frames written until then, monotonic time).
+        # When what was written came in: (frames written until then, steady time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
 
     @property
@@ -59,7 +60,7 @@ class StreamSource:
         """Copy frames into the ring; called from the other thread, which must not see an exception."""
         try:
             self._ring.write(frames)
-            self._arrivals.append((self._ring.written, time.monotonic()))
+            self._arrivals.append((self._ring.written, steady_s()))
         except Exception as error:  # handed to the main thread, which raises it
             self._failure = error
 
@@ -82,7 +83,7 @@ class StreamSource:
         while True:
             ended = self._ended()  # asked first, so that nothing written before the end is missed
             # No more than the next column, so that what follows can still be dropped should it grow stale.
-            lost, frames = self._ring.read(self._converter.missing, self._kept)
+            lost, frames = self._ring.read(self._converter.missing, round(self.kept_s * self.native_rate))
             if self._failure:
                 raise self._failure
             if lost:
@@ -100,7 +101,7 @@ class StreamSource:
                 yield None
 
     def _arrived_s(self) -> float | None:
-        """Return when the newest frame that was read came in, by the monotonic clock."""
+        """Return when the newest frame that was read came in, by the steady clock."""
         while self._arrivals and self._arrivals[0][0] < self._ring.read_until:
             self._arrivals.popleft()
         return self._arrivals[0][1] if self._arrivals else None
@@ -149,13 +150,25 @@ class Player(StreamSource):
 
     def _play(self) -> None:
         try:
-            started, written = time.monotonic(), 0
+            started_s, played, missed, missed_until = steady_s(), 0, 0, 0
             for frames in self._recording.blocks(PLAYER_BLOCK_S):
-                written += len(frames)
-                due = started + written / self.native_rate
-                if self._stop.wait(max(0.0, due - time.monotonic())):
+                played += len(frames)
+                if played < missed_until:
+                    missed += len(frames)
+                    continue
+                due_s = started_s + played / self.native_rate
+                wait_s = due_s - steady_s()
+                if self._stop.wait(max(0.0, wait_s)):
                     return
+                late_s = steady_s() - due_s
+                if late_s > self.kept_s and wait_s > 0.0:  # we were held up, or asleep with the machine: one gap
+                    missed_until = played + round(late_s * self.native_rate)
+                elif late_s > self.kept_s:  # the recording was held up: nothing of it is missed
+                    started_s += late_s
+                self._ring.skip(missed)
+                missed = 0
                 self._write(frames)
+            self._ring.skip(missed)
         except Exception as error:  # handed to the main thread, which raises it
             self._failure = error
 

@@ -6,7 +6,6 @@ All get the same sound, 16 kHz mono, beyond the sound card or the decoder; the s
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from bowstream._stderr import silenced
 from bowstream._types import Float32
+from bowstream.audio.clock import steady_s
 from bowstream.audio.file import FILE_COLUMNS
 from bowstream.audio.source import Block
 from bowstream.bench.timing import Timed
@@ -57,7 +57,7 @@ class Loop:
 
     def __iter__(self) -> Iterator[Block]:
         for block in cycle(self.blocks):
-            yield Block(block, arrived_s=time.monotonic() if self.live else None)
+            yield Block(block, arrived_s=steady_s() if self.live else None)
 
 
 def live(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
