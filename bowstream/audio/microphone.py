@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +12,8 @@ from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.clock import steady_s
 from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
+from bowstream.audio.sound_server import Route
+from bowstream.audio.source import Notice
 from bowstream.audio.stream import StreamSource
 from bowstream.errors import DeviceAbsentError, DeviceError
 
@@ -36,12 +39,14 @@ class Microphone(StreamSource):
 
     The rate of `format` is asked for first, since then nothing needs resampling; a device that refuses
     it is opened at its native rate. What PortAudio drops is measured by the time at which the sound was captured
-    and counts as lost.
+    and counts as lost. Where a sound server moves the stream to another microphone, that is said; if `device` is
+    named, it is gone.
 
     Parameters
     ----------
     device : identity, number or fragment of the name; None for the system's default
     sample_rate : the rate to ask the device for, in Hz; None for the order above
+    route : the sound server's source that it must be heard from, if any; see `route` of a microphone before
 
     Raises
     ------
@@ -49,13 +54,22 @@ class Microphone(StreamSource):
         If PortAudio or the device is missing, or the device cannot be opened; while iterating, if it goes away.
     """
 
-    def __init__(self, device: str | None = None, format: Format = FORMAT, sample_rate: int | None = None) -> None:
+    def __init__(
+        self,
+        device: str | None = None,
+        format: Format = FORMAT,
+        sample_rate: int | None = None,
+        route: str | None = None,
+    ) -> None:
         self._sounddevice = load_sounddevice()
         self.device = find_device(device, list_devices())
         rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
         rate, channels = self._accepted(rates)
         super().__init__(self.device.name, rate, channels, format)
         self._stream: Any = None
+        self._is_named = device is not None
+        self._wanted_route = route
+        self._route: Route | None = None
         self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0
         self._last_look_s = 0.0
@@ -115,12 +129,18 @@ class Microphone(StreamSource):
         except self._sounddevice.PortAudioError as error:
             self.__exit__(None, None, None)
             raise DeviceError(f"{self.name!r} cannot be opened: {explain(error)}") from error
+        self._route = Route()
         self._last_frames_s = self._last_look_s = steady_s()
+        if self._wanted_route and self._route.source not in (None, self._wanted_route):
+            self.__exit__(None, None, None)
+            raise DeviceAbsentError(self._elsewhere(self._route.source))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._route:
+            self._route.close()
         if self._stream is None or self._closing:
             return
         self._closing = threading.Thread(target=self._stream.close, name="bowstream-close", daemon=True)
@@ -129,6 +149,19 @@ class Microphone(StreamSource):
         if not self.closed:
             # Neither can PortAudio be shut down when we leave.
             atexit.unregister(self._sounddevice._exit_handler)
+
+    @property
+    def route(self) -> str | None:
+        """The sound server's source that this is heard from, if a sound server is known to be in between."""
+        return self._route.source if self._route else None
+
+    def _elsewhere(self, source: str | None) -> str:
+        return f"{self.name!r} went away: the sound server lets another microphone be heard in its place, {source!r}"
+
+    def _notices(self) -> Iterator[Notice]:
+        if self._route and (source := self._route.moved_to):
+            yield Notice("moved", f"the sound server has moved us: {source!r} is heard now, not {self.route!r}")
+            self._route.accept()
 
     @property
     def closed(self) -> bool:
@@ -216,6 +249,8 @@ class Microphone(StreamSource):
             self._last_frames_s = now_s
         self._last_look_s = now_s
         silent_s = now_s - self._last_frames_s
+        if self._is_named and self._route and (source := self._route.moved_to):
+            raise DeviceAbsentError(self._elsewhere(source))
         if not self._stream.active:
             raise DeviceAbsentError(f"{self.name!r} went away: plug it in again")
         if silent_s > GONE_AFTER_S:

@@ -66,6 +66,7 @@ class ReconnectingMicrophone:
         self._format = format
         self._sample_rate = sample_rate
         self._microphone: Microphone | None = None
+        self._route: str | None = None  # where a sound server has it from, if it is named
         self._clipped = 0  # by streams that have ended
         self._overflows = 0
         self._hangs: Microphone | None = None  # a stream that could not be closed
@@ -107,8 +108,9 @@ class ReconnectingMicrophone:
 
     def _listen(self, until_s: float, waited: bool) -> Iterator[Block | Notice | None]:
         """Open the microphone and yield what it hears, after the gap since `until_s` if it was waited for."""
-        with Microphone(self._wanted, self._format, self._sample_rate) as microphone:
+        with Microphone(self._wanted, self._format, self._sample_rate, self._route) as microphone:
             self._take(microphone)
+            self._route = self._route or (self._wanted and microphone.route)
             for block in microphone:
                 if waited and microphone.began_s is not None:
                     waited = False

@@ -33,7 +33,7 @@ class Notice:
     Attributes
     ----------
     kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
-        `clipping`; `hot`; `phase`
+        `clipping`; `hot`; `phase`; `moved`
     text : one line
     at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
     """

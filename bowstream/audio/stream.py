@@ -68,6 +68,10 @@ class StreamSource:
         """Whether the other thread has written its last; may raise what it ended with."""
         raise NotImplementedError
 
+    def _notices(self) -> Iterator[Notice]:
+        """Yield what is to be said of where the sound comes from."""
+        yield from ()
+
     def __enter__(self) -> StreamSource:
         """Start the other thread."""
         raise NotImplementedError
@@ -91,6 +95,7 @@ class StreamSource:
             arrived_s = self._arrived_s()
             for samples in self._converter.push(frames):
                 yield Block(samples, arrived_s=arrived_s)
+            yield from self._notices()
             if not told and self._converter.cancelled_s >= CANCELLED_S:
                 told = True
                 yield Notice("phase", f"{self.name}: {CANCELLING}")
