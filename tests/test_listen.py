@@ -130,7 +130,9 @@ def test_what_is_heard_is_what_a_recording_of_it_gives(card, listen, tmp_path, c
     def up_to_the_end(objects):
         last = next(n for n, each in enumerate(objects) if each.get("end_s") == end_s)
         heard = [each for each in objects[: last + 1] if each["type"] != "notice"]
-        return [{key: value for key, value in each.items() if key not in ("health", "file", "time", "id")} for each in heard]
+        return [
+            {key: value for key, value in each.items() if key not in ("health", "file", "time", "id")} for each in heard
+        ]
 
     assert up_to_the_end(listening.objects) == up_to_the_end(replayed)
     assert len({json.dumps(each["scores"]) for each in listening.objects if each["type"] == "hop"}) > 20

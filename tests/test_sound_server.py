@@ -73,8 +73,7 @@ def test_a_named_device_is_gone(card, listen):
     status, err = listening.end()
     assert status == 1
     assert err.splitlines() == [
-        "bowstream: 'mon' went away: the sound server lets another microphone be heard in its place, "
-        f"'{OTHER}.monitor'"
+        f"bowstream: 'mon' went away: the sound server lets another microphone be heard in its place, '{OTHER}.monitor'"
     ]
 
 
