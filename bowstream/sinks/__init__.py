@@ -142,6 +142,9 @@ class Sinks:
     def _close(self, flush_s: float) -> None:
         deadline = time.monotonic() + flush_s
         for sink in self._open:
+            if isinstance(sink, clips.Clips):  # its last clips are told to the others, which must not have ended
+                sink.join(flush_s / 2.0)
+        for sink in self._open:
             sink.stop(deadline)
         for sink in self._open:
             sink.join()

@@ -95,7 +95,7 @@ function loudness(x) {
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 export function startDay() {
-  const step = (days) => { const date = noon(shown.day); date.setDate(date.getDate() + days); showDay(text(date)); };
+  const step = (days) => { const date = noon(shown.day); date.setDate(date.getDate() + days); location.hash = `day/${text(date)}`; };
   $("before").addEventListener("click", () => shown && step(-1));
   $("after").addEventListener("click", () => shown && step(1));
   $("day-tag").addEventListener("change", () => { limit = AT_ONCE; draw(); });

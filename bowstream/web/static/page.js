@@ -60,16 +60,17 @@ function completeSoon() {
 }
 
 function go() {
-  const wanted = VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "now";
-  for (const view of VIEWS) {
-    $(view).hidden = view !== wanted;
-    const link = document.querySelector(`nav a[href="#${view}"]`);
-    if (view === wanted) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  const [view, day] = location.hash.slice(1).split("/");  // a day has an address: #day/2026-11-28
+  const wanted = VIEWS.includes(view) ? view : "now";
+  for (const name of VIEWS) {
+    $(name).hidden = name !== wanted;
+    const link = document.querySelector(`nav a[href="#${name}"]`);
+    if (name === wanted) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   if (!hello) return;
   const needs = wanted === "day" || wanted === "hours";
   if (needs && !hello.has_history) say("No history is kept, so there is nothing to look back on: listen with --history.", 0);
-  else if (wanted === "day") showDay();
+  else if (wanted === "day") showDay(day);
   else if (wanted === "hours") showHeat();
 }
 
