@@ -1,0 +1,51 @@
+"""How teaching is measured: what is learned from is apart from what is tried."""
+
+import numpy as np
+import pytest
+
+from train.dataset.data import Clip, data_set
+from train.measure.fewshot import Heard, average_precision, means, measure, recall_at, unknown_tags
+from train.report.fewshot import told, write
+
+
+def test_average_precision_is_of_a_quarter():
+    truth = np.array([True, False, True, False, False, False, False, False])
+    perfect, worst = np.arange(8, 0, -1.0) + 9 * truth, np.arange(8.0) - 9 * truth
+    assert average_precision(truth, perfect) == 1.0
+    # All six others, which weigh as much as six, come before the two.
+    assert average_precision(truth, worst) == pytest.approx((1 / 7 + 2 / 8) / 2)
+
+
+def test_recall_is_at_a_share_of_the_others():
+    scores = np.arange(1000.0)
+    truth = np.zeros(1000, bool)
+    truth[[500, 995]] = True
+    assert recall_at(truth, scores) == 0.5
+
+
+def clips_of(tag, n, source):
+    return [Clip(f"{tag}{i}", None, (tag,), "1", source=f"{source}{i % 4}", group=f"{tag}{i}") for i in range(n)]
+
+
+def test_a_tag_that_features_tell_is_learned_and_one_that_they_do_not_is_not(tmp_path):
+    clips = [*clips_of("clear", 24, "a"), *clips_of("vague", 24, "b"), *clips_of("rest", 200, "c")]
+    rng = np.random.default_rng(0)
+    heard = []
+    for clip in clips:
+        features = rng.standard_normal((3, 8)).astype(np.float32)
+        features[:, 0] += 8.0 * ("clear" in clip.tags)
+        heard.append(Heard(features, np.ones(3, bool)))
+    measured = measure(clips, heard, ["clear", "vague"], 2)
+    by = {(each.tag, each.k): each for each in measured}
+    assert by["clear", 5].average_precision > 0.95 and by["clear", 5].recall > 0.9
+    assert by["vague", 5].average_precision < 0.5 and by["vague", 5].recall < 0.3
+    assert ("clear", 20) not in by  # ten recordings are left to try
+    assert means(measured)[5][0] == 2
+    assert "| ours | 5 | 2 |" in told({"ours": measured})
+    write(tmp_path, {"ours": measured})
+    assert (tmp_path / "fewshot.png").stat().st_size and (tmp_path / "fewshot.json").read_text().startswith("{")
+
+
+def test_tags_that_the_bundle_knows_are_not_taught():
+    clips = [*clips_of("Dog", 24, "a"), *clips_of("drill", 24, "b"), *clips_of("rare", 5, "c")]
+    assert unknown_tags(data_set("made up", clips, "MIT"), ["dog"]) == ["drill"]

@@ -1,0 +1,35 @@
+"""`python -m train fewshot`: how well a bundle can be taught tags that it does not know."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from .options import Commands, add_data, add_other, data_set, other_tagger
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("fewshot", help="teach a bundle tags that it does not know, from 1 … 20 clips each")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    add_data(parser)
+    parser.add_argument("--tag", action="append", default=[], help="this tag; repeat it (default: all it lacks)")
+    parser.add_argument("--trials", type=int, default=2, help="other background and examples each (default: 2)")
+    add_other(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of fewshot.json and fewshot.png")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    from bowstream.errors import UsageError
+
+    from ..measure.fewshot import few_shot
+    from ..report.fewshot import told, write
+
+    if arguments.trials < 1:
+        raise UsageError(f"--trials must be at least 1 (got {arguments.trials})")
+    other, data = other_tagger(arguments), data_set(arguments, fewest=0)
+    measured = few_shot(data, arguments.bundle, arguments.tag, arguments.trials, other)
+    write(arguments.out, measured)
+    print(told(measured), end="")

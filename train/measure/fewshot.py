@@ -1,0 +1,201 @@
+"""Teaching, measured: tags that a bundle does not know, learned from few clips and tried on clips of other recordings.
+
+Background and what is tried come from different sources, and no recording is both learned from and tried. Another
+tagger's scores (their logarithm) are learned from by the same analysis.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bowstream.errors import AudioError, UsageError
+from bowstream.learn.fit import Background
+from bowstream.learn.teach import HOP_S
+from bowstream.model.head import features_of
+from bowstream.tagger import Tagger
+
+from ..common.parallel import parallel
+from ..common.progress import track
+from ..dataset.data import Clip, DataSet, Float32
+from .evaluate import loaded
+from .waveform import WaveformTagger
+
+EXAMPLES = (1, 3, 5, 10, 20)
+# Clips and recordings that a tag needs to be tried.
+FEWEST_CLIPS, FEWEST_GROUPS = 20, 4
+# Windows of everyday sound, and of a clip of it.
+WINDOWS, OF_CLIP = 2000, 2
+# Share of the tried clips that are of the tag, by weight: what average precision depends on.
+SHARE = 0.25
+FALSE_SHARE = 0.01
+# Windows that are learned from are at most so much below the loudest of their clip, in log power.
+AUDIBLE = np.log(10.0) * 2.0
+TINY = 1e-3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a tag with `k` examples, a mean over trials."""
+
+    tag: str
+    k: int
+    average_precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A clip as features of its windows (n, F), and which of them are loud."""
+
+    features: Float32
+    loud: NDArray[np.bool_]
+
+
+def hear_ours(path: Path, bundle: str) -> Heard | None:
+    """Return what the bundle's features of a clip are; None if it cannot be heard."""
+    tagger = Tagger(loaded(bundle), HOP_S)
+    try:
+        windows = tagger.tag(path).windows
+    except AudioError:
+        return None
+    levels = np.array([each.levels.max(initial=-np.inf) for each in windows])
+    codes = np.stack([each.codes for each in windows])
+    return Heard(features_of(tagger.bundle.head.hidden(codes)), levels >= levels.max() - AUDIBLE)
+
+
+def hear_other(path: Path, other: WaveformTagger) -> Heard | None:
+    """Return what another tagger's features of a clip are; None if it cannot be heard."""
+    try:
+        scores = other.hear(path, round(HOP_S * 16_000))
+    except AudioError:
+        return None
+    return Heard(np.log(scores + TINY), np.ones(len(scores), bool))
+
+
+def unknown_tags(data: DataSet, known: Sequence[str]) -> list[str]:
+    """Return the tags that a bundle does not know and that have clips and recordings enough."""
+    names = {name.lower() for name in known}
+    found = []
+    for tag in data.tags:
+        clips = [clip for clip in data.clips if tag in clip.tags]
+        groups = {clip.group or clip.name for clip in clips}
+        if tag.lower() not in names and len(clips) >= FEWEST_CLIPS and len(groups) >= FEWEST_GROUPS:
+            found.append(tag)
+    return found
+
+
+def few_shot(
+    data: DataSet, bundle: Path, tags: Sequence[str], trials: int, other: WaveformTagger | None = None
+) -> dict[str, list[Measured]]:
+    """Return the measures of each tagger, by its name; tags are those that the bundle does not know, unless given.
+
+    Raises
+    ------
+    UsageError
+        If the data set lacks a tag, or no tag can be tried.
+    """
+    if missing := set(tags) - set(data.tags):
+        raise UsageError(f"the data set has no tag {min(missing)!r}")
+    described = loaded(str(bundle)).description["tags"]
+    chosen = tags or unknown_tags(data, [tag["name"] for tag in described])
+    if not chosen:
+        raise UsageError(f"no tag is unknown to {bundle} and has {FEWEST_CLIPS} clips of {FEWEST_GROUPS} recordings")
+    hearers = {"ours": partial(hear_ours, bundle=str(bundle))}
+    if other:
+        hearers[other.path.stem] = partial(hear_other, other=other)
+    measured = {}
+    for name, hear in hearers.items():
+        paths = [clip.path for clip in data.clips]
+        heard = [*track(parallel(hear, paths), len(paths), f"{name} hears clips")]
+        pairs = [(clip, each) for clip, each in zip(data.clips, heard) if each]
+        measured[name] = measure([clip for clip, _ in pairs], [each for _, each in pairs], chosen, trials)
+    return measured
+
+
+def measure(clips: Sequence[Clip], heard: Sequence[Heard], tags: Sequence[str], trials: int) -> list[Measured]:
+    """Return the measures of tags, each a mean over trials with other background and examples."""
+    sources = sorted({clip.source for clip in clips})
+    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for trial in range(trials):
+        order = np.random.default_rng(trial).permutation(sources)
+        behind = set(order[: len(order) // 2].tolist())
+        for tag in tags:
+            rng = np.random.default_rng([trial, zlib.crc32(tag.encode())])
+            background = Background(everyday(clips, heard, tag, behind, rng))
+            groups = [clip.group or clip.name for clip in clips]
+            examples = one_of_each(clips, groups, tag, rng)
+            for k in EXAMPLES:
+                if len(examples) < 2 * k and len(examples) < k + FEWEST_GROUPS // 2:
+                    continue
+                learned = examples[:k]
+                row = background.fit([heard[index].features[heard[index].loud] for index in learned])
+                taken = {groups[index] for index in learned}
+                tried = [
+                    index
+                    for index, clip in enumerate(clips)
+                    if (groups[index] not in taken if tag in clip.tags else clip.source not in behind)
+                    and tag not in clip.may
+                ]
+                scores = np.array([row(heard[index].features).max() for index in tried])
+                truth = np.array([tag in clips[index].tags for index in tried])
+                if truth.any() and not truth.all():
+                    result = (average_precision(truth, scores), recall_at(truth, scores))
+                    found.setdefault((tag, k), []).append(result)
+    return [Measured(tag, k, *np.mean(values, axis=0).tolist()) for (tag, k), values in found.items()]
+
+
+def everyday(
+    clips: Sequence[Clip], heard: Sequence[Heard], tag: str, sources: set[str], rng: np.random.Generator
+) -> Float32:
+    """Return features of windows of clips from these sources that are not of the tag."""
+    parts = [
+        each.features[rng.permutation(len(each.features))[:OF_CLIP]]
+        for clip, each in zip(clips, heard)
+        if clip.source in sources and tag not in clip.tags and tag not in clip.may
+    ]
+    windows = np.concatenate(parts)
+    return windows[rng.permutation(len(windows))[:WINDOWS]]
+
+
+def one_of_each(clips: Sequence[Clip], groups: Sequence[str], tag: str, rng: np.random.Generator) -> list[int]:
+    """Return a clip of the tag from each of half its recordings, in any order: the other half is tried."""
+    of_group: dict[str, list[int]] = {}
+    for index, clip in enumerate(clips):
+        if tag in clip.tags:
+            of_group.setdefault(groups[index], []).append(index)
+    chosen = rng.permutation(sorted(of_group))[: max(1, len(of_group) // 2)].tolist()
+    return [int(rng.choice(of_group[group])) for group in chosen]
+
+
+def average_precision(truth: NDArray[np.bool_], scores: Float32) -> float:
+    """Return the average precision, with clips weighted so that `SHARE` of them are of the tag."""
+    weight = truth.sum() * (1.0 - SHARE) / SHARE / (~truth).sum()
+    ordered = truth[np.argsort(-scores, kind="stable")]
+    true, false = np.cumsum(ordered), np.cumsum(~ordered) * weight
+    return float((true / (true + false))[ordered].mean())
+
+
+def recall_at(truth: NDArray[np.bool_], scores: Float32) -> float:
+    """Return the share of the tag's clips above the score that `FALSE_SHARE` of the others reach."""
+    return float((scores[truth] > np.quantile(scores[~truth], 1.0 - FALSE_SHARE)).mean())
+
+
+def means(measured: Sequence[Measured]) -> Mapping[int, tuple[int, float, float]]:
+    """Return how many tags were tried with `k` examples, and their mean average precision and recall, by `k`."""
+    rows = {k: [each for each in measured if each.k == k] for k in EXAMPLES}
+    return {
+        k: (
+            len(each),
+            float(np.mean([one.average_precision for one in each])),
+            float(np.mean([one.recall for one in each])),
+        )
+        for k, each in rows.items()
+        if each
+    }
