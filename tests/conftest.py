@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import recordings
 from hypothesis import settings
 from spoiling import Copy
 
@@ -154,3 +155,15 @@ def written(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def hear(tmp_path):
+    """Return what is heard of a file with these bytes."""
+
+    def hear(content, name="recording"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return recordings.heard(path)
+
+    return hear

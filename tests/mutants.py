@@ -12,7 +12,7 @@ import numpy as np
 import recordings
 from recordings import encoded, sound
 from spoiling import Copy
-from test_folders import by_ffmpeg
+from test_ffmpeg import by_ffmpeg
 
 from bowstream.audio import ffmpeg
 from bowstream.model.bundle import DESCRIPTION, default_path, digest

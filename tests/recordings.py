@@ -6,6 +6,9 @@ import struct
 import numpy as np
 import soundfile
 
+from bowstream.audio.file import AudioFile
+from bowstream.errors import AudioError
+
 
 def encoded(samples, rate=16_000, kind="WAV", subtype="PCM_16"):
     """Return the bytes of a file."""
@@ -77,3 +80,17 @@ def sound(seconds=1.5, rate=16_000, seed=0):
     count = round(seconds * rate)
     rng = np.random.default_rng(seed)
     return (rng.standard_normal(count) * np.linspace(0.02, 0.2, count)).astype(np.float32)
+
+
+JOINED = {"mp3": mp3, "ogg": ogg, "opus": opus, "flac": flac}
+
+
+def heard(path):
+    """Return what is decoded of a file, (n, channels), its notes, and its complaint, if any."""
+    with AudioFile(path) as recording:
+        blocks, complaint = [], ""
+        try:
+            blocks.extend(recording.blocks(0.3))
+        except AudioError as error:
+            complaint = str(error).removeprefix(f"{path}: ")
+        return np.concatenate(blocks), recording.notes, complaint
