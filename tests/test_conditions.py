@@ -16,10 +16,18 @@ import pytest
 import soundfile
 from conftest import start
 from signals import RATE, scene
+from years import make_up
 
 from bowstream.cli.main import build_parser, main
+from bowstream.cli.written import write_text
+from bowstream.errors import BowstreamError
 
-VERBS = ("listen", "replay", "install-service", "doctor", "config", "devices", "check", "bench")
+VERBS = (
+    *("listen", "replay", "learn", "learned", "forget", "history", "wrong", "right", "report", "export"),
+    *("install-service", "doctor", "config", "password", "devices", "check", "bench"),
+)
+# What takes a microphone, a sound that was taught or a password to be shown.
+NOT_SHOWN = {"devices", "learn", "forget", "password"}
 SHOWN = [
     ["--help"],
     ["--version"],
@@ -32,6 +40,13 @@ SHOWN = [
     ["replay", "RECORDING"],
     ["replay", "--csv", "RECORDING"],
     ["replay", "--json", "--jobs", "2", "RECORDING", "OTHER"],
+    ["learned"],
+    *(["history", "--by", by, "--since", "7d", "--file", "HISTORY"] for by in ("event", "tag", "hour", "day")),
+    ["history", "--csv", "--file", "HISTORY"],
+    ["wrong", "last", "--file", "HISTORY"],
+    ["right", "last", "--file", "HISTORY"],
+    ["report", "--out", "/dev/null", "--file", "HISTORY"],
+    ["export", "--to", "ical", "--since", "7d", "--file", "HISTORY"],
     ["install-service", "--print"],
     ["bench", "--rounds", "1", "--json"],
 ]
@@ -58,12 +73,16 @@ def ended(process, timeout=60):
 def test_all_verbs_are_tried():
     (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
     assert set(verbs.choices) == set(VERBS)
-    assert {arguments[0] for arguments in SHOWN} - {"--help", "--version"} == set(VERBS) - {"devices"}  # needs a card
+    assert {arguments[0] for arguments in SHOWN} - {"--help", "--version"} == set(VERBS) - NOT_SHOWN
 
 
 @pytest.mark.parametrize("arguments", SHOWN, ids=" ".join)
 def test_a_standard_output_that_is_full_is_told_in_one_line(arguments, recording, tmp_path):
-    words = [{"RECORDING": recording, "OTHER": other(recording, tmp_path)}.get(word, word) for word in arguments]
+    history = tmp_path / "history.db"
+    if "HISTORY" in arguments:
+        make_up(history, round(time.time() * 1000.0), days=3, per_day=5)
+    named = {"RECORDING": recording, "OTHER": other(recording, tmp_path), "HISTORY": str(history)}
+    words = [named.get(word, word) for word in arguments]
     with Path("/dev/full").open("w") as full:
         status, said = ended(start(*words, stdout=full, environment={"XDG_CONFIG_HOME": str(tmp_path)}))
     assert (status, said[-1:]) == (1, ["bowstream: standard output: No space left on device"]), said
@@ -198,6 +217,21 @@ def test_no_room_for_temporary_files_is_told(recording, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(r"bowstream: .*No usable temporary directory found in \['/proc'\]\n", done.stderr)
+
+
+def test_a_file_that_is_asked_for_is_whole_or_as_it_was(tiny_disk):
+    path, link = tiny_disk / "report.html", tiny_disk / "link"
+    write_text(path, "before\r\n")
+    assert (path.stat().st_mode & 0o777, path.read_bytes()) == (0o600, b"before\r\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write_text(link, "after")
+    assert link.is_symlink() and (path.stat().st_mode & 0o777, path.read_text()) == (0o640, "after")
+    with pytest.raises(BowstreamError, match=f"^{re.escape(str(path))}: No space left on device$"):
+        write_text(path, "x" * 100_000)
+    assert (path.read_text(), sorted(tiny_disk.iterdir())) == ("after", [link, path])
+    with pytest.raises(BowstreamError, match=r"^/dev/full: No space left on device$"):
+        write_text(Path("/dev/full"), "x")
 
 
 def test_a_name_obeys_no_terminal(tmp_path, bowstream):

@@ -51,6 +51,7 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: Namespace) -> int:
     """Write the events; return the exit status."""
     asked = ExportOptions(HistoryFile.of(arguments), Chosen.of(arguments), arguments.to, arguments.out)
+    from bowstream.cli.written import write_text
     from bowstream.history import export, queries
 
     span = asked.chosen.span()
@@ -60,7 +61,7 @@ def run(arguments: Namespace) -> int:
     if asked.to == "parquet" and asked.out:
         export.write_parquet(events, asked.out)
     elif asked.out:
-        asked.out.write_text(export.as_text(events, asked.to, span.start_ms), "utf-8", newline="")
+        write_text(asked.out, export.as_text(events, asked.to, span.start_ms))
     else:
         sys.stdout.write(export.as_text(events, asked.to, span.start_ms))
     return 0

@@ -24,6 +24,7 @@ from bowstream.cli.options import ReplayOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.cli.signals import blocked, interruptible
+from bowstream.cli.written import write_text
 from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.model.bundle import Bundle
@@ -95,7 +96,7 @@ def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
 def write_labels(report: Report, to: str) -> None:
     """Write a recording's events beside it, as far as it was heard."""
     labels = [Label(each["onset_s"], each["offset_s"], each["tag"], each["peak"]) for each in report.events]
-    Path(report.name + SUFFIXES[to]).write_text(FORMATS[to](labels), "utf-8")
+    write_text(Path(report.name + SUFFIXES[to]), FORMATS[to](labels), 0o666)
 
 
 def play_all(paths: Sequence[str], work: Work) -> int:

@@ -69,6 +69,7 @@ def run(arguments: Namespace) -> int:
     asked = ReportOptions(history, *days, out, arguments.send, arguments.largest_mb)
     from datetime import timedelta
 
+    from bowstream.cli.written import write_text
     from bowstream.history.html import page, summary, title_of
     from bowstream.history.report import gather
     from bowstream.history.send import send
@@ -80,7 +81,7 @@ def run(arguments: Namespace) -> int:
         report = gather(connection, first, asked.days)
     html = page(report, asked.largest_mb * 1e6)
     if asked.out:
-        asked.out.write_text(html, "utf-8")
+        write_text(asked.out, html)
         print(f"{asked.out} written: {report.n_events} events")
     if settings:
         sent = send(settings, f"What was heard, {title_of(report)}", summary(report), html)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from html import escape
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bowstream.history.past import PastEvent
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import Report
 from bowstream.history.spans import local
-from bowstream.history.svg import heat_map, loudness
+from bowstream.history.svg import escape, heat_map, loudness
 from bowstream.history.view import LONG_MS, duration, times
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -181,7 +180,9 @@ def losses(report: Report) -> Iterator[str]:
     lines += [f"{local(notice.time_ms):%a %H:%M} {notice.text}" for notice in report.notices]
     if len(lines) > LONGEST_LIST:
         lines = [*lines[:LONGEST_LIST], f"and {len(lines) - LONGEST_LIST} more"]
-    yield "<ul>" + "".join(f"<li>{escape(line)}" for line in lines) + "</ul>" if lines else "<p>Nothing was missed.</p>"
+    yield (
+        "<ul>" + "".join(f"<li>{escape(line)}" for line in lines) + "</ul>" if lines else "<p>Nothing was missed.</p>"
+    )
     yield f'<p class="soft">bowstream {__version__}</p>'
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._text import printable
 from bowstream.history.intervals import Interval
 from bowstream.history.past import Minutes
 from bowstream.history.spans import Span
@@ -100,3 +101,8 @@ def svg(height: float, title: str, parts: Iterator[str]) -> str:
 def text(x: float, y: float, words: str, style: str) -> str:
     """Return words at a place."""
     return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(words)}</text>'
+
+
+def escape(text: str) -> str:
+    """Return text as HTML shows it; what a terminal would obey is written out."""
+    return html.escape(printable(text))
