@@ -16,6 +16,9 @@ from .support import RULE, wanting
 PLACES, STREAMS = "places.json", "streams.json"
 # Sources that are named of a tag at most.
 MOST_SOURCES = 6
+# A tag of a bundle that was made before there was a rule, and lacks what it asks for.
+MARK = " ¹"
+OLDER = "¹ By this rule it would not ship: the bundle is older than the rule, and has all tags that it learned."
 
 
 def card(bundle: Path) -> str:
@@ -47,8 +50,9 @@ def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
             continue
         theirs = other.get("tags", {}).get(tag["name"], {}).get("average_precision")
         group, of = tag.get("group") or "—", learned(tag.get("sources", {}))
-        lines.append([tag["name"], group, *known(of_tag, theirs), of])
-    text = table(lines)
+        older = "works" not in tag and wanting(of_tag) != ""
+        lines.append([tag["name"] + MARK * older, group, *known(of_tag, theirs), of])
+    text = table(lines) + (f"\n{OLDER}\n" if any(MARK in line[0] for line in lines) else "")
     return text + (f"\nLearned, but not shipped: {', '.join(left_out)}.\n" if left_out else "")
 
 

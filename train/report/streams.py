@@ -88,7 +88,10 @@ def amounts(heard: Sequence[Heard]) -> dict[str, Any]:
     return {
         "scenes": len(placed),
         "placed": sum(len(one.scene.placed) for one in placed),
-        "hours": {"scenes": round(hours(placed), 3), "backgrounds": round(hours(heard, alone=True), 3)},
+        "hours": {
+            "scenes": round(sum(one.scene.duration_s for one in placed) / 3600.0, 3),
+            "backgrounds": round(hours(heard, alone=True), 3),
+        },
     }
 
 
