@@ -47,7 +47,7 @@ def test_what_a_folder_passes_over_is_named(tmp_path, without_ffmpeg, replayed):
         f"bowstream: passed over: {tmp_path}/c.webm: Matroska or WebM: {install}",
         f"bowstream: passed over: {tmp_path}/d.wma: WMA or another ASF: {install}",
         f"bowstream: passed over: {tmp_path}/e.pcm: it has no header: say its format with --raw",
-        "bowstream: 1 recordings heard, 4 files passed over",
+        "bowstream: recordings heard: 1, files passed over: 4",
     ]
 
 

@@ -16,9 +16,6 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("name", metavar="NAME", help="what to call it, as in 'our doorbell'")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="recording of it, or folder of them")
     parser.add_argument("--more", action="store_true", help="add them to what the tag was taught with")
-    parser.add_argument(
-        "--keep", action="store_true", help="keep their sound, to learn it again when the bundle is another"
-    )
     parser.set_defaults(run=run_learn)
 
     parser = add_verb(verbs, "learned", "list the sounds that were taught")
@@ -36,7 +33,7 @@ def add_parser(verbs: Verbs) -> None:
 def run_learn(arguments: Namespace) -> int:
     """Teach a sound; return the exit status."""
     config = ConfigOptions.of(arguments)
-    asked = LearnOptions(config, arguments.name, tuple(arguments.paths), arguments.more, arguments.keep)
+    asked = LearnOptions(config, arguments.name, tuple(arguments.paths), arguments.more)
     from bowstream.cli.lessons import learn
 
     return learn(asked)

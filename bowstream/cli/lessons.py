@@ -35,7 +35,7 @@ def learn(options: LearnOptions) -> int:
     with store.alone(path):
         learned = store.read(path, bundle)
         teacher.check_name(options.name, learned, options.more)
-        lesson = teacher.teach(learned, options.name, cuts, options.keep)
+        lesson = teacher.teach(learned, options.name, cuts)
         store.write(path, lesson.learned)
     for each in cuts:
         print(f"{printable(each.name)}: {each.last_s - each.first_s:.1f} s from {each.start_s:.1f} s")

@@ -72,14 +72,12 @@ class LearnOptions:
     name : of the tag
     paths : recordings of the sound, and folders of them
     more : add the examples to those that a tag was taught with
-    keep : keep the examples' sound, to learn it again with another bundle
     """
 
     config: ConfigOptions
     name: str
     paths: tuple[str, ...]
     more: bool = False
-    keep: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def replay(options: ReplayOptions) -> int:
     if errors and len(paths) > 1:
         say(f"{errors} of {len(paths)} recordings could not be heard whole")
     if found.passed_over:
-        say(f"{len(paths) - errors} recordings heard, {len(found.passed_over)} files passed over")
+        say(f"recordings heard: {len(paths) - errors}, files passed over: {len(found.passed_over)}")
     return 1 if errors else 0
 
 
