@@ -68,8 +68,8 @@ CHANGES = {
     "silence_s": 2.0,
     "tags": {"dog": TagSettings(muted=True)},
 }
-# What these change is who is listened to, before there is a session.
-BEFORE = {"device", "sample_rate", "reconnect", "bundle", "sinks", "web"}
+# What these change is who listens to what, before there is a session; what was taught has tests of its own.
+BEFORE = {"device", "sample_rate", "reconnect", "bundle", "learned", "sinks", "web"}
 # Who gets a report is not the listener's.
 BESIDE = {"report"}
 

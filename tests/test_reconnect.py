@@ -205,7 +205,7 @@ class Coming:
 
     opened: ClassVar[list[bool]] = []
     there: ClassVar[weakref.WeakSet] = weakref.WeakSet()
-    clipped, overflows, closed, name, handed_on_s = 0, 0, True, "mic", None
+    clipped, overflows, closed, name, handed_on_s, route = 0, 0, True, "mic", None, None
 
     def __init__(self, *_):
         delivers = Coming.opened.pop(0)

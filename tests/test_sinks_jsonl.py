@@ -32,6 +32,7 @@ def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
         {
             "time": "2027-01-15T08:00:01.500Z",
             "type": "event",
+            "id": stage.id("dog", 1.5),
             "state": "on",
             "onset_s": 1.5,
             "offset_s": None,
@@ -42,6 +43,7 @@ def test_jsonl_writes_events_and_gaps_with_the_time(stage, tmp_path):
         {
             "time": "2027-01-15T08:00:02.000Z",
             "type": "event",
+            "id": stage.id("dog", 1.5),
             "state": "off",
             "onset_s": 1.5,
             "offset_s": 2.0,

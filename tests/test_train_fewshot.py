@@ -7,6 +7,9 @@ from train.dataset.data import Clip, data_set
 from train.measure.fewshot import Heard, average_precision, means, measure, recall_at, unknown_tags
 from train.report.fewshot import told, write
 
+pytest.importorskip("matplotlib", reason="needs the train extra: pip install -e '.[train]'")
+pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
+
 
 def test_average_precision_is_of_a_quarter():
     truth = np.array([True, False, True, False, False, False, False, False])

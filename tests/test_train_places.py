@@ -16,6 +16,9 @@ from train.dataset.published import ESC50_KINDS
 from train.measure.places import Said, learned_from, of_kinds, of_tags, said_by_strangers, stranger
 from train.report.support import evidence_of, wanting
 
+pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
+pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
+
 NAN = np.nan
 
 

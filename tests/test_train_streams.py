@@ -21,6 +21,10 @@ from train.measure.detection import area, f1, onset_errors, psds
 from train.measure.streams import Heard, by_bundle, matched, sigmoid
 from train.measure.tuning import best_shifts, counted, hours, tune
 
+pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
+pytest.importorskip("sed_eval", reason="needs the train extra: pip install -e '.[train]'")
+pytest.importorskip("psds_eval", reason="needs the train extra: pip install -e '.[train]'")
+
 RATE = 16_000
 LEVELS = np.zeros((0, 12), np.float32)
 

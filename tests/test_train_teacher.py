@@ -9,6 +9,8 @@ from train.cli import main
 from train.dataset.teacher import read_teacher
 from train.measure.waveform import waveform_tagger
 
+pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e '.[train]'")
+
 WINDOW = 1600
 
 
