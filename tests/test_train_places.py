@@ -125,7 +125,7 @@ def test_evaluate_command(tmp_path, capsys, monkeypatch):
     shipped = str(bowstream.load_bundle().path)
     command = ["evaluate", shipped, "--data", "mine.csv", "--vocabulary", "everyday", "--out", "places.json"]
     assert main([*command, "--learn-only", "esc"]) == 0
-    assert "| top-1, 3 clips of 2 sources | " in capsys.readouterr().out
+    assert "| 3 clips of 2 kinds from 2 sources | ours |" in capsys.readouterr().out
     metrics = json.loads((tmp_path / "places.json").read_text())
     assert metrics["sources"] == ["a", "b"] and metrics["ours"]["kinds"]["clips"] == 3
     assert set(metrics["ours"]["tags"]) == {"dog", "siren"}
