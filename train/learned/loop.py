@@ -170,7 +170,8 @@ def stepper(
         state, parts = jax.lax.scan(body, state, length=at_once)
         return state, jnp.mean(parts, axis=0)
 
-    return run
+    compiled: Callable[..., tuple[Tree, Array]] = run
+    return compiled
 
 
 def adamw(state: Tree, wanted: Tree, seen: Tree, settings: Any, steps: Array) -> Tree:
