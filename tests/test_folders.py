@@ -85,6 +85,21 @@ def test_what_systems_put_beside_recordings_is_passed_over(tmp_path, replayed):
     assert "macOS's companion of another file" in err.splitlines()[0]
 
 
+def test_what_is_named_as_a_companion_and_is_no_sound_is_passed_over(tmp_path, replayed):
+    write(tmp_path / "a.wav", noise(0.3))
+    (tmp_path / "._a.wav").write_bytes(b"Finder information" + bytes(100))
+    status, objects, err = replayed(tmp_path)
+    assert (status, err, files_of(objects)) == (0, "", ["a.wav"])
+
+
+@pytest.mark.parametrize("suffix", [".raw", ".sd2", ".ul"])
+def test_what_has_no_header_is_named(suffix, tmp_path, replayed):
+    write(tmp_path / "a.wav", noise(0.3))
+    (tmp_path / f"b{suffix}").write_bytes(bytes(100))
+    status, _, err = replayed(tmp_path)
+    assert status == 0 and f"b{suffix}: it has no header: say its format with --raw" in err
+
+
 def test_a_recording_may_begin_its_name_as_a_companion_does(tmp_path, replayed):
     write(tmp_path / "._a.wav", noise(0.3))
     assert files_of(replayed(tmp_path)[1]) == ["._a.wav"]

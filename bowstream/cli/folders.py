@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bowstream.audio.ffmpeg import INSTALL, has_sound, is_there
-from bowstream.audio.kinds import FOREIGN_SUFFIXES, HEARD_SUFFIXES, foreign_kind, kind_of
+from bowstream.audio.kinds import FOREIGN_SUFFIXES, HEARD_SUFFIXES, RAW_SUFFIXES, foreign_kind, kind_of
 from bowstream.audio.reader import Reader
 
 HEAD_BYTES = 4096
@@ -17,7 +17,7 @@ COMPANION = b"\x00\x05\x16\x07"
 # Folders that a system keeps for itself beside recordings.
 SYSTEM_FOLDERS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 # Endings that only sound without a header has.
-HEADERLESS = frozenset((".pcm", ".vox", ".gsm"))
+HEADERLESS = RAW_SUFFIXES | {".sd2"}
 SOUND, NOTHING = "sound", "nothing"
 
 
@@ -105,6 +105,8 @@ def kind_in(path: str) -> str:
         return NOTHING
     if is_heard(path):
         return SOUND
+    if os.path.basename(path).startswith("._"):  # noqa: PTH119
+        return NOTHING
     kind = foreign_kind(head_of(path))
     if kind and not is_there():
         return f"{kind}: {INSTALL} to hear it"
