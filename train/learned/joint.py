@@ -1,195 +1,135 @@
-"""Encoders, centroids and head in one graph, with hard codes and a gradient through them; NumPy and JAX alone.
-
-Letters: `N` streams, `W` windows of each, `G` bands with codebooks of their own, `Q` patches a band, `H` code sets,
-`D` codes a set, `K` counts a window.
-"""
+"""Encoders, centroids and head in one graph, with hard codes and a gradient through them."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jax import Array
+import keras
+import tensorflow as tf
 
 from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bicubic, input_sizes
 
 from ..common.config import LearnedSettings
 
-Tree = dict[str, Any]
-# Of the norms of latent vectors.
-EPSILON = 1e-3
-# What products are worked out in: bfloat16 where it is fast.
-COMPUTE = jnp.bfloat16 if jax.default_backend() == "gpu" else jnp.float32
 
-
-def new_joint(
-    key: Array, settings: LearnedSettings, windows: int, n_targets: int, n_teacher: int, front_end: FrontEnd
-) -> tuple[Tree, Tree]:
-    """Return untrained weights, and the state: mean and variance of each family's latent vectors.
-
-    Parameters
-    ----------
-    windows : how many the head hears together
-    n_targets : tags, and "none"
-    n_teacher : tags of the teacher, whose scores are learned beside and left out of what is exported
-    """
-    keys = iter(jax.random.split(key, 32))
-    encoders, centroids, norms = {}, {}, {}
-    n_counts = 0
-    for family, size in input_sizes(front_end).items():
-        bands = FAMILIES[family].bands(front_end)
-        width = settings.learned_width if family == "pat" else settings.wide_width
-        sets, codes = (
-            (settings.parts_a_band, settings.codes_a_band)
-            if bands > 1
-            else (settings.parts_a_family, settings.codes_a_family)
-        )
-        encoders[family] = [
-            dense(next(keys), *sizes) for sizes in ((size, width), (width, width), (width, settings.latent))
-        ]
-        del encoders[family][-1]["bias"]
-        centroids[family] = jax.random.normal(next(keys), (bands, sets, codes, settings.latent // sets))
-        norms[family] = {"mean": jnp.zeros(settings.latent), "variance": jnp.ones(settings.latent)}
-        n_counts += bands * sets * codes
-    wide = settings.learned_head
-    head = [
-        dense(next(keys), min(windows, 2) * n_counts, wide),
-        dense(next(keys), wide, wide),
-        dense(next(keys), wide, n_targets, 1.0),
-    ]
-    weights = {
-        "encoders": encoders,
-        "centroids": centroids,
-        "head": head,
-        "teacher": dense(next(keys), wide, n_teacher, 1.0),
-    }
-    return weights, norms
-
-
-def dense(key: Array, n_inputs: int, n_outputs: int, gain: float = 2.0) -> Tree:
-    """Return a layer's weights; a gain of 2 is He's, for what a ReLU follows."""
-    kernel = jax.random.truncated_normal(key, -2.0, 2.0, (n_inputs, n_outputs)) * math.sqrt(gain / n_inputs) / 0.88
-    return {"kernel": kernel, "bias": jnp.zeros(n_outputs)}
-
-
-def times(layer: Tree, rows: Array) -> Array:
-    """Return a layer's output, worked out in `COMPUTE`."""
-    product: Array = rows.astype(COMPUTE) @ layer["kernel"].astype(COMPUTE)
-    return product + layer["bias"].astype(COMPUTE) if "bias" in layer else product
-
-
-def cut(scaled: Array, front_end: FrontEnd) -> dict[str, Array]:
-    """Return what `bowstream.model.patches` cuts from windows (N, columns, frames, M): (N, G, Q, values) a family."""
-    columns, frames, n_mels = scaled.shape[1:]
-    bands = n_mels // PATCH_BANDS
-    window = scaled.reshape(-1, columns * frames, n_mels)
-    small = jnp.asarray(bicubic(columns * frames, O_FRAMES)) @ window @ jnp.asarray(bicubic(n_mels, PATCH_BANDS).T)
-    grid = scaled.reshape(-1, columns, frames, bands, PATCH_BANDS).transpose(0, 3, 1, 2, 4)
-    sizes = input_sizes(front_end)
-    return {
-        "pat": grid.reshape(-1, bands, columns, sizes["pat"]),
-        "fenv": grid.reshape(-1, bands, 1, sizes["fenv"]),
-        "env": scaled.reshape(-1, 1, columns, sizes["env"]),
-        "o": small.reshape(-1, 1, 1, sizes["o"]),
-    }
-
-
-def latents_of(
-    weights: Tree, norms: Tree, scaled: Array, front_end: FrontEnd, training: bool
-) -> tuple[dict[str, Array], Tree]:
-    """Return latent vectors of unit variance, (N, G, Q, Z) a family, for windows, and the norms of this batch."""
-    found, seen = {}, {}
-    for family, patches in cut(scaled, front_end).items():
-        first, second, last = weights["encoders"][family]
-        rows = times(last, jax.nn.relu(times(second, jax.nn.relu(times(first, patches))))).astype(jnp.float32)
-        norm = norms[family]
-        if training:
-            norm = {"mean": jnp.mean(rows, axis=(0, 1, 2)), "variance": jnp.var(rows, axis=(0, 1, 2))}
-        found[family] = (rows - norm["mean"]) * jax.lax.rsqrt(norm["variance"] + EPSILON)
-        seen[family] = norm
-    return found, jax.lax.stop_gradient(seen)
-
-
-def count_nearest(latents: Array, centroids: Array) -> tuple[Array, Array]:
+@tf.custom_gradient
+def count_nearest(latents: tf.Tensor, centroids: tf.Tensor) -> tuple[Any, Callable[..., Any]]:
     """Count the nearest centroids; the gradient is that of soft assignments (straight-through).
 
     Parameters
     ----------
-    latents : float32 [shape=(N, G, Q, Z)]
-    centroids : float32 [shape=(G, H, D, Z / H)]
+    latents : float32 [shape=(N, G, Q, Z)], Q patches for each of G codebooks
+    centroids : float32 [shape=(G, D, Z)]
 
     Returns
     -------
-    counts : float32 [shape=(N, G, H, D)], of hard codes
-    unevenness : how far use is from even, the mean negative entropy of the sets over the batch
+    counts, soft : float32 [shape=(N, G, D)], of hard codes and of softmax over closeness
     """
-    count, bands, per_band, _ = latents.shape
-    _, sets, codes, values = centroids.shape
-    parts = latents.reshape(count, bands, per_band, sets, values)
-    closeness = jnp.einsum("ngqhz,ghdz->ghnqd", parts, centroids)
-    closeness -= 0.5 * jnp.sum(jnp.square(centroids), axis=-1)[:, :, jnp.newaxis, jnp.newaxis]
-    soft = jax.nn.softmax(closeness * (8.0 / values))
-    hard = jax.nn.one_hot(jnp.argmax(closeness, axis=-1), codes)
-    counts = jnp.sum(soft + jax.lax.stop_gradient(hard - soft), axis=3)
-    use = jnp.mean(soft, axis=(2, 3))
-    return counts.transpose(2, 0, 1, 3), jnp.mean(jnp.sum(use * jnp.log(use + 1e-9), axis=-1))
+    count, (groups, codes, values), per_group = tf.shape(latents)[0], centroids.shape, latents.shape[2]
+    softness = 8.0 / values  # closeness grows with the number of values
+    rows = tf.reshape(tf.transpose(latents, (1, 0, 2, 3)), (groups, -1, values))
+    closeness = tf.matmul(rows, centroids, transpose_b=True)
+    closeness -= 0.5 * tf.reduce_sum(tf.square(centroids), axis=-1)[:, tf.newaxis]  # (G, N * Q, D)
+    window = tf.repeat(tf.range(count), per_group)
+    place = (window * groups + tf.range(groups)[:, tf.newaxis]) * codes + tf.argmax(closeness, -1, tf.int32)
+    size = count * groups * codes
+    hard = tf.math.bincount(tf.reshape(place, (-1,)), minlength=size, maxlength=size, dtype=tf.float32)
+    share = tf.nn.softmax(closeness * softness)
+    soft = tf.reduce_sum(tf.reshape(share, (groups, count, per_group, codes)), axis=2)
+
+    def gradient(upstream: tf.Tensor, upstream_soft: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        wanted = tf.transpose(upstream + upstream_soft, (1, 0, 2))  # (G, N, D)
+        wanted = share * tf.repeat(wanted, per_group, axis=1)
+        nearer = (wanted - share * tf.reduce_sum(wanted, axis=-1, keepdims=True)) * softness
+        to_rows = tf.reshape(tf.matmul(nearer, centroids), (groups, count, per_group, values))
+        to_centroids = tf.matmul(nearer, rows, transpose_a=True)
+        to_centroids -= tf.reduce_sum(nearer, axis=1)[..., tf.newaxis] * centroids
+        return tf.transpose(to_rows, (1, 0, 2, 3)), to_centroids
+
+    return (tf.reshape(hard, (count, groups, codes)), tf.transpose(soft, (1, 0, 2))), gradient
 
 
-@jax.custom_jvp
-def square_root(counts: Array) -> Array:
+@tf.custom_gradient
+def square_root(counts: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
     """Take the root of counts; at 0, where it is infinitely steep, the gradient stays finite."""
-    return jnp.sqrt(counts)
+    return tf.sqrt(counts), lambda upstream: upstream * 0.5 * tf.math.rsqrt(tf.maximum(counts, 0.3))
 
 
-@square_root.defjvp
-def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (counts,), (tangent,) = primals, tangents
-    return jnp.sqrt(counts), tangent * 0.5 * jax.lax.rsqrt(jnp.maximum(counts, 0.3))
+def cut(scaled: tf.Tensor, front_end: FrontEnd) -> dict[str, tf.Tensor]:
+    """Return what `bowstream.model.patches` cuts from windows (N, columns, frames, M): (N, G, Q, values) a family."""
+    columns, frames, n_mels = scaled.shape[1:]
+    bands = n_mels // PATCH_BANDS
+    window = tf.reshape(scaled, (-1, columns * frames, n_mels))
+    small = tf.matmul(tf.matmul(bicubic(columns * frames, O_FRAMES), window), bicubic(n_mels, PATCH_BANDS).T)
+    grid = tf.transpose(tf.reshape(scaled, (-1, columns, frames, bands, PATCH_BANDS)), (0, 3, 1, 2, 4))
+    sizes = input_sizes(front_end)
+    return {
+        "pat": tf.reshape(grid, (-1, bands, columns, sizes["pat"])),
+        "fenv": tf.reshape(grid, (-1, bands, 1, sizes["fenv"])),
+        "env": tf.reshape(scaled, (-1, 1, columns, sizes["env"])),
+        "o": tf.reshape(small, (-1, 1, 1, sizes["o"])),
+    }
 
 
-def counts_of(
-    weights: Tree, norms: Tree, scaled: Array, front_end: FrontEnd, training: bool
-) -> tuple[Array, Array, Tree]:
-    """Return the counts of windows, float32 (N, K), the unevenness of codebooks, and the norms of this batch."""
-    latents, seen = latents_of(weights, norms, scaled, front_end, training)
-    counted = {family: count_nearest(found, weights["centroids"][family]) for family, found in latents.items()}
-    counts = jnp.concatenate([counts.reshape(len(scaled), -1) for counts, _ in counted.values()], axis=1)
-    return counts, jnp.mean(jnp.stack([unevenness for _, unevenness in counted.values()])), seen
+class Joint(keras.Model):
+    """Encoders, centroids and head in one graph."""
+
+    def __init__(self, settings: LearnedSettings, n_targets: int, front_end: FrontEnd) -> None:
+        super().__init__()
+        self.settings, self.front_end = settings, front_end
+        self.encoders, self.norms, self.centroids = {}, {}, {}
+        for family, size in input_sizes(front_end).items():
+            self.encoders[family] = encoder(size, settings, "mixed_bfloat16", use_bias=False)
+            # Latent vectors of unit variance; folded into the encoder's last layer when it is exported.
+            self.norms[family] = keras.layers.BatchNormalization(momentum=0.98, center=False, scale=False)
+            # A codebook for each band of 8 mels: the same shape is another sound elsewhere.
+            groups = FAMILIES[family].bands(front_end)
+            codes = settings.codes_a_band if groups > 1 else settings.codes_a_family
+            self.centroids[family] = self.add_weight(shape=(groups, codes, settings.latent), name=f"centroids_{family}")
+        n_counts = sum(weight.shape[0] * weight.shape[1] for weight in self.centroids.values())
+        self.head = head(n_counts, n_targets, settings, "mixed_bfloat16")
+
+    def latents(self, scaled: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+        """Return latent vectors (N, G, Q, Z) a family, for windows (N, columns, frames, M)."""
+        found = {}
+        for family, patches in cut(scaled, self.front_end).items():
+            rows = self.encoders[family](tf.reshape(patches, (-1, patches.shape[-1])), training=training)
+            rows = self.norms[family](tf.cast(rows, tf.float32), training=training)
+            found[family] = tf.reshape(rows, (-1, *patches.shape[1:3], self.settings.latent))
+        return found
+
+    def call(self, scaled: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return logits (N, targets) and how far codebooks are from even use, the mean of their negative entropies."""
+        counts, unevenness = [], []
+        for family, latents in self.latents(scaled, training).items():
+            hard, soft = count_nearest(latents, tf.convert_to_tensor(self.centroids[family]))
+            counts.append(tf.reshape(hard, (-1, hard.shape[1] * hard.shape[2])))
+            use = tf.reduce_sum(soft, axis=0)
+            use /= tf.reduce_sum(use, axis=-1, keepdims=True)
+            unevenness.append(tf.reduce_mean(tf.reduce_sum(use * tf.math.log(use + 1e-9), axis=-1)))
+        rows = square_root(tf.concat(counts, axis=1))
+        return tf.cast(self.head(rows, training=training), tf.float32), tf.add_n(unevenness) / len(unevenness)
 
 
-def shown(counts: Array, heard: Array) -> Array:
-    """Return what `bowstream.model.context` shows the head: the newest window's counts and the sum of all.
-
-    Parameters
-    ----------
-    counts : float32 [shape=(N, W, K)], oldest window first
-    heard : int [shape=(N,)], how many windows the stream has had; the first of them stands for those before it
-    """
-    windows = counts.shape[1]
-    if windows == 1:
-        return counts[:, 0]
-    place, first = jnp.arange(windows), windows - heard[:, jnp.newaxis]
-    weight = jnp.where(place == first, first + 1.0, (place > first).astype(jnp.float32))
-    return jnp.concatenate([counts[:, -1], jnp.einsum("nw,nwk->nk", weight, counts)], axis=1)
+def encoder(size: int, settings: LearnedSettings, dtype: str = "float32", use_bias: bool = True) -> keras.Model:
+    """Return an untrained three-layer MLP, patches in and latent vectors out."""
+    hidden = [
+        keras.layers.Dense(settings.learned_width, "relu", kernel_initializer="he_normal", dtype=dtype)
+        for _ in range(2)
+    ]
+    last = keras.layers.Dense(settings.latent, use_bias=use_bias, kernel_initializer="he_normal", dtype=dtype)
+    return keras.Sequential([keras.layers.Input((size,)), *hidden, last])
 
 
-def logits_of(weights: Tree, shown_counts: Array, settings: LearnedSettings, key: Array | None) -> tuple[Array, Array]:
-    """Return logits of targets and of the teacher's tags for what the head is shown; with a key, dropout."""
-    rows = square_root(shown_counts).astype(COMPUTE)
-    first, second, last = weights["head"]
-    keys = jax.random.split(key, 3) if key is not None else (None,) * 3
-    rows = drop(keys[0], rows, settings.drop_counts)
-    rows = drop(keys[1], jax.nn.relu(times(first, rows)), settings.dropout)
-    rows = drop(keys[2], jax.nn.relu(times(second, rows)), settings.dropout)
-    return times(last, rows).astype(jnp.float32), times(weights["teacher"], rows).astype(jnp.float32)
+def head(n_counts: int, n_targets: int, settings: LearnedSettings, dtype: str = "float32") -> keras.Model:
+    """Return an untrained head, square roots of counts in and logits out."""
 
+    def hidden() -> list[keras.layers.Layer]:
+        dense = keras.layers.Dense(settings.learned_head, "relu", kernel_initializer="he_normal", dtype=dtype)
+        return [dense, keras.layers.Dropout(settings.dropout)]
 
-def drop(key: Array | None, rows: Array, probability: Any) -> Array:
-    """Put values to 0 at random and make the rest stronger; without a key leave them."""
-    if key is None:
-        return rows
-    kept = jax.random.bits(key, rows.shape, jnp.uint8) >= jnp.floor(256.0 * probability)
-    return jnp.where(kept, rows / (1.0 - probability), 0.0).astype(rows.dtype)
+    masked = keras.layers.Dropout(settings.drop_counts)
+    logits = keras.layers.Dense(n_targets, dtype=dtype)
+    return keras.Sequential([keras.layers.Input((n_counts,)), masked, *hidden(), *hidden(), logits], name="head")
