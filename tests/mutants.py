@@ -186,16 +186,17 @@ def bundle(rng, folder):
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     copy = Copy(default_path(), folder / "bundle")
     description = copy.description
-    names = sorted(description["files"])
+    names, touched = sorted(description["files"]), set()
     for _ in range(int(rng.integers(1, 3))):
         what = rng.integers(3)
         if what == 0:
             spoil(description, rng)
         name = names[rng.integers(len(names))]
-        if what == 1 and name.endswith(".npz"):
+        if what == 1 and name.endswith(".npz") and name not in touched:
             copy.write(name, arrays(copy.arrays(name), rng))
         elif what:
             copy.write(name, changed((copy.path / name).read_bytes(), rng))
+        touched.add(name)  # what was damaged is no archive any more
     if isinstance(description.get("files"), dict):
         for name in names:
             if name in description["files"]:
@@ -235,7 +236,7 @@ def arrays(contents, rng):
     elif what == 1:
         array = array.astype(WRONG_TYPES[rng.integers(5)])
     elif what == 2:
-        array = np.full_like(array, np.nan if array.dtype.kind == "f" else -1)
+        array = np.full(array.shape, np.nan if array.dtype.kind == "f" else -1).astype(array.dtype)
     elif what == 3:
         array = array[np.newaxis]
     elif what == 4:

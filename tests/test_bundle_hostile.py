@@ -179,3 +179,12 @@ def test_a_network_that_fails(copy):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(BundleError, match="No such file"):
         read_file(tmp_path / "none")
+
+
+def test_a_reason_is_short(copy):
+    """Python's reader quotes what it found, at any length."""
+    content = bytearray((copy.path / "codebooks.npz").read_bytes())
+    content[26:28] = b"\xff\x7f"  # the length of the first member's name
+    with pytest.raises(BundleError, match="must be an npz file of plain arrays") as caught:
+        read_arrays(bytes(content), "codebooks.npz")
+    assert len(str(caught.value)) < 250

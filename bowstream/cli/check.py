@@ -93,8 +93,11 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
 def in_words(metric: Any) -> str | None:
     """Return a metric in a few words; None for what has no few words, which `--json` has whole."""
     if isinstance(metric, dict) and "mean" in metric:
-        low, high = metric.get("interval_95", (metric["mean"],) * 2)
-        return f"{metric['mean']:.3f} (95 % interval over the folds {low:.3f} … {high:.3f})"
+        try:
+            low, high = map(float, metric.get("interval_95", (metric["mean"],) * 2))
+            return f"{float(metric['mean']):.3f} (95 % interval over the folds {low:.3f} … {high:.3f})"
+        except (TypeError, ValueError):
+            return "no number"  # a bundle may say anything here; nothing depends on it
     if isinstance(metric, float):
         return f"{metric:.4g}"
     return None if isinstance(metric, dict) else str(metric)

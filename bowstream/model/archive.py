@@ -19,11 +19,18 @@ from bowstream.errors import BundleError
 LARGEST_FILE_BYTES = 32 << 20
 LARGEST_ARRAYS_BYTES = 32 << 20
 MOST_ARRAYS = 64
+LONGEST_REASON = 100
 # What a damaged archive, or one that lies, makes Python's reader raise.
 UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, TypeError, KeyError, IndexError),
     *(NotImplementedError, RuntimeError, SyntaxError, ArithmeticError, AttributeError, MemoryError, RecursionError),
 )
+
+
+def reason_of(error: Exception) -> str:
+    """Return why an archive cannot be read; Python's reader quotes what it found at any length."""
+    text = str(error)
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 
 def read_file(path: Path) -> bytes:
@@ -65,7 +72,7 @@ def read_arrays(content: bytes, name: str) -> dict[str, np.ndarray[Any, Any]]:
                 )
             return {member.filename.removesuffix(".npy"): read_array(archive, member) for member in members}
     except UNREADABLE as error:
-        raise BundleError(f"{name} must be an npz file of plain arrays: {error}") from error
+        raise BundleError(f"{name} must be an npz file of plain arrays: {reason_of(error)}") from error
 
 
 def read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray[Any, Any]:

@@ -65,6 +65,8 @@ def run_probe(tagger: Probed, probe: Mapping[str, np.ndarray[Any, Any]]) -> Prob
         samples = probe["samples"]
         if samples.shape != (tagger.bundle.front_end.window_length,):
             raise ValueError(f"samples, which must be one window (got {samples.shape})")
+        if not np.isfinite(samples).all():
+            raise ValueError("samples, which must be finite")
         log_mel = tagger.columns.log_mel.push(samples)
         tagger.reset()
         (scored,) = tagger.push(samples)
