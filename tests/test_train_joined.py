@@ -222,8 +222,6 @@ def test_data_command_reads_several_sets(corpus, esc50, capsys):
     command = ["data", "--data", f"esc50:{esc50}", "--data", str(corpus), "--vocabulary", "everyday"]
     assert main([*command, "--hold-out", "sources"]) == 0
     assert "ESC-50 + corpus: 80 clips, 3 tags, folds 1, 2, 3, 4, 5: nothing is wrong" in capsys.readouterr().out
-    assert main([*command, "--weight", "place1"]) == 2
-    assert "--weight must be SOURCE=NUMBER" in capsys.readouterr().err
     assert main([*command, "--root", str(esc50)]) == 2
     assert "--root is the place of --data LAYOUT alone" in capsys.readouterr().err
 

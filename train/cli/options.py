@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -50,9 +49,6 @@ def add_data(command: argparse.ArgumentParser) -> None:
         choices=(GROUPS, SOURCES),
         default=Joining.hold_out,
         help="what is held apart: groups of clips, or whole sources (default: %(default)s)",
-    )
-    command.add_argument(
-        "--weight", action="append", default=[], metavar="SOURCE=NUMBER", help="how much a source's clips count"
     )
     command.add_argument(
         "--learn-only", action="append", default=[], metavar="SOURCE", help="never try on it: synthetic sounds, say"
@@ -102,24 +98,12 @@ def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> Dat
         arguments.vocabulary,
         arguments.licences,
         arguments.hold_out,
-        dict(map(weight_of, arguments.weight)),
+        {},
         arguments.teacher,
         tuple(arguments.learn_only),
         fewest,
     )
     return read_sets(arguments.data, arguments.root, how)
-
-
-def weight_of(text: str) -> tuple[str, float]:
-    """Return a source and its weight from SOURCE=NUMBER; raise `UsageError` if it is none."""
-    source, _, number = text.rpartition("=")
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = math.nan
-    if not source or not 0.0 <= weight < math.inf:
-        raise UsageError(f"--weight must be SOURCE=NUMBER with a number of 0 or more (got {text!r})")
-    return source, weight
 
 
 def refuse_off_device(settings: TrainConfig) -> None:
