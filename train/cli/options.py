@@ -98,10 +98,9 @@ def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> Dat
         arguments.vocabulary,
         arguments.licences,
         arguments.hold_out,
-        {},
-        arguments.teacher,
-        tuple(arguments.learn_only),
-        fewest,
+        teacher=arguments.teacher,
+        learn_only=tuple(arguments.learn_only),
+        fewest=fewest,
     )
     return read_sets(arguments.data, arguments.root, how)
 
