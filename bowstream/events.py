@@ -124,8 +124,9 @@ class EventTracker:
             self._update(candidate, index, scores)
             if candidate.lull_s is not None and _exact(scores.start_s - candidate.lull_s) >= self._hold_s:
                 changed.append(self._closed(index, scores.end_s))
-        loud = np.flatnonzero(scores.array >= self._on).tolist()
-        self._rising = {index: candidate for index, candidate in self._rising.items() if index in loud}
+        loud = (scores.array >= self._on).nonzero()[0].tolist()
+        if self._rising:
+            self._rising = {index: candidate for index, candidate in self._rising.items() if index in loud}
         for index in loud:
             if index in self._open:
                 continue

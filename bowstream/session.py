@@ -20,7 +20,7 @@ from bowstream.tagger import Tagger
 # What log-mel (natural log of power) spans where the bundle has no level to scale it by.
 LOG_MEL_RANGE = (-16.0, 2.0)
 
-Dated = TypeVar("Dated", Scores, Event, Gap, Notice)
+Dated = TypeVar("Dated", Gap, Notice)
 
 
 class Session:
@@ -143,7 +143,7 @@ class Session:
 
     def _score(self, tags: Scores) -> Iterator[Record]:
         self.windows += 1
-        yield self._dated(tags, tags.end_s)
+        yield tags.dated(self._clock.time(tags.end_s)) if self._clock else tags
         for event in self.tracker.push(tags):
             self.events += event.offset_s is None
             yield self._dated_event(event)

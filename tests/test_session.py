@@ -13,13 +13,15 @@ from signals import blocks, noise, scene
 from bowstream.audio.clock import rfc3339, steady_s
 from bowstream.audio.convert import Converter
 from bowstream.audio.file import AudioFile
-from bowstream.audio.source import Block
+from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.live import closing_line
 from bowstream.errors import AudioError
 from bowstream.events import Event, event_id
+from bowstream.health.counters import Health
 from bowstream.output.lines import JsonLines, PlainLines
-from bowstream.records import Gap, Sound
+from bowstream.output.values import record_fields, record_json
+from bowstream.records import Gap, Idle, Sound
 from bowstream.scores import Scores
 from bowstream.session import Session
 from bowstream.tagger import Tagger
@@ -313,3 +315,20 @@ def test_ids_sort_by_onset_and_tell_tags_and_sources_apart():
     assert ids == sorted(ids)
     assert {len(each) for each in ids} == {13}
     assert len({event_id(onset, source, tag) for source in "ab" for tag in "cd"}) == 4
+
+
+def test_json_lines_are_what_json_makes_of_the_fields():
+    """All scores that there are, and names that would break a line or a template."""
+    tags = tuple(
+        f"{name} {index}" for index in range(2000) for name in ("100 %s", 'a "dog"', "line\nbreak", "œuvre", "%")
+    )
+    scores = (np.arange(10_000) / 10_000).astype(np.float32)
+    labels = {"file": "50 %.wav"}
+    for array in (scores, 1.0 - scores, np.nextafter(scores, np.float32(1))):
+        hop = Scores(tags, array.astype(np.float32), 0.0, 1.0, np.empty((1, 0), np.intp))
+        fields = record_fields(hop)
+        assert record_json(hop, labels=labels) == json.dumps({"type": fields.pop("type"), **labels, **fields})
+    health = Health(16_000)
+    for record in (hop, Gap(1.0, 0.5), Notice("hot", "hot"), Event("dog", 0.0, None, 0.5, 0.5)):
+        assert json.loads(record_json(record, health)) == record_fields(record, health)
+    assert record_json(Idle(), health) == ""

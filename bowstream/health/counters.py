@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class Health(HealthReport):
         self._dead = 0
         self._busy_s = 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
+        self._ranked_s: list[float] = []  # the same, sorted
         self._ranked_at = -1  # samples heard when the percentiles were worked out
         self._thermal_due_s = 0.0
 
@@ -77,7 +79,10 @@ class Health(HealthReport):
 
     def scored(self, latency_s: float) -> None:
         """Note how long after the arrival of its last sample a window had its scores."""
+        if len(self._latencies_s) == LATENCIES:
+            del self._ranked_s[bisect_left(self._ranked_s, self._latencies_s[0])]
         self._latencies_s.append(latency_s)
+        insort(self._ranked_s, latency_s)
 
     @property
     def newest_latency_s(self) -> float:
@@ -93,8 +98,7 @@ class Health(HealthReport):
         """Return the health itself, which goes on; its percentiles are at most one second of sound old."""
         if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
             self._ranked_at = self._heard
-            ranked_ms = [latency_s * 1000.0 for latency_s in sorted(self._latencies_s)]
-            self.latency_p50_ms, self.latency_p95_ms = quantile(ranked_ms, 0.50), quantile(ranked_ms, 0.95)
+            self.latency_p50_ms, self.latency_p95_ms = (1000.0 * quantile(self._ranked_s, p) for p in (0.50, 0.95))
         if time.monotonic() >= self._thermal_due_s:
             self._thermal_due_s = time.monotonic() + THERMAL_EVERY_S
             self._read_thermal()

@@ -6,6 +6,8 @@ levels: an onset is where the bands rise above what they were before.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from bowstream._types import FORMAT, Float32
@@ -19,6 +21,7 @@ SEARCH = 40
 SEARCH_S = SEARCH * COLUMN_S
 # A rise is what the next columns are above those before.
 BEFORE, AFTER = 10, 5
+KEPT = SEARCH + BEFORE + 1
 # The earliest rise that has this share of the greatest; older ones weigh less, by a factor e in `FADE` columns beyond
 # the newest window. Chosen on clips placed at known times into other recordings, at 0 … 30 dB above them.
 NEAR, FADE = 0.6, 40.0
@@ -42,15 +45,18 @@ class Levels:
 
     def reset(self) -> None:
         """Begin a new stream, or go on after a gap."""
-        self._levels = np.empty((0, BANDS), np.float32)
-        self._whole = True  # whether these are all since the beginning
+        self._parts: deque[Float32] = deque()  # put together when an onset is asked for
+        self._held = self._passed = 0  # columns in them, and since the beginning
 
     def push(self, levels: Float32) -> None:
         """Take the levels of the next columns, (n, BANDS)."""
-        everything = np.concatenate([self._levels, levels])
-        kept = SEARCH + BEFORE + 1
-        self._whole = self._whole and len(everything) <= kept
-        self._levels = everything[-kept:]
+        if not len(levels):
+            return
+        self._parts.append(levels)
+        self._held += len(levels)
+        self._passed += len(levels)
+        while self._held - len(self._parts[0]) >= KEPT:
+            self._held -= len(self._parts.popleft())
 
     def columns_since_onset(self, window: int) -> int | None:
         """Return how many columns ago the newest sound began; None if nothing rose.
@@ -74,8 +80,8 @@ class Levels:
 
         Before a stream it was as quiet as it has been at its quietest since.
         """
-        levels = self._levels
-        if self._whole and len(levels):
+        levels = np.concatenate([np.empty((0, BANDS), np.float32), *self._parts])[-KEPT:]
+        if 0 < self._passed <= KEPT:
             levels = np.concatenate([np.repeat(levels.min(axis=0, keepdims=True), BEFORE, axis=0), levels])
         places = np.arange(max(BEFORE, len(levels) - SEARCH - 1), len(levels) - 1)
         sums = np.concatenate([np.zeros((1, BANDS)), np.cumsum(levels, axis=0, dtype=np.float64)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
@@ -13,7 +12,7 @@ from bowstream._types import Float32
 from bowstream.audio.clock import rfc3339
 from bowstream.events import Event
 from bowstream.health.counters import Health, level_dbfs
-from bowstream.output.values import record_fields
+from bowstream.output.values import record_json
 from bowstream.records import Gap, Record, Sound
 from bowstream.scores import Scores
 
@@ -51,8 +50,8 @@ class JsonLines:
         """Write a hop, event, gap or notice and flush it, so that the reader of a pipe has it now."""
         if self._events_only and isinstance(record, Scores):
             return
-        if fields := record_fields(record, self._health):
-            self._stream.write(json.dumps({"type": fields.pop("type"), **self._labels, **fields}) + "\n")
+        if text := record_json(record, self._health, self._labels):
+            self._stream.write(text + "\n")
             self._stream.flush()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ from bowstream.scores import Scores
 
 Fields = dict[str, Any]
 
+# Scores are given to four digits, in steps of a ten-thousandth.
+STEPS = 10_000
+
 
 def record_fields(record: Record, health: Health | None = None) -> Fields:
     """Return a hop, event, gap or notice as plain values, `type` first; an empty dict for the rest.
@@ -31,14 +36,8 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
     health : of a live stream; it is written with each hop
     """
     if isinstance(record, Scores):
-        return {
-            "type": "hop",
-            **time_field(record.time),
-            "start_s": seconds(record.start_s),
-            "end_s": seconds(record.end_s),
-            "scores": named(record.array, record.tags),
-            **({"health": health_fields(health)} if health else {}),
-        }
+        report = {"health": health_fields(health)} if health else {}
+        return {"type": "hop", **hop_fields(record), "scores": named(record.array, record.tags), **report}
     if isinstance(record, Event):
         state = "on" if record.offset_s is None else "off"
         identity = {"id": record.id} if record.id else {}
@@ -50,6 +49,24 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
         place = {"at_s": seconds(record.at_s)}
         return {"type": "notice", **time_field(record.time), **place, "kind": record.kind, "text": record.text}
     return {}
+
+
+def record_json(record: Record, health: Health | None = None, labels: Mapping[str, Any] | None = None) -> str:
+    """Return `record_fields` as a JSON object, its `type` followed by labels; empty for the records without fields.
+
+    Most are hops. They are put together here, since most of their scores have been written before.
+    """
+    if not isinstance(record, Scores):
+        fields = record_fields(record)
+        return json.dumps({"type": fields.pop("type"), **(labels or {}), **fields}) if fields else ""
+    fields = {"type": "hop", **(labels or {}), **hop_fields(record)}
+    report = f', "health": {json.dumps(health_fields(health))}' if health else ""
+    return f'{json.dumps(fields)[:-1]}, "scores": {scores_json(record.array, record.tags)}{report}}}'
+
+
+def hop_fields(scores: Scores) -> Fields:
+    """Return when a hop was."""
+    return {**time_field(scores.time), "start_s": seconds(scores.start_s), "end_s": seconds(scores.end_s)}
 
 
 def event_fields(event: Event) -> Fields:
@@ -72,7 +89,25 @@ def health_fields(health: Health) -> Fields:
 
 def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
     """Return scores by the name of their tag, in the order of the tags."""
-    return dict(zip(tags, scores.astype(np.float64).round(4).tolist()))
+    return dict(zip(tags, (np.rint(scores.astype(np.float64) * STEPS) / STEPS).tolist()))
+
+
+def scores_json(scores: Float32, tags: tuple[str, ...]) -> str:
+    """Return what `json.dumps` makes of `named` scores."""
+    steps = np.rint(scores.astype(np.float64) * STEPS).astype(np.intp).tolist()
+    return template(tags) % tuple(map(step_json, steps))
+
+
+@lru_cache(maxsize=16)
+def template(tags: tuple[str, ...]) -> str:
+    """Return `{"dog": %s, "cat": %s}`."""
+    return "{" + ", ".join(json.dumps(tag).replace("%", "%%") + ": %s" for tag in tags) + "}"
+
+
+@cache
+def step_json(step: int) -> str:
+    """Return a score that is so many steps."""
+    return json.dumps(step / STEPS)
 
 
 def time_field(time: datetime | None) -> Fields:

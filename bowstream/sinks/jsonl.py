@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import JsonlSettings
 from bowstream.health.counters import Health
-from bowstream.output.values import record_fields
+from bowstream.output.values import record_json
 from bowstream.records import Record, StreamInfo
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder, opened_alone
@@ -36,8 +35,8 @@ class JsonFile(Sink[bytes]):
         """Return an event's, gap's or hop's line."""
         if isinstance(record, Scores) and not self._settings.hops:
             return
-        if fields := record_fields(record, self._health):
-            yield json.dumps(fields).encode() + b"\n"
+        if text := record_json(record, self._health):
+            yield text.encode() + b"\n"
 
     def deliver(self, item: bytes) -> None:
         """Append a line while no other process writes to the file."""
