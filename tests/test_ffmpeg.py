@@ -34,9 +34,10 @@ CODECS = [
 ]
 
 
-def by_ffmpeg(path, container, codec, samples, rate=48_000, picture=False):
+def by_ffmpeg(path, container, codec, samples, rate=48_000, picture=False, **metadata):
     """Write a file as FFmpeg writes it."""
     with av.open(str(path), "w", format=container) as file:
+        file.metadata.update(metadata)
         video = file.add_stream("mpeg4", rate=10) if picture else None
         stream = file.add_stream(codec, rate=rate, layout="mono") if len(samples) else None
         if video:

@@ -177,9 +177,13 @@ def test_csv(tmp_path, capfd, replayed):
     out, err = capfd.readouterr()
     rows = list(csv.DictReader(io.StringIO(out)))
     finished = [event for event in of_kind(objects, "event") if event["state"] == "off"]
-    assert out.splitlines()[0] == "file,onset_s,offset_s,tag,peak,mean"
+    assert out.splitlines()[0] == "file,onset_s,offset_s,tag,peak,mean,time"
     assert err == ""
-    assert [{key: str(event[key]) for key in rows[0]} for event in finished * 2] == rows if finished else rows == []
+    assert (
+        [{key: str(event.get(key, "")) for key in rows[0]} for event in finished * 2] == rows
+        if finished
+        else rows == []
+    )
 
 
 def test_table(tmp_path, capsys, monkeypatch):

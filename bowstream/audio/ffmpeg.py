@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -156,13 +156,24 @@ class FFmpegDecoder:
 
 def has_sound(path: str) -> bool:
     """Whether there is a stream of sound in a file, or FFmpeg cannot tell."""
+    found = glanced(path, lambda container: bool(container.streams.audio))
+    return found is None or found  # why it cannot tell is said when it is to be heard
+
+
+def creation_time(path: str) -> str:
+    """Return when a file says that it was made, as ISO 8601; empty if it does not say."""
+    return str(glanced(path, lambda container: container.metadata.get("creation_time")) or "")
+
+
+def glanced(path: str, look: Callable[[Any], Any]) -> Any:
+    """Return what is seen in a container; None if FFmpeg cannot open it."""
     import av
 
     try:
         with open(path, "rb") as file, silenced(), av.open(file, options=OPTIONS, metadata_errors="ignore") as found:  # noqa: PTH123
-            return bool(found.streams.audio)
+            return look(found)
     except (av.FFmpegError, ValueError, OSError):
-        return True  # that is told when it is to be heard
+        return None
 
 
 def to_floats(frame: Any) -> Float32:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bowstream._text import printable
 from bowstream.audio.ffmpeg import INSTALL, has_sound, is_there
 from bowstream.audio.kinds import FOREIGN_SUFFIXES, HEARD_SUFFIXES, RAW_SUFFIXES, foreign_kind, kind_of
 from bowstream.audio.reader import Reader
@@ -19,14 +21,27 @@ SYSTEM_FOLDERS = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume
 # Endings that only sound without a header has.
 HEADERLESS = RAW_SUFFIXES | {".sd2"}
 SOUND, NOTHING = "sound", "nothing"
+SAME = "the same file as "
 
 
 @dataclass
 class Found:
-    """What to hear, in order, and why the rest is passed over, a line for each."""
+    """What to hear, in order, and the rest: files that are passed over, each with the reason."""
 
     paths: list[str] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
+    passed_over: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is passed over, a line for each."""
+        return [f"passed over: {printable(f'{path}: {reason}')}" for path, reason in self.passed_over]
+
+    def summary(self, heard: int) -> str:
+        """Return how many were heard, and how many passed over for which reason, in one line."""
+        line = f"recordings heard: {heard}, files passed over: {len(self.passed_over)}"
+        reasons = Counter(f"{SAME}another" if reason.startswith(SAME) else reason for _, reason in self.passed_over)
+        parts = (f"{count} × {printable(reason)}" for reason, count in reasons.most_common())
+        return f"{line} ({'; '.join(parts)})" if len(self.passed_over) > len(reasons) else line
 
 
 def find_recordings(paths: Sequence[str]) -> Found:
@@ -38,7 +53,7 @@ def find_recordings(paths: Sequence[str]) -> Found:
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112, Path's raises for a name that is too long
             if is_companion(path):
-                found.passed_over.append(f"{path}: macOS's companion of another file, without sound")
+                found.passed_over.append((path, "macOS's companion of another file, without sound"))
             elif is_first(path, seen, found):
                 found.paths.append(path)
             continue
@@ -48,7 +63,7 @@ def find_recordings(paths: Sequence[str]) -> Found:
             if what == NOTHING:
                 continue
             if what != SOUND:
-                found.passed_over.append(f"{file}: {what}")
+                found.passed_over.append((file, what))
             elif is_first(file, seen, found):
                 found.paths.append(file)
         if len(found.paths) + len(found.passed_over) == before:
@@ -60,7 +75,7 @@ def files_in(folder: str, found: Found) -> list[str]:
     """Return all files in a folder and those beneath, sorted; what cannot be looked into is told."""
 
     def unread(error: OSError) -> None:
-        found.passed_over.append(f"{error.filename}: cannot be read: {error.strerror}")
+        found.passed_over.append((error.filename, f"cannot be read: {error.strerror}"))
 
     files = []
     for place, folders, names in os.walk(folder, onerror=unread):
@@ -80,7 +95,7 @@ def is_first(path: str, seen: dict[tuple[int, int], str], found: Found) -> bool:
         seen[identity] = path
         return True
     if (first := seen[identity]) != path:
-        found.passed_over.append(f"{path}: the same file as {first}")
+        found.passed_over.append((path, f"{SAME}{first}"))
     return False
 
 

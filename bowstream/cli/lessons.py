@@ -27,8 +27,8 @@ def learn(options: LearnOptions) -> int:
     teacher = Teacher(bundle)
     teacher.check_name(options.name, store.read(path, bundle), options.more)
     found = find_recordings(options.paths)
-    for line in found.passed_over:
-        say(f"passed over: {printable(line)}")
+    for line in found.lines:
+        say(line)
     cuts = [each for each in (example(file, bundle) for file in found.paths) if each]
     if not cuts:
         raise BowstreamError("nothing was learned: there is no example")

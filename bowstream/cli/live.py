@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,15 @@ def run(
     shown: Shown,
     sinks: Mapping[str, SinkSettings],
     plan: PagePlan | None = None,
+    started_at: datetime | None = None,
 ) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
-    `sinks` are the settings of those to deliver to, by name.
+    `sinks` are the settings of those to deliver to, by name; `started_at` is when a recording began.
     """
     with ExitStack() as stack:
         stack.enter_context(source)
-        session = open_session(config.settings, source, bundle)
+        session = open_session(config.settings, source, bundle, started_at)
         stack.enter_context(stopped_by_signals(session))
         if sinks:
             stack.enter_context(alone(config))

@@ -43,6 +43,8 @@ class ReplayOptions:
     jobs : processes that share the recordings
     json, csv : write JSON lines, or one row per event
     labels : for which program to write a file of labels beside each recording; None for none
+    start : when the recording began; None for what it says itself
+    timezone : of clocks that do not say it; None for this machine's
     """
 
     config: ConfigOptions
@@ -53,6 +55,8 @@ class ReplayOptions:
     json: bool = False
     csv: bool = False
     labels: str | None = None
+    start: str | None = None
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         if self.realtime and (self.csv or self.jobs > 1):

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from functools import lru_cache, partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TextIO
 from bowstream._text import printable
 from bowstream.audio.file import AudioFile
 from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
+from bowstream.audio.started import started_at
 from bowstream.audio.stream import Player
 from bowstream.cli.folders import find_recordings
 from bowstream.cli.live import Shown, run
@@ -24,6 +26,7 @@ from bowstream.cli.options import ReplayOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
 from bowstream.cli.signals import blocked, interruptible
+from bowstream.cli.times import parse_start, parse_zone
 from bowstream.cli.written import write_text
 from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError, UsageError
@@ -40,20 +43,21 @@ cached_bundle = lru_cache(load_bundle)
 
 def replay(options: ReplayOptions) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
-    raw = parse_raw(options.raw)
+    raw, zone = parse_raw(options.raw), parse_zone(options.timezone)
     config = load(options.config)
     open_bundle(config)  # a bad one is refused before any recording is heard
     found = find_recordings(options.paths)
-    for line in found.passed_over:
-        say(f"passed over: {printable(line)}")
+    for line in found.lines:
+        say(line)
     paths = found.paths
-    work = Work(config, raw, options.json)
+    start = parse_start(options.start, zone, len(paths))
+    work = Work(config, raw, options.json, start, zone)
     with interruptible():
         errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
     if errors and len(paths) > 1:
         say(f"{errors} of {len(paths)} recordings could not be heard whole")
     if found.passed_over:
-        say(f"recordings heard: {len(paths) - errors}, files passed over: {len(found.passed_over)}")
+        say(found.summary(len(paths) - errors))
     return 1 if errors else 0
 
 
@@ -63,11 +67,19 @@ class Work:
 
     raw : its format, if it is headerless
     json : whether JSON lines are written
+    start : when the recording began; None for what it says itself
+    zone : of clocks that do not say it; None for this machine's
     """
 
     config: Config
     raw: RawFormat | None
     json: bool
+    start: datetime | None = None
+    zone: tzinfo | None = None
+
+    def started_at(self, path: str) -> datetime | None:
+        """Return when a recording began; None if that is not known."""
+        return self.start or (None if path == "-" else started_at(path, self.zone))
 
 
 def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
@@ -108,7 +120,8 @@ def play_all(paths: Sequence[str], work: Work) -> int:
             with AudioFile(path, bundle.front_end.format, work.raw) as recording:
                 shown = Shown(work.json, labels={"file": recording.name})
                 try:
-                    session = run(Player(recording, bundle.front_end.format), bundle, work.config, shown, {})
+                    player = Player(recording, bundle.front_end.format)
+                    session = run(player, bundle, work.config, shown, {}, started_at=work.started_at(path))
                 finally:
                     for note in recording.notes:
                         say(f"{recording.name}: {note}")
@@ -179,7 +192,7 @@ def hear_recording(
     report = Report(path)
     try:
         with AudioFile(path, bundle.front_end.format, work.raw) as recording:
-            session = open_session(work.config.settings, recording, bundle)
+            session = open_session(work.config.settings, recording, bundle, work.started_at(path))
             gathering = Gathering(session.info)
             json_lines = JsonLines(lines, labels={"file": recording.name}) if work.json else None
             try:

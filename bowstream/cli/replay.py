@@ -16,6 +16,18 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
     )
+    parser.add_argument(
+        "--start",
+        metavar="TIME",
+        action=Once,
+        help="when the recording began, as in 2026-11-28T06:00 (default: as it says)",
+    )
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        action=Once,
+        help="of recorders' clocks that do not say it: UTC, +10:00, Europe/Berlin (default: this machine's)",
+    )
     parser.add_argument("--realtime", action="store_true", help="play at the recordings' pace, with the dashboard")
     parser.add_argument(
         "--jobs",
@@ -47,6 +59,8 @@ def options(arguments: Namespace) -> ReplayOptions:
         arguments.json,
         arguments.csv,
         arguments.labels,
+        arguments.start,
+        arguments.timezone,
     )
 
 

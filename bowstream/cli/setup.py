@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bowstream.audio.source import Source
 from bowstream.cli.parser import ConfigOptions
@@ -29,10 +30,10 @@ def load(options: ConfigOptions) -> Config:
     return config
 
 
-def open_session(settings: Settings, source: Source, bundle: Bundle) -> Session:
-    """Return a session as configured, with a bundle that `personalise` returned."""
+def open_session(settings: Settings, source: Source, bundle: Bundle, started_at: datetime | None = None) -> Session:
+    """Return a session as configured, with a bundle that `personalise` returned, of sound that began then."""
     tagger = Tagger(bundle, settings.hop_s, settings.sensitivity)
-    return Session(source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s)
+    return Session(source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s, started_at=started_at)
 
 
 def personalise(config: Config, bundle: Bundle) -> Bundle:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bowstream._text import printable
+from bowstream.audio.clock import FixedClock, rfc3339
 from bowstream.events import Event
 from bowstream.output.lines import in_words
-from bowstream.output.values import event_fields, named
+from bowstream.output.values import event_fields, named, time_field
 from bowstream.records import Record, Sound, StreamInfo
 from bowstream.scores import Scores
 
 COLUMN_S = 0.1
 # With these a spreadsheet takes a cell for a formula.
 FORMULA = ("=", "+", "-", "@")
-CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean")
+CSV_FIELDS = ("file", "onset_s", "offset_s", "tag", "peak", "mean", "time")
 TOP_TAGS, TOP_EVENTS = 3, 4
 
 
@@ -38,9 +40,10 @@ class Report:
     heard_s : its length in seconds
     windows : how many were scored
     scores : mean over the windows for each tag, as the paper scores a clip (II)
-    events : the finished events, in seconds
+    events : the finished events, in seconds, and with the `time` of the onset if the recording has a date
     error : why not all of it could be scored; None if all was
     notes : what is odd about it, though nothing was left out
+    started_at : when it began; None if that is not known
     """
 
     name: str
@@ -50,6 +53,7 @@ class Report:
     events: Sequence[dict[str, Any]] = ()
     error: str | None = None
     notes: Sequence[str] = ()
+    started_at: datetime | None = None
 
 
 class Gathering:
@@ -57,6 +61,7 @@ class Gathering:
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
+        self._clock = FixedClock(info.started_at) if info.started_at else None
         self._samples = 0
         self._total = np.zeros(len(info.tags))  # a day of small scores would stand still in float32
         self._windows = 0
@@ -70,7 +75,8 @@ class Gathering:
         elif isinstance(record, Sound):
             self._samples += len(record.samples)
         elif isinstance(record, Event) and record.offset_s is not None:
-            self._events.append(event_fields(record))
+            onset = self._clock.time(record.onset_s) if self._clock else None
+            self._events.append(event_fields(record) | time_field(onset))
 
     def report(self, name: str) -> Report:
         """Return the report of the records so far."""
@@ -79,7 +85,8 @@ class Gathering:
         stated_s = self._info.duration_s  # more exact, as the last column is filled up; but it may be wrong
         if stated_s and abs(stated_s - heard_s) < COLUMN_S:
             heard_s = stated_s
-        return Report(name, heard_s, self._windows, named(mean, [tag.name for tag in self._info.tags]), self._events)
+        scores = named(mean, [tag.name for tag in self._info.tags])
+        return Report(name, heard_s, self._windows, scores, self._events, started_at=self._info.started_at)
 
 
 class Results:
@@ -102,7 +109,8 @@ class Results:
             result = {"windows": report.windows, "scores": report.scores} if report.windows else {}
             error = {"error": report.error} if report.error else {}
             notes = {"notes": list(report.notes)} if report.notes else {}
-            print(json.dumps({"type": "file", "file": report.name, **result, **error, **notes}), flush=True)
+            start = {"started_at": rfc3339(report.started_at)} if report.started_at else {}
+            print(json.dumps({"type": "file", "file": report.name, **start, **result, **error, **notes}), flush=True)
         elif not report.windows:
             return  # why is said on standard error
         elif self._csv:
