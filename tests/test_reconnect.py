@@ -15,9 +15,10 @@ from conftest import IMPATIENT
 from signals import noise
 from test_listen import Listening
 
-from bowstream.audio import reconnect
+from bowstream.audio import reconnect, replug
 from bowstream.audio.devices import Device
-from bowstream.audio.reconnect import ReconnectingMicrophone
+from bowstream.audio.reconnect import Reconnecting
+from bowstream.audio.replug import Replugged
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 needs_card = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
@@ -156,12 +157,12 @@ def test_the_longer_it_is_away_the_rarer_the_looks(monkeypatch):
     def absent(*_):
         raise DeviceAbsentError("it is not there")
 
-    monkeypatch.setattr(ReconnectingMicrophone, "_look", look)
-    monkeypatch.setattr(reconnect, "Microphone", absent)
-    monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
+    monkeypatch.setattr(Replugged, "_tried", look)
+    monkeypatch.setattr(replug, "Microphone", absent)
+    monkeypatch.setattr(replug, "load_sounddevice", lambda: None)
     monkeypatch.setattr(reconnect, "time", clock)
     monkeypatch.setattr(reconnect, "steady_s", clock.steady_s)
-    for _ in ReconnectingMicrophone("usb:1:2"):
+    for _ in Reconnecting(Replugged("usb:1:2")):
         if clock.now_s > 7200.0:
             break
     assert [each for each in looks if each <= 60.0] == [5.0 * number for number in range(1, 13)]
@@ -188,14 +189,14 @@ def test_the_same_reason_is_said_once(monkeypatch):
     def opened():
         raise Opened
 
-    monkeypatch.setattr(ReconnectingMicrophone, "_look", look)
-    monkeypatch.setattr(reconnect, "Microphone", absent)
-    monkeypatch.setattr(reconnect, "refresh", opened)
-    monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
-    monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
+    monkeypatch.setattr(Replugged, "_tried", look)
+    monkeypatch.setattr(replug, "Microphone", absent)
+    monkeypatch.setattr(replug, "refresh", opened)
+    monkeypatch.setattr(replug, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(replug, "load_sounddevice", lambda: None)
     said = []
     with pytest.raises(Opened):
-        for heard in ReconnectingMicrophone("usb:1:2"):
+        for heard in Reconnecting(Replugged("usb:1:2")):
             said += [heard.text] if heard else []
     assert said == ["it is not there; waiting for it", "it is busy; waiting for it"]
 
@@ -242,13 +243,13 @@ def coming(monkeypatch):
     def listen(delivers, device=DEVICE):
         refreshes = []
         monkeypatch.setattr(Coming, "opened", list(delivers))
-        monkeypatch.setattr(ReconnectingMicrophone, "_look", found)
-        monkeypatch.setattr(reconnect, "Microphone", Coming)
-        monkeypatch.setattr(reconnect, "list_devices", lambda: [device])
-        monkeypatch.setattr(reconnect, "refresh", lambda: refreshes.append(True))
-        monkeypatch.setattr(reconnect, "LOOK_EVERY_S", 0.0)
-        monkeypatch.setattr(reconnect, "load_sounddevice", lambda: None)
-        for _ in ReconnectingMicrophone("usb:1:2"):
+        monkeypatch.setattr(Replugged, "_tried", found)
+        monkeypatch.setattr(replug, "Microphone", Coming)
+        monkeypatch.setattr(replug, "list_devices", lambda: [device])
+        monkeypatch.setattr(replug, "refresh", lambda: refreshes.append(True))
+        monkeypatch.setattr(replug, "LOOK_EVERY_S", 0.0)
+        monkeypatch.setattr(replug, "load_sounddevice", lambda: None)
+        for _ in Reconnecting(Replugged("usb:1:2")):
             if not Coming.opened:
                 break
         return len(refreshes)

@@ -73,7 +73,6 @@ class Microphone(StreamSource):
         self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0
         self._last_look_s = 0.0
-        self._began_s: float | None = None
         self._next_captured_s = 0.0
         self._late_from_s: float | None = None
         self._least_late_s = 0.0
@@ -98,21 +97,6 @@ class Microphone(StreamSource):
         tried = ", ".join(str(rate) for rate in dict.fromkeys(rates))
         native = f"; leave the rate out, or ask for its own, {self.device.native_rate} Hz" if len(rates) == 1 else ""
         raise DeviceError(f"{self.device.name!r} refuses to record at {tried} Hz: {reason}{native}")
-
-    @property
-    def began_s(self) -> float | None:
-        """When the stream's first frame was heard, by the steady clock; None until it delivers.
-
-        Blocks come late, never early, so it is what the most punctual of them say.
-        """
-        return self._began_s
-
-    @property
-    def handed_on_s(self) -> float | None:
-        """When the last sound that was handed on was heard, by the steady clock; None until it delivers."""
-        if self._began_s is None:
-            return None
-        return self._began_s + self._ring.passed / self.native_rate - self._converter.behind_s
 
     def __enter__(self) -> Microphone:
         try:

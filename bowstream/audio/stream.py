@@ -48,6 +48,7 @@ class StreamSource:
         self.kept_s = KEPT_S
         self._converter = Converter(name, native_rate, format, chunk_columns=1)
         self._failure: Exception | None = None
+        self._began_s: float | None = None
         # When what was written came in: (frames written until then, steady time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
 
@@ -55,6 +56,21 @@ class StreamSource:
     def clipped(self) -> int:
         """Samples at full scale so far, all channels counted."""
         return self._converter.clipped
+
+    @property
+    def began_s(self) -> float | None:
+        """When the stream's first frame was heard, by the steady clock; None until it delivers.
+
+        Blocks come late, never early, so it is what the most punctual of them say.
+        """
+        return self._began_s
+
+    @property
+    def handed_on_s(self) -> float | None:
+        """When the last sound that was handed on was heard, by the steady clock; None until it delivers."""
+        if self._began_s is None:
+            return None
+        return self._began_s + self._ring.passed / self.native_rate - self._converter.behind_s
 
     def _write(self, frames: Float32) -> None:
         """Copy frames into the ring; called from the other thread, which must not see an exception."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from bowstream._stderr import muted
 from bowstream.audio.microphone import Microphone
-from bowstream.audio.reconnect import ReconnectingMicrophone
+from bowstream.audio.reconnect import Reconnecting
+from bowstream.audio.replug import Replugged
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
@@ -63,19 +64,19 @@ class Shown:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSource | ReconnectingMicrophone:
+def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSource | Reconnecting:
     """Return the microphone that is asked for, or the demo scene."""
     if demo:
         from bowstream.audio.demo import Scene
 
         return Player(Scene(), front_end.format)
     if settings.reconnect:
-        return ReconnectingMicrophone(settings.device, front_end.format, settings.sample_rate)
+        return Reconnecting(Replugged(settings.device, front_end.format, settings.sample_rate), front_end.format)
     return Microphone(settings.device, front_end.format, settings.sample_rate)
 
 
 def run(
-    source: StreamSource | ReconnectingMicrophone,
+    source: StreamSource | Reconnecting,
     bundle: Bundle,
     config: Config,
     shown: Shown,
