@@ -97,7 +97,7 @@ class Tagger:
         bundle, probe = read(Path(path) if path is not None else default_path())
         verify(cls(bundle), probe)
         if learned is not None:
-            from bowstream.model.learned import read_learned
+            from bowstream.model.learned_file import read_learned
 
             bundle = read_learned(Path(learned)).applied(bundle)
         return cls(bundle, hop_s, sensitivity)

@@ -7,13 +7,13 @@ the threshold lies above nearly all everyday sound, and the score at it is 0.5.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
+from bowstream.model.learned import Row
 
 # Added to the covariance's diagonal, of its mean.
 RIDGE = 3.0
@@ -24,19 +24,6 @@ ON, OFF = 0.5, 0.25
 USUAL_LOGIT = 2.5
 # The steepest that a logit may rise along the direction, in its standard deviations of everyday sound.
 STEEPEST = 3.0
-
-
-@dataclass(frozen=True)
-class Row:
-    """Weights and bias of a logit: above 0 the sound is told from background."""
-
-    weights: Float32
-    bias: float
-
-    def __call__(self, features: Float32) -> Float32:
-        """Return the logits of features (n, F), float32 [shape=(n,)]."""
-        logits: Float32 = features @ self.weights + np.float32(self.bias)
-        return logits
 
 
 class Background:

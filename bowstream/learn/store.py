@@ -17,7 +17,8 @@ from bowstream.config.file import Config, default_files
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError
 from bowstream.model.bundle import Bundle
-from bowstream.model.learned import Learned, encoded, nothing_learned, read_learned
+from bowstream.model.learned import Learned, nothing_learned
+from bowstream.model.learned_file import encoded, read_learned
 
 FILE_NAME = "learned.npz"
 # How long another process may be writing.

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from bowstream._types import Float32
 from bowstream.errors import UsageError
 from bowstream.learn.background import read_background
-from bowstream.learn.fit import OFF, ON, Background, Row
+from bowstream.learn.fit import OFF, ON, Background
 from bowstream.learn.sound import Cut, variations
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of
-from bowstream.model.learned import LONGEST_NAME, MOST_TAGS, Example, Learned, LearnedTag
+from bowstream.model.learned import MOST_TAGS, Example, Hidden, Learned, LearnedTag
+from bowstream.model.learned_file import LONGEST_NAME
 from bowstream.model.tags import Tag
 from bowstream.tagger import Tagger
 
@@ -85,30 +86,35 @@ class Teacher:
         name : of the tag, new, or one that was taught and learns more
         cuts : the examples
         keep : whether their sound is kept, to learn it again with another bundle
+
+        Raises
+        ------
+        UsageError
+            If the tag would have too many examples.
         """
-        old = {each.tag.name: place for place, each in enumerate(learned.tags)}.get(name)
-        before = learned.tags[old].examples if old is not None else ()
+        before = next((each.examples for each in learned.tags if each.name == name), ())
         if len(before) + len(cuts) > MOST_EXAMPLES:
             raise UsageError(f"a tag must have at most {MOST_EXAMPLES} examples (got {len(before) + len(cuts)})")
-        hidden = [self.hidden(cut) for cut in cuts]
-        examples = [*before, *(example_of(cut, len(rows), keep) for cut, rows in zip(cuts, hidden))]
-        if old is not None:
-            kept = learned.hidden_of(old)
-            hidden = [*np.split(kept, np.cumsum([one.windows for one in before])[:-1]), *hidden]
-        features = [features_of(rows) for rows in hidden]
-        row = self.background.fit(features)
+        examples = (*before, *(self.example(cut, keep) for cut in cuts))
+        features = [features_of(example.hidden) for example in examples]
         tag = LearnedTag(
             Tag(name, ON, OFF),
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            tuple(examples),
+            examples,
+            self.background.fit(features),
             len(examples) if len(examples) > 1 else 0,
             self.background.told(features),
-            self.mistaken_for(np.concatenate(hidden)),
+            self.mistaken_for(np.concatenate([example.hidden for example in examples])),
         )
-        samples = [as_integers(cut.samples) for cut in cuts if keep]
-        return Lesson(with_tag(learned, tag, row, np.concatenate(hidden), samples), tag)
+        return Lesson(learned.with_tag(tag), tag)
 
-    def hidden(self, cut: Cut) -> NDArray[np.int8]:
+    def example(self, cut: Cut, keep: bool) -> Example:
+        """Return what is learned from, of a sound."""
+        samples = as_integers(cut.samples) if keep else np.empty(0, np.int16)
+        length_s = round(cut.last_s - cut.first_s, 3)
+        return Example(cut.name, round(cut.start_s, 3), length_s, self.hidden(cut), samples, cut.first_s)
+
+    def hidden(self, cut: Cut) -> Hidden:
         """Return what the head's first layer makes of an example and its variations, int8 [shape=(n, H)]."""
         rng = np.random.default_rng(SEED)
         tagger = Tagger(self.bundle, HOP_S)
@@ -120,7 +126,7 @@ class Teacher:
             codes += [each.codes for each in inside or windows[:1]]
         return self.bundle.head.hidden(np.stack(codes))
 
-    def mistaken_for(self, hidden: NDArray[np.int8]) -> tuple[str, ...]:
+    def mistaken_for(self, hidden: Hidden) -> tuple[str, ...]:
         """Return the bundle's tags that rise in many of these windows, the surest first, two at the most."""
         scores = self.bundle.head.scores_of(hidden)
         on = np.array([tag["on"] for tag in self.bundle.description["tags"]], np.float32)
@@ -129,44 +135,10 @@ class Teacher:
         return tuple(self.bundle.description["tags"][place]["name"] for place in surest)
 
 
-def example_of(cut: Cut, windows: int, keep: bool) -> Example:
-    """Return what is noted of an example."""
-    length_s = round(cut.last_s - cut.first_s, 3)
-    return Example(cut.name, round(cut.start_s, 3), length_s, windows, len(cut.samples) if keep else 0)
-
-
 def as_integers(samples: Float32) -> NDArray[np.int16]:
     """Return samples as 16-bit integers."""
     integers: NDArray[np.int16] = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16)
     return integers
-
-
-def with_tag(
-    learned: Learned, tag: LearnedTag, row: Row, hidden: NDArray[np.int8], samples: Sequence[NDArray[np.int16]]
-) -> Learned:
-    """Return what was learned with a tag added, or taking the place of the one of its name."""
-    name, n_tags = tag.tag.name, len(learned.tags)
-    old = {each.tag.name: place for place, each in enumerate(learned.tags)}.get(name)
-    kept = learned.samples_of(old) if old is not None else np.empty(0, np.int16)
-    rest = without(learned, name) if old is not None else learned
-    n_tags = len(rest.tags)
-    rows = rest.rows.reshape(len(rest.rows), len(row.weights))
-    n_windows, n_samples = rest.windows_of_tags, len(rest.samples)
-    return Learned(
-        rest.bundle,
-        (*rest.tags, tag),
-        rest.corrections,
-        np.insert(rows, n_tags, row.weights, axis=0),
-        np.insert(rest.biases, n_tags, np.float32(row.bias)),
-        np.concatenate(
-            [
-                rest.hidden[:n_windows].reshape(-1, hidden.shape[1]),
-                hidden,
-                rest.hidden[n_windows:].reshape(-1, hidden.shape[1]),
-            ]
-        ),
-        np.concatenate([rest.samples[:n_samples], kept, *samples]).astype(np.int16),
-    )
 
 
 def without(learned: Learned, name: str) -> Learned:
@@ -174,15 +146,4 @@ def without(learned: Learned, name: str) -> Learned:
     if name not in learned.names:
         known = ", ".join(learned.names) or "nothing yet"
         raise UsageError(f"{name!r} was not taught (what was: {known})")
-    place = learned.names.index(name)
-    windows = np.cumsum([0, *(each.windows for each in learned.tags)])
-    samples = np.cumsum([0, *(each.samples for each in learned.tags)])
-    return Learned(
-        learned.bundle,
-        tuple(each for each in learned.tags if each.tag.name != name),
-        learned.corrections,
-        np.delete(learned.rows, place, axis=0),
-        np.delete(learned.biases, place),
-        np.delete(learned.hidden, np.arange(windows[place], windows[place + 1]), axis=0),
-        np.delete(learned.samples, np.arange(samples[place], samples[place + 1])),
-    )
+    return learned.without_tag(name)

@@ -26,31 +26,34 @@ COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.posit
 
 @dataclass(frozen=True)
 class Additions:
-    """What was taught on this device: rows that add to the logits of tags, the head's own or new ones.
+    """What was taught on this device: new outputs after the head's own, and corrections that lower logits.
 
     Attributes
     ----------
-    rows, biases : float32 [shape=(n, F)] and [shape=(n,)]
-    places : of each row, the output that it adds to; new ones come after the head's own
-    new : how many outputs are new
+    rows, biases : float32 [shape=(n, F)] and [shape=(n,)], of the new outputs
+    corrections, offsets : the same of corrections: a logit is lowered by what is above 0
+    places : of each correction, the output that it lowers, no two the same
     """
 
     rows: Float32
     biases: Float32
+    corrections: Float32
+    offsets: Float32
     places: tuple[int, ...]
-    new: int
 
     def __call__(self, logits: Float32, features: Float32) -> Float32:
         """Return logits (n, outputs + new) from the head's own (n, outputs) and features (n, F)."""
-        every = np.concatenate([logits, np.zeros((len(logits), self.new), np.float32)], axis=1)
-        np.add.at(every.T, list(self.places), self.rows @ features.T + self.biases[:, np.newaxis])
+        # Window by window: the sums of a product of matrices depend on how many come at a time.
+        new = [self.rows @ each + self.biases for each in features]
+        every = np.concatenate([logits, np.array(new, np.float32)], axis=1)
+        if self.places:
+            lowered = np.array([self.corrections @ each + self.offsets for each in features], np.float32)
+            every[:, self.places] -= np.maximum(lowered, np.float32(0.0))
         return every
 
     def shifted(self, logits: float) -> Additions:
         """Return the additions with the logits of new outputs shifted."""
-        biases = self.biases.copy()
-        biases[np.array(self.places, np.intp) >= max(self.places) + 1 - self.new] += np.float32(logits)
-        return replace(self, biases=biases)
+        return replace(self, biases=self.biases + np.float32(logits))
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,10 @@ class Head:
             raise BundleError(f"competition must be 0 … 1 (got {self.softmax_weight})")
         if not (np.isfinite(self.slopes).all() and np.isfinite(self.biases).all()):
             raise BundleError("slopes and biases must be finite")
-        if self.additions and self.additions.rows.shape[1] != self._parted.n_hidden:
-            found = self.additions.rows.shape[1]
-            raise BundleError(f"what was learned must have {self._parted.n_hidden} features (got {found})")
+        if self.additions:
+            found = {self.additions.rows.shape[1], self.additions.corrections.shape[1]}
+            if found != {self.n_hidden}:
+                raise BundleError(f"what was learned must have {self.n_hidden} features (got {max(found)})")
 
     def __call__(self, codes: Codes) -> Float32:
         """Return the scores of windows, 0 … 1.
@@ -153,7 +157,12 @@ class Head:
             If the bundle's format does not part the first layer from the rest.
         """
         rows = [self._parted.hidden(self._row(context)) for context in codes]
-        return np.concatenate([np.empty((0, self._parted.n_hidden), np.int8), *rows])
+        return np.concatenate([np.empty((0, self.n_hidden), np.int8), *rows])
+
+    @property
+    def n_hidden(self) -> int:
+        """How many values the first layer has."""
+        return self._parted.n_hidden
 
     @property
     def _parted(self) -> SparseNetwork:
