@@ -82,10 +82,7 @@ class EventTracker:
     """
 
     def __init__(self, tags: Sequence[Tag], hop_s: float = 1.0, hold_s: float = HOLD_S, confirm_hops: int = 1) -> None:
-        self.tags = tags
-        # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
-        self._on = np.array([tag.on for tag in tags], np.float32)
-        self._off = np.array([tag.off for tag in tags], np.float32).tolist()
+        self._take(tags)
         self._hop_s = hop_s
         self._hold_s = _exact(hold_s)
         self.confirm_hops = confirm_hops
@@ -93,6 +90,23 @@ class EventTracker:
         self._open: dict[int, _Candidate] = {}  # open, or in a lull
         self._levels = Levels()
         self._free_s: dict[int, float] = {}  # the end of each tag's last event
+
+    def _take(self, tags: Sequence[Tag]) -> None:
+        self.tags = tags
+        # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
+        self._on = np.array([tag.on for tag in tags], np.float32)
+        self._off = np.array([tag.off for tag in tags], np.float32).tolist()
+
+    def retag(self, tags: Sequence[Tag], end_s: float) -> list[Event]:
+        """Go on with other tags, known by their names; return the events of those that are gone, closed here."""
+        places = {tag.name: place for place, tag in enumerate(tags)}
+        closed = [self._closed(index, end_s) for index in list(self._open) if self.tags[index].name not in places]
+        moved = {index: places[tag.name] for index, tag in enumerate(self.tags) if tag.name in places}
+        self._open = {moved[index]: candidate for index, candidate in self._open.items()}
+        self._rising = {moved[index]: candidate for index, candidate in self._rising.items() if index in moved}
+        self._free_s = {moved[index]: end_s for index, end_s in self._free_s.items() if index in moved}
+        self._take(tags)
+        return closed
 
     def reset(self) -> None:
         """Forget open events."""

@@ -15,7 +15,7 @@ from bowstream.scores import Scores
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What outputs need to know about a stream; it stays the same from the first record to the last.
+    """What outputs need to know about a stream; it stays the same but for its tags, which may be retagged.
 
     Attributes
     ----------
@@ -96,4 +96,4 @@ class Idle:
     """Nothing came for a while."""
 
 
-Record = Sound | Scores | Event | Gap | Notice | Idle
+Record = StreamInfo | Sound | Scores | Event | Gap | Notice | Idle

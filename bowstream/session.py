@@ -13,6 +13,7 @@ from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker, event_id
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
+from bowstream.model.bundle import Bundle
 from bowstream.records import Gap, Idle, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.tagger import Tagger
@@ -28,8 +29,8 @@ class Session:
 
     Iterating yields what happens, in order: `Sound`, then the `Scores` and `Event`s that it completes; `Gap` where
     samples were lost, after the events that it cut short; `Notice` where something is wrong, or right again; `Idle`
-    while a live source is quiet. When the stream ends, the last window is filled with silence and the open events
-    are closed.
+    while a live source is quiet; the new `StreamInfo` after `retag`. When the stream ends, the last window is filled
+    with silence and the open events are closed.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ class Session:
         self.windows = 0
         self.events = 0
         self.stopping = False
+        self._next_bundle: Bundle | None = None
 
     @property
     def position_s(self) -> float:
@@ -82,11 +84,16 @@ class Session:
         """Ask the loop to end after the present record; safe in a signal handler."""
         self.stopping = True
 
+    def retag(self, bundle: Bundle) -> None:
+        """Go on with other tags of the same bundle, or corrected ones, from the next sound on."""
+        self._next_bundle = bundle
+
     def __iter__(self) -> Iterator[Record]:
         try:
             for block in self.source:
                 if self.stopping:
                     break
+                yield from self._retag()
                 self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
                 if block is None:
                     yield Idle()
@@ -101,6 +108,16 @@ class Session:
             yield from self._close(self.position_s)  # no event is left open by what went wrong
             raise
         yield from self._end()
+
+    def _retag(self) -> Iterator[Record]:
+        """Put other tags in force, if there are any, and tell of them; no event of one that is gone goes on."""
+        bundle, self._next_bundle = self._next_bundle, None
+        if not bundle:
+            return
+        self.tagger.retag(bundle)
+        yield from map(self._dated_event, self.tracker.retag(bundle.tags, self.position_s))
+        self.info = replace(self.info, tags=bundle.tags)
+        yield self.info
 
     def _end(self) -> Iterator[Record]:
         """Complete the window that has been begun, and close what is open."""

@@ -58,11 +58,9 @@ class Tagger:
         hop_columns = columns_of(hop_s, bundle.front_end)
         if not 0.0 <= sensitivity <= 1.0:
             raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")
-        self.bundle = bundle
         self.sensitivity = sensitivity
-        self.head = bundle.head.shifted(bundle.sensitivity.shift(hop_s, sensitivity))
-        self.tags = tuple(tag.name for tag in bundle.tags)
         self.hop_s = hop_s
+        self.retag(bundle)
         self.front_end = bundle.front_end
         self.columns = Columns(bundle.front_end, bundle.level)
         self.encoder = WindowEncoder(bundle.encoders, bundle.front_end, hop_columns)
@@ -152,6 +150,12 @@ class Tagger:
         scores = [*self._push_long(self._feed.finish()), *self.flush()]
         self.reset()
         return scores
+
+    def retag(self, bundle: Bundle) -> None:
+        """Score other tags, or corrected ones, from the next window on; all else of the bundle must be the same."""
+        self.bundle = bundle
+        self.head = bundle.head.shifted(bundle.sensitivity.shift(self.hop_s, self.sensitivity))
+        self.tags = tuple(tag.name for tag in bundle.tags)
 
     def reset(self) -> None:
         """Begin a new stream at sample 0."""

@@ -21,7 +21,8 @@ from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
 from bowstream.cli.page import PagePlan, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
-from bowstream.cli.setup import load, open_session, personalise
+from bowstream.cli.setup import load, open_session
+from bowstream.cli.taught import Taught
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
 from bowstream.config.sinks import HistorySettings, SinkSettings
@@ -30,6 +31,7 @@ from bowstream.model.bundle import Bundle
 from bowstream.model.log_mel import FrontEnd
 from bowstream.output.lines import JsonLines, Output, PlainLines
 from bowstream.output.systemd import Notifier
+from bowstream.records import StreamInfo
 from bowstream.session import Session
 from bowstream.sinks import Sinks
 from bowstream.tagger import load_bundle
@@ -38,7 +40,8 @@ from bowstream.tagger import load_bundle
 def listen(options: ListenOptions) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
     config = load(options.config)
-    bundle = personalise(config, load_bundle(config.settings.bundle))
+    taught = Taught(config, load_bundle(config.settings.bundle))
+    bundle = taught.now()
     source = open_source(options.demo, config.settings, bundle.front_end)
     web = page_settings(config.settings, options)
     history = options.history if options.history is not None or not web else True
@@ -46,7 +49,7 @@ def listen(options: ListenOptions) -> int:
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
         plan = PagePlan(web, None if options.demo else tags_file(sinks))
-        run(source, bundle, config, Shown(options.json, options.events), sinks, plan)
+        run(source, bundle, config, Shown(options.json, options.events), sinks, plan, taught=taught)
     return 0
 
 
@@ -83,10 +86,12 @@ def run(
     sinks: Mapping[str, SinkSettings],
     plan: PagePlan | None = None,
     started_at: datetime | None = None,
+    taught: Taught | None = None,
 ) -> Session:
     """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
-    `sinks` are the settings of those to deliver to, by name; `started_at` is when a recording began.
+    `sinks` are the settings of those to deliver to, by name; `started_at` is when a recording began; `taught` is what
+    may change meanwhile.
     """
     with ExitStack() as stack:
         stack.enter_context(source)
@@ -103,6 +108,11 @@ def run(
             outputs.append(page)
             say(f"the page is at {page.address}")
         for record in session:
+            if taught:
+                taught.look(session)
+            if tuning and isinstance(record, StreamInfo):
+                tuning.retag(record.tags)
+                tuning.apply()
             for each in outputs:
                 each.write(record)
             if isinstance(record, Notice):

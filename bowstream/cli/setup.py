@@ -37,6 +37,17 @@ def open_session(settings: Settings, source: Source, bundle: Bundle, started_at:
 
 
 def personalise(config: Config, bundle: Bundle) -> Bundle:
+    """Return the bundle with what was taught, the configured thresholds and names, and without the muted tags.
+
+    Raises
+    ------
+    UsageError
+        As `with_tags`.
+    """
+    return with_tags(config, with_learned(config, bundle))
+
+
+def with_tags(config: Config, bundle: Bundle) -> Bundle:
     """Return the bundle with the configured thresholds and names, and without the muted tags.
 
     All that is shown, written or sent follows from the bundle's tags, so this is the only place to change them.
@@ -46,7 +57,6 @@ def personalise(config: Config, bundle: Bundle) -> Bundle:
     UsageError
         If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
     """
-    bundle = with_learned(config, bundle)
     tags = model_tags.personalise(bundle.tags, config.settings, config.complain)
     check_sinks(config, model_tags.names_of(tags.values()))
     config.check()

@@ -76,9 +76,10 @@ class Document:
         self._problems.append((self.line(path), message))
 
     def check(self) -> None:
-        """Raise a `UsageError` that has a line for each complaint, if there are any."""
-        if self._problems:
-            raise UsageError(*(f"{self.name}:{line}: {message}" for line, message in sorted(self._problems)))
+        """Raise a `UsageError` that has a line for each complaint since the last call, if there are any."""
+        problems, self._problems = self._problems, []
+        if problems:
+            raise UsageError(*(f"{self.name}:{line}: {message}" for line, message in sorted(problems)))
 
     def table(self, path: Steps, kind: type[Table], values: Any, skip: frozenset[str] = frozenset()) -> Table | None:
         """Return the table at this path as a dataclass of settings; `skip` are read elsewhere.

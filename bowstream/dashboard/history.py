@@ -49,7 +49,6 @@ class History:
         tracker: EventTracker,
         explain: Callable[[Scores], Mapping[str, Float32]],
     ) -> None:
-        self.info = info
         self._health = health
         self._tracker = tracker
         self._explain = explain
@@ -57,9 +56,7 @@ class History:
         self._peaks: deque[float] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))
         self._clipped: deque[int] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))  # samples in each column
         self._clipped_before = 0
-        self._seconds: deque[Float32] = deque(maxlen=SECONDS)
-        self._ranks = np.zeros(len(info.tags), np.float32)
-        self._newest: Scores | None = None
+        self._retag(info)
         self.timeline: deque[TimelineEntry] = deque(maxlen=ENTRIES)
         self._marks = 0
         self._position_s = 0.0
@@ -73,12 +70,21 @@ class History:
             self._score(record)
         elif isinstance(record, Event):
             self._note(record)
+        elif isinstance(record, StreamInfo):
+            self._retag(record)
         elif isinstance(record, Gap):
             self._position_s = record.end_s
             self._add("gap", "sound lost", record.time, record.start_s, record.end_s)
         elif isinstance(record, Notice):
             self._add("notice", record.kind, record.time, record.at_s, record.at_s)
             self.away = record.kind == "away" or (self.away and record.kind != "back")
+
+    def _retag(self, info: StreamInfo) -> None:
+        """Begin with these tags."""
+        self.info = info
+        self._seconds: deque[Float32] = deque(maxlen=SECONDS)
+        self._ranks = np.zeros(len(info.tags), np.float32)
+        self._newest: Scores | None = None
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""

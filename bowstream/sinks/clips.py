@@ -75,7 +75,7 @@ class Clips(Sink[Clip]):
         self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0 + SEARCH_S)
         # The newest sound that is scored is also in later windows, which may still score a private tag.
         self._doubtful = self._window - self._samples(info.hop_s) if settings.never else 0
-        self._never = [(index, tag.off) for index, tag in enumerate(info.tags) if tag.name in settings.never]
+        self._never = self._private_tags(info)
         self._sounds: deque[tuple[int, Float32]] = deque()  # each with the position of its first sample
         self._private: deque[int] = deque()  # ends of windows that scored a private tag
         self._open: list[_Open] = []
@@ -101,6 +101,8 @@ class Clips(Sink[Clip]):
         elif isinstance(record, Scores):
             self._score(record)
             yield from self._complete(self._scored - self._doubtful)
+        elif isinstance(record, StreamInfo):
+            self._never = self._private_tags(record)
         elif isinstance(record, Gap):
             yield from self.flush()
             self._sounds.clear()
@@ -110,6 +112,10 @@ class Clips(Sink[Clip]):
         for clip in self._open:
             clip.end = min(clip.end, self._scored)
         yield from self._complete(self._scored)
+
+    def _private_tags(self, info: StreamInfo) -> list[tuple[int, float]]:
+        """Return the places of the tags of which no sound is kept, and the scores from which they may sound."""
+        return [(place, tag.off) for place, tag in enumerate(info.tags) if tag.name in self._settings.never]
 
     def _samples(self, seconds: float) -> int:
         """Return a time as a number of samples."""

@@ -96,10 +96,26 @@ class Mqtt(Sink[Message]):
             if record.kind in ("away", "back"):
                 self._away = record.kind == "away"
                 yield self._microphone()
+        elif isinstance(record, StreamInfo):
+            yield from self._retag(record)
         elif isinstance(record, Scores) and record.end_s >= self._health_due_s:
             self._health_due_s = record.end_s + self._settings.health_s
             fields = {**time_field(record.time), **health_fields(self._health)}
             yield Message("health", json.dumps(fields), retain=True)
+
+    def _retag(self, info: StreamInfo) -> Iterator[Message]:
+        """Make new tags known, and take away those that are gone."""
+        before, self._slugs = self._slugs, slugs(tag.name for tag in info.tags)
+        if before == self._slugs:
+            return
+        now = set(self._slugs.values())
+        self._gone -= now
+        self._counts = {each: self._counts.get(each, 0) for each in self._slugs.values()}
+        self._raised &= self._slugs.keys()
+        self._take_away(set(before.values()) - now)
+        self._publish_discovery()
+        yield from (self._state(tag) for tag in self._slugs if tag not in before)
+        yield self._count()
 
     def _event(self, event: Event) -> Iterator[Message]:
         fields = json.dumps({**record_fields(event), "event_type": event.tag})

@@ -16,7 +16,7 @@ from bowstream.health.counters import Health
 from bowstream.records import Record, StreamInfo
 from bowstream.web.archive import Archive
 from bowstream.web.hub import Hub
-from bowstream.web.messages import Narrator
+from bowstream.web.messages import Narrator, message
 from bowstream.web.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class WebPage:
     def write(self, record: Record) -> None:
         """Tell the open pages of a record, and put in force what they have set."""
         try:
+            if isinstance(record, StreamInfo):  # a page begins anew: its scores are in the order of the tags
+                self._hub.post(message("hello", self._greeting()))
             self._tuning.apply()
             self._narrator.follow(record)
             if self._hub.is_watched and (told := self._narrator.tell(record)):

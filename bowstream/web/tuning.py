@@ -56,10 +56,6 @@ class Tuning:
     retune : takes a tag's place, `on` and `off`; called by `apply` only
     file : where it is kept; None to keep it nowhere
 
-    Attributes
-    ----------
-    tags : as configured
-
     Raises
     ------
     UsageError
@@ -69,21 +65,32 @@ class Tuning:
     def __init__(self, tags: Sequence[Tag], retune: Callable[[int, float, float], None], file: Path | None) -> None:
         self.file = file
         self._retune = retune
-        self._places = {tag.name: place for place, tag in enumerate(tags)}
-        self.tags = tuple(tags)
         self._own = read(file) if file and file.is_file() else {}
         self._lock = threading.Lock()
-        self._pending = deque(name for name in self._own if name in self._places)
+        self.retag(tags)
+
+    def retag(self, tags: Sequence[Tag]) -> None:
+        """Go on with other tags, which `apply` tunes; called by the session's thread."""
+        self._by_name = {tag.name: tag for tag in tags}
+        self._places = {name: place for place, name in enumerate(self._by_name)}
+        self._pending = deque(name for name in self._own if name in self._by_name)
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """The tags as configured."""
+        return tuple(self._by_name.values())
 
     def apply(self) -> None:
         """Put changes in force; called by the session's thread, between two records."""
         while self._pending:
             name = self._pending.popleft()
+            if name not in self._places:
+                continue
             now = self[name]
             self._retune(self._places[name], *((NEVER, NEVER) if now.own.muted else (now.on, now.off)))
 
     def __getitem__(self, name: str) -> Tuned:
-        return Tuned(self.tags[self._places[name]], self._own.get(name, TagSettings()))
+        return Tuned(self._by_name[name], self._own.get(name, TagSettings()))
 
     @property
     def changed(self) -> list[str]:
@@ -100,7 +107,7 @@ class Tuning:
         OSError
             If it cannot be kept; then nothing changes.
         """
-        if name not in self._places:
+        if name not in self._by_name:
             raise UsageError(f"there is no tag {name[:40]!r}")
         with self._lock:
             before = self[name]

@@ -1,0 +1,60 @@
+"""What was taught, while a session runs: a file that changes is in force before the next hop, without a restart."""
+
+from __future__ import annotations
+
+import time
+
+from bowstream.cli.say import say
+from bowstream.cli.setup import personalise, with_tags
+from bowstream.config.file import Config
+from bowstream.errors import BowstreamError
+from bowstream.learn import store
+from bowstream.model.bundle import Bundle
+from bowstream.model.learned_file import read_learned
+from bowstream.session import Session
+
+LOOK_EVERY_S = 1.0
+
+
+class Taught:
+    """Follows the file of what was taught.
+
+    Parameters
+    ----------
+    config : in force
+    bundle : as it was loaded
+    """
+
+    def __init__(self, config: Config, bundle: Bundle) -> None:
+        self.config, self.bundle = config, bundle
+        self.path = store.place(config)
+        self._stamp = self._stamped()  # before it is read: a change meanwhile is seen later
+        self._due_s = 0.0
+
+    def now(self) -> Bundle:
+        """Return the bundle with what was taught, as configured."""
+        return personalise(self.config, self.bundle)
+
+    def look(self, session: Session) -> None:
+        """Put a changed file in force, looked for once a second; a bad one is said once, and changes nothing."""
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + LOOK_EVERY_S
+        stamp = self._stamped()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            taught = read_learned(self.path).applied(self.bundle) if stamp else self.bundle
+            session.retag(with_tags(self.config, taught))
+        except BowstreamError as error:
+            say(f"{error}; what was taught before stays in force")
+
+    def _stamped(self) -> tuple[int, int, int] | None:
+        """Return what changes with the file; None if there is none."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
