@@ -67,11 +67,11 @@ def test_an_event_is_kept_with_all_that_is_known_of_it(stage, history):
 
 def test_an_open_event_lasts_for_as_long_as_was_listened(stage, path):
     with HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream) as sink:
-        stage.play(sink, stage.sound(2), stage.begin("dog", 1.5), stage.sound(3))
+        stage.play(sink, stage.sound(2), stage.begin("dog", 1.5), stage.sound(11))
         until(lambda: sink.report().waiting == 0)
         with open_history(path) as found:
             (dog,) = queries.events(found, ALWAYS)
-    assert (dog.is_open, dog.duration_ms) == (True, 3500)
+    assert (dog.is_open, dog.duration_ms) == (True, 9500)  # noted every ten seconds: at 1 s and 11 s
 
 
 def test_nothing_heard_and_nobody_listening_are_told_apart(stage, history):
@@ -164,8 +164,8 @@ def test_a_private_file_in_a_private_folder(history, stage, path):
 
 def test_a_file_that_is_deleted_is_begun_again(stage, path):
     with HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream) as sink:
-        stage.play(sink, stage.sound(2))
-        until(lambda: sink.report().waiting == 0)
+        stage.play(sink, stage.sound(12))
+        until(lambda: sink.report().delivered)
         for file in path.parent.iterdir():
             file.unlink()
         stage.play(sink, stage.begin("dog", 1.5), stage.sound(2))
@@ -192,12 +192,12 @@ def test_a_database_of_another_program_is_left_alone(stage, path):
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE contacts (name)")
     with HistorySink(HistorySettings(path=str(path)), *stage.stream) as sink:
-        stage.play(sink, stage.sound(1))
+        stage.play(sink, stage.sound(12))
         until(lambda: sink.report().lost)
         assert "another program" in sink.report().trouble
 
 
-def test_a_locked_file_is_waited_for_and_beats_do_not_pile_up(stage, path, monkeypatch):
+def test_a_locked_file_is_waited_for(stage, path, monkeypatch):
     monkeypatch.setattr("bowstream.history.store.BUSY_S", 0.01)
     Store(*prepared(path)).close()
     other = sqlite3.connect(path, isolation_level=None)
@@ -205,7 +205,6 @@ def test_a_locked_file_is_waited_for_and_beats_do_not_pile_up(stage, path, monke
     with quick(HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream)) as sink:
         stage.play(sink, stage.sound(30), stage.begin("dog", 1.5), stage.sound(30))
         until(lambda: "locked" in sink.report().trouble)
-        assert sink.report().waiting <= 5
         other.execute("ROLLBACK")
         other.close()
         until(lambda: sink.report().waiting == 0)

@@ -117,6 +117,15 @@ def test_it_ends_soon_with_a_page_open_and_lets_go_of_its_port(tmp_path):
             other.bind(("127.0.0.1", page.port))
 
 
+def test_a_page_that_nobody_opens_costs_nothing(served):
+    def cpu_s():
+        began_s = time.process_time()
+        time.sleep(0.5)
+        return time.process_time() - began_s
+
+    assert min(cpu_s() for _ in range(5)) < 0.5e-3
+
+
 def test_a_port_that_is_taken(served, tmp_path):
     other = Served(tmp_path)
     other.page._settings = WebSettings(port=served.port)

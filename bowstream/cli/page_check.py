@@ -6,7 +6,7 @@ from bowstream._hosts import is_loopback
 from bowstream.cli.checks import Finding, Findings
 from bowstream.config.settings import Settings
 from bowstream.errors import UsageError
-from bowstream.web.page import load_uvicorn
+from bowstream.web.page import check_uvicorn
 
 
 def check_web(settings: Settings) -> Findings:
@@ -16,7 +16,7 @@ def check_web(settings: Settings) -> Findings:
         yield Finding("ok", "page", "none is served, unless by listen --web: then this machine alone reaches it")
         return
     try:
-        load_uvicorn()
+        check_uvicorn()
     except UsageError as error:
         yield Finding("fail", "page", str(error))
     place = f"{web.address}:{web.port}"

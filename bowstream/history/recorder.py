@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,9 +16,10 @@ from bowstream.history.store import Change
 from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 
+DATED = (Scores, Event, Gap, Notice)
 MINUTE_MS = 60_000
-# How often it is noted that we listen: what is lost when the process is killed.
-BEAT_MS = 1000
+# How often it is noted that we listen, and how loud it is: what of that is lost when the process or the power ends.
+BEAT_S = 10.0
 # If a hop comes so much sooner or later than the last one lets expect, the clock was set.
 JUMP_MS = 2000
 
@@ -42,26 +43,30 @@ class Batch:
     """Changes that belong together.
 
     stream : the run that they belong to, which a file that is new has to be told first; None if they belong to none
-    key : a batch that waits is replaced by the next one with the same key, unless that is None
     """
 
     changes: tuple[Change, ...]
     stream: Change | None = None
-    key: tuple[int, int] | None = None
 
 
 class Recorder:
-    """Follows a session; what has no date is passed over."""
+    """Follows a session; what has no date is passed over.
+
+    Hops wait for each other, or for something that happens: many in a row cost a fraction of as often one.
+    """
 
     def __init__(self, info: StreamInfo) -> None:
         self._stream: Change | None = None  # the row of this run; None before its first moment
         self._info = info
         self._id = time.time_ns()  # of the run
         self._tags = tuple(tag.name for tag in info.tags)
+        self._hops: list[Scores] = []  # that wait
+        self._due_s = 0.0  # until when they do, in the stream
         self._levels = Levels()
         self._minute: Minute | None = None
         self._since_ms: int | None = None  # when we began to listen without a break
         self._until_ms = self._noted_ms = 0  # until when we have, and until when that is noted
+        self._until_s = 0.0  # the former, in the stream
 
     def listen(self, sound: Sound) -> None:
         """Take sound, for its loudness."""
@@ -69,72 +74,95 @@ class Recorder:
 
     def record(self, record: Record) -> Iterator[Batch]:
         """Return what changes with a record that is no sound."""
-        if isinstance(record, Scores | Event | Gap | Notice) and record.time:
-            if isinstance(record, Scores) and record.tags != self._tags:
-                yield from self._change_tags(record.tags)
-            self._begin(record.time)
-            if isinstance(record, Scores):
-                yield from self._hop(record, unix_ms(record.time))
-            elif isinstance(record, Event):
-                yield self._batch(self._event(record, record.time))
-            elif isinstance(record, Gap):
-                yield from self._pause()
-                yield self._batch(Change(GAP, (unix_ms(record.time), self._id, milliseconds(record.length_s))))
-            else:
-                yield from self._pause() if record.kind == "away" else ()
-                yield self._batch(Change(NOTICE, (unix_ms(record.time), self._id, record.kind, record.text)))
+        if not isinstance(record, DATED) or not record.time:
+            return
+        if isinstance(record, Scores):
+            self._hops.append(record)
+            if record.end_s >= self._due_s:
+                self._due_s = record.end_s + BEAT_S
+                yield from self._follow()
+                yield from self._noted(self._beat())
+            return
+        yield from self._follow()
+        self._begin(record.time)
+        if isinstance(record, Event):
+            yield self._batch(*self._beat(), self._event(record, record.time))
+        elif isinstance(record, Gap):
+            lost = Change(GAP, (unix_ms(record.time), self._id, milliseconds(record.length_s)))
+            yield self._batch(*self._pause(), lost)
+        else:
+            ears = self._pause() if record.kind == "away" else ()
+            said = Change(NOTICE, (unix_ms(record.time), self._id, record.kind, record.text))
+            yield self._batch(*ears, said)
 
     def end(self) -> Iterator[Batch]:
         """Return what changes when the session ends."""
-        if self._stream:
-            yield from self._pause()
-            yield self._batch(Change(STREAM_ENDS, (self._until_ms, self._id)))
+        yield from self._follow()
+        yield from self._end_run()
 
-    def _batch(self, *changes: Change, key: tuple[int, int] | None = None) -> Batch:
-        return Batch(changes, self._stream, key)
+    def _batch(self, *changes: Change) -> Batch:
+        return Batch(changes, self._stream)
+
+    def _noted(self, changes: Sequence[Change]) -> Iterator[Batch]:
+        """Yield changes, if there are any."""
+        if changes:
+            yield self._batch(*changes)
 
     def _begin(self, first: datetime) -> None:
         """Note the first moment of a run."""
         if not self._stream:
             info, self._until_ms = self._info, unix_ms(first)
             tags = json.dumps(self._tags, ensure_ascii=False)
-            self._stream = Change(STREAM, (self._id, self._until_ms, info.source, info.bundle, tags, info.hop_s), False)
+            self._stream = Change(STREAM, (self._id, self._until_ms, info.source, info.bundle, tags, info.hop_s))
 
-    def _change_tags(self, tags: tuple[str, ...]) -> Iterator[Batch]:
-        """Begin a run with other tags: scores of a minute are kept in the order of its run's tags."""
-        yield from self.end()
-        self._stream, self._minute, self._tags = None, None, tags
-        self._id = time.time_ns()
+    def _end_run(self) -> Iterator[Batch]:
+        if self._stream:
+            yield self._batch(*self._beat(), Change(STREAM_ENDS, (self._until_ms, self._id)))
+        self._stream = self._minute = self._since_ms = None
+
+    def _follow(self) -> Iterator[Batch]:
+        """Take the hops that wait."""
+        for scores in self._hops:
+            if scores.tags != self._tags:  # scores of a minute are kept in the order of its run's tags
+                yield from self._end_run()
+                self._tags, self._id = scores.tags, time.time_ns()
+            assert scores.time is not None  # else it would not wait
+            self._begin(scores.time)
+            yield from self._hop(scores, unix_ms(scores.time))
+        self._hops.clear()
 
     def _hop(self, scores: Scores, end_ms: int) -> Iterator[Batch]:
+        """Take a hop; one minute, or stretch of listening, is noted when another follows."""
         expected_ms = self._until_ms + milliseconds(self._info.hop_s)
+        minute_ms = (end_ms - 1) // MINUTE_MS * MINUTE_MS
         if self._since_ms is not None and abs(end_ms - expected_ms) > JUMP_MS:
-            yield from self._pause()
+            yield from self._noted(self._beat())
+            self._since_ms = None
+        if self._minute is None or self._minute.start_ms != minute_ms:
+            yield from self._noted(self._beat())
+            self._minute = Minute(minute_ms, len(self._tags))
         if self._since_ms is None:
             self._since_ms = self._until_ms = self._noted_ms = end_ms - milliseconds(scores.end_s - scores.start_s)
-        minute_ms = (end_ms - 1) // MINUTE_MS * MINUTE_MS
-        if self._minute is None or self._minute.start_ms != minute_ms:
-            yield from self._beat()
-            self._minute = Minute(minute_ms, len(self._tags))
-        self._minute.add(max(0, end_ms - self._until_ms), self._levels.take(), scores.array)
-        self._until_ms = end_ms
-        if self._until_ms - self._noted_ms >= BEAT_MS:
-            yield from self._beat()
+        self._minute.add(max(0, end_ms - self._until_ms), scores.array)
+        self._until_ms, self._until_s = end_ms, scores.end_s
 
-    def _beat(self) -> Iterator[Batch]:
-        """Note until when we have listened, and the minute so far."""
+    def _beat(self) -> tuple[Change, ...]:
+        """Return until when we have listened, and the minute so far, if that is not noted yet."""
         if self._since_ms is None or self._minute is None or self._noted_ms == self._until_ms:
-            return
+            return ()
         self._noted_ms = self._until_ms
-        listening = Change(LISTENING, (self._since_ms, self._id, self._until_ms), durable=False)
-        minute = Change(MINUTE, self._minute.row(self._id), durable=False)
-        yield self._batch(listening, minute, key=(self._since_ms, self._minute.start_ms))
+        self._minute.add_sound(self._levels.take(self._until_s))
+        return (
+            Change(LISTENING, (self._since_ms, self._id, self._until_ms)),
+            Change(MINUTE, self._minute.row(self._id)),
+        )
 
-    def _pause(self) -> Iterator[Batch]:
-        """Stop listening: here sound is missing, or the stream ends."""
-        yield from self._beat()
+    def _pause(self) -> tuple[Change, ...]:
+        """Stop listening where sound is missing; return what is not noted yet."""
+        changes = self._beat()
         self._since_ms = None
-        self._levels.take()
+        self._levels.take()  # of the hop that it cut short
+        return changes
 
     def _event(self, event: Event, moment: datetime) -> Change:
         if event.offset_s is None:

@@ -70,14 +70,10 @@ AGES = {
 
 @dataclass(frozen=True)
 class Change:
-    """One statement for the history, with its values.
-
-    `durable` is whether it must survive a power cut from its commit on, instead of within half a minute.
-    """
+    """One statement for the history, with its values."""
 
     statement: str
     values: Sequence[Any]
-    durable: bool = True
 
 
 class ForeignError(BowstreamError):
@@ -111,7 +107,6 @@ class Store:
             self._connection.close()
             raise
         self._inode = path.stat().st_ino
-        self._durable: bool | None = None
 
     def _make(self) -> None:
         """Make the tables of a new file."""
@@ -122,6 +117,7 @@ class Store:
             raise ForeignError(f"{self.path} was made by a later bowstream: upgrade this one, or name another path")
         if version < VERSION:
             self._connection.executescript(SCHEMA)
+        self._connection.execute("PRAGMA synchronous = FULL")  # each commit waits for the disk
 
     def close(self) -> None:
         """Close the file."""
@@ -136,17 +132,14 @@ class Store:
             return False
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Make changes, all of them or none."""
-        made = list(changes)
-        self._be_durable(any(change.durable for change in made))
+        """Make changes, all of them or none; when it returns, they survive a power cut."""
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for change in made:
+            for change in changes:
                 connection.execute(change.statement, change.values)
 
     def tidy(self, now_ms: int, days: float, cap_bytes: float) -> None:
         """Delete what is older than so many days, and then the oldest, until the rest fits."""
-        self._be_durable(False)
         self._delete_before(now_ms - round(days * DAY_MS))
         while self.used_bytes > cap_bytes and (oldest := self._oldest_share()) is not None:
             self._delete_before(oldest)
@@ -179,12 +172,6 @@ class Store:
                 "(SELECT 1 FROM listening WHERE stream = streams.id)",
                 (before_ms,),
             )
-
-    def _be_durable(self, durable: bool) -> None:
-        """Have commits wait for the disk, or not; in both cases the file stays whole when the power goes."""
-        if durable != self._durable:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
 
     def _value(self, query: str) -> Any:
         return self._connection.execute(query).fetchone()[0]

@@ -21,11 +21,10 @@ TIDY_EVERY_S = 3600.0
 
 
 class HistorySink(Sink[Batch]):
-    """Writes events, gaps and notices as they come, and once a second that it listens and how loud it is.
+    """Writes events, gaps and notices as they come, and every ten seconds that it listens and how loud it is.
 
-    What happened is safe on the disk at once; that it listened, and the loudness, is safe within a second if the
-    process is killed, within half a minute if the power goes. A file that was deleted or moved away is begun again;
-    one that is damaged is put aside.
+    What is written is safe on the disk, whether the process is killed or the power goes. A file that was deleted or
+    moved away is begun again; one that is damaged is put aside.
     """
 
     def __init__(self, settings: HistorySettings, info: StreamInfo, health: Health) -> None:
@@ -56,14 +55,6 @@ class HistorySink(Sink[Batch]):
         """Note a verdict; called by the thread of the sink that got it."""
         self.enqueue(Batch((Change(VERDICT, (verdict, verdict and time.time_ns() // 1_000_000, event)),)))
 
-    def enqueue(self, item: Batch) -> None:
-        """Put changes in the queue; what only says later what the last of them says takes its place."""
-        with self._changed:
-            if item.key and self._queue and self._queue[-1][1].key == item.key:
-                self._queue[-1] = (self._queue[-1][0], item)
-                return
-            super().enqueue(item)
-
     def deliver(self, item: Batch) -> None:
         """Make changes, all of them or none."""
         try:
@@ -75,10 +66,9 @@ class HistorySink(Sink[Batch]):
                 make_folder(self._path.parent, self._settings.shared)
                 self._store = Store(self._path, self._settings.shared)
             self._tidy(self._store)
-            if item.stream and item.stream is not self._told:
-                self._store.write([item.stream])
-                self._told = item.stream
-            self._store.write(item.changes)
+            is_new = item.stream is not None and item.stream is not self._told
+            self._store.write([item.stream, *item.changes] if item.stream and is_new else item.changes)
+            self._told = item.stream or self._told
         except ForeignError as error:
             raise PermanentError(str(error)) from error
         except sqlite3.OperationalError as error:  # locked, full, not ours

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from bowstream.config.web import WebSettings
 from bowstream.errors import BowstreamError, UsageError
@@ -19,27 +21,13 @@ from bowstream.web.hub import Hub
 from bowstream.web.messages import Narrator, message
 from bowstream.web.tuning import Tuning
 
-if TYPE_CHECKING:
-    import uvicorn
-
-# Connections at a time; a page takes one to six.
-CONNECTIONS = 64
 CLOSE_S = 3.0
 
 
-def load_uvicorn() -> Any:
-    """Import uvicorn.
-
-    Raises
-    ------
-    UsageError
-        If it is not installed.
-    """
-    try:
-        import uvicorn
-    except ModuleNotFoundError as error:
-        raise UsageError("the page needs uvicorn: pip install 'bowstream[web]'") from error
-    return uvicorn
+def check_uvicorn() -> None:
+    """Raise `UsageError` if uvicorn is not installed."""
+    if importlib.util.find_spec("uvicorn") is None:
+        raise UsageError("the page needs uvicorn: pip install 'bowstream[web]'")
 
 
 class WebPage:
@@ -63,14 +51,16 @@ class WebPage:
         archive: Archive | None,
         warn: Callable[[str], None],
     ) -> None:
-        self._uvicorn = load_uvicorn()
+        check_uvicorn()
         self._settings, self._info, self._tuning, self._archive = settings, info, tuning, archive
         self._warn = warn
         self._hub = Hub()
         self._narrator = Narrator(info, health)
         self._troubles: deque[str] = deque(maxlen=20)
         self._trouble = ""
-        self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # once the thread has one
+        self._server: Any = None
+        self._is_closing = False
         self._thread = threading.Thread(target=self._serve, name="bowstream-web", daemon=True)
         self._listener: socket.socket | None = None
 
@@ -87,8 +77,10 @@ class WebPage:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._server:
-            self._server.should_exit = True
+        self._is_closing = True
+        if self._loop:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._end)
         self._thread.join(CLOSE_S)
         if self._listener:
             self._listener.close()
@@ -142,34 +134,22 @@ class WebPage:
             self._complain(f"it is closed: {error!r}")
 
     async def _main(self) -> None:
+        # Here, since they are slow to import and large, and most listeners have no page.
         from bowstream.web.app import App
         from bowstream.web.guard import Guard
+        from bowstream.web.server import Server
 
-        self._hub.run_in(asyncio.get_running_loop())
         app = App(Guard(self._settings), self._hub, self._tuning, self._archive, self._greeting, self._complain)
-        config = self._uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_graceful_shutdown=1,
-        )
-        server = self._server = self._uvicorn.Server(config)
-        closing = asyncio.ensure_future(self._close_pages(server))
-        await server.serve(sockets=[self._listener])
-        await closing
+        self._server = Server(app)
+        self._loop = asyncio.get_running_loop()
+        self._hub.run_in(self._loop)
+        if not self._is_closing:
+            await self._server.serve(sockets=[self._listener])
 
-    async def _close_pages(self, server: uvicorn.Server) -> None:
-        """End the pages' streams when the server is asked to end, else it would wait for them."""
-        while not server.should_exit:
-            await asyncio.sleep(0.1)
+    def _end(self) -> None:
+        """End the pages' streams, else the server would wait for them, and the server."""
         self._hub.close()
+        self._server.end()
 
 
 def bound(settings: WebSettings) -> socket.socket:
