@@ -69,7 +69,7 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
-BEFORE = {"device", "sample_rate", "reconnect", "bundle", "learned", "sinks", "web"}
+BEFORE = {"device", "sample_rate", "raw", "reconnect", "bundle", "learned", "sinks", "web"}
 # Who gets a report is not the listener's.
 BESIDE = {"report"}
 
@@ -136,12 +136,13 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     class Asked:
         def __init__(self, *which):
             asked.append((type(self).__name__, which[0], which[2]))
+            self.name = "asked"
 
     class AskedPatiently(Asked):
         pass
 
-    monkeypatch.setattr("bowstream.cli.live.Microphone", Asked)
-    monkeypatch.setattr("bowstream.cli.live.ReconnectingMicrophone", AskedPatiently)
+    monkeypatch.setattr("bowstream.audio.opening.Microphone", Asked)
+    monkeypatch.setattr("bowstream.audio.opening.Replugged", AskedPatiently)
     for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
         open_source(False, Settings(**change), bundle.front_end)
     assert asked == [

@@ -8,6 +8,7 @@ import pytest
 from bowstream._types import FORMAT
 from bowstream.audio import microphone
 from bowstream.audio.microphone import Microphone
+from bowstream.audio.timeline import Punctuality
 
 RATE, BLOCK = 16_000, 512
 BLOCK_S = BLOCK / RATE
@@ -90,7 +91,8 @@ class Stream(Microphone):
 
     def __init__(self, monkeypatch):
         super(Microphone, self).__init__("stream", 16_000, 1, FORMAT)
-        self._began_s, self._next_captured_s, self._late_from_s, self._owed = None, 0.0, None, 0
+        self._punctuality = Punctuality(microphone.LATE_S, microphone.LATE_FOR_S)
+        self._next_captured_s, self._owed = 0.0, 0
         self._last_block_s, self._pour = 0.0, None
         self.now_s = 100.0
         monkeypatch.setattr(microphone, "steady_s", lambda: self.now_s)

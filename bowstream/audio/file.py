@@ -38,6 +38,7 @@ class AudioFile:
     path : a file, or `-` for a stream on standard input
     format : what sound is handed on in
     raw : the format of a headerless stream
+    descriptor : open for reading, heard in place of what the path names; it is closed with this
 
     Attributes
     ----------
@@ -57,16 +58,23 @@ class AudioFile:
     live = False
     overflows = 0
 
-    def __init__(self, path: Path | str, format: Format = FORMAT, raw: RawFormat | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        format: Format = FORMAT,
+        raw: RawFormat | None = None,
+        descriptor: int | None = None,
+    ) -> None:
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
+        opened = 0 if is_stdin else descriptor
         self._raw = raw
         self._heard = 0
-        if problem := unreadable(0 if is_stdin else os.fspath(path)):
+        if problem := unreadable(os.fspath(path) if opened is None else opened):
             raise AudioError(f"{self.name}: {problem}")
         try:
             # As bytes, since a name need not be text.
-            self._descriptor = 0 if is_stdin else os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor = os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
         except OSError as error:
             raise AudioError(f"{self.name}: cannot be read: {error.strerror}") from error
         try:

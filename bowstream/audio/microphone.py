@@ -15,6 +15,7 @@ from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_
 from bowstream.audio.sound_server import Route
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import StreamSource
+from bowstream.audio.timeline import Punctuality
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 # Rates tried in turn when a device refuses the one asked for.
@@ -25,9 +26,6 @@ GONE_AFTER_S = 3.0
 HELD_UP_AFTER_S = 1.0
 # A device that hangs also hangs whoever closes it; we wait no longer than this.
 CLOSED_AFTER_S = 2.0
-# How fast the estimate of when the stream began may move, in seconds a second: faster than any two clocks drift
-# apart, too slow to follow a block that is late.
-CREEP = 5e-4
 # Sound that comes so much too late, for so long, without PortAudio saying why: the difference was lost.
 LATE_S, LATE_FOR_S = 0.1, 1.0
 # What was kept for us while we were held up has come when blocks take, for so long, the time that they last; or nearly.
@@ -73,9 +71,8 @@ class Microphone(StreamSource):
         self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0
         self._last_look_s = 0.0
+        self._punctuality = Punctuality(LATE_S, LATE_FOR_S)
         self._next_captured_s = 0.0
-        self._late_from_s: float | None = None
-        self._least_late_s = 0.0
         self._owed = 0  # frames that were counted as dropped and may come yet
         self._last_block_s = 0.0
         self._pour: tuple[float, float] | None = None  # since when, and how much of what was kept has come
@@ -97,6 +94,11 @@ class Microphone(StreamSource):
         tried = ", ".join(str(rate) for rate in dict.fromkeys(rates))
         native = f"; leave the rate out, or ask for its own, {self.device.native_rate} Hz" if len(rates) == 1 else ""
         raise DeviceError(f"{self.device.name!r} refuses to record at {tried} Hz: {reason}{native}")
+
+    @property
+    def began_s(self) -> float | None:
+        """When the stream's first frame was heard, by the steady clock; None until it delivers."""
+        return self._punctuality.began_s
 
     def __enter__(self) -> Microphone:
         try:
@@ -170,10 +172,10 @@ class Microphone(StreamSource):
 
         What the ring holds is heard. More is given up whole, so that it is one gap.
         """
-        if self._began_s is not None and now_s - self._last_block_s > self.kept_s + length_s:
+        if self.began_s is not None and now_s - self._last_block_s > self.kept_s + length_s:
             self._pour = (now_s, -length_s)
         self._last_block_s = now_s
-        if self._pour is None or self._began_s is None:
+        if self._pour is None or self.began_s is None:
             return False
         since_s, poured_s = self._pour
         poured_s += length_s
@@ -184,7 +186,7 @@ class Microphone(StreamSource):
             self._pour = (now_s, 0.0)
             return True
         self._pour = None
-        self._skip(now_s - length_s - self._ring.elapsed / self.native_rate - self._began_s)
+        self._skip(now_s - length_s - self._ring.elapsed / self.native_rate - self.began_s)
         return False
 
     def _is_stale(self, now_s: float, count: int) -> bool:
@@ -193,9 +195,9 @@ class Microphone(StreamSource):
         A sound server keeps the sound of a process that was held up and hands it over at once. It would be heard
         later than it happened, and all that follows it too.
         """
-        if self._began_s is None or self._owed < count:
+        if self.began_s is None or self._owed < count:
             return False
-        ahead_s = self._began_s + (self._ring.elapsed + count) / self.native_rate - now_s
+        ahead_s = self.began_s + (self._ring.elapsed + count) / self.native_rate - now_s
         return ahead_s > count / self.native_rate / 2.0
 
     def _count_dropped(self, now_s: float, captured_s: float, length_s: float, flagged: bool) -> None:
@@ -204,28 +206,20 @@ class Microphone(StreamSource):
         If PortAudio says that it dropped something, it is what arrival and time of capture agree on. If not, it is
         by how much all sound has been late for a while; what was only held up catches up.
         """
-        began_s = now_s - length_s - self._ring.elapsed / self.native_rate
-        if self._began_s is None:
-            self._began_s, self._next_captured_s = began_s, captured_s
-        late_s = began_s - self._began_s
+        if self.began_s is None:
+            self._next_captured_s = captured_s
+        late_s = self._punctuality.late_s(now_s, length_s, self._ring.elapsed / self.native_rate)
         if flagged:
             self._skip(min(late_s, captured_s - self._next_captured_s))
-        elif late_s < LATE_S:
-            self._late_from_s = None
-            self._began_s += min(late_s, CREEP * length_s)
-        elif self._late_from_s is None:
-            self._late_from_s, self._least_late_s = now_s, late_s
-        else:
-            self._least_late_s = min(self._least_late_s, late_s)
-            if now_s - self._late_from_s > LATE_FOR_S:
-                self._skip(self._least_late_s)
+        elif lasting_s := self._punctuality.lasting_s(late_s, length_s, now_s):
+            self._skip(lasting_s)
         self._next_captured_s = captured_s + length_s
 
     def _skip(self, dropped_s: float) -> None:
         dropped = round(max(0.0, dropped_s) * self.native_rate)
         self._owed += dropped
         self._ring.skip(dropped)
-        self._late_from_s = None
+        self._punctuality.settle()
 
     def _ended(self) -> bool:
         now_s = steady_s()

@@ -19,11 +19,13 @@ class Block:
     samples : float32 [shape=(columns * 1600,)], in -1 … 1
     lost : samples that were lost just before them
     arrived_s : when the last of them came in, by `clock.steady_s`; None for a recording that is read
+    delay_s : from when the source says that they were until they came in; None if it does not say
     """
 
     samples: Float32
     lost: int = 0
     arrived_s: float | None = None
+    delay_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Notice:
     Attributes
     ----------
     kind : `away` (the microphone has gone, or cannot be opened) and `back`; `dead` or `silent`, and `sound`;
-        `clipping`; `hot`; `phase`; `moved`
+        `clipping`; `hot`; `phase`; `moved`; `clock` (a stream has set its clock)
     text : one line
     at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
     """

@@ -41,14 +41,17 @@ class StreamSource:
 
     def __init__(self, name: str, native_rate: int, channels: int, format: Format) -> None:
         self.name = name
-        self.native_rate = native_rate
-        self.channels = channels
         self.overflows = 0
-        self._ring = RingBuffer(round(RING_S * native_rate), channels)
         self.kept_s = KEPT_S
-        self._converter = Converter(name, native_rate, format, chunk_columns=1)
+        self._format = format
         self._failure: Exception | None = None
-        self._began_s: float | None = None
+        self._begin(native_rate, channels)
+
+    def _begin(self, native_rate: int, channels: int) -> None:
+        """Make room for sound of this rate and so many channels."""
+        self.native_rate, self.channels = native_rate, channels
+        self._ring = RingBuffer(round(RING_S * native_rate), channels)
+        self._converter = Converter(self.name, native_rate, self._format, chunk_columns=1)
         # When what was written came in: (frames written until then, steady time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
 
@@ -59,18 +62,15 @@ class StreamSource:
 
     @property
     def began_s(self) -> float | None:
-        """When the stream's first frame was heard, by the steady clock; None until it delivers.
-
-        Blocks come late, never early, so it is what the most punctual of them say.
-        """
-        return self._began_s
+        """When the stream's first frame was heard, by the steady clock; None before it delivers, or if none knows."""
+        return None
 
     @property
     def handed_on_s(self) -> float | None:
         """When the last sound that was handed on was heard, by the steady clock; None until it delivers."""
-        if self._began_s is None:
+        if (began_s := self.began_s) is None:
             return None
-        return self._began_s + self._ring.passed / self.native_rate - self._converter.behind_s
+        return began_s + self._ring.passed / self.native_rate - self._converter.behind_s
 
     def _write(self, frames: Float32) -> None:
         """Copy frames into the ring; called from the other thread, which must not see an exception."""
@@ -116,10 +116,14 @@ class StreamSource:
                 told = True
                 yield Notice("phase", f"{self.name}: {CANCELLING}")
             if ended and not self._ring.available:
-                yield from map(Block, self._converter.finish())
+                yield from map(Block, self._last())
                 return
             if not self._wait():
                 yield None
+
+    def _last(self) -> list[Float32]:
+        """Return the last columns, once the other thread has ended and all that it wrote was read."""
+        return self._converter.finish()
 
     def _arrived_s(self) -> float | None:
         """Return when the newest frame that was read came in, by the steady clock."""

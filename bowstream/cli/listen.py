@@ -11,7 +11,7 @@ from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_ve
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "listen", "name the sounds that a microphone hears, live")
-    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", "device", "sample_rate", "reconnect")
+    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", "device", "sample_rate", "raw", "reconnect")
     parser.add_argument(
         "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"
     )

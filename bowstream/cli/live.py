@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bowstream._stderr import muted
-from bowstream.audio.microphone import Microphone
+from bowstream.audio.opening import open_live
 from bowstream.audio.reconnect import Reconnecting
-from bowstream.audio.replug import Replugged
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
@@ -68,14 +67,12 @@ class Shown:
 
 
 def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSource | Reconnecting:
-    """Return the microphone that is asked for, or the demo scene."""
+    """Return the microphone or stream that is asked for, or the demo scene."""
     if demo:
         from bowstream.audio.demo import Scene
 
         return Player(Scene(), front_end.format)
-    if settings.reconnect:
-        return Reconnecting(Replugged(settings.device, front_end.format, settings.sample_rate), front_end.format)
-    return Microphone(settings.device, front_end.format, settings.sample_rate)
+    return open_live(settings, front_end.format)
 
 
 def run(

@@ -27,8 +27,8 @@ class ListenOptions:
     web: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "reconnect"}:
-            raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate and --reconnect out")
+        if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "raw", "reconnect"}:
+            raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate, --raw and --reconnect out")
         if self.demo and self.history:
             raise UsageError("--demo hears a made-up scene: it leaves no history")
 

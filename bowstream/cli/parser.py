@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from bowstream._text import printable
+from bowstream._text import printable, redacted
 from bowstream.config.flags import add_flags, given
 from bowstream.config.settings import Settings
 
@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
-        self.exit(EXIT_USAGE, f"{self.prog}: {printable(message)}; see '{self.prog} --help'\n")
+        self.exit(EXIT_USAGE, f"{self.prog}: {printable(redacted(message))}; see '{self.prog} --help'\n")
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Complain about what a verb does not know here, where its name and its help are known."""

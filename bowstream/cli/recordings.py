@@ -17,7 +17,7 @@ from typing import TextIO
 
 from bowstream._text import printable
 from bowstream.audio.file import AudioFile
-from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
+from bowstream.audio.raw import RawFormat, raw_format
 from bowstream.audio.started import started_at
 from bowstream.audio.stream import Player
 from bowstream.cli.folders import find_recordings
@@ -29,7 +29,7 @@ from bowstream.cli.signals import blocked, interruptible
 from bowstream.cli.times import parse_start, parse_zone
 from bowstream.cli.written import write_text
 from bowstream.config.file import Config
-from bowstream.errors import AudioError, BowstreamError, UsageError
+from bowstream.errors import AudioError, BowstreamError
 from bowstream.model.bundle import Bundle
 from bowstream.output.labels import FORMATS, SUFFIXES, Label
 from bowstream.output.lines import JsonLines
@@ -43,7 +43,7 @@ cached_bundle = lru_cache(load_bundle)
 
 def replay(options: ReplayOptions) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
-    raw, zone = parse_raw(options.raw), parse_zone(options.timezone)
+    raw, zone = raw_format(options.raw), parse_zone(options.timezone)
     config = load(options.config)
     open_bundle(config)  # a bad one is refused before any recording is heard
     found = find_recordings(options.paths)
@@ -137,17 +137,6 @@ def play_all(paths: Sequence[str], work: Work) -> int:
 def open_bundle(config: Config) -> Bundle:
     """Return the bundle as it is configured; it is loaded once."""
     return personalise(config, cached_bundle(config.settings.bundle))
-
-
-def parse_raw(text: str | None) -> RawFormat | None:
-    """Read `--raw`; raise `UsageError` if it is no format."""
-    try:
-        return None if text is None else RawFormat.parse(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--raw must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, of {RATES_HZ[0]} … {RATES_HZ[-1]} Hz and "
-            f"{CHANNELS[0]} … {CHANNELS[-1]} channels (got {text!r})"
-        ) from error
 
 
 def in_turn(paths: Sequence[str], work: Work, bar: Bar) -> Iterator[Report]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bowstream._text import printable
+from bowstream._text import printable, redacted
 
 
 def say(line: str) -> None:
     """Say what goes on, or wrong; the dashboard catches it and shows it."""
-    print(f"bowstream: {printable(line)}", file=sys.stderr, flush=True)
+    print(f"bowstream: {printable(redacted(line))}", file=sys.stderr, flush=True)

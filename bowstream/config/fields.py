@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from bowstream._text import UNPRINTABLE
+from bowstream._text import MASK, UNPRINTABLE
 from bowstream.errors import UsageError
 
 # What a value of each type is called.
@@ -24,7 +24,6 @@ KINDS: dict[Any, str] = {
     tuple: "a list of strings",
     Path: "a path, as a string",
 }
-MASK = "***"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from bowstream._text import UNPRINTABLE
-from bowstream.config.fields import MASK, meaning, settings_of
+from bowstream._text import MASK, UNPRINTABLE
+from bowstream.config.fields import meaning, settings_of
 from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bowstream._text import redacted
+from bowstream.config.address import check_device
 from bowstream.config.fields import Checked, require, setting
 from bowstream.config.report import ReportSettings
 from bowstream.config.web import WebSettings
@@ -36,9 +38,17 @@ class Settings(Checked):
 
     device: str | None = setting(
         None,
-        "microphone: an identity that 'bowstream devices' shows, part of its name, or its number",
+        "microphone (an identity that 'bowstream devices' shows, part of its name, or its number), or a stream: "
+        "rtsp://…, http://…, udp://…, - for standard input, /… or ./… for a file that grows",
         example="usb-port:1-1.2",
         metavar="WHICH",
+        mask=redacted,
+    )
+    raw: str | None = setting(
+        None,
+        "format of headerless sound in a file or on standard input: RATE[:CHANNELS[:ENCODING]]",
+        example="16000:1:PCM_16",
+        metavar="FORMAT",
     )
     sample_rate: int | None = setting(
         None,
@@ -48,7 +58,9 @@ class Settings(Checked):
         example=48_000,
         metavar="HZ",
     )
-    reconnect: bool = setting(False, "wait for a microphone that is absent, busy or unplugged, instead of giving up")
+    reconnect: bool = setting(
+        False, "wait for a microphone or stream that is absent, busy or has ended, instead of giving up"
+    )
     bundle: Path | None = setting(
         None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
     )
@@ -84,7 +96,7 @@ class Settings(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.device is not None:
-            require(bool(self.device.strip()), "device", "must be an identity, part of a name or a number (got none)")
+            check_device(self.device)
         tenths = self.hop_s * 10.0
         require(abs(tenths - round(tenths)) < 1e-6, "hop_s", f"must be one of 0.1, 0.2, … 1.0 (got {self.hop_s:g})")
         check_off(self.on, self.off)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bowstream.config.fields import MASK, Checked, require, setting
+from bowstream._text import MASK
+from bowstream.config.fields import Checked, require, setting
 from bowstream.config.paths import expanded
 
 # MQTT allows 65,535 bytes; what we append is short.

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from bowstream._text import redacted
 from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, type_of
 from bowstream.config.lines import Steps, lines_of
 from bowstream.config.paths import expanded
@@ -148,7 +149,8 @@ def found(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes, cut off where it is long."""
+    """Return a text in quotes, cut off where it is long, without what is secret in an address."""
+    text = redacted(text)
     return repr(text if len(text) < 40 else text[:37] + "…")
 
 
