@@ -9,12 +9,12 @@ from bowstream.audio.live import Input, LiveStream
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.network import NetworkInput
 from bowstream.audio.pipe import GrowingFile, StandardInput
-from bowstream.audio.raw import raw_format
+from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.reconnect import Reconnecting
 from bowstream.audio.replug import Replugged
 from bowstream.audio.stream import StreamSource
 from bowstream.config.address import STDIN, is_microphone, is_path
-from bowstream.config.fields import require
+from bowstream.config.fields import SettingError, require
 from bowstream.config.paths import expanded
 from bowstream.config.settings import Settings
 
@@ -53,6 +53,18 @@ def input_of(device: str, raw: str | None) -> Input:
         return GrowingFile(expanded(device), raw_format(raw))
     require(raw is None, "raw", "must be left out for a stream from the network")
     return NetworkInput(device)
+
+
+def raw_format(text: str | None) -> RawFormat | None:
+    """Return the format that the setting `raw` says, if it says one; raise `SettingError` if it makes no sense."""
+    try:
+        return None if text is None else RawFormat.parse(text)
+    except ValueError:
+        raise SettingError(
+            "raw",
+            f"must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, of {RATES_HZ[0]} … {RATES_HZ[-1]} Hz and "
+            f"{CHANNELS[0]} … {CHANNELS[-1]} channels (got {text!r})",
+        ) from None
 
 
 class Reopened:

@@ -7,8 +7,6 @@ from typing import Any
 
 import soundfile
 
-from bowstream.config.fields import SettingError
-
 # What files begin with that are not headerless.
 HEADERS = {
     b"RIFF": "WAV",
@@ -53,18 +51,6 @@ class RawFormat:
             "format": "RAW",
             "endian": "LITTLE",
         }
-
-
-def raw_format(text: str | None) -> RawFormat | None:
-    """Return the format that the setting `raw` says, if it says one; raise `SettingError` if it makes no sense."""
-    try:
-        return None if text is None else RawFormat.parse(text)
-    except ValueError:
-        raise SettingError(
-            "raw",
-            f"must be RATE[:CHANNELS[:ENCODING]] as in 16000:1:PCM_16, of {RATES_HZ[0]} … {RATES_HZ[-1]} Hz and "
-            f"{CHANNELS[0]} … {CHANNELS[-1]} channels (got {text!r})",
-        ) from None
 
 
 def header_in(head: bytes) -> str | None:

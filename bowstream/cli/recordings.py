@@ -17,7 +17,8 @@ from typing import TextIO
 
 from bowstream._text import printable
 from bowstream.audio.file import AudioFile
-from bowstream.audio.raw import RawFormat, raw_format
+from bowstream.audio.opening import raw_format
+from bowstream.audio.raw import RawFormat
 from bowstream.audio.started import started_at
 from bowstream.audio.stream import Player
 from bowstream.cli.folders import find_recordings
