@@ -6,7 +6,6 @@ from argparse import Namespace
 
 from bowstream.cli.options import ForgetOptions, LearnOptions
 from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
-from bowstream.errors import UsageError
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -23,10 +22,13 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--json", action="store_true", help="write one JSON object per tag")
     parser.set_defaults(run=run_learned)
 
-    parser = add_verb(verbs, "forget", "take back a sound that was taught, or the last change")
+    parser = add_verb(verbs, "forget", "take back a sound that was taught, what was corrected, or the last change")
     add_configuration(parser, "bundle", "learned")
     parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called")
-    parser.add_argument("--undo", action="store_true", help="take back the last change: of learn, forget, or of this")
+    parser.add_argument("--corrections", metavar="TAG", help="what 'wrong' and 'right' corrected of a tag")
+    parser.add_argument(
+        "--undo", action="store_true", help="take back the last change: of learn, forget, wrong, right, or of this"
+    )
     parser.set_defaults(run=run_forget)
 
 
@@ -48,8 +50,7 @@ def run_learned(arguments: Namespace) -> int:
 
 def run_forget(arguments: Namespace) -> int:
     """Take back what was taught; return the exit status."""
-    if (arguments.name is None) != arguments.undo:
-        raise UsageError("forget takes a NAME or --undo")
+    asked = ForgetOptions(ConfigOptions.of(arguments), arguments.name, arguments.corrections, arguments.undo)
     from bowstream.cli.lessons import forget
 
-    return forget(ForgetOptions(ConfigOptions.of(arguments), arguments.name))
+    return forget(asked)

@@ -12,6 +12,7 @@ from bowstream.cli.say import say
 from bowstream.cli.setup import load
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.learn import store
+from bowstream.learn.correct import without_correction
 from bowstream.learn.sound import Cut, cut, hear
 from bowstream.learn.teach import Teacher, without
 from bowstream.model.bundle import Bundle
@@ -53,14 +54,18 @@ def example(file: str, bundle: Bundle) -> Cut | None:
 
 
 def show(options: ConfigOptions, as_json: bool) -> int:
-    """List what was taught; return the exit status."""
+    """List what was taught and corrected; return the exit status."""
     config = load(options)
     config.check()
     path = store.place(config)
     learned = store.read(path, load_bundle(config.settings.bundle))
     for each in learned.tags:
         print(json.dumps(fields_of(each)) if as_json else line_of(each))
-    if not learned.tags and not as_json:
+    for correction in learned.corrections:
+        right, wrong = correction.counts
+        fields = {"corrected": correction.name, "wrong": wrong, "right": right}
+        print(json.dumps(fields) if as_json else f"{correction.name}: corrected by {wrong} wrong, {right} right events")
+    if not learned.tags and not learned.corrections and not as_json:
         print(f"nothing was taught yet ({path}): 'bowstream learn NAME RECORDING …' teaches a sound")
     return 0
 
@@ -87,7 +92,7 @@ def line_of(tag: LearnedTag) -> str:
 
 
 def forget(options: ForgetOptions) -> int:
-    """Forget a tag, or take back the last change; return the exit status."""
+    """Forget a tag, a correction or the last change; return the exit status."""
     config = load(options.config)
     config.check()
     path = store.place(config)
@@ -95,11 +100,19 @@ def forget(options: ForgetOptions) -> int:
         raise BowstreamError(f"nothing was taught yet ({path})")
     bundle = load_bundle(config.settings.bundle)
     with store.alone(path):
-        if options.name is None:
+        if options.undo:
             store.undo(path)
+            done = "undone"
+        elif options.corrections is not None:
+            store.write(path, without_correction(store.read(path, bundle), options.corrections))
+            done = f"{options.corrections} is as it was before it was corrected"
         else:
-            store.write(path, without(store.read(path, bundle), options.name))
+            store.write(path, without(store.read(path, bundle), str(options.name)))
+            done = f"forgot {options.name}"
         left = store.read(path, bundle)
-    known = ", ".join(left.names) or "nothing"
-    print(f"{'undone' if options.name is None else f'forgot {options.name}'}; what was taught: {known}")
+    corrected = [each.name for each in left.corrections]
+    print(
+        f"{done}; what was taught: {', '.join(left.names) or 'nothing'}"
+        f"{'; corrected: ' if corrected else ''}{', '.join(corrected)}"
+    )
     return 0

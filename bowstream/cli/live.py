@@ -18,7 +18,7 @@ from bowstream.audio.reconnect import Reconnecting
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
-from bowstream.cli.page import PagePlan, page_settings, tags_file, tuned, web_page
+from bowstream.cli.page import PagePlan, kept, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session
 from bowstream.cli.taught import Taught
@@ -48,7 +48,8 @@ def listen(options: ListenOptions) -> int:
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
         plan = PagePlan(web, None if options.demo else tags_file(sinks))
-        run(source, bundle, config, Shown(options.json, options.events), sinks, plan, taught=taught)
+        learns = None if options.demo else taught
+        run(source, bundle, config, Shown(options.json, options.events), sinks, plan, taught=learns)
     return 0
 
 
@@ -97,11 +98,14 @@ def run(
         if sinks:
             stack.enter_context(alone(config))
         output = stack.enter_context(live_output(session, shown))
-        delivered = stack.enter_context(Sinks(session.info, session.health, sinks, say))
+        delivered = Sinks(session.info, session.health, sinks, say)
+        if taught and (history := kept(sinks)):
+            delivered.add(taught.learning(history))
+        stack.enter_context(delivered)
         outputs = [output, delivered, stack.enter_context(Notifier())]
         tuning = tuned(session, plan.tags_file) if plan else None
         if plan and tuning and plan.settings:
-            page = stack.enter_context(web_page(session, tuning, sinks, plan.settings))
+            page = stack.enter_context(web_page(session, tuning, sinks, plan.settings, delivered.judge))
             outputs.append(page)
             say(f"the page is at {page.address}")
         for record in session:
@@ -116,7 +120,8 @@ def run(
                 say(record.text)
     say(closing_line(session))
     for report in delivered.reports():
-        say(str(report))
+        if report.name in sinks or report.trouble:
+            say(str(report))
     return session
 
 

@@ -86,7 +86,18 @@ class LearnOptions:
 
 @dataclass(frozen=True)
 class ForgetOptions:
-    """What to take back: a tag, or the last change if there is none."""
+    """What to take back.
+
+    name : a tag that was taught
+    corrections : a tag of which verdicts corrected something
+    undo : the last change
+    """
 
     config: ConfigOptions
-    name: str | None
+    name: str | None = None
+    corrections: str | None = None
+    undo: bool = False
+
+    def __post_init__(self) -> None:
+        if [self.name is not None, self.corrections is not None, self.undo].count(True) != 1:
+            raise UsageError("forget takes a NAME, --corrections TAG or --undo")

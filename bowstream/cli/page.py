@@ -20,6 +20,7 @@ from bowstream.session import Session
 from bowstream.web.tuning import FILE_NAME, Tuning
 
 if TYPE_CHECKING:
+    from bowstream.web.app import Judge
     from bowstream.web.page import WebPage
 
 
@@ -41,13 +42,19 @@ def page_settings(settings: Settings, options: ListenOptions) -> WebSettings | N
     return (settings.web or WebSettings()) if wanted else None
 
 
-def tags_file(sinks: Mapping[str, SinkSettings]) -> Path | None:
-    """Return where it is kept what a page sets of tags: beside the history; None without a place for that."""
+def kept(sinks: Mapping[str, SinkSettings]) -> Path | None:
+    """Return where the history is, or would be if one were kept; None without a place for that."""
     history = sinks.get("history")
     try:
-        return kept_at(history.path if isinstance(history, HistorySettings) else "").with_name(FILE_NAME)
+        return kept_at(history.path if isinstance(history, HistorySettings) else "")
     except UsageError:  # no home: a container's user, say
         return None
+
+
+def tags_file(sinks: Mapping[str, SinkSettings]) -> Path | None:
+    """Return where it is kept what a page sets of tags: beside the history; None without a place for that."""
+    history = kept(sinks)
+    return history and history.with_name(FILE_NAME)
 
 
 def tuned(session: Session, file: Path | None) -> Tuning:
@@ -59,12 +66,14 @@ def tuned(session: Session, file: Path | None) -> Tuning:
     return tuning
 
 
-def web_page(session: Session, tuning: Tuning, sinks: Mapping[str, SinkSettings], settings: WebSettings) -> WebPage:
-    """Return the page, with the history and the clips that the sinks keep."""
+def web_page(
+    session: Session, tuning: Tuning, sinks: Mapping[str, SinkSettings], settings: WebSettings, judge: Judge
+) -> WebPage:
+    """Return the page, with the history and the clips that the sinks keep; `judge` is told of verdicts."""
     from bowstream.web.archive import Archive
     from bowstream.web.page import WebPage
 
     history, clips = sinks.get("history"), sinks.get("clips")
     folder = expanded(clips.folder).absolute() if isinstance(clips, ClipsSettings) else None
     archive = Archive(kept_at(history.path), folder) if isinstance(history, HistorySettings) else None
-    return WebPage(settings, session.info, session.health, tuning, archive, say)
+    return WebPage(settings, session.info, session.health, tuning, archive, say, judge)

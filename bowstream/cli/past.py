@@ -16,6 +16,7 @@ from bowstream.config.toml import suggestion
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+    from bowstream.config.file import Config
     from bowstream.history.spans import Span
 
 
@@ -42,22 +43,31 @@ class HistoryFile:
         import sqlite3
 
         from bowstream.errors import BowstreamError
-        from bowstream.history.place import found_at
         from bowstream.history.store import open_history
 
-        path = found_at(str(self.file) if self.file else self.configured())
+        path = self.path()
         try:
             with open_history(path, writable) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise BowstreamError(f"{path}: {error}") from error
 
+    def path(self) -> Path:
+        """Return where it is; raise `BowstreamError` if there is none."""
+        from bowstream.history.place import found_at
+
+        return found_at(str(self.file) if self.file else self.configured())
+
     def configured(self) -> str:
         """Return the path in the configuration; empty for the default."""
+        settings = self.configuration().settings.sinks.get("history")
+        return settings.path if isinstance(settings, HistorySettings) else ""
+
+    def configuration(self) -> Config:
+        """Return the configuration."""
         from bowstream.config.file import load
 
-        settings = load(self.config).settings.sinks.get("history")
-        return settings.path if isinstance(settings, HistorySettings) else ""
+        return load(self.config)
 
 
 @dataclass(frozen=True)

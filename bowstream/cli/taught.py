@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from bowstream.cli.say import say
 from bowstream.cli.setup import personalise, with_tags
 from bowstream.config.file import Config
 from bowstream.errors import BowstreamError
 from bowstream.learn import store
+from bowstream.learn.evidence import FILE_NAME
 from bowstream.model.bundle import Bundle
 from bowstream.model.learned_file import read_learned
 from bowstream.session import Session
+from bowstream.sinks.learning import Learning, Places
 
 LOOK_EVERY_S = 1.0
 
@@ -50,6 +53,11 @@ class Taught:
             session.retag(with_tags(self.config, taught))
         except BowstreamError as error:
             say(f"{error}; what was taught before stays in force")
+
+    def learning(self, history: Path) -> Learning:
+        """Return what learns while a session runs; `history` is where one is kept, or would be."""
+        places = Places(self.config.settings.bundle, self.path, history.with_name(FILE_NAME))
+        return Learning(places, self.bundle.description["sha256"], self.config.settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:
         """Return what changes with the file; None if there is none."""

@@ -50,4 +50,7 @@ def run(arguments: Namespace) -> int:
             judged = judge(connection, name, asked.verdict)
             said = f"{judged.verdict}" if judged.verdict else "no longer judged"
             print(f"{judged.id}  {judged.onset:%Y-%m-%d %H:%M:%S}  {printable(judged.tag)}: {said}")
+    from bowstream.cli.corrections import learn_from
+
+    learn_from(asked.history, names, asked.verdict)
     return 0

@@ -101,6 +101,10 @@ class Settings(Checked):
         require(abs(tenths - round(tenths)) < 1e-6, "hop_s", f"must be one of 0.1, 0.2, … 1.0 (got {self.hop_s:g})")
         check_off(self.on, self.off)
 
+    def own_name(self, tag: str) -> str:
+        """Return the name that a tag has in the bundle, for its name in all output."""
+        return next((name for name, own in self.tags.items() if own.alias == tag), tag)
+
     @property
     def hop_columns(self) -> int:
         """Columns of 100 ms between two scores."""

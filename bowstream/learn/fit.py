@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
+from bowstream.learn.background import read_background
+from bowstream.model.bundle import Bundle
+from bowstream.model.head import features_of
 from bowstream.model.learned import Row
 
 # Added to the covariance's diagonal, of its mean.
@@ -33,6 +36,11 @@ class Background:
         self.features = features
         self.mean = features.mean(axis=0)
 
+    @classmethod
+    def of(cls, bundle: Bundle) -> Background:
+        """Return a bundle's own; raise `BundleError` if it has none."""
+        return cls(features_of(bundle.head.hidden(read_background(bundle))))
+
     @cached_property
     def inverse(self) -> NDArray[np.float64]:
         """The inverse of the covariance with its ridge."""
@@ -41,10 +49,15 @@ class Background:
         covariance[np.diag_indices(len(covariance))] += RIDGE * covariance.trace() / len(covariance)
         return np.linalg.inv(covariance)
 
+    def direction(self, mean: Float32) -> Float32:
+        """Return the direction from everyday sound to features with this mean, float32 [shape=(F,)]."""
+        direction: Float32 = (self.inverse @ (mean - self.mean)).astype(np.float32)
+        return direction
+
     def fit(self, examples: Sequence[Float32]) -> Row:
         """Return the row that tells examples, each with its windows (n, F), from everyday sound."""
         mean = np.mean([example.mean(axis=0) for example in examples], axis=0)
-        direction = (self.inverse @ (mean - self.mean)).astype(np.float32)
+        direction = self.direction(mean)
         everyday = self.features @ direction
         threshold = np.quantile(everyday, 1.0 - FALSE_SHARE)
         usual = np.median(np.concatenate(examples) @ direction)

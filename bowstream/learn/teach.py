@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import UsageError
-from bowstream.learn.background import read_background
+from bowstream.learn.correct import Corrector
 from bowstream.learn.fit import OFF, ON, Background
 from bowstream.learn.sound import Cut, variations
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
-from bowstream.model.head import features_of
+from bowstream.model.head import features_of, scores_of
 from bowstream.model.learned import MOST_TAGS, Example, Hidden, Learned, LearnedTag
 from bowstream.model.learned_file import LONGEST_NAME
 from bowstream.model.tags import Tag
@@ -60,7 +60,7 @@ class Teacher:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = replace(bundle, head=replace(bundle.head, additions=None, outputs=None))
-        self.background = Background(features_of(bundle.head.hidden(read_background(bundle))))
+        self.background = Background.of(bundle)
 
     def check_name(self, name: str, learned: Learned, more: bool) -> None:
         """Raise `UsageError` if a name cannot be a new tag's, or, if it is to know more, is none that was taught."""
@@ -106,7 +106,8 @@ class Teacher:
             self.background.told(features),
             self.mistaken_for(np.concatenate([example.hidden for example in examples])),
         )
-        return Lesson(learned.with_tag(tag), tag)
+        corrector = Corrector(self.bundle, self.background)  # a tag that knows more needs another correction
+        return Lesson(corrector.again(learned.with_tag(tag), name), tag)
 
     def example(self, cut: Cut, keep: bool) -> Example:
         """Return what is learned from, of a sound."""
@@ -128,7 +129,7 @@ class Teacher:
 
     def mistaken_for(self, hidden: Hidden) -> tuple[str, ...]:
         """Return the bundle's tags that rise in many of these windows, the surest first, two at the most."""
-        scores = self.bundle.head.scores_of(hidden)
+        scores = scores_of(self.bundle.head.logits_of(hidden))
         on = np.array([tag["on"] for tag in self.bundle.description["tags"]], np.float32)
         shares = (scores >= on).mean(axis=0)
         surest = [int(place) for place in np.argsort(-shares)[:2] if shares[place] >= MISTAKEN_SHARE]

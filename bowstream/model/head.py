@@ -118,21 +118,21 @@ class Head:
             n_tags = len(self.slopes) if self.outputs is None else len(self.outputs)
             return np.empty((0, n_tags), np.float32)
         if not self.additions:
-            return self._scores(np.concatenate([self.network(self._row(context)) for context in codes]))
-        return self.scores_of(self.hidden(codes))
-
-    def scores_of(self, hidden: NDArray[np.int8]) -> Float32:
-        """Return the scores of what `hidden` returned, float32 [shape=(n, C)]."""
-        return self._scores(self._parted.rest(hidden), hidden)
-
-    def _scores(self, logits: Float32, hidden: NDArray[np.int8] | None = None) -> Float32:
-        """Return the scores for the network's output (n, outputs)."""
-        calibrated: Float32 = self.slopes * normalise(logits, self.softmax_weight) + self.biases
-        if self.additions and hidden is not None:
-            calibrated = self.additions(calibrated, features_of(hidden))
-        one = np.float32(1.0)
-        scores: Float32 = one / (one + np.exp(-calibrated))
+            logits = self._calibrated(np.concatenate([self.network(self._row(each)) for each in codes]))
+        else:
+            logits = self.logits_of(self.hidden(codes))
+        scores = scores_of(logits)
         return scores if self.outputs is None else scores[:, self.outputs]
+
+    def logits_of(self, hidden: NDArray[np.int8]) -> Float32:
+        """Return the calibrated logits of what `hidden` returned, of all outputs, float32 [shape=(n, outputs)]."""
+        logits = self._calibrated(self._parted.rest(hidden))
+        return self.additions(logits, features_of(hidden)) if self.additions else logits
+
+    def _calibrated(self, logits: Float32) -> Float32:
+        """Return the network's output (n, outputs) after Platt scaling."""
+        calibrated: Float32 = self.slopes * normalise(logits, self.softmax_weight) + self.biases
+        return calibrated
 
     def _row(self, codes: Codes) -> NDArray[Any]:
         """Return the network's input for the codes of a context (context, P), which is that of `shown` counts."""
@@ -176,6 +176,13 @@ class Head:
         """The network's input for a count of 0, 1 … as many as a context has codes: computed once."""
         counts = np.arange(self.context * self.patches + 1, dtype=np.float32)
         return self.network.quantisation.quantise(COUNT_TRANSFORMS[self.count_transform](counts))
+
+
+def scores_of(logits: Float32) -> Float32:
+    """Return the scores of calibrated logits, 0 … 1."""
+    one = np.float32(1.0)
+    scores: Float32 = one / (one + np.exp(-logits))
+    return scores
 
 
 def features_of(hidden: NDArray[np.int8]) -> Float32:

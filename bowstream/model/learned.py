@@ -110,6 +110,12 @@ class Correction:
     verdicts: tuple[Verdict, ...]
     row: Row = field(repr=False, compare=False)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many events were right, and how many wrong."""
+        right = sum(each.right for each in self.verdicts)
+        return right, len(self.verdicts) - right
+
 
 @dataclass(frozen=True)
 class Learned:

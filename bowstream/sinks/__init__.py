@@ -85,10 +85,14 @@ class Sinks:
             if isinstance(sink, clips.Clips):
                 sink.on_kept = self._kept
             elif isinstance(sink, mqtt.Mqtt):
-                sink.on_verdict = self._judged
+                sink.on_verdict = self.judge
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
         self._ask_at_s = 0.0  # of the stream
+
+    def add(self, sink: Sink[Any]) -> None:
+        """Have another one, which is no table of the configuration; before all are entered."""
+        self._sinks.append(sink)
 
     def __enter__(self) -> Sinks:
         try:
@@ -134,8 +138,8 @@ class Sinks:
         for sink in self._sinks:
             sink.clip_kept(event, file)
 
-    def _judged(self, event: str, verdict: str | None) -> None:
-        """Tell all sinks what was said of an event."""
+    def judge(self, event: str, verdict: str | None) -> None:
+        """Tell all sinks what was said of the event with this id; for any thread."""
         for sink in self._sinks:
             sink.judged(event, verdict)
 

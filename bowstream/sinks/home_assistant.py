@@ -26,6 +26,13 @@ MICROPHONE: Traits = {
     "payload_on": "there",
     "payload_off": "away",
 }
+WRONG: Traits = {
+    "platform": "button",
+    "name": "Last sound was something else",
+    "icon": "mdi:ear-hearing-off",
+    "command_topic": "verdict",
+    "payload_press": json.dumps({"id": "last", "verdict": "wrong"}),
+}
 TAG: Traits = {"platform": "binary_sensor", "device_class": "sound"}
 COUNT: Traits = {"platform": "sensor", "icon": "mdi:counter", "state_topic": "count", "state_class": "total_increasing"}
 SENSOR: Traits = {"platform": "sensor", "entity_category": "diagnostic", "state_topic": "health"}
@@ -49,7 +56,7 @@ def device(
     health: HealthReport,
     gone: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the discovery message: an event entity for all tags, two sensors per tag, and health.
+    """Return the discovery message: an event entity for all tags, two sensors per tag, a button, and health.
 
     The tags of `only` have a binary sensor each, and a counter of their events for long-term statistics; those of
     other tags are taken away if there were any. If `only` is empty all tags have them, not enabled until the user does.
@@ -61,7 +68,7 @@ def device(
     health : what is None in it is not known on this machine, and has no sensor
     gone : slugs of tags that were there once: their entities are taken away
     """
-    entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE}
+    entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE, "wrong": WRONG}
     for tag in only or slugs:
         name, topic = tag.replace("_", " ").capitalize(), f"tag/{slugs[tag]}"
         enabled = {"enabled_by_default": bool(only)}
@@ -73,7 +80,8 @@ def device(
             entities[field] = {**SENSOR, "value_template": f"{{{{ value_json.{field} }}}}", **sensor(metric)}
     node = slug(root)
     placed = {
-        key: {**entity, "unique_id": f"{node}_{key}", "state_topic": f"{root}/{entity['state_topic']}"}
+        key: {**entity, "unique_id": f"{node}_{key}"}
+        | {topic: f"{root}/{entity[topic]}" for topic in ("state_topic", "command_topic") if topic in entity}
         for key, entity in entities.items()
     }
     hidden = [slugs[tag] for tag in slugs if only and tag not in only]

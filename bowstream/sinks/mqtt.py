@@ -41,7 +41,8 @@ class Mqtt(Sink[Message]):
     Below the root: `status` (online, offline; kept), `event/on` and `event/off` (JSON), `tag/NAME` (ON, OFF; kept),
     `count` (JSON: events of each tag since the start; kept), `clip` (JSON: an event's id and tag, and its clip's file),
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept), `listener` (JSON: who
-    publishes here; kept). To `verdict` others may publish `{"id": …, "verdict": "wrong"}`, or `right`, or null.
+    publishes here; kept). To `verdict` others may publish `{"id": …, "verdict": "wrong"}`, or `right`, or null; the
+    id `last` is that of the newest event.
 
     Attributes
     ----------
@@ -58,6 +59,7 @@ class Mqtt(Sink[Message]):
         self._gone: set[str] = set()  # slugs of tags that were there once, and are muted or renamed
         self._raised: set[str] = set()
         self._counts = dict.fromkeys(self._slugs.values(), 0)
+        self._newest = ""  # id of the newest event
         self._health_due_s = 0.0
         self._sent: Any = None  # the message that is on its way, until the broker has acknowledged it
         self._away = False
@@ -119,6 +121,7 @@ class Mqtt(Sink[Message]):
 
     def _event(self, event: Event) -> Iterator[Message]:
         fields = json.dumps({**record_fields(event), "event_type": event.tag})
+        self._newest = max(event.id or "", self._newest)
         if event.offset_s is None:
             self._raised.add(event.tag)
             self._counts[self._slugs[event.tag]] += 1
@@ -223,7 +226,7 @@ class Mqtt(Sink[Message]):
         said = home_assistant.parsed(payload)
         name, verdict = said.get("id"), said.get("verdict")
         if isinstance(name, str) and verdict in (*VERDICTS, None):
-            self.on_verdict(name, verdict)
+            self.on_verdict(self._newest if name == "last" else name, verdict)
         else:
             self.warn(f"a verdict must be an object with id and verdict, right, wrong or null (got {payload[:100]!r})")
 

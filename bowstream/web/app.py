@@ -35,6 +35,7 @@ PULSE_S = 10.0
 
 Found = TypeVar("Found")
 Fields = dict[str, Any]
+Judge = Callable[[str, str | None], None]
 
 
 class App:
@@ -46,6 +47,7 @@ class App:
     hub : has what is sent live
     tuning : the tags, as they are now
     archive : the past; None if no history is kept
+    judge : takes an event's id and a verdict on it, to learn from
     greeting : returns what a page is told when it opens
     complain : takes a line about a bug
     """
@@ -56,11 +58,12 @@ class App:
         hub: Hub,
         tuning: Tuning,
         archive: Archive | None,
+        judge: Judge,
         greeting: Callable[[], Fields],
         complain: Callable[[str], None],
     ) -> None:
         self._guard, self._hub, self._tuning, self._archive = guard, hub, tuning, archive
-        self._greeting, self._complain = greeting, complain
+        self._judge_elsewhere, self._greeting, self._complain = judge, greeting, complain
         self._files = static_files()
         self._disk = ThreadPoolExecutor(2, "bowstream-web-disk")
 
@@ -142,6 +145,7 @@ class App:
         if not isinstance(name, str) or not EVENT_ID.fullmatch(name) or verdict not in ("right", "wrong", None):
             raise RefusedError(400, "id must be an event's, and verdict right, wrong or null")
         judged = await self._read(self._past().judge, name, verdict)
+        self._judge_elsewhere(name, verdict)
         self._hub.tell(message("judged", judged))
         return Answer.json(judged)
 

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bowstream.config.web import WebSettings
 from bowstream.errors import BowstreamError, UsageError
@@ -20,6 +20,9 @@ from bowstream.web.archive import Archive
 from bowstream.web.hub import Hub
 from bowstream.web.messages import Narrator, message
 from bowstream.web.tuning import Tuning
+
+if TYPE_CHECKING:
+    from bowstream.web.app import Judge
 
 CLOSE_S = 3.0
 
@@ -40,6 +43,7 @@ class WebPage:
     tuning : the session's tags, which the page may change
     archive : the past; None if no history is kept
     warn : takes a line when something goes wrong
+    judge : takes an event's id and a verdict on it, in any thread, beside the archive
     """
 
     def __init__(
@@ -50,10 +54,11 @@ class WebPage:
         tuning: Tuning,
         archive: Archive | None,
         warn: Callable[[str], None],
+        judge: Judge = lambda event, verdict: None,
     ) -> None:
         check_uvicorn()
         self._settings, self._info, self._tuning, self._archive = settings, info, tuning, archive
-        self._warn = warn
+        self._warn, self._judge = warn, judge
         self._hub = Hub()
         self._narrator = Narrator(info, health)
         self._troubles: deque[str] = deque(maxlen=20)
@@ -139,7 +144,8 @@ class WebPage:
         from bowstream.web.guard import Guard
         from bowstream.web.server import Server
 
-        app = App(Guard(self._settings), self._hub, self._tuning, self._archive, self._greeting, self._complain)
+        guard = Guard(self._settings)
+        app = App(guard, self._hub, self._tuning, self._archive, self._judge, self._greeting, self._complain)
         self._server = Server(app)
         self._loop = asyncio.get_running_loop()
         self._hub.run_in(self._loop)

@@ -1,0 +1,36 @@
+"""What verdicts do: the tag of an event that was wrong has to be surer from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bowstream._text import printable
+from bowstream.cli.past import HistoryFile
+from bowstream.cli.say import say
+from bowstream.errors import BowstreamError
+from bowstream.learn import store
+from bowstream.learn.correct import Corrector, correct
+from bowstream.learn.evidence import FILE_NAME, find
+from bowstream.tagger import load_bundle
+
+
+def learn_from(history: HistoryFile, events: Sequence[str], verdict: str | None) -> None:
+    """Correct the tags of events, and say what came of it; a verdict that teaches nothing is noted all the same."""
+    config = history.configuration()
+    place = history.path().with_name(FILE_NAME)
+    known = {event: find(place, event) for event in events}
+    for event, evidence in known.items():
+        if evidence is None:
+            say(f"{event}: noted; nothing is learned from it, since what it was raised by is not known, or no more")
+    if not any(known.values()):
+        return
+    corrector = Corrector.of(load_bundle(config.settings.bundle))
+    right = None if verdict is None else verdict == "right"
+    for event, evidence in known.items():
+        if evidence is None:
+            continue
+        try:
+            name = config.settings.own_name(evidence.tag)
+            print(f"{event}  {printable(str(correct(store.place(config), corrector, evidence, name, right)))}")
+        except BowstreamError as error:
+            say(f"{event}: noted; nothing is learned from it: {error}")

@@ -1,0 +1,158 @@
+"""From verdicts on events to a correction of their tag: sounds like the wrong ones have to be surer from now on.
+
+The direction is that of `fit`: from everyday sound to the wrong events. What lies further along it than most everyday
+sound, and than the right events, is lowered, the more the further: a wrong event by what takes it below its threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bowstream._types import Float32
+from bowstream.errors import BowstreamError
+from bowstream.learn import store
+from bowstream.learn.evidence import Evidence
+from bowstream.learn.fit import Background
+from bowstream.model.bundle import Bundle
+from bowstream.model.head import features_of, scores_of
+from bowstream.model.learned import Correction, Learned, Row, Verdict
+
+# Share of everyday sound, and of the right events, that is let alone.
+LET_ALONE, RIGHT = 0.9, 0.5
+# How far below its threshold a wrong event is to come, as a logit.
+MARGIN = 3.0
+# Verdicts on a tag that are kept, the newest.
+MOST_VERDICTS = 100
+
+
+class Corrected:
+    """What came of a verdict: what was learned, now in all, and the event's score before and after."""
+
+    def __init__(self, bundle: Bundle, before: Learned, after: Learned, name: str, verdict: Verdict) -> None:
+        self.learned, self.name = after, name
+        self.before, self.after = (score_of(bundle, each, name, verdict) for each in (before, after))
+        self.right, self.wrong = next((each.counts for each in after.corrections if each.name == name), (0, 0))
+
+    def __str__(self) -> str:
+        """In a line."""
+        said = f"{self.name}: {self.wrong} wrong, {self.right} right"
+        return f"{said}; what raised this event scored {self.before:.2f}, and scores {self.after:.2f} now"
+
+
+class Corrector:
+    """Learns from verdicts, beside a bundle.
+
+    Parameters
+    ----------
+    bundle : as it was loaded, without what was learned
+    background : everyday sound
+    """
+
+    def __init__(self, bundle: Bundle, background: Background) -> None:
+        self.bundle, self.background = bundle, background
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Corrector:
+        """Return one with the bundle's own everyday sound; raise `BundleError` if it has none."""
+        return cls(bundle, Background.of(bundle))
+
+    def judge(self, learned: Learned, evidence: Evidence, name: str, right: bool | None) -> Corrected:
+        """Return what is learned from a verdict on an event, beside what was learned before.
+
+        Parameters
+        ----------
+        evidence : of the event
+        name : of its tag, as the bundle or the file of what was taught has it
+        right : whether it was what it was taken for; None takes back what was said
+
+        Raises
+        ------
+        BowstreamError
+            If the event was heard with another bundle, or there is no such tag.
+        """
+        if evidence.bundle != self.bundle.description["sha256"]:
+            raise BowstreamError(f"{evidence.event} was heard with another bundle: nothing can be learned from it")
+        if name not in names_of(self.bundle, learned):
+            raise BowstreamError(f"{name!r} is no tag any more: nothing can be learned of it")
+        hidden = self.bundle.head.hidden(evidence.codes[np.newaxis])[0]
+        verdict = Verdict(evidence.event, bool(right), hidden)
+        old = next((each.verdicts for each in learned.corrections if each.name == name), ())
+        verdicts = tuple(each for each in old if each.event != evidence.event)[-MOST_VERDICTS:]
+        if right is not None:
+            verdicts = (*verdicts, verdict)
+        return Corrected(self.bundle, learned, self.with_verdicts(learned, name, verdicts), name, verdict)
+
+    def with_verdicts(self, learned: Learned, name: str, verdicts: tuple[Verdict, ...]) -> Learned:
+        """Return what was learned with a tag's correction made anew, of these verdicts."""
+        rest = learned.without_correction(name)
+        if not verdicts:
+            return rest
+        right = [features_of(each.hidden[np.newaxis]) for each in verdicts if each.right]
+        right += [features_of(one.hidden) for tag in learned.tags if tag.name == name for one in tag.examples]
+        wrong = np.array([each.hidden for each in verdicts if not each.right], np.int8)
+        row = Row(np.zeros(self.bundle.head.n_hidden, np.float32), 0.0)
+        if len(wrong):
+            row = self.row(features_of(wrong), excess(self.bundle, rest, name, wrong), right)
+        return rest.with_correction(Correction(name, verdicts, row))
+
+    def row(self, wrong: Float32, excess: Float32, right: list[Float32]) -> Row:
+        """Return what lowers the logits of wrong events.
+
+        Parameters
+        ----------
+        wrong : float32 [shape=(n, F)], features of wrong events
+        excess : float32 [shape=(n,)], how far their logits are above the threshold
+        right : features of right events, and of a learned tag's examples
+        """
+        direction = self.background.direction(wrong.mean(axis=0))
+        everyday = self.background.features @ direction
+        let_alone = float(np.quantile(everyday, LET_ALONE))
+        if right:
+            let_alone = max(let_alone, float(np.quantile(np.concatenate(right) @ direction, RIGHT)))
+        room = max(float(np.median(wrong @ direction)) - let_alone, 0.5 * float(everyday.std()), 1e-6)
+        steepness = (max(float(excess.max()), 0.0) + MARGIN) / room
+        return Row((direction * steepness).astype(np.float32), -let_alone * steepness)
+
+    def again(self, learned: Learned, name: str) -> Learned:
+        """Return what was learned with a tag's correction made anew: the tag has learned more, perhaps."""
+        verdicts = next((each.verdicts for each in learned.corrections if each.name == name), ())
+        return self.with_verdicts(learned, name, verdicts)
+
+
+def correct(path: Path, corrector: Corrector, evidence: Evidence, name: str, right: bool | None) -> Corrected:
+    """Learn from a verdict, in the file of what was taught; `Corrector.judge` and `store` say what it raises."""
+    with store.alone(path):
+        corrected = corrector.judge(store.read(path, corrector.bundle), evidence, name, right)
+        store.write(path, corrected.learned)
+    return corrected
+
+
+def names_of(bundle: Bundle, learned: Learned) -> list[str]:
+    """Return the names of a bundle's tags as they were loaded, then of the learned ones."""
+    return [*(tag["name"] for tag in bundle.description["tags"]), *learned.names]
+
+
+def excess(bundle: Bundle, learned: Learned, name: str, hidden: np.ndarray) -> Float32:
+    """Return how far a tag's logits are above its threshold, float32 [shape=(n,)]."""
+    known: Mapping[str, float] = {tag.name: tag.on for tag in learned.applied(bundle).tags}
+    on = np.float32(known[name])
+    logits = learned.applied(bundle).head.logits_of(hidden)[:, names_of(bundle, learned).index(name)]
+    above: Float32 = logits - np.log(on / (1.0 - on))
+    return above
+
+
+def score_of(bundle: Bundle, learned: Learned, name: str, verdict: Verdict) -> float:
+    """Return the score of the window that raised an event."""
+    logits = learned.applied(bundle).head.logits_of(verdict.hidden[np.newaxis])
+    return float(scores_of(logits)[0, names_of(bundle, learned).index(name)])
+
+
+def without_correction(learned: Learned, name: str) -> Learned:
+    """Return what was learned without a tag's correction; raise `BowstreamError` if there is none."""
+    corrected = [each.name for each in learned.corrections]
+    if name not in corrected:
+        raise BowstreamError(f"nothing was corrected of {name!r} (what was: {', '.join(corrected) or 'nothing yet'})")
+    return learned.without_correction(name)

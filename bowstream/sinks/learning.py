@@ -1,0 +1,102 @@
+"""What a listener learns while it listens: it keeps what events were raised by, and learns from verdicts on them.
+
+A worker beside the sinks, so that the loop never waits for it. The file of what was taught changes as it does when a
+command changes it; the loop finds that out.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bowstream.errors import BowstreamError
+from bowstream.events import Event
+from bowstream.learn.correct import Corrector, correct
+from bowstream.learn.evidence import Evidence, Peaks, find, keep
+from bowstream.records import Record
+from bowstream.scores import Scores
+from bowstream.sinks.files import make_folder
+from bowstream.sinks.worker import RetryableError, Sink
+from bowstream.tagger import load_bundle
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where what is learned comes from and goes to.
+
+    bundle : folder of the bundle; None for the one that is shipped
+    learned : file of what was taught
+    evidence : file of what events were raised by
+    """
+
+    bundle: Path | None
+    learned: Path
+    evidence: Path
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict on the event with this id: `right`, `wrong`, or None to take it back."""
+
+    event: str
+    verdict: str | None
+
+
+class Learning(Sink[Evidence | Judged]):
+    """Learns beside a session.
+
+    Parameters
+    ----------
+    places : of files
+    bundle : SHA-256 of the session's bundle
+    own_name : returns the name of a tag in the bundle, for its name in all output
+    """
+
+    def __init__(self, places: Places, bundle: str, own_name: Callable[[str], str]) -> None:
+        super().__init__("learning")
+        self._places, self._own_name = places, own_name
+        self._peaks = Peaks(bundle)
+
+    def convert(self, record: Record) -> Iterator[Evidence]:
+        """Return what an event is raised by, when it opens and when it ends."""
+        if isinstance(record, Scores):
+            self._peaks.score(record)
+        elif isinstance(record, Event) and (found := self._peaks.event(record)):
+            yield found
+
+    def judged(self, event: str, verdict: str | None) -> None:
+        """Learn from a verdict; called by any thread."""
+        self.enqueue(Judged(event, verdict))
+
+    def deliver(self, item: Evidence | Judged) -> None:
+        """Keep evidence, or learn from a verdict: of what comes of that, or why nothing does, it leaves a line."""
+        if isinstance(item, Evidence):
+            self._keep(item)
+            return
+        try:
+            self.warn(self._learn(item))
+        except (BowstreamError, OSError) as error:
+            self.warn(f"nothing is learned from the verdict on {item.event}: {error}")
+
+    def _keep(self, evidence: Evidence) -> None:
+        path = self._places.evidence
+        try:
+            make_folder(path.parent, shared=False)
+            keep(path, evidence)
+        except sqlite3.OperationalError as error:  # locked, full, not ours
+            raise RetryableError(f"{path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            path.unlink(missing_ok=True)  # it can be done without
+            raise RetryableError(f"{path} was damaged, and begins anew") from error
+
+    def _learn(self, judged: Judged) -> str:
+        """Correct the event's tag; return what came of it."""
+        evidence = find(self._places.evidence, judged.event)
+        if evidence is None:
+            raise BowstreamError("what it was raised by is not known, or no more")
+        # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.
+        corrector = Corrector.of(load_bundle(self._places.bundle))
+        right = None if judged.verdict is None else judged.verdict == "right"
+        return str(correct(self._places.learned, corrector, evidence, self._own_name(evidence.tag), right))
