@@ -138,13 +138,13 @@ class Session:
             return
         start_s, started_s = self.position_s, steady_s()
         scored = self.tagger.push(block.samples)
-        ready_s = steady_s()
+        ready_s, end_s = steady_s(), self.position_s
         if self._arrivals and block.arrived_s is not None:
-            self._arrivals.arrived(self.position_s, block.arrived_s)
+            self._arrivals.arrived(end_s, block.arrived_s)
         if scored:
             self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, self.position_s, block.samples, self.tagger.newest.log_mel)
+        yield Sound(start_s, end_s, block.samples, self.tagger.newest.log_mel)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:

@@ -9,7 +9,6 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 from __future__ import annotations
 
 import os
-from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from bowstream.model.log_mel import FrontEnd
 from bowstream.model.onset import BANDS
 from bowstream.model.probe import verify
 from bowstream.model.sensitivity import USUAL
+from bowstream.model.sliding import joined
 from bowstream.result import Result
 from bowstream.scores import Scores
 
@@ -201,14 +201,13 @@ class Tagger:
         """
         self.newest = self.columns.push(samples)
         self.position += len(samples)
-        first_end = self.position + self._columns_missing * self.front_end.column_length
-        if first_end > self.position:
+        missing = self._columns_missing
+        if missing > 0:
             return []
         codes = self.context.push(self.encoder.push(self.columns.take()))
-        scores = self.head(codes)
-        hop = self.encoder.hop_columns * self.front_end.column_length
-        ends = [*islice(count(first_end, hop), len(scores))]
-        windows = zip(ends, scores, codes, self._since_last(self.columns.levels, ends))
+        length, hop = self.front_end.column_length, self.encoder.hop_columns
+        ends = range(self.position + missing * length, self.position + 1, hop * length)
+        windows = zip(ends, self.head(codes), codes, self._since_last(self.columns.levels, ends))
         return [self._named(*window) for window in windows]
 
     def explain(self, scores: Scores) -> dict[str, Float32]:
@@ -240,9 +239,9 @@ class Tagger:
         rate, length = self.front_end.sample_rate, self.front_end.window_length
         return Scores(self.tags, scores, (end - length) / rate, end / rate, codes, levels=levels)
 
-    def _since_last(self, levels: Float32, ends: list[int]) -> list[Float32]:
+    def _since_last(self, levels: Float32, ends: range) -> list[Float32]:
         """Return the levels of the columns up to the ends of windows, each from the one before; the rest waits."""
-        levels, parts, start = np.concatenate([self._levels, levels]), [], 0
+        levels, parts, start = joined([self._levels, levels] if len(self._levels) else [levels]), [], 0
         for end in ends:
             stop = len(levels) - (self.position - end) // self.front_end.column_length
             parts.append(levels[start:stop])

@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from bowstream._types import Float32
 from bowstream.audio.identity import SYSFS
 from bowstream.health.report import FLOOR_DBFS, METRICS, HealthReport
@@ -19,14 +17,19 @@ from bowstream.health.thermal import read_thermal
 # How often the system is asked for its temperature.
 THERMAL_EVERY_S = 5.0
 SILENCE_DBFS = -90.0
+SILENCE = 10.0 ** (SILENCE_DBFS / 10.0)  # as a mean square
 # Hops that the percentiles look back on.
 LATENCIES = 600
 
 
 def level_dbfs(samples: Float32) -> float:
     """Return the RMS level of samples in dBFS (a full-scale square wave is 0), at least -120."""
-    mean_square = float(np.dot(samples, samples)) / max(len(samples), 1)
-    return max(FLOOR_DBFS, 10.0 * math.log10(max(mean_square, 1e-30)))
+    return dbfs(float(samples.dot(samples)) / max(len(samples), 1))
+
+
+def dbfs(power: float) -> float:
+    """Return a mean square in dBFS, at least -120."""
+    return max(FLOOR_DBFS, 10.0 * math.log10(max(power, 1e-30)))
 
 
 def quantile(ranked: Sequence[float], share: float) -> float:
@@ -38,7 +41,7 @@ def quantile(ranked: Sequence[float], share: float) -> float:
 
 
 class Health(HealthReport):
-    """A session's health as it goes: the fields of the report, counted up, and the times that they come from."""
+    """A session's health as it goes: what its report is worked out from, and the report as it was last asked for."""
 
     def __init__(self, sample_rate: int, sysfs: Path = SYSFS) -> None:
         self.sample_rate = sample_rate
@@ -48,10 +51,8 @@ class Health(HealthReport):
     def reset(self) -> None:
         """Begin a new session."""
         super().__init__()
-        self._heard = 0  # samples, as are the next three
-        self._lost = 0
-        self._silent = 0
-        self._dead = 0
+        self._heard = self._lost = self._silent = self._dead = 0  # samples
+        self._power = 0.0  # of the newest samples, their mean square
         self._busy_s = 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
         self._ranked_s: list[float] = []  # the same, sorted
@@ -61,21 +62,18 @@ class Health(HealthReport):
     def heard(self, samples: Float32, lost: int) -> None:
         """Count samples that arrived, and those lost before them."""
         self._lost += lost
-        self.lost_s = self._lost / self.sample_rate
         self.gaps += lost > 0
-        if len(samples):
-            self._heard += len(samples)
-            self.heard_s = self._heard / self.sample_rate
-            self.level_dbfs = level_dbfs(samples)
-            is_silent = self.level_dbfs < SILENCE_DBFS
-            self._silent = self._silent + len(samples) if is_silent else 0
-            self._dead = self._dead + len(samples) if is_silent and not samples.any() else 0
-            self.silent_s, self.dead_s = self._silent / self.sample_rate, self._dead / self.sample_rate
+        count = len(samples)
+        if count:
+            self._heard += count
+            self._power = float(samples.dot(samples)) / count
+            is_silent = self._power < SILENCE
+            self._silent = self._silent + count if is_silent else 0
+            self._dead = self._dead + count if is_silent and not samples.any() else 0
 
     def worked(self, busy_s: float) -> None:
         """Count time spent on samples."""
         self._busy_s += busy_s
-        self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
 
     def scored(self, latency_s: float) -> None:
         """Note how long after the arrival of its last sample a window had its scores."""
@@ -95,7 +93,12 @@ class Health(HealthReport):
         return HealthReport(*(getattr(self, name) for name in METRICS))
 
     def refresh(self) -> Health:
-        """Return the health itself, which goes on; its percentiles are at most one second of sound old."""
+        """Return the health itself, its fields as of now; its percentiles are at most one second of sound old."""
+        rate = self.sample_rate
+        self.heard_s, self.lost_s = self._heard / rate, self._lost / rate
+        self.silent_s, self.dead_s = self._silent / rate, self._dead / rate
+        self.level_dbfs = dbfs(self._power)
+        self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
         if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
             self._ranked_at = self._heard
             self.latency_p50_ms, self.latency_p95_ms = (1000.0 * quantile(self._ranked_s, p) for p in (0.50, 0.95))

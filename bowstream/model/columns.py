@@ -11,10 +11,15 @@ from bowstream._types import Float32
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import FrontEnd, LogMel
 from bowstream.model.onset import BANDS, levels_of
+from bowstream.model.sliding import joined
+
+FLOAT32 = np.dtype(np.float32)
 
 
 class Segment:
     """Whole columns of a stream: `samples` float32 [shape=(columns * column_length,)]."""
+
+    __slots__ = ("_log_mel", "_stream", "samples")
 
     def __init__(self, samples: Float32, stream: Columns) -> None:
         self.samples = samples
@@ -51,6 +56,7 @@ class Columns:
         self.log_mel = LogMel(front_end)
         self.level = Level(level, front_end) if level else None
         self.waiting = 0
+        self._length = front_end.column_length
         self._segments: list[Segment] = []
         self._computed: list[Float32] = []
         self._levels: list[Float32] = []
@@ -74,12 +80,13 @@ class Columns:
         ValueError
             If the samples are not float32 or not a whole number of columns.
         """
-        length = self.front_end.column_length
-        if samples.dtype != np.float32 or samples.ndim != 1 or len(samples) % length:
-            raise ValueError(f"samples must be float32 in columns of {length} (got {samples.dtype} {samples.shape})")
+        columns, rest = divmod(len(samples), self._length)
+        if rest or samples.ndim != 1 or samples.dtype != FLOAT32:
+            wanted = f"float32 in columns of {self._length}"
+            raise ValueError(f"samples must be {wanted} (got {samples.dtype} {samples.shape})")
         segment = Segment(samples.copy(), self)  # the caller may use the array again
         self._segments.append(segment)
-        self.waiting += len(samples) // length
+        self.waiting += columns
         return segment
 
     def compute(self) -> None:
@@ -87,7 +94,7 @@ class Columns:
         if not self._segments:
             return
         samples = [segment.samples for segment in self._segments]
-        log_mel = self.log_mel.push(samples[0] if len(samples) == 1 else np.concatenate(samples))
+        log_mel = self.log_mel.push(joined(samples))
         self._levels.append(levels_of(log_mel, self.front_end))
         if self.level:
             log_mel = self.level.push(log_mel)
@@ -101,8 +108,7 @@ class Columns:
     def take(self) -> Float32:
         """Return the log-mel of all columns since the last time; `levels` are then theirs, (columns, BANDS)."""
         self.compute()
-        log_mel = self._computed[0] if len(self._computed) == 1 else np.concatenate(self._computed)
-        self.levels = self._levels[0] if len(self._levels) == 1 else np.concatenate(self._levels)
+        log_mel, self.levels = joined(self._computed), joined(self._levels)
         self._computed.clear()
         self._levels.clear()
         self.waiting = 0

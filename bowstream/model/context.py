@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bowstream.model.codebook import Codes
+from bowstream.model.sliding import Sliding
 
 
 class Context:
@@ -25,7 +26,7 @@ class Context:
 
     def reset(self) -> None:
         """Begin a new stream."""
-        self._past: Codes | None = None
+        self._stream: Sliding[np.intp] | None = None
 
     def push(self, codes: Codes) -> Codes:
         """Return the codes of each new window's context, oldest window first.
@@ -40,9 +41,7 @@ class Context:
         """
         if not len(codes):
             return np.empty((0, len(self._places), codes.shape[1]), codes.dtype)
-        if self._past is None:
-            self._past = np.repeat(codes[:1], self._places[-1], axis=0)
-        stream = np.concatenate([self._past, codes])
-        self._past = stream[len(codes) :]
-        contexts: Codes = stream[np.arange(len(codes))[:, np.newaxis] + self._places]
+        if self._stream is None:
+            self._stream = Sliding(np.repeat(codes[:1], self._places[-1], axis=0))
+        contexts: Codes = self._stream.push(codes)[np.arange(len(codes))[:, np.newaxis] + self._places]
         return contexts

@@ -24,6 +24,7 @@ from bowstream.model.patches import (
     narrow_o,
     shorten_o,
 )
+from bowstream.model.sliding import Sliding
 from bowstream.model.tflite import UNQUANTISED, Quantisation
 
 Counts = NDArray[np.intp]
@@ -96,7 +97,7 @@ class WindowEncoder:
         silence = np.zeros((front_end.columns_per_window, front_end.frames_per_column, front_end.n_mels), np.float32)
         pat = cut_pat(self.quantise(silence))
         codes = np.zeros((len(pat), pat.shape[1] * parts["pat"] + parts["env"]), np.intp)
-        self._window = [pat, narrow_o(silence), codes]
+        self._window: list[Sliding[Any]] = [Sliding(part) for part in (pat, narrow_o(silence), codes)]
         self.reset()
 
     def reset(self) -> None:
@@ -120,10 +121,8 @@ class WindowEncoder:
         if not len(columns):
             return np.empty((0, len(self._offsets)), np.intp)
         # The columns of the last window stand before the new ones: (10 + N, 12, 80), (10 + N, 10, 8), (10 + N, codes).
-        pat, narrow, inside = parts = [np.concatenate(pair) for pair in zip(self._window, self._columns(columns))]
+        pat, narrow, inside = [kept.push(part) for kept, part in zip(self._window, self._columns(columns))]
         width = self.front_end.columns_per_window
-        self._window = [part[-width:] for part in parts]
-
         ends = range(self.columns_until_window, len(columns) + 1, self.hop_columns)
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)

@@ -18,6 +18,7 @@ from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.codebook import Codes
 from bowstream.model.encoder import Counts, Network
+from bowstream.model.sliding import joined
 from bowstream.model.sparse import HIGHEST, ZERO_POINT, SparseNetwork
 
 LONGEST_CONTEXT = 60
@@ -118,7 +119,7 @@ class Head:
             n_tags = len(self.slopes) if self.outputs is None else len(self.outputs)
             return np.empty((0, n_tags), np.float32)
         if not self.additions:
-            logits = self._calibrated(np.concatenate([self.network(self._row(each)) for each in codes]))
+            logits = self._calibrated(joined([self.network(self._row(each)) for each in codes]))
         else:
             logits = self.logits_of(self.hidden(codes))
         scores = scores_of(logits)
@@ -136,10 +137,11 @@ class Head:
 
     def _row(self, codes: Codes) -> NDArray[Any]:
         """Return the network's input for the codes of a context (context, P), which is that of `shown` counts."""
-        times = times_shown(self.context)
-        n_counts = self.network.n_inputs // times
-        counted = (np.bincount(part, minlength=n_counts) for part in (codes[-1], codes.ravel())[:times])
-        return np.concatenate([self._inputs.take(counts) for counts in counted])[np.newaxis]
+        counted = (codes[-1], codes.ravel())[: times_shown(self.context)]
+        row = np.empty((len(counted), self.network.n_inputs // len(counted)), self._inputs.dtype)
+        for part, inputs in zip(counted, row):
+            self._inputs.take(np.bincount(part, minlength=len(inputs)), out=inputs, mode="clip")  # straight into `out`
+        return row.reshape(1, -1)
 
     def shifted(self, logits: float) -> Head:
         """Return the head with the calibrated logits of all tags shifted."""

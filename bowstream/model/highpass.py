@@ -180,14 +180,15 @@ class HighPass:
         filtered = columns @ inside  # a product a column, as all here, whatever is pushed
         states = np.empty((len(columns), columns.shape[1] + 1, self._state.size), np.float32)
         np.matmul(columns, fed, out=states[:, 1:])
-        silenced = (columns[:, -1, -SILENT:] == 0.0).all(axis=1)
-        for column, passed, ends in zip(columns, states, silenced):
-            passed[0] = self._state if self._started else column.ravel() @ start
-            self._started = not ends
-            passed[:] = (passed.ravel() @ carried).reshape(passed.shape)
-            self._state[:] = passed[-1]
+        goes_on: list[bool] = (columns[:, -1, -SILENT:] != 0.0).any(axis=1).tolist()
+        state, n = self._state, self._state.size
+        for column, passed, sounds in zip(columns, states.reshape(len(columns), len(carried)), goes_on):
+            passed[:n] = state if self._started else column.ravel() @ start
+            passed[:] = passed @ carried
+            state, self._started = passed[-n:], sounds
+        self._state[:] = state
         filtered += states[:, :-1] @ rings
-        for number in np.flatnonzero(silenced):
+        for number in [number for number, sounds in enumerate(goes_on) if not sounds]:
             sound = np.flatnonzero(columns[number])
             filtered[number].reshape(-1)[sound[-1] + 1 if len(sound) else 0 :] = 0.0
         return filtered.reshape(samples.shape)

@@ -11,6 +11,8 @@ from bowstream._types import Float32
 from bowstream.errors import BundleError
 from bowstream.model.log_mel import FrontEnd
 
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
+
 
 @dataclass(frozen=True)
 class LevelSettings:
@@ -36,7 +38,7 @@ class Level:
     def __init__(self, settings: LevelSettings, front_end: FrontEnd) -> None:
         self.settings = settings
         self.front_end = front_end
-        self._range = settings.range_db * math.log(10.0) / 10.0
+        self._range = np.float32(settings.range_db * math.log(10.0) / 10.0)
         self.reset()
 
     def reset(self) -> None:
@@ -55,12 +57,12 @@ class Level:
         scaled : float32 of the same shape; 1 is the reference, 0 is `range_db` or more below it
         """
         columns = log_mel.reshape(-1, self.front_end.frames_per_column * self.front_end.n_mels)
-        peaks = self._peaks + columns.max(axis=1).tolist()
+        peaks = self._peaks + np.maximum.reduce(columns, axis=1).tolist()
         self._peaks = peaks[len(columns) :]
         window = self.front_end.columns_per_window
         references = [max(self.settings.quietest, *peaks[first : first + window]) for first in range(len(columns))]
         scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis]
-        scaled /= np.float32(self._range)
-        scaled += np.float32(1.0)
-        np.maximum(scaled, 0.0, out=scaled)
+        scaled /= self._range
+        scaled += ONE
+        np.maximum(scaled, ZERO, out=scaled)
         return scaled.reshape(log_mel.shape)

@@ -32,9 +32,10 @@ LEAST = 0.5
 def levels_of(log_mel: Float32, front_end: FrontEnd) -> Float32:
     """Return the mean log power of bands in each column, float32 [shape=(columns, BANDS)], of log-mel as it is."""
     # Frames first, a third of the time of a mean over both.
-    of_mels = log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels).sum(axis=1)
-    sums: Float32 = of_mels.reshape(-1, BANDS, front_end.n_mels // BANDS).sum(axis=2)
-    return sums / np.float32(front_end.frames_per_column * front_end.n_mels // BANDS)
+    of_mels = np.add.reduce(log_mel.reshape(-1, front_end.frames_per_column, front_end.n_mels), axis=1)
+    levels: Float32 = np.add.reduce(of_mels.reshape(-1, BANDS, front_end.n_mels // BANDS), axis=2)
+    levels /= np.float32(front_end.frames_per_column * front_end.n_mels // BANDS)
+    return levels
 
 
 class Levels:

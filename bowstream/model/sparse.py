@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
+from bowstream.model.sliding import joined
 from bowstream.model.tflite import Model, Quantisation
 
 ARRAYS = ("rows", "bias", "multiplier", "scale")
@@ -60,7 +61,8 @@ class SparseNetwork:
         self._last = np.full(len(rows), ZERO_POINT, np.int8)
         self._sums = bias.astype(np.float64)  # exact for longer than any stream
         # Kept, since memory of this size is given back to the system each time, where the service runs.
-        self._some = np.empty((ROWS_AT_ONCE, *hidden), np.float32)
+        self._taken = np.empty((ROWS_AT_ONCE, *hidden), np.int8)
+        self._floats = np.empty((ROWS_AT_ONCE, *hidden), np.float32)
 
     def __call__(self, rows: NDArray[Any]) -> Float32:
         """Return the network's output, float32 [shape=(rows, n_outputs)].
@@ -73,21 +75,25 @@ class SparseNetwork:
 
     def hidden(self, rows: NDArray[Any]) -> NDArray[np.int8]:
         """Return the first layer's output, int8 [shape=(rows, H)]; the rows are as in a call."""
-        return np.stack([self._hidden(row) for row in self.quantisation.quantise(rows)])
+        hidden = np.empty((len(rows), self.n_hidden), np.int8)
+        for row, result in zip(self.quantisation.quantise(rows), hidden):
+            result[:] = self._hidden(row)
+        return hidden
 
     def rest(self, hidden: NDArray[np.int8]) -> Float32:
         """Return what the layers after the first make of its output, float32 [shape=(rows, n_outputs)]."""
-        return np.concatenate([self._rest(row[np.newaxis]) for row in hidden])
+        return joined([self._rest(hidden[place : place + 1]) for place in range(len(hidden))])
 
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the first layer's output for one row of inputs."""
         (changed,) = (row != self._last).nonzero()
-        steps = row[changed].astype(np.float32)
-        steps -= self._last[changed]
+        steps = row.take(changed).astype(np.float32)
+        steps -= self._last.take(changed)
         for first in range(0, len(changed), ROWS_AT_ONCE):
             some = changed[first : first + ROWS_AT_ONCE]
-            rows = self._some[: len(some)]
-            rows[:] = self._rows[some]
+            taken, rows = self._taken[: len(some)], self._floats[: len(some)]
+            self._rows.take(some, axis=0, out=taken, mode="clip")  # which takes straight into `out`
+            rows[:] = taken
             self._sums += steps[first : first + ROWS_AT_ONCE] @ rows
         self._last[:] = row
         hidden: Float32 = self._sums.astype(np.float32)

@@ -10,6 +10,7 @@ import importlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,17 @@ class Quantisation:
         """Return integers as float32 numbers."""
         if self.dtype == np.float32:
             return integers
+        if self.dtype.itemsize == 1:
+            values: Float32 = self._table.take(integers.view(np.uint8))
+            return values
+        return self._values(integers)
+
+    @cached_property
+    def _table(self) -> Float32:
+        """The numbers that the 256 integers of a byte stand for, in the order of their bits."""
+        return self._values(np.arange(256, dtype=np.uint8).view(self.dtype))
+
+    def _values(self, integers: NDArray[Any]) -> Float32:
         values: Float32 = np.subtract(integers, self.zero_point, dtype=np.float32)
         values *= self.scale
         return values

@@ -24,7 +24,7 @@ ON_THE_PATH = (
         "model/head",
     ),
     *("model/highpass", "model/level", "model/log_mel", "model/onset", "model/patches", "model/probe"),
-    *("model/sensitivity", "model/sparse", "model/tags", "model/tflite"),
+    *("model/sensitivity", "model/sliding", "model/sparse", "model/tags", "model/tflite"),
 )
 
 
