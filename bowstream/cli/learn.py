@@ -5,15 +5,26 @@ from __future__ import annotations
 from argparse import Namespace
 
 from bowstream.cli.options import ForgetOptions, LearnOptions
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
+from bowstream.cli.parser import ConfigOptions, Once, Verbs, add_configuration, add_verb, number_of_seconds
+from bowstream.config.settings import NEWEST_S
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verbs."""
     parser = add_verb(verbs, "learn", "teach a sound: a tag beside the bundle's, from a few recordings of it")
-    add_configuration(parser, "bundle", "learned")
+    add_configuration(parser, "bundle", "learned", "device", "sample_rate")
     parser.add_argument("name", metavar="NAME", help="what to call it, as in 'our doorbell'")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="recording of it, or folder of them")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="recording of it, or folder of them")
+    seconds = number_of_seconds(NEWEST_S)
+    parser.add_argument(
+        "--last", type=seconds, metavar="SECONDS", action=Once, help="from what a running listen has just heard"
+    )
+    parser.add_argument(
+        "--record", type=seconds, metavar="SECONDS", action=Once, help="from the microphone, from now on"
+    )
+    parser.add_argument(
+        "--event", metavar="ID", action="append", default=[], help="from an event's clip, if one was kept; repeat it"
+    )
     parser.add_argument("--more", action="store_true", help="add them to what the tag was taught with")
     parser.set_defaults(run=run_learn)
 
@@ -35,7 +46,8 @@ def add_parser(verbs: Verbs) -> None:
 def run_learn(arguments: Namespace) -> int:
     """Teach a sound; return the exit status."""
     config = ConfigOptions.of(arguments)
-    asked = LearnOptions(config, arguments.name, tuple(arguments.paths), arguments.more)
+    paths, events = tuple(arguments.paths), tuple(arguments.event)
+    asked = LearnOptions(config, arguments.name, paths, arguments.last, arguments.record, events, arguments.more)
     from bowstream.cli.lessons import learn
 
     return learn(asked)

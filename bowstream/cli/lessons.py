@@ -5,32 +5,26 @@ from __future__ import annotations
 import json
 
 from bowstream._text import printable
-from bowstream.cli.folders import find_recordings
+from bowstream.cli.examples import examples
 from bowstream.cli.options import ForgetOptions, LearnOptions
 from bowstream.cli.parser import ConfigOptions
-from bowstream.cli.say import say
 from bowstream.cli.setup import load
-from bowstream.errors import AudioError, BowstreamError
+from bowstream.errors import BowstreamError
 from bowstream.learn import store
 from bowstream.learn.correct import without_correction
-from bowstream.learn.sound import Cut, cut, hear
 from bowstream.learn.teach import Teacher, without
-from bowstream.model.bundle import Bundle
 from bowstream.model.learned import LearnedTag
 from bowstream.tagger import load_bundle
 
 
 def learn(options: LearnOptions) -> int:
-    """Teach a sound from recordings; a bad one is named and the rest still learned from. Return the exit status."""
+    """Teach a sound; a bad example is named and the rest still learned from. Return the exit status."""
     config = load(options.config)
     config.check()
     bundle, path = load_bundle(config.settings.bundle), store.place(config)
     teacher = Teacher(bundle)
     teacher.check_name(options.name, store.read(path, bundle), options.more)
-    found = find_recordings(options.paths)
-    for line in found.lines:
-        say(line)
-    cuts = [each for each in (example(file, bundle) for file in found.paths) if each]
+    cuts, all_there = examples(options, config, bundle.front_end.format)
     if not cuts:
         raise BowstreamError("nothing was learned: there is no example")
     with store.alone(path):
@@ -41,16 +35,7 @@ def learn(options: LearnOptions) -> int:
     for each in cuts:
         print(f"{printable(each.name)}: {each.last_s - each.first_s:.1f} s from {each.start_s:.1f} s")
     print(f"{options.name}: {lesson}")
-    return 0 if len(cuts) == len(found.paths) else 1
-
-
-def example(file: str, bundle: Bundle) -> Cut | None:
-    """Return an example from a recording; name it on standard error if nothing can be learned from it."""
-    try:
-        return cut(file, hear(file, bundle.front_end.format), bundle.front_end.sample_rate)
-    except AudioError as error:
-        say(printable(str(error)))
-        return None
+    return 0 if all_there else 1
 
 
 def show(options: ConfigOptions, as_json: bool) -> int:

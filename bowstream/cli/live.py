@@ -26,6 +26,7 @@ from bowstream.config.file import Config
 from bowstream.config.settings import Settings
 from bowstream.config.sinks import HistorySettings, SinkSettings
 from bowstream.errors import BowstreamError
+from bowstream.learn.newest import SOCKET_NAME, Doorway
 from bowstream.model.bundle import Bundle
 from bowstream.model.log_mel import FrontEnd
 from bowstream.output.lines import JsonLines, Output, PlainLines
@@ -100,7 +101,9 @@ def run(
         output = stack.enter_context(live_output(session, shown))
         delivered = Sinks(session.info, session.health, sinks, say)
         if taught and (history := kept(sinks)):
-            delivered.add(taught.learning(history))
+            learning = taught.learning(session.info, history)
+            delivered.add(learning)
+            stack.enter_context(Doorway(history.with_name(SOCKET_NAME), learning.newest, say))
         stack.enter_context(delivered)
         outputs = [output, delivered, stack.enter_context(Notifier())]
         tuning = tuned(session, plan.tags_file) if plan else None

@@ -75,13 +75,24 @@ class LearnOptions:
 
     name : of the tag
     paths : recordings of the sound, and folders of them
+    last_s : so many of the seconds that a running listener has just heard
+    record_s : so many seconds from the microphone, now
+    events : ids of events whose clips were kept
     more : add the examples to those that a tag was taught with
     """
 
     config: ConfigOptions
     name: str
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    last_s: float | None = None
+    record_s: float | None = None
+    events: tuple[str, ...] = ()
     more: bool = False
+
+    def __post_init__(self) -> None:
+        given = (bool(self.paths), self.last_s is not None, self.record_s is not None, bool(self.events))
+        if given.count(True) != 1:
+            raise UsageError("learn takes recordings, --last SECONDS, --record SECONDS or --event ID")
 
 
 @dataclass(frozen=True)

@@ -93,3 +93,18 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def number_of_seconds(longest: float) -> Callable[[str], float]:
+    """Return what reads a number of seconds, above 0."""
+
+    def read(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0.0 < seconds <= longest:
+            raise argparse.ArgumentTypeError(f"must be above 0, up to {longest:g} (got {text!r})")
+        return seconds
+
+    return read

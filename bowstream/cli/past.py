@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bowstream.cli.parser import Once
-from bowstream.config.sinks import HistorySettings
 from bowstream.config.toml import suggestion
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class HistoryFile:
 
     def configured(self) -> str:
         """Return the path in the configuration; empty for the default."""
-        settings = self.configuration().settings.sinks.get("history")
-        return settings.path if isinstance(settings, HistorySettings) else ""
+        return self.configuration().history_path
 
     def configuration(self) -> Config:
         """Return the configuration."""

@@ -13,6 +13,7 @@ from bowstream.learn import store
 from bowstream.learn.evidence import FILE_NAME
 from bowstream.model.bundle import Bundle
 from bowstream.model.learned_file import read_learned
+from bowstream.records import StreamInfo
 from bowstream.session import Session
 from bowstream.sinks.learning import Learning, Places
 
@@ -54,10 +55,10 @@ class Taught:
         except BowstreamError as error:
             say(f"{error}; what was taught before stays in force")
 
-    def learning(self, history: Path) -> Learning:
+    def learning(self, info: StreamInfo, history: Path) -> Learning:
         """Return what learns while a session runs; `history` is where one is kept, or would be."""
         places = Places(self.config.settings.bundle, self.path, history.with_name(FILE_NAME))
-        return Learning(places, self.bundle.description["sha256"], self.config.settings.own_name)
+        return Learning(places, info, self.bundle.description["sha256"], self.config.settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:
         """Return what changes with the file; None if there is none."""

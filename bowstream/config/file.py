@@ -13,7 +13,7 @@ from bowstream.config.fields import meaning, settings_of
 from bowstream.config.paths import expanded
 from bowstream.config.report import ReportSettings
 from bowstream.config.settings import Settings, TagSettings
-from bowstream.config.sinks import SETTINGS, SinkSettings
+from bowstream.config.sinks import SETTINGS, HistorySettings, SinkSettings
 from bowstream.config.toml import Document, quoted, suggestion
 from bowstream.config.web import WebSettings
 from bowstream.errors import UsageError
@@ -39,6 +39,12 @@ class Config:
     def file(self) -> Path | None:
         """The file that the settings come from."""
         return Path(self.document.name) if self.document else None
+
+    @property
+    def history_path(self) -> str:
+        """The path of the history that is configured; empty for the default."""
+        history = self.settings.sinks.get("history")
+        return history.path if isinstance(history, HistorySettings) else ""
 
     def complain(self, path: tuple[str, ...], message: str) -> None:
         """Note what is wrong with the value at this path of the file; without a file, raise it at once."""

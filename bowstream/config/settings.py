@@ -13,6 +13,9 @@ from bowstream.config.fields import Checked, require, setting
 from bowstream.config.report import ReportSettings
 from bowstream.config.web import WebSettings
 
+# The newest sound, in seconds, that a listener keeps in memory: a sound can be taught from it.
+NEWEST_S = 30.0
+
 
 @dataclass(frozen=True)
 class TagSettings(Checked):

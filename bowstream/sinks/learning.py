@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bowstream.audio.source import Notice
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
 from bowstream.learn.correct import Corrector, correct
 from bowstream.learn.evidence import Evidence, Peaks, find, keep
-from bowstream.records import Record
+from bowstream.learn.newest import Newest
+from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import RetryableError, Sink
@@ -50,18 +52,28 @@ class Learning(Sink[Evidence | Judged]):
     Parameters
     ----------
     places : of files
+    info : describes the stream
     bundle : SHA-256 of the session's bundle
     own_name : returns the name of a tag in the bundle, for its name in all output
+
+    Attributes
+    ----------
+    newest : the newest seconds of sound
     """
 
-    def __init__(self, places: Places, bundle: str, own_name: Callable[[str], str]) -> None:
+    def __init__(self, places: Places, info: StreamInfo, bundle: str, own_name: Callable[[str], str]) -> None:
         super().__init__("learning")
+        self.newest = Newest(info.sample_rate)
         self._places, self._own_name = places, own_name
         self._peaks = Peaks(bundle)
 
     def convert(self, record: Record) -> Iterator[Evidence]:
-        """Return what an event is raised by, when it opens and when it ends."""
-        if isinstance(record, Scores):
+        """Return what an event is raised by, when it opens and when it ends; keep the newest sound."""
+        if isinstance(record, Sound):
+            self.newest.push(record.samples)
+        elif isinstance(record, Gap) or (isinstance(record, Notice) and record.kind == "away"):
+            self.newest.clear()
+        elif isinstance(record, Scores):
             self._peaks.score(record)
         elif isinstance(record, Event) and (found := self._peaks.event(record)):
             yield found
