@@ -36,6 +36,7 @@ class Event:
     peak, mean : of the scores at or above the tag's `off`, 0 … 1
     time : UTC, of the onset while it is open, else of the offset; None where the stream has no date
     id : the same from its beginning on, to find it again; ids sort by onset; None where the stream has no date
+    source : name of what it was heard by; empty where only one is heard
     """
 
     tag: str
@@ -45,6 +46,7 @@ class Event:
     mean: float
     time: datetime | None = None
     id: str | None = None
+    source: str = ""
 
 
 @dataclass

@@ -19,7 +19,7 @@ class StreamInfo:
 
     Attributes
     ----------
-    source : name of the microphone or file
+    source : name of the microphone or file, or what the configuration calls it
     live : whether the sound is heard as it happens
     duration_s : length of the stream; None if it is not known
     started_at : when a recording began, in UTC; None if it is not known, or for live sound
@@ -30,6 +30,7 @@ class StreamInfo:
     confirm_hops : scores in a row that open an event
     frames_per_s, n_mels, span_hz : shape of `Sound.log_mel`, and its lowest and highest frequency
     log_mel_range : values of `Sound.log_mel` that are black and white in a picture
+    is_named : whether it is one of several, by a name that its records have, too
     """
 
     source: str
@@ -46,6 +47,12 @@ class StreamInfo:
     n_mels: int
     span_hz: tuple[float, float]
     log_mel_range: tuple[float, float]
+    is_named: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the stream's records have as their `source`."""
+        return self.source if self.is_named else ""
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,14 @@ class Sound:
     ----------
     start_s, end_s : where they are, in seconds from the start of the stream
     samples : float32 [shape=(columns * 1600,)], in -1 … 1
+    source : name of what it was heard by; empty where only one is heard
     """
 
     start_s: float
     end_s: float
     samples: Float32
     compute_log_mel: Callable[[], Float32] = field(repr=False)
+    source: str = ""
 
     @property
     def log_mel(self) -> Float32:
@@ -79,11 +88,13 @@ class Gap:
     ----------
     start_s, length_s : where, in seconds from the start of the stream, and how much
     time : UTC, of its start; None where the stream has no date
+    source : name of what lost it; empty where only one is heard
     """
 
     start_s: float
     length_s: float
     time: datetime | None = None
+    source: str = ""
 
     @property
     def end_s(self) -> float:
@@ -94,6 +105,13 @@ class Gap:
 @dataclass(frozen=True)
 class Idle:
     """Nothing came for a while."""
+
+
+def source_of(record: Record) -> str:
+    """Return the name of the source that a record is about; empty where only one is heard, or for none."""
+    if isinstance(record, StreamInfo):
+        return record.key
+    return "" if isinstance(record, Idle) else record.source
 
 
 Record = StreamInfo | Sound | Scores | Event | Gap | Notice | Idle

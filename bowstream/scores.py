@@ -28,6 +28,7 @@ class Scores(Mapping[str, float]):
         each offset by its family's place in the counts
     time : UTC, of the window's end; None where the stream has no date
     levels : float32 [shape=(columns, 12)], log power of bands in each column since the last window
+    source : name of what was listened with; empty where only one is heard
     """
 
     tags: tuple[str, ...]
@@ -37,6 +38,7 @@ class Scores(Mapping[str, float]):
     codes: Codes
     time: datetime | None = None
     levels: Float32 = field(default_factory=lambda: np.empty((0, BANDS), np.float32))
+    source: str = ""
 
     def __getitem__(self, tag: str) -> float:
         try:
@@ -60,9 +62,9 @@ class Scores(Mapping[str, float]):
         """Return the `n` tags with the highest scores, as (tag, score), highest first."""
         return top(self.tags, self.array, n)
 
-    def dated(self, time: datetime) -> Scores:
-        """Return the same scores with a time; quicker than `dataclasses.replace`, and each hop of a stream is dated."""
-        return Scores(self.tags, self.array, self.start_s, self.end_s, self.codes, time, self.levels)
+    def dated(self, time: datetime | None, source: str = "") -> Scores:
+        """Return the same scores with a time and a source; quicker than `dataclasses.replace`, as each hop has them."""
+        return Scores(self.tags, self.array, self.start_s, self.end_s, self.codes, time, self.levels, source)
 
     def __repr__(self) -> str:
         best = ", ".join(f"{tag}={score:.2f}" for tag, score in self.top())

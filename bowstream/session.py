@@ -41,6 +41,7 @@ class Session:
     silence_s : silence after which a live session warns
     health : counts what is lost, late, clipped or silent; a new one by default
     started_at : when a recording began, if that is known; live sound is dated by the system's clock
+    name : of the source where it is one of several, for its records; see `Ears`
 
     Attributes
     ----------
@@ -58,10 +59,11 @@ class Session:
         silence_s: float = SILENCE_S,
         health: Health | None = None,
         started_at: datetime | None = None,
+        name: str = "",
     ) -> None:
         self.source = source
         self.tagger = tagger
-        self.info = describe(source, tagger, confirm_hops, started_at)
+        self.info = describe(source, tagger, confirm_hops, started_at, name)
         self.tracker = EventTracker(self.info.tags, self.info.hop_s, hold_s, confirm_hops)
         self.health = health or Health(self.info.sample_rate)
         self._monitor = HealthMonitor(silence_s)
@@ -74,6 +76,11 @@ class Session:
         self.events = 0
         self.stopping = False
         self._next_bundle: Bundle | None = None
+
+    @property
+    def sessions(self) -> tuple[Session]:
+        """The session alone, as `Ears` has several."""
+        return (self,)
 
     @property
     def position_s(self) -> float:
@@ -93,21 +100,33 @@ class Session:
             for block in self.source:
                 if self.stopping:
                     break
-                yield from self._retag()
-                self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
-                if block is None:
-                    yield Idle()
-                elif isinstance(block, Notice):
-                    yield from self._notice(block)
-                else:
-                    yield from self._hear(block)
-        except AudioError as error:  # what came before is scored all the same
-            yield from self._end()
-            raise error
-        except BowstreamError:
-            yield from self._close(self.position_s)  # no event is left open by what went wrong
+                yield from self.hear(block)
+        except BowstreamError as error:
+            yield from self.end(error)
             raise
-        yield from self._end()
+        yield from self.end()
+
+    def hear(self, block: Block | Notice | None) -> Iterator[Record]:
+        """Yield what comes of the next that the source yields."""
+        yield from self._retag()
+        self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
+        if block is None:
+            yield Idle()
+        elif isinstance(block, Notice):
+            yield from self._notice(block)
+        else:
+            yield from self._hear(block)
+
+    def end(self, error: BowstreamError | None = None) -> Iterator[Record]:
+        """Complete the window that has been begun, and close what is open; `error` is what the source ended with.
+
+        Nothing is completed if the session was stopped, or the microphone has gone.
+        """
+        end_s = self.position_s
+        if not self.stopping and (error is None or isinstance(error, AudioError)):
+            for tags in self.tagger.flush():
+                yield from self._score(tags)
+        yield from self._close(end_s)
 
     def _retag(self) -> Iterator[Record]:
         """Put other tags in force, if there are any, and tell of them; no event of one that is gone goes on."""
@@ -118,14 +137,6 @@ class Session:
         yield from map(self._dated_event, self.tracker.retag(bundle.tags, self.position_s))
         self.info = replace(self.info, tags=bundle.tags)
         yield self.info
-
-    def _end(self) -> Iterator[Record]:
-        """Complete the window that has been begun, and close what is open."""
-        end_s = self.position_s
-        if not self.stopping:
-            for tags in self.tagger.flush():
-                yield from self._score(tags)
-        yield from self._close(end_s)
 
     def _hear(self, block: Block) -> Iterator[Record]:
         self.health.heard(block.samples, block.lost)
@@ -144,7 +155,7 @@ class Session:
         if scored:
             self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, end_s, block.samples, self.tagger.newest.log_mel)
+        yield Sound(start_s, end_s, block.samples, self.tagger.newest.log_mel, self.info.key)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:
@@ -160,7 +171,7 @@ class Session:
 
     def _score(self, tags: Scores) -> Iterator[Record]:
         self.windows += 1
-        yield tags.dated(self._clock.time(tags.end_s)) if self._clock else tags
+        yield tags.dated(self._time(tags.end_s), self.info.key)
         for event in self.tracker.push(tags):
             self.events += event.offset_s is None
             yield self._dated_event(event)
@@ -169,25 +180,31 @@ class Session:
         yield from map(self._dated_event, self.tracker.close(end_s))
 
     def _dated_event(self, event: Event) -> Event:
-        """Return an event with its time, and with the id that it keeps from its beginning on."""
+        """Return an event with its source and time, and with the id that it keeps from its beginning on."""
         if not self._clock:
-            return event
+            return replace(event, source=self.info.key)
         onset, offset_s = self._clock.time(event.onset_s), event.offset_s
         if offset_s is None:
             self._ids[event.tag] = event_id(onset, self.info.source, event.tag)
-            return replace(event, time=onset, id=self._ids[event.tag])
-        return replace(event, time=self._clock.time(offset_s), id=self._ids.pop(event.tag))
+            return replace(event, time=onset, id=self._ids[event.tag], source=self.info.key)
+        return replace(event, time=self._clock.time(offset_s), id=self._ids.pop(event.tag), source=self.info.key)
 
     def _dated(self, record: Dated, position_s: float) -> Dated:
-        """Return a record with the time of a moment, if the stream has a date."""
-        return replace(record, time=self._clock.time(position_s)) if self._clock else record
+        """Return a record with its source, and with the time of a moment if the stream has a date."""
+        return replace(record, time=self._time(position_s), source=self.info.key)
+
+    def _time(self, position_s: float) -> datetime | None:
+        """Return when a moment of the stream was, if that has a date."""
+        return self._clock.time(position_s) if self._clock else None
 
 
-def describe(source: Source, tagger: Tagger, confirm_hops: int, started_at: datetime | None) -> StreamInfo:
+def describe(
+    source: Source, tagger: Tagger, confirm_hops: int, started_at: datetime | None, name: str = ""
+) -> StreamInfo:
     """Return what outputs need to know about a stream."""
     front_end, bundle = tagger.front_end, tagger.bundle
     return StreamInfo(
-        source=source.name,
+        source=name or source.name,
         live=source.live,
         duration_s=source.duration_s,
         started_at=started_at,
@@ -201,4 +218,5 @@ def describe(source: Source, tagger: Tagger, confirm_hops: int, started_at: date
         n_mels=front_end.n_mels,
         span_hz=(front_end.fmin_hz, front_end.fmax_hz),
         log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
+        is_named=bool(name),
     )

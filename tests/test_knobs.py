@@ -16,9 +16,9 @@ from bowstream.cli.main import main
 from bowstream.cli.setup import open_session, personalise
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
-from bowstream.config.sinks import SETTINGS, MqttSettings
+from bowstream.config.sinks import SETTINGS, ClipsSettings, MqttSettings
 from bowstream.output.values import record_fields
-from bowstream.sinks import SINKS, mqtt_client
+from bowstream.sinks import SINKS, cutter, mqtt_client
 from bowstream.tagger import Tagger
 
 
@@ -69,7 +69,7 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
-BEFORE = {"device", "sample_rate", "raw", "reconnect", "bundle", "learned", "sinks", "web"}
+BEFORE = {"sources", "device", "sample_rate", "raw", "reconnect", "bundle", "learned", "sinks", "web"}
 # Who gets a report is not the listener's.
 BESIDE = {"report"}
 
@@ -144,7 +144,7 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     monkeypatch.setattr("bowstream.audio.opening.Microphone", Asked)
     monkeypatch.setattr("bowstream.audio.opening.Replugged", AskedPatiently)
     for change in ({}, {"device": "card:x"}, {"sample_rate": 8000}, {"reconnect": True}):
-        open_source(False, Settings(**change), bundle.front_end)
+        open_source(Settings(**change), bundle.front_end)
     assert asked == [
         ("Asked", None, None),
         ("Asked", "card:x", None),
@@ -159,10 +159,14 @@ def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
     assert capsys.readouterr().err.startswith("bowstream: --demo hears a made-up scene: leave --device")
 
 
+# Modules that look at a sink's settings, beside its own.
+HELPERS = {MqttSettings: [mqtt_client], ClipsSettings: [cutter]}
+
+
 @pytest.mark.parametrize("kind", SETTINGS.values())
 def test_every_setting_of_a_sink_is_looked_at(kind):
     """What each changes is for the sinks' own tests."""
-    modules = [inspect.getmodule(SINKS[kind]), config.sinks, *([mqtt_client] if kind is MqttSettings else [])]
+    modules = [inspect.getmodule(SINKS[kind]), config.sinks, *HELPERS.get(kind, [])]
     source = "".join(map(inspect.getsource, modules))
     for field in fields(kind):
         assert f"settings.{field.name}" in source or f"self.{field.name}" in source

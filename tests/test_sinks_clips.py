@@ -20,7 +20,8 @@ from bowstream.audio.clock import utc
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.sinks import clip_folder, clips
-from bowstream.sinks.clips import Clips, file_name
+from bowstream.sinks.clips import Clips
+from bowstream.sinks.cutter import file_name
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_many_clips_take_no_more_memory_than_few(tmp_path):
 def test_memory_is_bounded(stage, tmp_path):
     sink = Clips(clip_settings(tmp_path), *stage.stream)
     stage.play(sink, stage.sound(120))
-    kept = sum(len(samples) for _, samples in sink._sounds)
+    kept = sum(len(samples) for _, samples in sink._cutters[""]._sounds)
     assert kept <= 11.2 * RATE  # its longest clip, two seconds to be scored and four to be raised
 
 

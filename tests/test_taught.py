@@ -101,7 +101,7 @@ def following(bundle, tmp_path):
 
 def looked(following, session):
     following._due_s = 0.0
-    following.look(session)
+    following.look([session])
     return session._next_bundle
 
 
@@ -123,9 +123,9 @@ def test_a_changed_file_is_put_in_force_and_a_bad_one_is_said_once(bundle, follo
 def test_it_is_looked_for_once_a_second(bundle, following):
     following, path = following
     session = session_of(bundle)
-    following.look(session)
+    following.look([session])
     store.write(path, taught(bundle, a_tag(bundle, "machine")))
-    following.look(session)
+    following.look([session])
     assert session._next_bundle is None
 
 
@@ -136,7 +136,7 @@ def test_a_configuration_that_names_a_forgotten_tag_keeps_what_was_taught(bundle
     store.write(path, taught(bundle, a_tag(bundle, "machine")))
     config = load(written('[tags.machine]\nalias = "lathe"\n'), {"learned": path})
     following = Taught(config, bundle)
-    assert following.now().tags[-1].name == "lathe"
+    assert following.now()[""].tags[-1].name == "lathe"
     session = session_of(bundle)
     for _ in range(2):  # what was complained of once is no complaint about the next file
         store.write(path, taught(bundle))
@@ -187,4 +187,4 @@ def test_clips_know_a_private_tag_that_moves(tmp_path):
     stage = Stage("dog", "speech")
     clips = Clips(ClipsSettings(folder=str(tmp_path), never=("speech",)), *stage.stream)
     stage.play(clips, Stage("speech", "dog").info)
-    assert clips._never == [(0, 0.4)]
+    assert clips._cutters[""]._never == [(0, 0.4)]

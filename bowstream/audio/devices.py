@@ -53,16 +53,6 @@ def load_sounddevice() -> Any:
     return sounddevice
 
 
-def refresh() -> None:
-    """Make PortAudio look for devices anew, which it does only when it starts; no stream may be open."""
-    sounddevice = load_sounddevice()
-    try:
-        sounddevice._terminate()
-        sounddevice._initialize()
-    except sounddevice.PortAudioError as error:
-        raise DeviceError(f"PortAudio cannot start: {error.args[0]}") from error
-
-
 def list_devices(sysfs: Path = SYSFS) -> list[Device]:
     """Return the inputs that PortAudio offers now; empty where there is none."""
     sounddevice = load_sounddevice()

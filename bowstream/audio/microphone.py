@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.clock import steady_s
+from bowstream.audio.device_stream import DeviceStream, portaudio
 from bowstream.audio.devices import BUSY, FORBIDDEN, explain, find_device, list_devices, load_sounddevice
-from bowstream.audio.sound_server import Route
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import StreamSource
 from bowstream.audio.timeline import Punctuality
@@ -24,8 +22,6 @@ COMMON_RATES_HZ = (48_000, 44_100, 32_000, 96_000, 22_050, 8_000)
 GONE_AFTER_S = 3.0
 # When we have not looked for so long, we were held up ourselves and may not blame the device.
 HELD_UP_AFTER_S = 1.0
-# A device that hangs also hangs whoever closes it; we wait no longer than this.
-CLOSED_AFTER_S = 2.0
 # Sound that comes so much too late, for so long, without PortAudio saying why: the difference was lost.
 LATE_S, LATE_FOR_S = 0.1, 1.0
 # What was kept for us while we were held up has come when blocks take, for so long, the time that they last; or nearly.
@@ -60,15 +56,14 @@ class Microphone(StreamSource):
         route: str | None = None,
     ) -> None:
         self._sounddevice = load_sounddevice()
-        self.device = find_device(device, list_devices())
-        rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
-        rate, channels = self._accepted(rates)
+        with portaudio():
+            self.device = find_device(device, list_devices())
+            rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
+            rate, channels = self._accepted(rates)
         super().__init__(self.device.name, rate, channels, format)
-        self._stream: Any = None
+        self._stream = DeviceStream(self.device, rate, channels, self._callback)
         self._is_named = device is not None
         self._wanted_route = route
-        self._route: Route | None = None
-        self._closing: threading.Thread | None = None
         self._last_frames_s = 0.0
         self._last_look_s = 0.0
         self._punctuality = Punctuality(LATE_S, LATE_FOR_S)
@@ -102,57 +97,38 @@ class Microphone(StreamSource):
 
     def __enter__(self) -> Microphone:
         try:
-            with silenced():
-                self._stream = self._sounddevice.InputStream(
-                    samplerate=self.native_rate,
-                    device=self.device.index,
-                    channels=self.channels,
-                    dtype="float32",
-                    latency="high",
-                    callback=self._callback,
-                )
-                self._stream.start()
+            self._stream.open()
         except self._sounddevice.PortAudioError as error:
-            self.__exit__(None, None, None)
+            self._stream.close()
             raise DeviceError(f"{self.name!r} cannot be opened: {explain(error)}") from error
-        self._route = Route()
         self._last_frames_s = self._last_look_s = steady_s()
-        if self._wanted_route and self._route.source not in (None, self._wanted_route):
-            self.__exit__(None, None, None)
-            raise DeviceAbsentError(self._elsewhere(self._route.source))
+        if self._wanted_route and self.route not in (None, self._wanted_route):
+            self._stream.close()
+            raise DeviceAbsentError(self._elsewhere(self.route))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._route:
-            self._route.close()
-        if self._stream is None or self._closing:
-            return
-        self._closing = threading.Thread(target=self._stream.close, name="bowstream-close", daemon=True)
-        self._closing.start()
-        self._closing.join(CLOSED_AFTER_S)
-        if not self.closed:
-            # Neither can PortAudio be shut down when we leave.
-            atexit.unregister(self._sounddevice._exit_handler)
+        self._stream.close()
 
     @property
     def route(self) -> str | None:
         """The sound server's source that this is heard from, if a sound server is known to be in between."""
-        return self._route.source if self._route else None
+        return self._stream.route.source if self._stream.route else None
 
     def _elsewhere(self, source: str | None) -> str:
         return f"{self.name!r} went away: the sound server lets another microphone be heard in its place, {source!r}"
 
     def _notices(self) -> Iterator[Notice]:
-        if self._route and (source := self._route.moved_to):
+        if (route := self._stream.route) and (source := route.moved_to):
             yield Notice("moved", f"the sound server has moved us: {source!r} is heard now, not {self.route!r}")
-            self._route.accept()
+            route.accept()
 
     @property
     def closed(self) -> bool:
         """Whether the device has let go of us."""
-        return self._closing is None or not self._closing.is_alive()
+        return self._stream.closed
 
     def _callback(self, frames: Float32, count: int, when: Any, status: Any) -> None:
         now_s, length_s = steady_s(), count / self.native_rate
@@ -223,11 +199,11 @@ class Microphone(StreamSource):
 
     def _ended(self) -> bool:
         now_s = steady_s()
-        if now_s - self._last_look_s > HELD_UP_AFTER_S:
+        if now_s - self._last_look_s > HELD_UP_AFTER_S or self._stream.is_let_go:
             self._last_frames_s = now_s
         self._last_look_s = now_s
         silent_s = now_s - self._last_frames_s
-        if self._is_named and self._route and (source := self._route.moved_to):
+        if self._is_named and (route := self._stream.route) and (source := route.moved_to):
             raise DeviceAbsentError(self._elsewhere(source))
         if not self._stream.active:
             raise DeviceAbsentError(f"{self.name!r} went away: plug it in again")

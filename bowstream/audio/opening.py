@@ -16,13 +16,13 @@ from bowstream.audio.stream import StreamSource
 from bowstream.config.address import STDIN, is_microphone, is_path
 from bowstream.config.fields import SettingError, require
 from bowstream.config.paths import expanded
-from bowstream.config.settings import Settings
+from bowstream.config.settings import SourceSettings
 
 # A server that was started again is soon there.
 LOOK_EVERY_S = 1.0
 
 
-def open_live(settings: Settings, format: Format = FORMAT) -> StreamSource | Reconnecting:
+def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource | Reconnecting:
     """Return what the settings `device`, `sample_rate`, `raw` and `reconnect` say, as a source to be entered.
 
     Raises
@@ -72,7 +72,7 @@ class Reopened:
 
     look_every_s = LOOK_EVERY_S
 
-    def __init__(self, settings: Settings, format: Format) -> None:
+    def __init__(self, settings: SourceSettings, format: Format) -> None:
         assert settings.device is not None
         self._device, self._raw = settings.device, settings.raw
         self._format = format

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 from bowstream._types import FORMAT, Format
 from bowstream.audio.clock import steady_s
-from bowstream.audio.devices import list_devices, load_sounddevice, refresh
+from bowstream.audio.device_stream import refresh
+from bowstream.audio.devices import list_devices, load_sounddevice
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.reconnect import pause
 from bowstream.audio.stream import LONGEST_WAIT_S

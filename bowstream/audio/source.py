@@ -38,12 +38,14 @@ class Notice:
         `clipping`; `hot`; `phase`; `moved`; `clock` (a stream has set its clock)
     text : one line
     at_s, time : when, in seconds from the start of the stream, and in UTC; the session fills them in
+    source : name of what it is about, as the session fills it in; empty where only one is heard
     """
 
     kind: str
     text: str
     at_s: float = 0.0
     time: datetime | None = None
+    source: str = ""
 
 
 class Source(Protocol):

@@ -100,8 +100,8 @@ def blocks_of(samples: Float32, length: int) -> list[Float32]:
 
 def json_lines(session: Session) -> JsonLines:
     """Return JSON lines that go nowhere, with health if the session is live."""
-    health = session.health if session.info.live else None
-    return JsonLines(Path(os.devnull).open("w", encoding="utf-8"), health)
+    healths = {session.info.key: session.health} if session.info.live else {}
+    return JsonLines(Path(os.devnull).open("w", encoding="utf-8"), healths)
 
 
 class Drawings:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,12 @@ from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.options import ListenOptions
 from bowstream.cli.page import PagePlan, kept, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
-from bowstream.cli.setup import load, open_session
+from bowstream.cli.setup import load, open_ears, open_session
 from bowstream.cli.taught import Taught
 from bowstream.config.file import Config
-from bowstream.config.settings import Settings
+from bowstream.config.settings import Settings, SourceSettings
 from bowstream.config.sinks import HistorySettings, SinkSettings
+from bowstream.ears import Ears
 from bowstream.errors import BowstreamError
 from bowstream.learn.newest import SOCKET_NAME, Doorway
 from bowstream.model.bundle import Bundle
@@ -41,17 +41,28 @@ def listen(options: ListenOptions) -> int:
     """Listen until the stream ends or Ctrl+C; return the exit status."""
     config = load(options.config)
     taught = Taught(config, load_bundle(config.settings.bundle))
-    bundle = taught.now()
-    source = open_source(options.demo, config.settings, bundle.front_end)
     web = page_settings(config.settings, options)
     history = options.history if options.history is not None or not web else True
     sinks = {} if options.demo else with_history(config.settings.sinks, history)
     # PortAudio complains in its own words when a device goes away; on a terminal the dashboard catches that.
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
         plan = PagePlan(web, None if options.demo else tags_file(sinks))
+        loop = opened(options, config.settings, taught.now())
         learns = None if options.demo else taught
-        run(source, bundle, config, Shown(options.json, options.events), sinks, plan, taught=learns)
+        run(loop, config, Shown(options.json, options.events), sinks, plan, learns)
     return 0
+
+
+@contextmanager
+def opened(options: ListenOptions, settings: Settings, bundles: Mapping[str, Bundle]) -> Iterator[Session | Ears]:
+    """Yield the sessions of what is to be heard: one source, those of the configuration, or the demo scene."""
+    if settings.sources and not options.demo:
+        with open_ears(settings.sources, bundles, open_source) as ears:
+            yield ears
+    else:
+        bundle = bundles[""]
+        with open_source(settings, bundle.front_end, options.demo) as source:
+            yield open_session(settings, source, bundle)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Shown:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSource | Reconnecting:
+def open_source(settings: SourceSettings, front_end: FrontEnd, demo: bool = False) -> StreamSource | Reconnecting:
     """Return the microphone or stream that is asked for, or the demo scene."""
     if demo:
         from bowstream.audio.demo import Scene
@@ -78,54 +89,53 @@ def open_source(demo: bool, settings: Settings, front_end: FrontEnd) -> StreamSo
 
 
 def run(
-    source: StreamSource | Reconnecting,
-    bundle: Bundle,
+    opened: AbstractContextManager[Session | Ears],
     config: Config,
     shown: Shown,
     sinks: Mapping[str, SinkSettings],
     plan: PagePlan | None = None,
-    started_at: datetime | None = None,
     taught: Taught | None = None,
-) -> Session:
-    """Run a live session to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
+) -> Session | Ears:
+    """Run a live loop to its end: dashboard on a terminal, plain lines elsewhere, or JSON; then a summary line.
 
-    `sinks` are the settings of those to deliver to, by name; `started_at` is when a recording began; `taught` is what
-    may change meanwhile.
+    `sinks` are the settings of those to deliver to, by name; `taught` is what may change meanwhile.
     """
     with ExitStack() as stack:
-        stack.enter_context(source)
-        session = open_session(config.settings, source, bundle, started_at)
-        stack.enter_context(stopped_by_signals(session))
+        loop = stack.enter_context(opened)
+        first, *others = loop.sessions
+        stack.enter_context(stopped_by_signals(loop.stop))
         if sinks:
             stack.enter_context(alone(config))
-        output = stack.enter_context(live_output(session, shown))
-        delivered = Sinks(session.info, session.health, sinks, say)
+        output = stack.enter_context(live_output(loop, shown))
+        streams = [(each.info, each.health) for each in others]
+        delivered = Sinks(first.info, first.health, sinks, say, streams)
         if taught and (history := kept(sinks)):
-            learning = taught.learning(session.info, history)
+            learning = taught.learning(first.info, history)
             delivered.add(learning)
             stack.enter_context(Doorway(history.with_name(SOCKET_NAME), learning.newest, say))
         stack.enter_context(delivered)
         outputs = [output, delivered, stack.enter_context(Notifier())]
-        tuning = tuned(session, plan.tags_file) if plan else None
+        tuning = tuned(loop.sessions, plan.tags_file) if plan else None
         if plan and tuning and plan.settings:
-            page = stack.enter_context(web_page(session, tuning, sinks, plan.settings, delivered.judge))
+            page = stack.enter_context(web_page(loop.sessions, tuning, sinks, plan.settings, delivered.judge))
             outputs.append(page)
             say(f"the page is at {page.address}")
-        for record in session:
+        for record in loop:
             if taught:
-                taught.look(session)
+                taught.look(loop.sessions)
             if tuning and isinstance(record, StreamInfo):
-                tuning.retag(record.tags)
+                tuning.retag(record.tags, record.key)
                 tuning.apply()
             for each in outputs:
                 each.write(record)
             if isinstance(record, Notice):
-                say(record.text)
-    say(closing_line(session))
+                say(of_source(record.source, record.text))
+    for session in loop.sessions:
+        say(of_source(session.info.key, closing_line(session)))
     for report in delivered.reports():
         if report.name in sinks or report.trouble:
             say(str(report))
-    return session
+    return loop
 
 
 def with_history(sinks: Mapping[str, SinkSettings], wanted: bool | None) -> Mapping[str, SinkSettings]:
@@ -160,27 +170,30 @@ def alone(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def live_output(session: Session, shown: Shown) -> Iterator[Output]:
+def live_output(loop: Session | Ears, shown: Shown) -> Iterator[Output]:
     """Yield what a live session is shown on."""
     if shown.json:
-        yield JsonLines(sys.stdout, session.health, shown.labels, shown.events)
+        healths = {session.info.key: session.health for session in loop.sessions}
+        yield JsonLines(sys.stdout, healths, shown.labels, shown.events)
     elif shown.events or not sys.stdout.isatty():
         yield PlainLines(sys.stdout, events_only=shown.events)
     else:
         from bowstream.dashboard.history import History
         from bowstream.dashboard.screen import Screen
 
-        history = History(session.info, session.health, session.tracker, session.tagger.explain)
-        with Screen(history, session.stop) as screen:
+        histories = [
+            History(session.info, session.health, session.tracker, session.tagger.explain) for session in loop.sessions
+        ]
+        with Screen(histories, loop.stop) as screen:
             yield screen
 
 
 @contextmanager
-def stopped_by_signals(session: Session) -> Iterator[None]:
-    """End the session at the first Ctrl+C or SIGTERM; a second Ctrl+C interrupts whatever is going on."""
+def stopped_by_signals(stop_loop: Callable[[], None]) -> Iterator[None]:
+    """End the loop at the first Ctrl+C or SIGTERM; a second Ctrl+C interrupts whatever is going on."""
 
     def stop(number: int, frame: Any) -> None:
-        session.stop()
+        stop_loop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -198,6 +211,11 @@ def closing_line(session: Session) -> str:
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
     lost = f"{report.lost_s:.3f} s lost in {counted(report.gaps, 'gap')}, {counted(report.overflows, 'overflow')}"
     return f"{heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped"
+
+
+def of_source(source: str, line: str) -> str:
+    """Return a line as it is said of a source, if that is one of several."""
+    return f"{source}: {line}" if source else line
 
 
 def counted(number: int, what: str) -> str:

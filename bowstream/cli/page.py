@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +57,12 @@ def tags_file(sinks: Mapping[str, SinkSettings]) -> Path | None:
     return history and history.with_name(FILE_NAME)
 
 
-def tuned(session: Session, file: Path | None) -> Tuning:
-    """Return the session's tags with what a page has set of them earlier, in force."""
-    tuning = Tuning(session.info.tags, session.tracker.retune, file)
+def tuned(sessions: Sequence[Session], file: Path | None) -> Tuning:
+    """Return the sessions' tags with what a page has set of them earlier, in force."""
+    first, *others = sessions
+    tuning = Tuning(first.info.tags, first.tracker.retune, file, first.info.key)
+    for session in others:
+        tuning.add(session.info.tags, session.tracker.retune, session.info.key)
     tuning.apply()
     if tuning.changed:
         say(f"{file} changes {', '.join(map(printable, tuning.changed))}")
@@ -67,7 +70,11 @@ def tuned(session: Session, file: Path | None) -> Tuning:
 
 
 def web_page(
-    session: Session, tuning: Tuning, sinks: Mapping[str, SinkSettings], settings: WebSettings, judge: Judge
+    sessions: Sequence[Session],
+    tuning: Tuning,
+    sinks: Mapping[str, SinkSettings],
+    settings: WebSettings,
+    judge: Judge,
 ) -> WebPage:
     """Return the page, with the history and the clips that the sinks keep; `judge` is told of verdicts."""
     from bowstream.web.archive import Archive
@@ -76,4 +83,8 @@ def web_page(
     history, clips = sinks.get("history"), sinks.get("clips")
     folder = expanded(clips.folder).absolute() if isinstance(clips, ClipsSettings) else None
     archive = Archive(kept_at(history.path), folder) if isinstance(history, HistorySettings) else None
-    return WebPage(settings, session.info, session.health, tuning, archive, say, judge)
+    first, *others = sessions
+    page = WebPage(settings, first.info, first.health, tuning, archive, say, judge)
+    for session in others:
+        page.add(session.info, session.health)
+    return page

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache, partial
@@ -37,6 +37,7 @@ from bowstream.output.lines import JsonLines
 from bowstream.output.progress import Bar
 from bowstream.output.report import Gathering, Report, Results
 from bowstream.records import Sound
+from bowstream.session import Session
 from bowstream.tagger import load_bundle
 
 cached_bundle = lru_cache(load_bundle)
@@ -121,8 +122,7 @@ def play_all(paths: Sequence[str], work: Work) -> int:
             with AudioFile(path, bundle.front_end.format, work.raw) as recording:
                 shown = Shown(work.json, labels={"file": recording.name})
                 try:
-                    player = Player(recording, bundle.front_end.format)
-                    session = run(player, bundle, work.config, shown, {}, started_at=work.started_at(path))
+                    session = run(played(recording, bundle, work, work.started_at(path)), work.config, shown, {})
                 finally:
                     for note in recording.notes:
                         say(f"{recording.name}: {note}")
@@ -133,6 +133,13 @@ def play_all(paths: Sequence[str], work: Work) -> int:
             if session.stopping:
                 break
     return errors
+
+
+@contextmanager
+def played(recording: AudioFile, bundle: Bundle, work: Work, began: datetime | None) -> Iterator[Session]:
+    """Yield the session of a recording that is played at its own pace."""
+    with Player(recording, bundle.front_end.format) as player:
+        yield open_session(work.config.settings, player, bundle, began)
 
 
 def open_bundle(config: Config) -> Bundle:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeAlias
 
+from bowstream.audio.capture import Capture, Heard
 from bowstream.audio.source import Source
 from bowstream.cli.parser import ConfigOptions
 from bowstream.cli.say import say
 from bowstream.config import file
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
-from bowstream.config.settings import Settings
+from bowstream.config.settings import SourceSettings
 from bowstream.config.toml import suggestion
+from bowstream.ears import Ear, Ears
 from bowstream.learn import store
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
+from bowstream.model.log_mel import FrontEnd
 from bowstream.session import Session
 from bowstream.tagger import Tagger
 
@@ -30,14 +37,41 @@ def load(options: ConfigOptions) -> Config:
     return config
 
 
-def open_session(settings: Settings, source: Source, bundle: Bundle, started_at: datetime | None = None) -> Session:
+# Makes a source of its settings.
+OpenSource: TypeAlias = "Callable[[SourceSettings, FrontEnd], AbstractContextManager[Source]]"
+
+
+def open_session(
+    settings: SourceSettings, source: Source, bundle: Bundle, started_at: datetime | None = None, name: str = ""
+) -> Session:
     """Return a session as configured, with a bundle that `personalise` returned, of sound that began then."""
     tagger = Tagger(bundle, settings.hop_s, settings.sensitivity)
-    return Session(source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s, started_at=started_at)
+    return Session(
+        source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s, started_at=started_at, name=name
+    )
+
+
+def open_ears(sources: Mapping[str, SourceSettings], bundles: Mapping[str, Bundle], open_source: OpenSource) -> Ears:
+    """Return the sessions of sources, with bundles that `personalised` returned, which share their networks."""
+    inbox: SimpleQueue[tuple[str, Heard]] = SimpleQueue()
+    ears = {}
+    for name, settings in sources.items():
+        capture = Capture(name, partial(open_source, settings, bundles[name].front_end), inbox)
+        ears[name] = Ear(capture, open_session(settings, capture, bundles[name], name=name))
+    return Ears(ears, inbox)
 
 
 def personalise(config: Config, bundle: Bundle) -> Bundle:
+    """Return the bundle as it is configured outside of all tables; see `personalised`."""
+    return personalised(config, bundle)[""]
+
+
+def personalised(config: Config, bundle: Bundle) -> dict[str, Bundle]:
     """Return the bundle with what was taught, the configured thresholds and names, and without the muted tags.
+
+    Returns
+    -------
+    bundles : of each source by its name, and as it is configured outside of all tables as ""
 
     Raises
     ------
@@ -47,20 +81,30 @@ def personalise(config: Config, bundle: Bundle) -> Bundle:
     return with_tags(config, with_learned(config, bundle))
 
 
-def with_tags(config: Config, bundle: Bundle) -> Bundle:
-    """Return the bundle with the configured thresholds and names, and without the muted tags.
+def with_tags(config: Config, bundle: Bundle) -> dict[str, Bundle]:
+    """Return the bundles with the configured thresholds and names, and without the muted tags; as `personalised`.
 
-    All that is shown, written or sent follows from the bundle's tags, so this is the only place to change them.
+    All that is shown, written or sent follows from the bundles' tags, so this is the only place to change them.
 
     Raises
     ------
     UsageError
         If a tag that is named does not exist, two tags share a name, or none is left; or the file is wrong.
     """
-    tags = model_tags.personalise(bundle.tags, config.settings, config.complain)
-    check_sinks(config, model_tags.names_of(tags.values()))
+    tags = {"": model_tags.personalise(bundle.tags, config.settings, config.complain)}
+    if config.settings.sources:
+        config.check()  # so that they are not blamed for what they take from outside
+    for name, settings in config.settings.sources.items():
+        tags[name] = model_tags.personalise(bundle.tags, settings, partial(complain_of, config, ("sources", name)))
+    shown = [tag for source, kept in tags.items() if source or len(tags) == 1 for tag in kept.values()]
+    check_sinks(config, model_tags.names_of(shown))
     config.check()
-    return bundle.with_tags(tags)
+    return {name: bundle.with_tags(kept) for name, kept in tags.items()}
+
+
+def complain_of(config: Config, table: tuple[str, ...], path: tuple[str, ...], message: str) -> None:
+    """Complain of the value at a path of a table."""
+    config.complain((*table, *path), message)
 
 
 def with_learned(config: Config, bundle: Bundle) -> Bundle:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bowstream.cli.say import say
-from bowstream.cli.setup import personalise, with_tags
+from bowstream.cli.setup import personalised, with_tags
 from bowstream.config.file import Config
 from bowstream.errors import BowstreamError
 from bowstream.learn import store
@@ -35,11 +36,11 @@ class Taught:
         self._stamp = self._stamped()  # before it is read: a change meanwhile is seen later
         self._due_s = 0.0
 
-    def now(self) -> Bundle:
-        """Return the bundle with what was taught, as configured."""
-        return personalise(self.config, self.bundle)
+    def now(self) -> dict[str, Bundle]:
+        """Return the bundle with what was taught, as configured for each source; see `personalised`."""
+        return personalised(self.config, self.bundle)
 
-    def look(self, session: Session) -> None:
+    def look(self, sessions: Sequence[Session]) -> None:
         """Put a changed file in force, looked for once a second; a bad one is said once, and changes nothing."""
         now_s = time.monotonic()
         if now_s < self._due_s:
@@ -51,7 +52,9 @@ class Taught:
         self._stamp = stamp
         try:
             taught = read_learned(self.path).applied(self.bundle) if stamp else self.bundle
-            session.retag(with_tags(self.config, taught))
+            bundles = with_tags(self.config, taught)
+            for session in sessions:
+                session.retag(bundles[session.info.key])
         except BowstreamError as error:
             say(f"{error}; what was taught before stays in force")
 

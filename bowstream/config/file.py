@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bowstream.config.fields import meaning, settings_of
+from bowstream.config.fields import flag, meaning, settings_of
 from bowstream.config.paths import expanded
 from bowstream.config.report import ReportSettings
-from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.settings import Settings, SourceSettings
 from bowstream.config.sinks import SETTINGS, HistorySettings, SinkSettings
-from bowstream.config.toml import Document, quoted, suggestion
+from bowstream.config.sources import read_sources, read_tags
+from bowstream.config.toml import Document, quoted, suggestion, tables
 from bowstream.config.web import WebSettings
 from bowstream.errors import UsageError
 
 FILE_NAME = "bowstream.toml"
 SYSTEM_FILE = Path("/etc/bowstream") / FILE_NAME
-TABLES = frozenset({"tags", "sinks", "report", "web"})
+TABLES = frozenset({"tags", "sources", "sinks", "report", "web"})
+# What names one microphone, where `[sources]` name several.
+ONE_DEVICE = ("device", "sample_rate", "raw", "reconnect")
 # A complete sample has 6 kB.
 LARGEST_BYTES = 1_000_000
 
@@ -89,7 +92,21 @@ def load(named: Path | None = None, overrides: Mapping[str, Any] | None = None) 
     """
     file = named or next((file for file in default_files() if file.is_file()), None)
     config = read(file) if file else Config(Settings())
-    return replace(config, settings=replace(config.settings, **(overrides or {})))
+    return replace(config, settings=overridden(config.settings, overrides or {}))
+
+
+def overridden(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """Return settings with what the command line says instead, of each source, too."""
+    named = [flag(name) for name in ONE_DEVICE if name in overrides]
+    if named and settings.sources:
+        raise UsageError(
+            f"{named[0]} is about one microphone, and the configuration has sources: leave it out, or set it in "
+            f"[sources.{next(iter(settings.sources))}]"
+        )
+    known = settings_of(SourceSettings)
+    common = {name: value for name, value in overrides.items() if name in known}
+    sources = {name: replace(source, **common) for name, source in settings.sources.items()}
+    return replace(settings, **overrides, sources=sources)
 
 
 def default_files() -> Iterator[Path]:
@@ -113,10 +130,8 @@ def read(file: Path) -> Config:
     """
     document = Document(str(file), text_of(file))
     settings = document.table((), Settings, document.values, TABLES) or Settings()
-    tags: dict[str, TagSettings] = {}
-    for name, table in tables(document, "tags"):
-        if tag := document.table(("tags", name), TagSettings, table):
-            tags[name] = tag
+    settings = replace(settings, tags=read_tags(document, ("tags",)))
+    sources = read_sources(document, settings)
     sinks: dict[str, SinkSettings] = {}
     for name, table in tables(document, "sinks"):
         if name not in SETTINGS:
@@ -127,7 +142,7 @@ def read(file: Path) -> Config:
     if "report" in document.values:
         report = document.table(("report",), ReportSettings, document.values["report"])
     web = document.table(("web",), WebSettings, document.values["web"]) if "web" in document.values else None
-    return Config(replace(settings, tags=tags, sinks=sinks, report=report, web=web), document)
+    return Config(replace(settings, sources=sources, sinks=sinks, report=report, web=web), document)
 
 
 def text_of(file: Path) -> str:
@@ -141,12 +156,3 @@ def text_of(file: Path) -> str:
     except (OSError, ValueError) as error:  # a name with NUL in it is a ValueError, too
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"{file}: the configuration cannot be read: {reason}") from error
-
-
-def tables(document: Document, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the tables `[name.KEY]` with their keys."""
-    values = document.values.get(name, {})
-    if isinstance(values, dict):
-        yield from values.items()
-    else:
-        document.complain((name,), f"{name} must be tables [{name}.NAME]")

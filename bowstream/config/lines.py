@@ -14,7 +14,7 @@ else:
 
 # The names that lead to a table or value.
 Steps = tuple[str, ...]
-DEPTH = 3
+DEPTH = 5
 
 # What a line break, bracket or equals sign can hide in, and these themselves.
 TOKEN = re.compile(
@@ -30,7 +30,7 @@ TOKEN = re.compile(
 
 
 def lines_of(text: str) -> dict[Steps, int]:
-    """Return the line, from 1, in which each table and value of a TOML text begins, down to three names deep.
+    """Return the line, from 1, in which each table and value of a TOML text begins, down to five names deep.
 
     What is inside an inline table or a list is left out: it begins where that begins.
     """

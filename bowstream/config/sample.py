@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from bowstream._text import MASK, UNPRINTABLE
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.report import ReportSettings
-from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.settings import Settings, SourceSettings, TagSettings
 from bowstream.config.sinks import SETTINGS
 from bowstream.config.web import WebSettings
 
@@ -25,6 +25,9 @@ HEAD = """\
 """
 TAGS_HEAD = """\
 # One table per tag, by the name that it has in the bundle ('bowstream check' lists them)."""
+SOURCES_HEAD = """\
+# One table per source, if there are several: each is heard at the same time, as above where its table says nothing.
+# In [sources.NAME.tags.TAG] a tag may be as in [tags.TAG], for that source only."""
 SINKS_HEAD = """\
 # One table per sink: where 'listen' delivers what it detects, beside the screen. A sink that has a table is on.
 # Tags are named as they are shown, by their alias if they have one."""
@@ -34,16 +37,20 @@ WEB_HEAD = """\
 # The page for a browser, needs the extra "web". 'listen' serves it if there is this table, or with --web."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-SAMPLE_TAG = "clock alarm"
+SAMPLE_TAG, SAMPLE_SOURCE = "clock alarm", "kitchen"
 
 
 def as_toml(settings: Settings) -> str:
     """Return settings as TOML, each with what it does; what is not set is there as a comment."""
     lines = [HEAD, *table(settings), "", TAGS_HEAD]
-    for name, tag in settings.tags.items():
-        lines += ["", f"[tags.{key(name)}]", *table(tag)]
+    lines += tag_tables("tags", settings.tags)
     if not settings.tags:
         lines += ["", *commented([f"[tags.{key(SAMPLE_TAG)}]", *table(TagSettings)])]
+    lines += ["", SOURCES_HEAD]
+    for name, source in settings.sources.items():
+        lines += ["", f"[sources.{key(name)}]", *table(source), *tag_tables(f"sources.{key(name)}.tags", source.tags)]
+    if not settings.sources:
+        lines += ["", *commented([f"[sources.{SAMPLE_SOURCE}]", *sample_source()])]
     lines += ["", SINKS_HEAD]
     for name, kind in SETTINGS.items():
         sink = settings.sinks.get(name)
@@ -56,6 +63,18 @@ def as_toml(settings: Settings) -> str:
     lines += ["", WEB_HEAD, ""]
     lines += ["[web]", *table(settings.web)] if settings.web else commented(["[web]", *table(WebSettings)])
     return "\n".join(lines) + "\n"
+
+
+def tag_tables(path: str, tags: Mapping[str, TagSettings]) -> Iterator[str]:
+    """Yield the lines of tags' tables, below a path."""
+    for name, tag in tags.items():
+        yield from ("", f"[{path}.{key(name)}]", *table(tag))
+
+
+def sample_source() -> Iterator[str]:
+    """Yield a source's settings in short: all of them have been explained above."""
+    yield f"# {', '.join(settings_of(SourceSettings))}: as above"
+    yield f"device = {literal(meaning(settings_of(SourceSettings)['device']).example)}"
 
 
 def table(settings: Any) -> Iterator[str]:

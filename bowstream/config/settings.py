@@ -36,8 +36,11 @@ class TagSettings(Checked):
 
 
 @dataclass(frozen=True)
-class Settings(Checked):
-    """The whole configuration. Names and units are those of the file; `None` leaves it to the device or bundle."""
+class SourceSettings(Checked):
+    """What can be set of a source, in its table `[sources.NAME]`, or outside of all tables for each of them.
+
+    Names and units are those of the file; `None` leaves it to the device or bundle.
+    """
 
     device: str | None = setting(
         None,
@@ -64,9 +67,6 @@ class Settings(Checked):
     reconnect: bool = setting(
         False, "wait for a microphone or stream that is absent, busy or has ended, instead of giving up"
     )
-    bundle: Path | None = setting(
-        None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
-    )
     hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
     sensitivity: float = setting(
         0.5, "moves the scores of all tags: 0 raises least, 1 most; 'bowstream check' shows the cost", low=0.0, high=1.0
@@ -85,16 +85,7 @@ class Settings(Checked):
         (), "tags, or groups of them, to listen for; all if empty", example=["alarms", "dog"]
     )
     silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
-    learned: Path | None = setting(
-        None,
-        "file of what was taught; else learned.npz beside the configuration",
-        example="learned.npz",
-        metavar="FILE",
-    )
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
-    sinks: Mapping[str, Any] = field(default_factory=dict)
-    report: ReportSettings | None = None
-    web: WebSettings | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,14 +95,37 @@ class Settings(Checked):
         require(abs(tenths - round(tenths)) < 1e-6, "hop_s", f"must be one of 0.1, 0.2, … 1.0 (got {self.hop_s:g})")
         check_off(self.on, self.off)
 
-    def own_name(self, tag: str) -> str:
-        """Return the name that a tag has in the bundle, for its name in all output."""
-        return next((name for name, own in self.tags.items() if own.alias == tag), tag)
-
     @property
     def hop_columns(self) -> int:
         """Columns of 100 ms between two scores."""
         return round(self.hop_s * 10.0)
+
+
+@dataclass(frozen=True)
+class Settings(SourceSettings):
+    """The whole configuration.
+
+    sources : what is heard, by name, each with all of its settings; empty for the one `device`
+    """
+
+    bundle: Path | None = setting(
+        None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
+    )
+    learned: Path | None = setting(
+        None,
+        "file of what was taught; else learned.npz beside the configuration",
+        example="learned.npz",
+        metavar="FILE",
+    )
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
+    sinks: Mapping[str, Any] = field(default_factory=dict)
+    report: ReportSettings | None = None
+    web: WebSettings | None = None
+
+    def own_name(self, tag: str) -> str:
+        """Return the name that a tag has in the bundle, for its name in all output."""
+        tables = (self.tags, *(source.tags for source in self.sources.values()))
+        return next((name for tags in tables for name, own in tags.items() if own.alias == tag), tag)
 
 
 def check_off(on: float | None, off: float | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,17 @@ class Document:
     def _value(self, kind: Any, value: Any) -> Any:
         """Return a value as the setting's type; a path as seen from the file's folder."""
         return Path(self.name).parent / expanded(value) if kind is Path else kind(value)
+
+
+def tables(document: Document, *path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the tables `[path.NAME]` with their names."""
+    values: Any = document.values
+    for step in path:
+        values = values.get(step, {}) if isinstance(values, dict) else {}
+    if isinstance(values, dict):
+        yield from values.items()
+    else:
+        document.complain(path, f"{path[-1]} must be tables [{'.'.join(path)}.NAME]")
 
 
 def type_name(value: Any) -> str:

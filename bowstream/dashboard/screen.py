@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import TextIO, cast
 
@@ -19,10 +20,11 @@ from bowstream.audio.source import Notice
 from bowstream.dashboard.history import History
 from bowstream.dashboard.keys import Keys
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
+from bowstream.dashboard.overview import render_all, together
 from bowstream.dashboard.terminal import StderrCapture, Terminal
 from bowstream.dashboard.view import View
 from bowstream.output.lines import Output, PlainLines
-from bowstream.records import Record
+from bowstream.records import Idle, Record, source_of
 
 REDRAW_S = 0.25
 # On a slow machine drawing takes at most one tenth of the time.
@@ -35,21 +37,22 @@ LEFT_BEHIND = 12
 
 
 class Screen:
-    """A session's dashboard on the terminal, an `Output`.
+    """The dashboard on the terminal, an `Output`: of one session, or of several at a glance and each alone.
 
     Leaves the terminal as it found it, whatever happens, and gives it back while the process is suspended (Ctrl+Z).
     On a terminal that cannot place its cursor (TERM=dumb), entering returns plain lines instead.
 
     Parameters
     ----------
-    history : gathers what is shown
-    stop : ends the session when the user presses q
+    histories : gather what is shown of each session
+    stop : ends the loop when the user presses q
     """
 
-    def __init__(self, history: History, stop: Callable[[], None]) -> None:
-        self.history = history
+    def __init__(self, histories: Sequence[History], stop: Callable[[], None]) -> None:
+        self._histories = {history.info.key: history for history in histories}
+        self._chosen = tuple(self._histories)  # sources that are shown: all or one
         self.top: int | None = None
-        self.frozen: View | None = None
+        self.frozen: tuple[View, ...] = ()
         self._keys = Keys()
         self._stderr = StderrCapture()
         self._help = False
@@ -60,13 +63,16 @@ class Screen:
         self._commands: dict[str, Callable[[], None]] = {
             " ": self._freeze,
             "f": self._freeze,
-            "m": self.history.mark,
+            "m": self._mark,
             "+": lambda: self._show(+1),
             "=": lambda: self._show(+1),
             "-": lambda: self._show(-1),
             "?": self._toggle_help,
             "q": stop,
         }
+        if len(histories) > 1:
+            self._commands |= {str(digit): partial(self._choose, digit) for digit in range(10)}
+            self._commands["\t"] = self._choose_next
 
     def __enter__(self) -> Output:
         if Console().is_dumb_terminal:
@@ -77,8 +83,10 @@ class Screen:
 
     def __exit__(self, *exc: object) -> None:
         self._exits.close()
-        if self.history.timeline:
-            Console().print(render_timeline(self._view(), LEFT_BEHIND))
+        if any(history.timeline for history in self._histories.values()):
+            self._chosen = tuple(self._histories)
+            views = self._views()
+            Console().print(render_timeline(together(views) if len(views) > 1 else views[0], LEFT_BEHIND))
 
     def _open(self) -> None:
         """Take the terminal."""
@@ -106,9 +114,11 @@ class Screen:
 
     def write(self, record: Record) -> None:
         """Take one record; handle the keys; redraw if it is time."""
-        self.history.write(record)
+        if not isinstance(record, Idle):
+            self._histories[source_of(record)].write(record)
         if isinstance(record, Notice):
-            self._notice, self._noticed_s = record.text, time.monotonic()
+            self._notice = f"{record.source}: {record.text}" if record.source else record.text
+            self._noticed_s = time.monotonic()
         if self._suspending:
             self._suspend()
         for key in self._keys.pressed():
@@ -121,12 +131,14 @@ class Screen:
                 self._draw(now_s)
 
     def _draw(self, started_s: float) -> None:
-        view = replace(self.frozen or self._view(), keys=self._help, notice=self._notice)
-        self._live.update(render(view), refresh=True)
+        first, *others = self.frozen or self._views()
+        first = replace(first, keys=self._help, notice=self._notice)
+        self._live.update(render_all([first, *others]) if others else render(first), refresh=True)
         self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
 
-    def _view(self) -> View:
-        return self.history.view(self._tags)
+    def _views(self) -> tuple[View, ...]:
+        """Return the present view of each source that is shown."""
+        return tuple(self._histories[source].view(self._tags) for source in self._chosen)
 
     @property
     def _tags(self) -> int:
@@ -137,14 +149,31 @@ class Screen:
         """Show the newest line of standard error for a while, but the reason why there is no sound until there is."""
         if self._stderr.gather():
             self._notice, self._noticed_s = self._stderr.lines[-1], now_s
-        elif now_s - self._noticed_s > NOTICE_S and not self.history.away:
+        elif now_s - self._noticed_s > NOTICE_S and not any(history.away for history in self._histories.values()):
             self._notice = ""
 
     def _freeze(self) -> None:
-        self.frozen = None if self.frozen else replace(self._view(), frozen=True)
+        self.frozen = () if self.frozen else tuple(replace(view, frozen=True) for view in self._views())
+
+    def _mark(self) -> None:
+        for history in self._histories.values():
+            history.mark()
+
+    def _choose(self, number: int) -> None:
+        """Show the source of this number, from 1; all of them for 0."""
+        sources = tuple(self._histories)
+        if number <= len(sources):
+            self._chosen = sources[number - 1 : number] if number else sources
+            self.frozen = ()
+
+    def _choose_next(self) -> None:
+        """Show the next source, or after the last all of them."""
+        sources = tuple(self._histories)
+        place = 0 if len(self._chosen) > 1 else sources.index(self._chosen[0]) + 1
+        self._choose((place + 1) % (len(sources) + 1))
 
     def _show(self, more: int) -> None:
-        self.top = min(max(self._tags + more, 1), len(self.history.info.tags))
+        self.top = min(max(self._tags + more, 1), max(len(history.info.tags) for history in self._histories.values()))
 
     def _toggle_help(self) -> None:
         self._help = not self._help

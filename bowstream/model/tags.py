@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bowstream.config.settings import Settings, TagSettings
+from bowstream.config.settings import SourceSettings, TagSettings
 from bowstream.config.toml import suggestion
 from bowstream.errors import BundleError
 
@@ -42,7 +42,7 @@ def names_of(tags: Iterable[Tag]) -> list[str]:
     return list(dict.fromkeys([*(tag.name for tag in every), *(tag.group for tag in every if tag.group)]))
 
 
-def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> dict[int, Tag]:
+def personalise(tags: Sequence[Tag], settings: SourceSettings, complain: Complain) -> dict[int, Tag]:
     """Return the tags that are listened for, as they are configured, by their place in `tags`.
 
     All that is shown, written or sent follows from the result, so this is the only place that changes tags.
@@ -50,7 +50,7 @@ def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> 
     Parameters
     ----------
     tags : a bundle's
-    settings : the configuration
+    settings : the configuration, of all or of a source
     complain : is called with a setting's path and a sentence if a tag that is named does not exist, two tags share a
         name, a threshold does not fit or no tag is left
     """
@@ -77,7 +77,7 @@ def personalise(tags: Sequence[Tag], settings: Settings, complain: Complain) -> 
     return kept
 
 
-def _personal(tag: Tag, settings: Settings, complain: Complain) -> Tag:
+def _personal(tag: Tag, settings: SourceSettings, complain: Complain) -> Tag:
     """Return a tag as configured. A lowered `on` takes the bundle's `off` with it; a stated one must fit."""
     own = settings.tags.get(tag.name, TagSettings())
     on = next(value for value in (own.on, settings.on, tag.on) if value is not None)
@@ -87,7 +87,7 @@ def _personal(tag: Tag, settings: Settings, complain: Complain) -> Tag:
     return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off), tag.group)
 
 
-def _check_off(on: dict[str, float], settings: Settings, complain: Complain) -> None:
+def _check_off(on: dict[str, float], settings: SourceSettings, complain: Complain) -> None:
     """Complain of an `off` for all tags that is above the `on` of one that states no `off` itself."""
     bound = [
         (value, name) for name, value in on.items() if name not in settings.tags or settings.tags[name].off is None

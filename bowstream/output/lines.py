@@ -16,6 +16,8 @@ from bowstream.output.values import record_json
 from bowstream.records import Gap, Record, Sound
 from bowstream.scores import Scores
 
+NO_HEALTHS: Mapping[str, Health] = {}
+
 
 class Output(Protocol):
     """Something that a session's records are written to."""
@@ -29,7 +31,7 @@ class JsonLines:
 
     Parameters
     ----------
-    health : of a live stream; it is written with each hop
+    healths : of live streams, by their records' source; written with each hop
     labels : fields that every object begins with, such as the file
     events_only : leave the hops out
     """
@@ -37,12 +39,12 @@ class JsonLines:
     def __init__(
         self,
         stream: TextIO,
-        health: Health | None = None,
+        healths: Mapping[str, Health] = NO_HEALTHS,
         labels: Mapping[str, Any] | None = None,
         events_only: bool = False,
     ) -> None:
         self._stream = stream
-        self._health = health
+        self._healths = healths
         self._labels = dict(labels or {})
         self._events_only = events_only
 
@@ -50,13 +52,16 @@ class JsonLines:
         """Write a hop, event, gap or notice and flush it, so that the reader of a pipe has it now."""
         if self._events_only and isinstance(record, Scores):
             return
-        if text := record_json(record, self._health, self._labels):
+        health = self._healths.get(record.source) if isinstance(record, Scores) else None
+        if text := record_json(record, health, self._labels):
             self._stream.write(text + "\n")
             self._stream.flush()
 
 
 class PlainLines:
     """Writes one line per event and gap, and one per hop with the highest scores: for logs and pipes.
+
+    Where several sources are heard, each line names its.
 
     Parameters
     ----------
@@ -68,7 +73,7 @@ class PlainLines:
         self._stream = stream
         self._top = top
         self._events_only = events_only
-        self._hop: list[Float32] = []
+        self._hops: dict[str, list[Float32]] = {}  # sound since the last hop, by source
 
     def write(self, record: Record) -> None:
         """Write a hop, event or gap; pass over the rest."""
@@ -77,27 +82,28 @@ class PlainLines:
             self._stream.write(date + event_line(record))
             self._stream.flush()
         elif isinstance(record, Sound) and not self._events_only:
-            self._hop.append(record.samples)
+            self._hops.setdefault(record.source, []).append(record.samples)
         elif isinstance(record, Scores) and not self._events_only:
-            level = level_dbfs(np.concatenate(self._hop or [np.zeros(0, np.float32)]))
-            self._hop.clear()
-            self._stream.write(line(record.end_s, f"{level:6.1f} dBFS   {in_words(record.top(self._top))}"))
+            level = level_dbfs(np.concatenate(self._hops.pop(record.source, [np.zeros(0, np.float32)])))
+            text = f"{level:6.1f} dBFS   {in_words(record.top(self._top))}"
+            self._stream.write(line(record.end_s, text, record.source))
             self._stream.flush()
 
 
 def event_line(record: Event | Gap) -> str:
     """Return an event or a gap as a line."""
     if isinstance(record, Gap):
-        return line(record.start_s, f"!!! {record.length_s:.3f} s of sound lost")
+        return line(record.start_s, f"!!! {record.length_s:.3f} s of sound lost", record.source)
     if record.offset_s is None:
-        return line(record.onset_s, f">>> {record.tag} begins")
+        return line(record.onset_s, f">>> {record.tag} begins", record.source)
     length_s = record.offset_s - record.onset_s
-    return line(record.offset_s, f"<<< {record.tag} ends after {length_s:.1f} s, peak {record.peak:.2f}")
+    text = f"<<< {record.tag} ends after {length_s:.1f} s, peak {record.peak:.2f}"
+    return line(record.offset_s, text, record.source)
 
 
-def line(position_s: float, text: str) -> str:
+def line(position_s: float, text: str, source: str = "") -> str:
     """Return one line that begins with a time of the stream, also if a tag's name has line breaks."""
-    return f"{position_s:10.1f} s  {printable(text)}\n"
+    return f"{position_s:10.1f} s  {printable(f'{source}: ' * bool(source) + text)}\n"
 
 
 def in_words(best: Sequence[tuple[str, float]]) -> str:

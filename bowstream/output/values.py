@@ -30,6 +30,7 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
 
     Seconds count from the start of the stream, to the millisecond. `time` is UTC (RFC 3339), where the stream has a
     date: of a hop's end, an event's onset or offset, a gap's start. An event has an `id` where it has a time.
+    `source` says which one it is about, where several are heard.
 
     Parameters
     ----------
@@ -41,13 +42,21 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
     if isinstance(record, Event):
         state = "on" if record.offset_s is None else "off"
         identity = {"id": record.id} if record.id else {}
-        return {"type": "event", "state": state, **time_field(record.time), **identity, **event_fields(record)}
+        return {
+            "type": "event",
+            "state": state,
+            **source_field(record.source),
+            **time_field(record.time),
+            **identity,
+            **event_fields(record),
+        }
     if isinstance(record, Gap):
         place = {"start_s": seconds(record.start_s), "length_s": seconds(record.length_s)}
-        return {"type": "gap", **time_field(record.time), **place}
+        return {"type": "gap", **source_field(record.source), **time_field(record.time), **place}
     if isinstance(record, Notice):
         place = {"at_s": seconds(record.at_s)}
-        return {"type": "notice", **time_field(record.time), **place, "kind": record.kind, "text": record.text}
+        said = {**time_field(record.time), **place, "kind": record.kind, "text": record.text}
+        return {"type": "notice", **source_field(record.source), **said}
     return {}
 
 
@@ -65,8 +74,9 @@ def record_json(record: Record, health: Health | None = None, labels: Mapping[st
 
 
 def hop_fields(scores: Scores) -> Fields:
-    """Return when a hop was."""
-    return {**time_field(scores.time), "start_s": seconds(scores.start_s), "end_s": seconds(scores.end_s)}
+    """Return where and when a hop was."""
+    place = {"start_s": seconds(scores.start_s), "end_s": seconds(scores.end_s)}
+    return {**source_field(scores.source), **time_field(scores.time), **place}
 
 
 def event_fields(event: Event) -> Fields:
@@ -108,6 +118,11 @@ def template(tags: tuple[str, ...]) -> str:
 def step_json(step: int) -> str:
     """Return a score that is so many steps."""
     return json.dumps(step / STEPS)
+
+
+def source_field(source: str) -> Fields:
+    """Return a record's `source`, if it has one."""
+    return {"source": source} if source else {}
 
 
 def time_field(time: datetime | None) -> Fields:

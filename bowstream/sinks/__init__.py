@@ -63,10 +63,10 @@ class Sinks:
 
     Parameters
     ----------
-    info : describes the stream
-    health : counts what the sinks lost
+    info, health : of the stream, or of the first of several; health counts what the sinks lost
     settings : of each sink, by its name
     warn : takes one line when a sink cannot deliver, and when it can again
+    others : description and health of each further source
     """
 
     def __init__(
@@ -75,13 +75,17 @@ class Sinks:
         health: Health,
         settings: Mapping[str, SinkSettings],
         warn: Callable[[str], None],
+        others: Sequence[tuple[StreamInfo, Health]] = (),
     ) -> None:
         self._health = health
         self._warn = warn
+        tags = tuple(dict.fromkeys(tag for stream in (info, *(each for each, _ in others)) for tag in stream.tags))
         self._sinks: list[Sink[Any]] = [
-            SINKS[type(each)](with_tags(each, info.tags), info, health) for each in settings.values()
+            SINKS[type(each)](with_tags(each, tags), info, health) for each in settings.values()
         ]
         for sink in self._sinks:
+            for stream in others:
+                sink.add(*stream)
             if isinstance(sink, clips.Clips):
                 sink.on_kept = self._kept
             elif isinstance(sink, mqtt.Mqtt):

@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import io
-import json
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from bowstream._types import Float32
-from bowstream.audio.clock import rfc3339
 from bowstream.config.paths import expanded
 from bowstream.config.sinks import ClipsSettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.model.onset import SEARCH_S
-from bowstream.output.values import record_fields
-from bowstream.records import Gap, Record, Sound, StreamInfo
-from bowstream.scores import Scores
+from bowstream.records import Idle, Record, StreamInfo, source_of
 from bowstream.sinks.clip_folder import ClipFolder
-from bowstream.sinks.names import plain
+from bowstream.sinks.cutter import Clip, Cutter
 from bowstream.sinks.worker import Sink
 
 # Seconds of sound that may wait for a disk: 15 MB.
 WAITING_S = 240
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A clip to be written: the name of its file, its sound, its event and start as JSON, and its event."""
-
-    name: str
-    samples: Float32
-    comment: str
-    event: Event | None = None
-
-
-@dataclass
-class _Open:
-    """A clip that is not complete yet, from sample `start` up to `end`, as far as is known."""
-
-    event: Event
-    began: datetime
-    start: int
-    end: int
-
-
 class Clips(Sink[Clip]):
-    """Keeps the newest sound in memory, and cuts a clip from it once all of the clip has been scored.
+    """Writes what a `Cutter` of each source cuts.
 
     A file appears whole or not at all: it is written under another name, and an incomplete file that a crash left is
     deleted at the next start.
@@ -67,19 +37,8 @@ class Clips(Sink[Clip]):
         self.on_kept: Callable[[Event, Path], None] = lambda event, file: None
         self._settings = settings
         self._folder = ClipFolder(expanded(settings.folder), settings.cap_mb, settings.shared)
-        self._rate = info.sample_rate
-        self._window = self._samples(info.window_s)
-        # An event is reported this long after its clip begins.
-        reported_s = settings.before_s + info.confirm_hops * info.hop_s
-        # Two seconds until it is scored, and more until it is raised.
-        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0 + SEARCH_S)
-        # The newest sound that is scored is also in later windows, which may still score a private tag.
-        self._doubtful = self._window - self._samples(info.hop_s) if settings.never else 0
-        self._never = self._private_tags(info)
-        self._sounds: deque[tuple[int, Float32]] = deque()  # each with the position of its first sample
-        self._private: deque[int] = deque()  # ends of windows that scored a private tag
-        self._open: list[_Open] = []
-        self._scored = 0
+        self._rate = info.sample_rate  # of every source, as the model takes it
+        self._cutters = {info.key: Cutter(settings, info)}
 
     def __enter__(self) -> Clips:
         try:
@@ -92,87 +51,18 @@ class Clips(Sink[Clip]):
         super().__enter__()
         return self
 
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Cut clips of another source's sound, too."""
+        self._cutters[info.key] = Cutter(self._settings, info)
+
     def convert(self, record: Record) -> Iterator[Clip]:
         """Return the clips that are complete."""
-        if isinstance(record, Sound):
-            self._keep(record)
-        elif isinstance(record, Event):
-            self._follow(record)
-        elif isinstance(record, Scores):
-            self._score(record)
-            yield from self._complete(self._scored - self._doubtful)
-        elif isinstance(record, StreamInfo):
-            self._never = self._private_tags(record)
-        elif isinstance(record, Gap):
-            yield from self.flush()
-            self._sounds.clear()
+        if not isinstance(record, Idle):
+            yield from self._cutters[source_of(record)].push(record)
 
     def flush(self) -> Iterator[Clip]:
         """Return the clips that are not complete, as far as they have been scored: no sound follows them."""
-        for clip in self._open:
-            clip.end = min(clip.end, self._scored)
-        yield from self._complete(self._scored)
-
-    def _private_tags(self, info: StreamInfo) -> list[tuple[int, float]]:
-        """Return the places of the tags of which no sound is kept, and the scores from which they may sound."""
-        return [(place, tag.off) for place, tag in enumerate(info.tags) if tag.name in self._settings.never]
-
-    def _samples(self, seconds: float) -> int:
-        """Return a time as a number of samples."""
-        return round(seconds * self._rate)
-
-    def _keep(self, sound: Sound) -> None:
-        """Keep the sound that a clip may still need."""
-        self._sounds.append((self._samples(sound.start_s), sound.samples))
-        oldest_needed = self._samples(sound.end_s) - self._kept
-        while self._sounds[0][0] + len(self._sounds[0][1]) < oldest_needed:
-            self._sounds.popleft()
-        while self._private and self._private[0] <= self._sounds[0][0]:
-            self._private.popleft()
-
-    def _follow(self, event: Event) -> None:
-        settings = self._settings
-        if event.tag in settings.never or (settings.only and event.tag not in settings.only):
-            return
-        if event.offset_s is None:
-            start = max(0, self._samples(event.onset_s - settings.before_s))
-            began = event.time or datetime.now(timezone.utc)
-            self._open.append(_Open(event, began, start, start + self._samples(settings.longest_s)))
-            return
-        for clip in self._open:
-            if (clip.event.tag, clip.event.onset_s) == (event.tag, event.onset_s):
-                clip.event = event
-                clip.end = min(clip.end, self._samples(event.offset_s + settings.after_s))
-
-    def _score(self, tags: Scores) -> None:
-        self._scored = self._samples(tags.end_s)
-        if any(tags.array[index] >= off for index, off in self._never):
-            self._private.append(self._scored)
-
-    def _complete(self, scored: int) -> Iterator[Clip]:
-        """Return the clips that end here or earlier, without those that overlap a private window."""
-        done = [clip for clip in self._open if clip.end <= scored]
-        self._open = [clip for clip in self._open if clip.end > scored]
-        for clip in done:
-            private = any(clip.start < end and end - self._window < clip.end for end in self._private)
-            if not private and (cut := self._cut(clip)):
-                yield cut
-
-    def _cut(self, clip: _Open) -> Clip | None:
-        """Return a clip from the sound that was kept; None if none was."""
-        pieces = [
-            samples[max(0, clip.start - first) : max(0, clip.end - first)]
-            for first, samples in self._sounds
-            if first < clip.end and first + len(samples) > clip.start
-        ]
-        if not pieces:
-            return None
-        start = max(clip.start, self._sounds[0][0])
-        start_s = start / self._rate
-        started = clip.began - timedelta(seconds=clip.event.onset_s - start_s)
-        times = {"start_s": start_s, "start_unix_s": round(started.timestamp(), 4)}
-        comment = json.dumps({**record_fields(clip.event), **times})
-        return Clip(file_name(started, clip.event.tag), np.concatenate(pieces), comment, clip.event)
+        return chain.from_iterable(cutter.flush() for cutter in self._cutters.values())
 
     def size(self, item: Clip) -> float:
         """Return a clip's length in seconds."""
@@ -194,9 +84,3 @@ def encoded(clip: Clip, sample_rate: int) -> bytes:
         file.comment = clip.comment
         file.write(clip.samples)
     return stream.getvalue()
-
-
-def file_name(started: datetime, tag: str) -> str:
-    """Return the name of a clip's file: sorts by time, and is safe on any file system."""
-    stamp = rfc3339(started).replace("-", "").replace(":", "")
-    return f"{stamp}_{plain(tag, '-')}.flac"

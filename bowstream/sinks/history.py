@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from bowstream.config.sinks import HistorySettings
@@ -13,7 +14,7 @@ from bowstream.health.counters import Health
 from bowstream.history.place import kept_at
 from bowstream.history.recorder import CLIP, Batch, Recorder
 from bowstream.history.store import VERDICT, Change, ForeignError, Store, put_aside
-from bowstream.records import Record, Sound, StreamInfo
+from bowstream.records import Idle, Record, Sound, StreamInfo, source_of
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
@@ -31,21 +32,28 @@ class HistorySink(Sink[Batch]):
         super().__init__("history", capacity=10_000)
         self._settings = settings
         self._path = kept_at(settings.path)
-        self._recorder = Recorder(info)
+        self._recorders = {info.key: Recorder(info)}
         self._store: Store | None = None
-        self._told: Change | None = None  # the run that the file knows
+        self._told: list[Change] = []  # the runs that the file knows
         self._tidy_due_s = 0.0
+
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Keep the history of another source, too: a run for each."""
+        self._recorders[info.key] = Recorder(info)
 
     def convert(self, record: Record) -> Iterable[Batch]:
         """Return what changes in the history."""
-        if isinstance(record, Sound):
-            self._recorder.listen(record)
+        if isinstance(record, Idle):
             return ()
-        return self._recorder.record(record)
+        recorder = self._recorders[source_of(record)]
+        if isinstance(record, Sound):
+            recorder.listen(record)
+            return ()
+        return recorder.record(record)
 
     def flush(self) -> Iterator[Batch]:
         """Return what changes when the session ends."""
-        return self._recorder.end()
+        return chain.from_iterable(recorder.end() for recorder in self._recorders.values())
 
     def clip_kept(self, event: Event, file: Path) -> None:
         """Note an event's clip; called by the thread of the sink that wrote it."""
@@ -62,13 +70,14 @@ class HistorySink(Sink[Batch]):
                 self._store.close()
                 self._store = None
             if not self._store:
-                self._told = None
+                self._told.clear()
                 make_folder(self._path.parent, self._settings.shared)
                 self._store = Store(self._path, self._settings.shared)
             self._tidy(self._store)
-            is_new = item.stream is not None and item.stream is not self._told
+            is_new = item.stream is not None and not any(item.stream is run for run in self._told)
             self._store.write([item.stream, *item.changes] if item.stream and is_new else item.changes)
-            self._told = item.stream or self._told
+            if item.stream and is_new:
+                self._told.append(item.stream)
         except ForeignError as error:
             raise PermanentError(str(error)) from error
         except sqlite3.OperationalError as error:  # locked, full, not ours

@@ -29,13 +29,17 @@ class JsonFile(Sink[bytes]):
         super().__init__("jsonl")
         self._settings = settings
         self._path = expanded(settings.path)
-        self._health = health
+        self._healths = {info.key: health}
+
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Write another source's records, too."""
+        self._healths[info.key] = health
 
     def convert(self, record: Record) -> Iterator[bytes]:
         """Return an event's, gap's or hop's line."""
         if isinstance(record, Scores) and not self._settings.hops:
             return
-        if text := record_json(record, self._health):
+        if text := record_json(record, self._healths[record.source] if isinstance(record, Scores) else None):
             yield text.encode() + b"\n"
 
     def deliver(self, item: bytes) -> None:

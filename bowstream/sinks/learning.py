@@ -17,7 +17,7 @@ from bowstream.events import Event
 from bowstream.learn.correct import Corrector, correct
 from bowstream.learn.evidence import Evidence, Peaks, find, keep
 from bowstream.learn.newest import Newest
-from bowstream.records import Gap, Record, Sound, StreamInfo
+from bowstream.records import Gap, Record, Sound, StreamInfo, source_of
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import RetryableError, Sink
@@ -58,25 +58,31 @@ class Learning(Sink[Evidence | Judged]):
 
     Attributes
     ----------
-    newest : the newest seconds of sound
+    newest : the newest seconds of sound, of the first source if there are several
     """
 
     def __init__(self, places: Places, info: StreamInfo, bundle: str, own_name: Callable[[str], str]) -> None:
         super().__init__("learning")
         self.newest = Newest(info.sample_rate)
+        self._first = info.key
         self._places, self._own_name = places, own_name
-        self._peaks = Peaks(bundle)
+        self._bundle = bundle
+        self._peaks: dict[str, Peaks] = {}  # by source
 
     def convert(self, record: Record) -> Iterator[Evidence]:
         """Return what an event is raised by, when it opens and when it ends; keep the newest sound."""
-        if isinstance(record, Sound):
+        if isinstance(record, Scores):
+            self._peaks.setdefault(record.source, Peaks(self._bundle)).score(record)
+        elif isinstance(record, Event):
+            peaks = self._peaks.get(record.source)
+            if peaks and (found := peaks.event(record)):
+                yield found
+        elif source_of(record) != self._first:
+            return
+        elif isinstance(record, Sound):
             self.newest.push(record.samples)
         elif isinstance(record, Gap) or (isinstance(record, Notice) and record.kind == "away"):
             self.newest.clear()
-        elif isinstance(record, Scores):
-            self._peaks.score(record)
-        elif isinstance(record, Event) and (found := self._peaks.event(record)):
-            yield found
 
     def judged(self, event: str, verdict: str | None) -> None:
         """Learn from a verdict; called by any thread."""

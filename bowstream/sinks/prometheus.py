@@ -42,21 +42,29 @@ class Prometheus(Sink[None]):
     def __init__(self, settings: PrometheusSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("prometheus")
         self._settings = settings
-        self._health = health
-        self._report = self._health.report()
+        self._labels = ["source"] if info.is_named else []
+        self._healths = {info.key: health}
+        self._reports = {info.key: health.report()}
         self._client = load_client()
         self._registry = self._client.CollectorRegistry()
-        self._hops = self._client.Counter("bowstream_hops", "Windows scored", registry=self._registry)
-        self._events = self._client.Counter("bowstream_events", "Events begun", ["tag"], registry=self._registry)
+        self._hops = self._client.Counter("bowstream_hops", "Windows scored", self._labels, registry=self._registry)
+        self._events = self._client.Counter(
+            "bowstream_events", "Events begun", [*self._labels, "tag"], registry=self._registry
+        )
         self._latency = self._client.Histogram(
             "bowstream_hop_latency_seconds",
             "From having a hop's last sample to having its scores",
+            self._labels,
             buckets=LATENCIES_S,
             registry=self._registry,
         )
         self._registry.register(self)
         self._exposition = importlib.import_module("prometheus_client.exposition")
         self._server: Server | None = None
+
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Count another source's records, too, by its label."""
+        self._healths[info.key], self._reports[info.key] = health, health.report()
 
     def __enter__(self) -> Prometheus:
         from bowstream.sinks.server import Server  # large, and most listeners have no such sink
@@ -85,11 +93,12 @@ class Prometheus(Sink[None]):
     def convert(self, record: Record) -> tuple[()]:
         """Count a hop or an event."""
         if isinstance(record, Scores):
-            self._report = self._health.report()
-            self._hops.inc()
-            self._latency.observe(self._health.newest_latency_s)
+            health, labels = self._healths[record.source], self._label(record.source)
+            self._reports[record.source] = health.report()
+            of_source(self._hops, labels).inc()
+            of_source(self._latency, labels).observe(health.newest_latency_s)
         elif isinstance(record, Event) and record.offset_s is None:
-            self._events.labels(record.tag).inc()
+            self._events.labels(*self._label(record.source), record.tag).inc()
         return ()
 
     def deliver(self, item: None) -> None:
@@ -100,12 +109,26 @@ class Prometheus(Sink[None]):
         with self._changed:
             self._delivered += 1
         core = self._client.core
-        for _, metric, value in metrics(self._report):
-            if metric.exported:
-                kind = core.CounterMetricFamily if metric.counts else core.GaugeMetricFamily
-                yield kind(f"bowstream_{metric.exported}", metric.meaning, value=value)
+        families: dict[str, Any] = {}
+        for source, report in self._reports.items():
+            for name, metric, value in metrics(report):
+                if metric.exported:
+                    kind = core.CounterMetricFamily if metric.counts else core.GaugeMetricFamily
+                    if name not in families:
+                        families[name] = kind(f"bowstream_{metric.exported}", metric.meaning, labels=self._labels)
+                    families[name].add_metric(self._label(source), value)
+        yield from families.values()
+
+    def _label(self, source: str) -> list[str]:
+        """Return the values of the labels that all metrics have."""
+        return [source] if self._labels else []
 
     def close(self) -> None:
         """Close the port."""
         if self._server:
             self._server.stop()
+
+
+def of_source(metric: Any, labels: list[str]) -> Any:
+    """Return a metric's part with these labels, which is the whole if it has none."""
+    return metric.labels(*labels) if labels else metric

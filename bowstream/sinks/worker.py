@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 from bowstream.errors import BowstreamError
 from bowstream.events import Event
-from bowstream.records import Record
+from bowstream.health.counters import Health
+from bowstream.records import Record, StreamInfo
 
 Item = TypeVar("Item")
 
@@ -97,6 +98,9 @@ class Sink(ABC, Generic[Item]):
     @abstractmethod
     def deliver(self, item: Item) -> None:
         """Deliver an item, or raise `RetryableError`, `OSError` or `PermanentError`; called by the worker's thread."""
+
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Take the records of another source, too, before the first record; for a sink that tells them apart."""
 
     def flush(self) -> Iterable[Item]:
         """Return the items that are not complete yet when the session ends."""

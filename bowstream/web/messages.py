@@ -52,7 +52,9 @@ class Narrator:
 
     def follow(self, record: Record) -> None:
         """Keep what a page is shown when it opens; next to nothing for sound and scores."""
-        if isinstance(record, Sound):
+        if isinstance(record, StreamInfo):
+            self._info = record
+        elif isinstance(record, Sound):
             self._position_s = record.end_s
         elif isinstance(record, Event):
             fields = self._event(record)
@@ -66,18 +68,28 @@ class Narrator:
     def tell(self, record: Record) -> bytes:
         """Return what is sent for a record that was followed; empty for nothing."""
         if isinstance(record, Sound):
-            return message("sound", self._sound(record))
+            return self._message("sound", self._sound(record))
         if isinstance(record, Scores):
-            sent = message("hop", {"t": self._unix_ms(record.time, record.end_s), "s": packed(record.array)})
+            sent = self._message("hop", {"t": self._unix_ms(record.time, record.end_s), "s": packed(record.array)})
             return sent + self._tell_health()
         if isinstance(record, Event):
-            return message("event", self._event(record))
+            return self._message("event", self._event(record))
         if isinstance(record, Gap):
-            return message("gap", {"t": self._unix_ms(record.time, record.start_s), "length_s": record.length_s})
+            t = self._unix_ms(record.time, record.start_s)
+            return self._message("gap", {"t": t, "length_s": record.length_s})
         if isinstance(record, Notice):
             t = self._unix_ms(record.time, record.at_s)
-            return message("notice", {"t": t, "kind": record.kind, "text": record.text})
+            return self._message("notice", {"t": t, "kind": record.kind, "text": record.text})
         return b""
+
+    def _message(self, kind: str, fields: Fields) -> bytes:
+        return message(kind, {"source": self._info.source, **fields})
+
+    @property
+    def introduction(self) -> Fields:
+        """What a page is told of the source when it opens: the names of its tags are in the order of its scores."""
+        tags = [tag.name for tag in self._info.tags]
+        return {"name": self._info.source, "hop_s": self._info.hop_s, "tags": tags, "away": self.away}
 
     @property
     def recent(self) -> list[Fields]:
@@ -93,7 +105,7 @@ class Narrator:
         if time.monotonic() < self._health_due_s:
             return b""
         self._health_due_s = time.monotonic() + HEALTH_EVERY_S
-        return message("health", health_fields(self._health))
+        return self._message("health", health_fields(self._health))
 
     def _sound(self, sound: Sound) -> Fields:
         """Return a column of the picture per 100 ms, a byte per mel, and the level."""
@@ -111,6 +123,7 @@ class Narrator:
         return {
             "id": event.id or f"{event.tag}@{event.onset_s:.3f}",
             "is_kept": event.id is not None,
+            "source": self._info.source,
             "tag": event.tag,
             "onset_ms": onset_ms,
             "duration_ms": None if length_s is None else round(length_s * 1000.0),

@@ -10,12 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bowstream.config.web import WebSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.health.counters import Health
-from bowstream.records import Record, StreamInfo
+from bowstream.records import Idle, Record, StreamInfo, source_of
 from bowstream.web.archive import Archive
 from bowstream.web.hub import Hub
 from bowstream.web.messages import Narrator, message
@@ -60,7 +62,7 @@ class WebPage:
         self._settings, self._info, self._tuning, self._archive = settings, info, tuning, archive
         self._warn, self._judge = warn, judge
         self._hub = Hub()
-        self._narrator = Narrator(info, health)
+        self._narrators = {info.key: Narrator(info, health)}
         self._troubles: deque[str] = deque(maxlen=20)
         self._trouble = ""
         self._loop: asyncio.AbstractEventLoop | None = None  # once the thread has one
@@ -68,6 +70,10 @@ class WebPage:
         self._is_closing = False
         self._thread = threading.Thread(target=self._serve, name="bowstream-web", daemon=True)
         self._listener: socket.socket | None = None
+
+    def add(self, info: StreamInfo, health: Health) -> None:
+        """Show another source, too; before the page is entered."""
+        self._narrators[info.key] = Narrator(info, health)
 
     @property
     def address(self) -> str:
@@ -93,16 +99,20 @@ class WebPage:
     def write(self, record: Record) -> None:
         """Tell the open pages of a record, and put in force what they have set."""
         try:
+            self._tuning.apply()
+            if not isinstance(record, Idle):
+                self._pass_on(record, self._narrators[source_of(record)])
             if isinstance(record, StreamInfo):  # a page begins anew: its scores are in the order of the tags
                 self._hub.post(message("hello", self._greeting()))
-            self._tuning.apply()
-            self._narrator.follow(record)
-            if self._hub.is_watched and (told := self._narrator.tell(record)):
-                self._hub.post(told)
         except Exception as error:  # a bug of the page must not end the listening
             self._complain(repr(error))
         while self._troubles:
             self._warn(f"web page: {self._troubles.popleft()}")
+
+    def _pass_on(self, record: Record, narrator: Narrator) -> None:
+        narrator.follow(record)
+        if self._hub.is_watched and (told := narrator.tell(record)):
+            self._hub.post(told)
 
     def _complain(self, trouble: str) -> None:
         """Leave a line for the session's thread to say, once for each kind of trouble in a row."""
@@ -114,17 +124,15 @@ class WebPage:
         """Return what a page is told when it opens."""
         from bowstream.web.app import tag_fields
 
-        info = self._info
+        info, narrators = self._info, self._narrators.values()
         return {
-            "source": info.source,
+            "sources": [narrator.introduction for narrator in narrators],
             "bundle": info.bundle,
-            "hop_s": info.hop_s,
             "n_mels": info.n_mels,
             "span_hz": info.span_hz,
             "now_ms": round(time.time() * 1000.0),
             "tags": tag_fields(self._tuning),
-            "events": self._narrator.recent,
-            "away": self._narrator.away,
+            "events": sorted(chain.from_iterable(each.recent for each in narrators), key=itemgetter("onset_ms")),
             "has_history": self._archive is not None,
             "has_clips": self._archive is not None and self._archive.clips is not None,
             "asks": bool(self._settings.password),

@@ -11,17 +11,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from bowstream.config.file import tables, text_of
+from bowstream.config.file import text_of
 from bowstream.config.sample import key, literal
 from bowstream.config.settings import TagSettings
-from bowstream.config.toml import Document
+from bowstream.config.toml import Document, tables
 from bowstream.errors import UsageError
 from bowstream.model.tags import Tag
 
 FILE_NAME = "tags.toml"
 HEAD = "# Written by the page of 'bowstream listen --web'; wins over the configuration. Delete it to undo all.\n"
 NEVER = 2.0
+
+Retune: TypeAlias = "Callable[[int, float, float], None]"
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,14 @@ class Tuned:
 
 
 class Tuning:
-    """The tags of a session, tuned while it runs.
+    """The tags of a session, or of several, tuned while they run: what is set of a tag is so for all that have it.
 
     Parameters
     ----------
     tags : as configured, in the order of the scores
     retune : takes a tag's place, `on` and `off`; called by `apply` only
     file : where it is kept; None to keep it nowhere
+    source : name of what the session hears, where there are several
 
     Raises
     ------
@@ -62,32 +66,40 @@ class Tuning:
         If the file cannot be read, or something in it is wrong.
     """
 
-    def __init__(self, tags: Sequence[Tag], retune: Callable[[int, float, float], None], file: Path | None) -> None:
+    def __init__(self, tags: Sequence[Tag], retune: Retune, file: Path | None, source: str = "") -> None:
         self.file = file
-        self._retune = retune
+        self._retunes: dict[str, Retune] = {}  # by source, as the next
+        self._tags: dict[str, dict[str, tuple[int, Tag]]] = {}  # place and tag, by the tag's name
         self._own = read(file) if file and file.is_file() else {}
         self._lock = threading.Lock()
-        self.retag(tags)
+        self.add(tags, retune, source)
 
-    def retag(self, tags: Sequence[Tag]) -> None:
+    def add(self, tags: Sequence[Tag], retune: Retune, source: str) -> None:
+        """Tune another session's tags, too."""
+        self._retunes[source] = retune
+        self.retag(tags, source)
+
+    def retag(self, tags: Sequence[Tag], source: str = "") -> None:
         """Go on with other tags, which `apply` tunes; called by the session's thread."""
-        self._by_name = {tag.name: tag for tag in tags}
-        self._places = {name: place for place, name in enumerate(self._by_name)}
+        self._tags[source] = {tag.name: (place, tag) for place, tag in enumerate(tags)}
+        self._by_name = {name: tag for known in reversed(self._tags.values()) for name, (_, tag) in known.items()}
         self._pending = deque(name for name in self._own if name in self._by_name)
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """The tags as configured."""
+        """The tags as configured, of all sessions; each as the first that has it."""
         return tuple(self._by_name.values())
 
     def apply(self) -> None:
         """Put changes in force; called by the session's thread, between two records."""
         while self._pending:
             name = self._pending.popleft()
-            if name not in self._places:
-                continue
-            now = self[name]
-            self._retune(self._places[name], *((NEVER, NEVER) if now.own.muted else (now.on, now.off)))
+            own = self._own.get(name, TagSettings())
+            for source, known in self._tags.items():
+                if name in known:
+                    place, tag = known[name]
+                    now = Tuned(tag, own)
+                    self._retunes[source](place, *((NEVER, NEVER) if own.muted else (now.on, now.off)))
 
     def __getitem__(self, name: str) -> Tuned:
         return Tuned(self._by_name[name], self._own.get(name, TagSettings()))

@@ -20,7 +20,8 @@ export function eventRow(event) {
       h("i", { class: "mark" }),
       h("time", { datetime: new Date(now.onset_ms).toISOString() }, clock(now.onset_ms)),
       h("b", {}, now.tag),
-      h("span", { class: "facts" }, now.duration_ms == null ? "now" : lasted(now.duration_ms), h("span", {}, ` · ${percent(now.peak)}`)),
+      h("span", { class: "facts" }, now.duration_ms == null ? "now" : lasted(now.duration_ms), h("span", {}, ` · ${percent(now.peak)}`),
+        isNamed && now.source ? h("span", {}, ` · ${now.source}`) : null),
       h("span", { class: "acts" },
         now.clip ? h("button", { class: "round play", "aria-label": `Play ${now.tag} at ${clock(now.onset_ms)}`, onclick: () => openClip(now.id) }, "▶") : null,
         ...(now.is_kept && canJudge ? verdictButtons(now) : [])));
@@ -30,8 +31,10 @@ export function eventRow(event) {
   return row;
 }
 
-let canJudge = false;
+let canJudge = false, isNamed = false;
 export const allowVerdicts = (allowed) => { canJudge = allowed; };
+// Whether events say which source has heard them.
+export const nameSources = (named) => { isNamed = named; };
 
 function verdictButtons(event, isLarge = false) {
   return [["right", "✓"], ["wrong", "✗"]].map(([verdict, sign]) => h("button", {

@@ -4,13 +4,11 @@ import { bytesOf, Picture } from "./picture.js";
 import { eventRow, remember, show } from "./events.js";
 
 const RECENT = 30;
-let picture = null, tags = [], ranks = [], scores = [], rows = new Map(), isDue = false;
+let picture = null, tags = [], ranks = [], scores = [], rows = new Map(), isDue = false, source = null, places = [];
 const open = new Map();
 
 export function begin(hello) {
   tags = hello.tags;
-  ranks = tags.map(() => 0);
-  scores = tags.map(() => 0);
   picture ??= new Picture($("picture"), 600, hello.n_mels);
   const [low, high] = hello.span_hz;
   fill($("span"), `${(low / 1000).toFixed(1)} … ${(high / 1000).toFixed(1)} kHz`);
@@ -22,6 +20,15 @@ export function begin(hello) {
   showOpen();
 }
 
+// Show what this source hears from now on; it may have fewer tags than all together.
+export function choose(chosen) {
+  source = chosen;
+  places = tags.map((tag) => chosen.tags.indexOf(tag.tag));
+  ranks = tags.map(() => 0);
+  scores = tags.map(() => 0);
+  picture?.clear();
+}
+
 export const setTags = (changed) => { tags = changed; draw(); };
 export const scoreOf = (place) => scores[place] ?? 0;
 
@@ -30,9 +37,10 @@ export function sound(message) {
   $("level").style.transform = `scaleX(${Math.max(0, Math.min(1, (message.l + 70) / 70))})`;
 }
 
-export function hop(message, hop_s) {
-  scores = Array.from(bytesOf(message.s), (byte) => byte / 255);
-  const decay = 0.5 ** (hop_s / 4);
+export function hop(message) {
+  const bytes = bytesOf(message.s);
+  scores = places.map((place) => (place < 0 ? 0 : bytes[place] / 255));
+  const decay = 0.5 ** (source.hop_s / 4);
   ranks = scores.map((score, place) => Math.max(score, (ranks[place] ?? 0) * decay));
   document.body.dataset.lag = Date.now() - message.t;
   draw();
@@ -50,8 +58,8 @@ export function heard(message, isLive = true) {
   showOpen();
 }
 
-export function gap() {
-  open.clear();
+export function gap(source) {
+  for (const [id, event] of open) if (event.source === source) open.delete(id);
   showOpen();
 }
 

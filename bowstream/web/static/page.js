@@ -1,26 +1,27 @@
 // The page: one line to the listener, five views.
-import { $, fill, post, tell } from "./api.js";
+import { $, fill, h, post, tell } from "./api.js";
 import * as live from "./live.js";
-import { allowVerdicts, complete, show, startClips } from "./events.js";
+import { allowVerdicts, complete, nameSources, show, startClips } from "./events.js";
 import { showDay, startDay } from "./day.js";
 import { showHeat, startHeat } from "./heat.js";
 import { showScores, showTags, startTags } from "./tags.js";
 import { showHealth } from "./health.js";
 
 const VIEWS = ["now", "day", "hours", "tags", "health"];
-let line = null, hello = null, completing = 0;
+let line = null, hello = null, shown = null, completing = 0;
 
 function connect() {
   line?.close();
   line = new EventSource("/api/live");
   const on = (kind, act) => line.addEventListener(kind, (event) => act(JSON.parse(event.data)));
   on("hello", greet);
-  on("sound", live.sound);
-  on("hop", (message) => { live.hop(message, hello.hop_s); showScores(); });
+  const onShown = (kind, act) => on(kind, (message) => { if (message.source === shown.name) act(message); });
+  onShown("sound", live.sound);
+  onShown("hop", (message) => { live.hop(message); showScores(); });
+  onShown("health", showHealth);
   on("event", (event) => { live.heard(event); if (event.duration_ms != null) completeSoon(); });
-  on("gap", () => { live.gap(); say("Sound was lost.", 5000); });
-  on("notice", (notice) => say(notice.text, notice.kind === "away" ? 0 : 10000));
-  on("health", showHealth);
+  on("gap", (gap) => { live.gap(gap.source); say(of(gap, "Sound was lost."), 5000); });
+  on("notice", (notice) => say(of(notice, notice.text), notice.kind === "away" ? 0 : 10000));
   on("tags", ({ tags }) => { live.setTags(tags); showTags(tags); });
   on("judged", show);
   on("missed", ({ messages }) => { document.body.dataset.missed = messages; });
@@ -29,15 +30,29 @@ function connect() {
 
 function greet(message) {
   hello = message;
-  status("on", `${message.source}`);
+  const chosen = hello.sources.find((source) => source.name === shown?.name) || hello.sources[0];
+  fill($("source"), ...hello.sources.map(({ name }) => h("option", { selected: name === chosen.name }, name)));
+  $("sources").hidden = hello.sources.length < 2;
+  nameSources(hello.sources.length > 1);
   allowVerdicts(message.has_history);
   live.begin(message);
+  choose(chosen);
   showTags(message.tags, message.tags_file);
   $("sign-out").hidden = !message.asks;
-  say(message.away, 0);
+  const away = hello.sources.find((source) => source.away);
+  if (away) say(of({ source: away.name }, away.away), 0); else say("", 0);
   completeSoon();
   go();
 }
+
+// The sound, the scores and the health that are shown are of one source; the events are of all.
+function choose(source) {
+  shown = source;
+  status("on", hello.sources.length > 1 ? `${hello.sources.length} sources` : source.name);
+  live.choose(source);
+}
+
+const of = ({ source }, text) => (hello.sources.length > 1 ? `${source}: ${text}` : text);
 
 function status(kind, text) {
   $("status").className = kind;
@@ -77,6 +92,7 @@ function go() {
 addEventListener("hashchange", () => { go(); scrollTo(0, 0); });
 // A page that nobody looks at costs the listener nothing.
 document.addEventListener("visibilitychange", () => { if (document.hidden) { line?.close(); line = null; } else connect(); });
+$("source").addEventListener("change", () => choose(hello.sources[$("source").selectedIndex]));
 $("sign-out").addEventListener("click", () => post("/api/logout", {}).then(() => location.assign("/login")).catch(tell));
 startClips();
 startDay();

@@ -45,6 +45,11 @@ export class Picture {
     this.show();
   }
 
+  clear() {
+    this.values.fill(0);
+    this.repaint();
+  }
+
   paint(first, count) {
     const image = new ImageData(count, this.rows);
     for (let column = 0; column < count; column++) {
