@@ -58,6 +58,10 @@ class Converter:
         self._emitted = 0  # samples handed on or lost
         self._forget()
 
+    def close(self) -> None:
+        """Let go of the resampler."""
+        self._resampler = None
+
     def _forget(self) -> None:
         self._mixer.forget()
         self._pending = np.empty(0, np.float32)

@@ -14,15 +14,15 @@ import numpy as np
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.clock import steady_s
 from bowstream.audio.source import Block, Notice
-from bowstream.audio.stream import LONGEST_WAIT_S, RING_S, StreamSource
+from bowstream.audio.stream import LONGEST_WAIT_S, StreamSource
 from bowstream.audio.timeline import Timeline
 
 # An input that blocks is not waited for longer than this when we leave; its thread ends with us.
 CLOSED_AFTER_S = 0.2
 # How often it is looked whether there is room in the ring. The input waits meanwhile, and with it who sends.
 ROOM_EVERY_S = 0.02
-# What is written at a time at the most, as a share of the ring.
-WRITTEN_SHARE = 0.25
+# What is written at a time at the most: less than the ring holds.
+WRITTEN_S = 0.5
 # If we have been too slow for so long that sound comes so late, what is not live any more is dropped.
 STALE_S, SLOW_FOR_S = 30.0, 10.0
 # That the stream's clock was set is told again after so long.
@@ -124,6 +124,8 @@ class LiveStream(StreamSource):
         self._stop.set()
         self._resumed.set()
         self._thread.join(CLOSED_AFTER_S)
+        # A thread that still waits keeps us, and a resampler that is there when Python ends complains of it.
+        self._converter.close()
 
     def __iter__(self) -> Iterator[Block | Notice | None]:
         while (yield from self._opened()):
@@ -211,11 +213,11 @@ class LiveStream(StreamSource):
 
     def _write_whole(self, frames: Float32) -> bool:
         """Write frames, without writing over what was not read yet; return whether to go on."""
-        step = max(1, round(WRITTEN_SHARE * RING_S * self.native_rate))
+        step = round(WRITTEN_S * self.native_rate)
         has_waited = False
         for start in range(0, len(frames), step):
             part = frames[start : start + step]
-            while self._ring.available > RING_S * self.native_rate - len(part):
+            while self._ring.room < len(part):
                 has_waited = True
                 if self._stop.wait(ROOM_EVERY_S):
                     return False

@@ -89,13 +89,14 @@ class NetworkInput:
     def _frames(self, container: Any) -> Iterator[Any]:
         """Yield decoded frames; pass over packets that cannot be decoded."""
         import av
+        from av.stream import Discard
 
         if not container.streams.audio:
             raise DeviceError(f"{self.name!r} has pictures alone, without sound")
         stream = container.streams.audio[0]
         for other in container.streams:
             if other is not stream:
-                other.discard = "all"
+                other.discard = Discard.all
         failures = 0
         packets = container.demux(stream)
         while failures < MOST_FAILURES:
@@ -133,5 +134,12 @@ class NetworkInput:
             yield
         except av.ExitError:
             raise DeviceAbsentError(f"{self.name!r} does not answer") from None
+        except av.HTTPOtherClientError as error:
+            # What a camera answers to one who asks for its sound alone, where it has none.
+            reason = f"{reason_of(error)}; it may have pictures alone"
+            raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
+        except av.ArgumentError as error:
+            reason = f"{reason_of(error)}; write / ? # and @ in a password as %2F %3F %23 and %40"
+            raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
         except (av.FFmpegError, ValueError, OSError) as error:
             raise DeviceError(f"{self.name!r} cannot be heard: {reason_of(error)}") from None

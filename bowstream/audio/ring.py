@@ -39,6 +39,11 @@ class RingBuffer:
         return min(self._written - self._read, len(self._frames))
 
     @property
+    def room(self) -> int:
+        """Frames that can be written before any is overwritten that was not read."""
+        return len(self._frames) - self.available
+
+    @property
     def written(self) -> int:
         """Frames written so far."""
         return self._written

@@ -1,0 +1,244 @@
+"""`bowstream listen` hears streams for real: from servers here that are killed, stalled and started again."""
+
+import json
+import signal
+import subprocess
+import time
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+from broker import free_port
+from conftest import IMPATIENT
+from servers import SECRET, Camera, ffmpeg, needs_camera, needs_ffmpeg, quoted, web_server
+from signals import RATE, scene
+from test_listen import Listening
+from test_reconnect import notice, scored
+
+from bowstream.cli.main import main
+
+
+@pytest.fixture
+def listen():
+    """Start listening to an address; whatever is left running is killed."""
+    started = []
+
+    def run(address, *arguments, **options):
+        nowhere = SimpleNamespace(environment={})
+        started.append(Listening(nowhere, "--device", address, "--json", *arguments, program=IMPATIENT, **options))
+        return started[-1]
+
+    yield run
+    for listening in started:
+        listening.process.kill()
+        listening.process.wait()
+
+
+@pytest.fixture
+def serve():
+    """Keep a server until the end of the test."""
+    servers = []
+
+    def keep(server):
+        servers.append(server)
+        return server
+
+    yield keep
+    for server in servers:
+        server.go_on()
+        server.kill()
+
+
+def hops(listening, count):
+    """Return the last of so many hops that follow."""
+    return [json.loads(listening.until(scored)) for _ in range(count)][-1]
+
+
+def lost_s(hop):
+    return hop["health"]["lost_s"]
+
+
+@needs_camera
+def test_a_camera_that_is_stalled_killed_and_started_again(listen, serve, tmp_path, written):
+    camera = serve(Camera())
+    sinks = {"jsonl": "events.jsonl", "history": "history.db"}
+    config = written("".join(f'[sinks.{name}]\npath = "{tmp_path}/{file}"\n' for name, file in sinks.items()))
+    listening = listen(camera.address(), "--reconnect", "--hop", "0.1", "--config", config)
+    assert hops(listening, 15)["health"]["level_dbfs"] > -30.0
+    camera.stall()
+    time.sleep(0.6)
+    camera.go_on()
+    assert lost_s(hops(listening, 15)) == 0.0
+    camera.kill()
+    listening.until(notice("away"))
+    time.sleep(0.5)
+    camera.start()
+    listening.until(notice("back"))
+    gap = json.loads(listening.until(lambda line: '"type": "gap"' in line))
+    assert 0.5 < gap["length_s"] < 30.0
+    hop = hops(listening, 10)
+    assert lost_s(hop) == pytest.approx(gap["length_s"], abs=0.002) and hop["health"]["reconnects"] == 1
+    camera.stall()
+    assert "does not answer" in listening.until(notice("away"))
+    status, err = listening.end(signal.SIGINT)
+    assert status == 0
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path != config)
+    assert b"127.0.0.1" in kept
+    for text in (err, "".join(listening.lines), kept.decode("utf-8", "replace")):
+        assert SECRET not in text and quoted(SECRET) not in text and "admin" not in text
+
+
+@pytest.fixture
+def refused(capfd):
+    """Listen, in vain: `refused(*arguments)` returns the exit status and what is said, in a line."""
+
+    def run(*arguments):
+        status = main(["listen", *arguments])
+        out, err = capfd.readouterr()
+        assert out == "" and err.count("\n") == 1
+        assert SECRET not in err and quoted(SECRET) not in err
+        return status, err
+
+    return run
+
+
+@needs_camera
+def test_a_camera_that_refuses_and_one_without_sound(serve, refused):
+    camera = serve(Camera(has_sound=False))
+    status, err = refused("--device", camera.address("wrong"))
+    assert status == 1 and "401" in err and "wrong" not in err
+    status, err = refused("--device", camera.address())
+    assert status == 1 and "pictures alone" in err
+    assert err.startswith(f"bowstream: 'rtsp://***@127.0.0.1:{camera.port}/camera' ")
+
+
+@needs_ffmpeg
+def test_nobody_is_there(refused):
+    for secret, reason in ((quoted(SECRET), "connection refused\n"), (SECRET, "invalid argument; write / ? # and @")):
+        status, err = refused("--device", f"http://me:{secret}@127.0.0.1:{free_port()}/x?key=abcdef")
+        assert status == 1 and f"/x?key=***' cannot be heard: {reason}" in err
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["mp3 libmp3lame", "adts aac", "ogg libopus", "wav pcm_s16le"])
+def test_web_radio(kind, listen, serve):
+    """Without --reconnect it ends when the server does."""
+    container, codec = kind.split()
+    port = free_port()
+    server = serve(ffmpeg("-c:a", codec, "-f", container, "-listen", 1, f"http://127.0.0.1:{port}/live"))
+    time.sleep(0.5)  # it serves one, who must not only look
+    listening = listen(f"http://127.0.0.1:{port}/live", "--hop", "0.1")
+    assert hops(listening, 15)["health"]["level_dbfs"] > -30.0
+    server.kill()
+    status, err = listening.end()
+    assert status == 1 and "has ended" in err
+
+
+@needs_ffmpeg
+def test_a_playlist_of_segments_with_pictures(listen, serve, tmp_path):
+    server, port = web_server(tmp_path)
+    serve(server)
+    picture = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=5", "-c:v", "mpeg2video", "-g", "5", "-c:a", "aac")
+    serve(ffmpeg(*picture, "-f", "hls", "-hls_time", 1, tmp_path / "live.m3u8"))
+    deadline = time.monotonic() + 30.0
+    while not list(tmp_path.glob("live1.ts")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    listening = listen(f"http://127.0.0.1:{port}/live.m3u8")
+    hop = hops(listening, 4)
+    assert hop["health"]["level_dbfs"] > -30.0 and lost_s(hop) == 0.0
+    assert listening.end(signal.SIGTERM)[0] == 0
+
+
+@needs_ffmpeg
+def test_damaged_packets(listen, serve):
+    """They are counted, and what is missing for them is a gap; the rest is heard."""
+    port = free_port()
+    damage = ("-c:a", "aac", "-bsf:a", "noise=amount=1500", "-f", "mpegts")
+    serve(ffmpeg(*damage, f"udp://127.0.0.1:{port}?pkt_size=1316"))
+    listening = listen(f"udp://127.0.0.1:{port}", "--hop", "0.1")
+    while hops(listening, 1)["health"]["overflows"] < 3:
+        pass
+    assert listening.end(signal.SIGINT)[0] == 0
+
+
+def of_type(kind, lines):
+    return [line for line in lines if line["type"] == kind]
+
+
+def scores_of(lines):
+    return [(line["start_s"], line["scores"]) for line in lines if line["type"] == "hop"]
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "scene.wav"
+    soundfile.write(path, scene(6.0), RATE, "PCM_16")
+    return path
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_standard_input_is_heard_as_replay_hears_it(raw, recording, bowstream, replayed):
+    _, expected, _ = replayed(recording)
+    content = recording.read_bytes()[44:] if raw else recording.read_bytes()
+    options = ("--raw", "16000") if raw else ()
+    status, out, err = bowstream("listen", "--json", "--device", "-", *options, input=content)
+    assert status == 0, err
+    assert scores_of(map(json.loads, out.splitlines())) == scores_of(expected)
+
+
+@needs_ffmpeg
+def test_a_transport_stream_on_standard_input(recording, bowstream):
+    command = ["ffmpeg", "-loglevel", "quiet", "-i", str(recording), "-c:a", "mp2", "-f", "mpegts", "-"]
+    content = subprocess.run(command, capture_output=True, check=True).stdout
+    status, out, err = bowstream("listen", "--json", "--device", "-", input=content)
+    assert status == 0, err
+    assert len(out.splitlines()) >= 6
+
+
+def test_no_sound_on_standard_input(bowstream):
+    status, out, err = bowstream("listen", "--json", "--device", "-", input=b"this is no sound at all " * 400)
+    assert (status, out) == (1, "")
+    assert err.startswith("bowstream: standard input: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_file_that_grows(suffix, recording, listen, replayed, tmp_path):
+    """It is heard from its beginning on, as replay hears the whole; then it is deleted."""
+    whole, growing = tmp_path / f"whole{suffix}", tmp_path / f"growing{suffix}"
+    soundfile.write(whole, soundfile.read(recording)[0], RATE, "PCM_16")
+    content = whole.read_bytes()
+    growing.write_bytes(content[: len(content) // 2])
+    listening = listen(str(growing))
+    hops(listening, 1)
+    time.sleep(0.5)
+    with growing.open("ab") as file:
+        file.write(content[len(content) // 2 :])
+    hops(listening, 3)
+    growing.unlink()
+    status, err = listening.end()
+    assert status == 1 and "was cut short, deleted or replaced" in err
+    _, expected, _ = replayed(whole)
+    heard = scores_of(listening.objects)
+    assert 4 <= len(heard) <= 6 and heard == scores_of(expected)[: len(heard)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--device", "gopher://x:y@z/"], "--device must be a microphone, or begin with one of rtsp://"),
+        (["--device", f"rtsp://a:{SECRET} @z/"], "--device must be an address without blanks"),
+        (["--device", "rtsp://z/", "--raw", "16000"], "--raw must be left out for a stream"),
+        (["--device", "rtsp://z/", "--sample-rate", "16000"], "--sample-rate must be left out"),
+        (["--device", "-", "--raw", "16"], "--raw must be RATE[:CHANNELS[:ENCODING]]"),
+        (["--raw", "16000"], "--raw must be left out for a microphone"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_a_line(arguments, told, refused):
+    status, err = refused(*arguments)
+    assert status == 2 and told in err
+
+
+def test_an_unknown_flag_is_told_without_the_address(capfd):
+    with pytest.raises(SystemExit):
+        main(["listen", f"--devise=rtsp://a:{SECRET}@z/x"])
+    assert "unrecognized arguments: --devise=rtsp://***@z/x;" in capfd.readouterr().err
