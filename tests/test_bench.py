@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from bowstream.bench.kept import kept
 from bowstream.bench.paths import drawn, live, made_up_sound, peer, replay
 from bowstream.bench.stages import stages
 from bowstream.bench.timing import Timed, in_rounds, spread
@@ -13,8 +14,10 @@ from bowstream.tagger import Tagger
 STAGES = ("log-mel", "level", "patches", "counts and head", "events", "resample 48 kHz")
 HOPS = ("hop 1.0 s", "hop 0.5 s", "hop 0.2 s", "hop 0.1 s")
 COMPARED = (HOPS[0], HOPS[-1])
-PATHS = ("live", "live, drawn", "replay")
-LIVE_TO_REPLAY = {f"live, {hop} / replay, {hop}" for hop in COMPARED}
+PATHS = ("live", "live, drawn", "live, kept", "replay")
+BETWEEN = {
+    f"{one}, {hop} / {other}, {hop}" for one, other in (("live", "replay"), ("live, kept", "live")) for hop in COMPARED
+}
 
 
 def benched(capsys, *arguments):
@@ -31,7 +34,7 @@ def test_what_it_tells(bundle, capsys):
             costs
         )
     assert list(told["paths_us"]) == [f"{path}, {hop}" for path in PATHS for hop in HOPS]
-    assert set(told["ratios"]) == LIVE_TO_REPLAY
+    assert set(told["ratios"]) == BETWEEN
     for costs in (*told["stages_us"].values(), told["paths_us"], told["ratios"]):
         assert all(0 < cost["p5"] <= cost["p50"] <= cost["p95"] for cost in costs.values())
     for path in PATHS:
@@ -58,7 +61,7 @@ def test_rounds_are_some(rounds, capsys):
     assert "--rounds" in err and (f"(got {rounds!r})" in err or rounds == "-1")
 
 
-@pytest.mark.parametrize(("path", "columns"), [(live, 1), (drawn, 1), (replay, 40)])
+@pytest.mark.parametrize(("path", "columns"), [(live, 1), (drawn, 1), (kept, 1), (replay, 40)])
 def test_a_path_hears_the_same_in_the_blocks_of_its_verb(path, columns, bundle, monkeypatch):
     """A call of a path is four seconds through one session that goes on; live, it is asked for its health."""
     sessions, heard = [], []
@@ -100,7 +103,7 @@ def test_against_a_waveform_tagger(tmp_path, capsys):
     assert [timed.units for timed in peer(file, made_up_sound(16_000), 16_000).values()] == [4.0, 0.8]
     capsys.readouterr()  # Keras talks
     told = benched(capsys, "--against", file)
-    assert set(told["ratios"]) == LIVE_TO_REPLAY | {
+    assert set(told["ratios"]) == BETWEEN | {
         f"{path}, {hop} / other, {often}"
         for path in PATHS
         for hop, often in zip(COMPARED, ("no overlap", "every 0.1 s"))

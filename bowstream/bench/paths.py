@@ -76,18 +76,19 @@ def replay(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
 
 
 def played(
-    bundle: Bundle, samples: Float32, hop_columns: int, block_columns: int, output: Callable[[Session], Output]
+    bundle: Bundle, samples: Float32, hop_columns: int, block_columns: int, *outputs: Callable[[Session], Output]
 ) -> Timed:
-    """Return a session that hears the samples in blocks and writes to an output; live if a block is a column."""
+    """Return a session that hears the samples in blocks and writes to outputs; live if a block is a column."""
     blocks = blocks_of(samples, block_columns * bundle.front_end.column_length)
     session = Session(Loop(blocks, live=block_columns == 1), Tagger(bundle, hop_columns * bundle.front_end.column_s))
-    written, records = output(session), iter(session)
+    written, records = [output(session) for output in outputs], iter(session)
 
     def hear() -> None:
         heard = 0
         while heard < len(blocks):
             record = next(records)
-            written.write(record)
+            for each in written:
+                each.write(record)
             heard += isinstance(record, Sound)
 
     return Timed(hear, len(samples) / bundle.front_end.sample_rate)

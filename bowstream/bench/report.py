@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bowstream import __version__
+from bowstream.bench.kept import kept
 from bowstream.bench.paths import drawing, drawn, live, made_up_sound, peer, replay
 from bowstream.bench.stages import stages
 from bowstream.bench.startup import start
@@ -25,7 +26,7 @@ from bowstream.model.tflite import load_runtime
 STAGE_ROUNDS = 5
 # Columns between two scores: of the whole paths, and of those that are also looked at stage by stage and compared.
 HOPS, COMPARED = (10, 5, 2, 1), (10, 1)
-PATHS = {"live": live, "live, drawn": drawn, "replay": replay}
+PATHS = {"live": live, "live, drawn": drawn, "live, kept": kept, "replay": replay}
 
 
 def measure(bundle: Bundle, rounds: int, against: Path | None = None) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def measure(bundle: Bundle, rounds: int, against: Path | None = None) -> dict[st
     costs = in_rounds(ours | peers, rounds)
     by_hop = {hop_name(hop): in_rounds(stages(bundle, samples, hop), STAGE_ROUNDS * rounds) for hop in COMPARED}
     pairs = [(f"{name}, {hop_name(hop)}", theirs) for hop, theirs in zip(COMPARED, peers) for name in PATHS]
-    pairs += [(f"live, {hop_name(hop)}", f"replay, {hop_name(hop)}") for hop in COMPARED]
+    between = ("live", "replay"), ("live, kept", "live")
+    pairs += [(f"{one}, {hop_name(hop)}", f"{other}, {hop_name(hop)}") for one, other in between for hop in COMPARED]
     return {
         "machine": machine(),
         "bundle": bundle.name,

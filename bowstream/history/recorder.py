@@ -13,7 +13,7 @@ from bowstream.events import Event
 from bowstream.history.levels import Levels, Minute
 from bowstream.history.spans import unix_ms
 from bowstream.history.store import Change
-from bowstream.records import Gap, Record, Sound, StreamInfo
+from bowstream.records import Gap, Record, StreamInfo
 from bowstream.scores import Scores
 
 DATED = (Scores, Event, Gap, Notice)
@@ -53,6 +53,10 @@ class Recorder:
     """Follows a session; what has no date is passed over.
 
     Hops wait for each other, or for something that happens: many in a row cost a fraction of as often one.
+
+    Attributes
+    ----------
+    levels : takes the sound
     """
 
     def __init__(self, info: StreamInfo) -> None:
@@ -62,15 +66,11 @@ class Recorder:
         self._tags = tuple(tag.name for tag in info.tags)
         self._hops: list[Scores] = []  # that wait
         self._due_s = 0.0  # until when they do, in the stream
-        self._levels = Levels()
+        self.levels = Levels()
         self._minute: Minute | None = None
         self._since_ms: int | None = None  # when we began to listen without a break
         self._until_ms = self._noted_ms = 0  # until when we have, and until when that is noted
         self._until_s = 0.0  # the former, in the stream
-
-    def listen(self, sound: Sound) -> None:
-        """Take sound, for its loudness."""
-        self._levels.push(sound)
 
     def record(self, record: Record) -> Iterator[Batch]:
         """Return what changes with a record that is no sound."""
@@ -151,7 +151,7 @@ class Recorder:
         if self._since_ms is None or self._minute is None or self._noted_ms == self._until_ms:
             return ()
         self._noted_ms = self._until_ms
-        self._minute.add_sound(self._levels.take(self._until_s))
+        self._minute.add_sound(self.levels.take(self._until_s))
         return (
             Change(LISTENING, (self._since_ms, self._id, self._until_ms)),
             Change(MINUTE, self._minute.row(self._id)),
@@ -161,7 +161,7 @@ class Recorder:
         """Stop listening where sound is missing; return what is not noted yet."""
         changes = self._beat()
         self._since_ms = None
-        self._levels.take()  # of the hop that it cut short
+        self.levels.take()  # of the hop that it cut short
         return changes
 
     def _event(self, event: Event, moment: datetime) -> Change:
@@ -170,7 +170,7 @@ class Recorder:
             row = (event.id, began_ms, utc_offset_s(moment), event.tag, event.peak, event.mean, self._id)
             return Change(BEGINS, row)
         duration_ms = milliseconds(event.offset_s - event.onset_s)
-        level_dbfs = self._levels.mean_dbfs(event.onset_s, event.offset_s)
+        level_dbfs = self.levels.mean_dbfs(event.onset_s, event.offset_s)
         return Change(ENDS, (duration_ms, event.peak, event.mean, level_dbfs, event.id))
 
 

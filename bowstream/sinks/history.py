@@ -47,7 +47,7 @@ class HistorySink(Sink[Batch]):
             return ()
         recorder = self._recorders[source_of(record)]
         if isinstance(record, Sound):
-            recorder.listen(record)
+            recorder.levels.push(record)
             return ()
         return recorder.record(record)
 

@@ -51,10 +51,10 @@ class Narrator:
         self.away = ""
 
     def follow(self, record: Record) -> None:
-        """Keep what a page is shown when it opens; next to nothing for sound and scores."""
+        """Keep what a page is shown when it opens; next to nothing for scores."""
         if isinstance(record, StreamInfo):
             self._info = record
-        elif isinstance(record, Sound):
+        elif isinstance(record, Scores):
             self._position_s = record.end_s
         elif isinstance(record, Event):
             fields = self._event(record)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bowstream.config.web import WebSettings
 from bowstream.errors import BowstreamError, UsageError
 from bowstream.health.counters import Health
-from bowstream.records import Idle, Record, StreamInfo, source_of
+from bowstream.records import Idle, Record, Sound, StreamInfo, source_of
 from bowstream.web.archive import Archive
 from bowstream.web.hub import Hub
 from bowstream.web.messages import Narrator, message
@@ -98,6 +98,8 @@ class WebPage:
 
     def write(self, record: Record) -> None:
         """Tell the open pages of a record, and put in force what they have set."""
+        if isinstance(record, Sound) and not self._hub.is_watched:
+            return  # ten times a second
         try:
             self._tuning.apply()
             if not isinstance(record, Idle):

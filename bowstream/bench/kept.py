@@ -1,0 +1,57 @@
+"""The live path with a history, and with a page that nobody looks at."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import socket
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bowstream._types import Float32
+from bowstream.bench.paths import json_lines, played
+from bowstream.bench.timing import Timed
+from bowstream.config.sinks import HistorySettings
+from bowstream.config.web import WebSettings
+from bowstream.model.bundle import Bundle
+from bowstream.session import Session
+from bowstream.sinks import Sinks
+from bowstream.web.page import WebPage
+from bowstream.web.tuning import Tuning
+
+
+@functools.cache
+def folder() -> TemporaryDirectory[str]:
+    """Return a folder that goes with the process."""
+    return TemporaryDirectory(prefix="bowstream-bench-")
+
+
+def kept(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
+    """Return what `listen --json --history --web` does; without the page where uvicorn is not installed."""
+    pages = [page] if importlib.util.find_spec("uvicorn") else []
+    return played(bundle, samples, hop_columns, 1, json_lines, history, *pages)
+
+
+def history(session: Session) -> Sinks:
+    """Return a history; its thread goes with the process."""
+    file = Path(folder().name) / f"{id(session)}.db"
+    return Sinks(session.info, session.health, {"history": HistorySettings(path=str(file))}, warn).__enter__()
+
+
+def page(session: Session) -> WebPage:
+    """Return a page that nobody looks at; its thread goes with the process."""
+    tuning = Tuning(session.info.tags, session.tracker.retune, None)
+    settings = WebSettings(port=free_port())
+    return WebPage(settings, session.info, session.health, tuning, None, warn).__enter__()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def warn(text: str) -> None:
+    """Say what went wrong: then what is measured is something else."""
+    raise RuntimeError(text)
