@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bowstream.cli.parser import ConfigOptions
 from bowstream.errors import UsageError
@@ -34,6 +35,20 @@ class ListenOptions:
 
 
 @dataclass(frozen=True)
+class ArchiveOptions:
+    """Where the tables of an archive go, and what is in them.
+
+    scores, loudness : a row per hop, a row per minute
+    dask : the scheduler of a cluster that carries it out; None for this machine
+    """
+
+    out: Path
+    scores: bool = False
+    loudness: bool = False
+    dask: str | None = None
+
+
+@dataclass(frozen=True)
 class ReplayOptions:
     """Which recordings to replay, and how to show what is in them.
 
@@ -45,6 +60,7 @@ class ReplayOptions:
     labels : for which program to write a file of labels beside each recording; None for none
     start : when the recording began; None for what it says itself
     timezone : of clocks that do not say it; None for this machine's
+    archive : write tables to a folder instead, in a job that can be stopped and gone on with
     """
 
     config: ConfigOptions
@@ -57,6 +73,7 @@ class ReplayOptions:
     labels: str | None = None
     start: str | None = None
     timezone: str | None = None
+    archive: ArchiveOptions | None = None
 
     def __post_init__(self) -> None:
         if self.realtime and (self.csv or self.jobs > 1):
@@ -65,6 +82,12 @@ class ReplayOptions:
             )
         if self.labels and (self.realtime or "-" in self.paths):
             raise UsageError("--labels writes a file beside each recording: not with --realtime or standard input")
+        if self.archive and (self.realtime or self.json or self.csv or self.start or "-" in self.paths):
+            raise UsageError(
+                "--out writes tables of recordings: not with --realtime, --json, --csv, --start or standard input"
+            )
+        if not self.paths:
+            raise UsageError("there is no recording in the list")
         if self.paths.count("-") > 1:
             raise UsageError("standard input can be heard once: name - once")
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from functools import lru_cache, partial
-from multiprocessing import active_children, get_context
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
 from bowstream._text import printable
+from bowstream.archive.child import Children, CrashError, Tell
+from bowstream.archive.engine import Local
 from bowstream.audio.file import AudioFile
 from bowstream.audio.opening import raw_format
 from bowstream.audio.raw import RawFormat
@@ -26,11 +25,11 @@ from bowstream.cli.live import Shown, run
 from bowstream.cli.options import ReplayOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
-from bowstream.cli.signals import blocked, interruptible
+from bowstream.cli.signals import interruptible
 from bowstream.cli.times import parse_start, parse_zone
 from bowstream.cli.written import write_text
 from bowstream.config.file import Config
-from bowstream.errors import AudioError, BowstreamError
+from bowstream.errors import AudioError
 from bowstream.model.bundle import Bundle
 from bowstream.output.labels import FORMATS, SUFFIXES, Label
 from bowstream.output.lines import JsonLines
@@ -155,27 +154,29 @@ def in_turn(paths: Sequence[str], work: Work, bar: Bar) -> Iterator[Report]:
 
 def in_parallel(paths: Sequence[str], work: Work, jobs: int) -> Iterator[Report]:
     """Hear recordings in several processes; the reports and their JSON lines come in the order of the paths."""
-    with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
+    children = Children()
+    with tempfile.TemporaryDirectory(prefix="bowstream-") as folder, closing(Local(jobs, children)) as engine:
         files = [Path(folder, str(index)) for index in range(len(paths))]
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            try:
-                with blocked():  # the processes start here
-                    reports = pool.map(partial(spool_recording, work=work), paths, files)
-                for report, file in zip(reports, files):
-                    with file.open(encoding="utf-8") as lines:
-                        sys.stdout.writelines(lines)
-                    file.unlink()
-                    yield report
-            except BrokenProcessPool as error:
-                raise BowstreamError("a process was killed, for want of memory perhaps: try fewer --jobs") from error
-            except BaseException:
-                # Interrupted: the pool would wait for whatever is being heard, for an hour maybe.
-                for process in active_children():
-                    process.terminate()
-                raise
+        futures = [engine.submit(spooled, children, path, file, work) for path, file in zip(paths, files)]
+        for future, file in zip(futures, files):
+            report = future.result()
+            if file.exists():
+                with file.open(encoding="utf-8") as lines:
+                    sys.stdout.writelines(lines)
+                file.unlink()
+            yield report
 
 
-def spool_recording(path: str, file: Path, work: Work) -> Report:
+def spooled(children: Children, path: str, file: Path, work: Work) -> Report:
+    """Have a child of this thread hear a recording; what it dies of is said of the recording."""
+    try:
+        report: Report = children.mine().call(spool_recording, path, file, work)
+        return report
+    except CrashError as error:
+        return Report(path, error=f"{path}: {error}: try fewer --jobs")
+
+
+def spool_recording(path: str, file: Path, work: Work, tell: Tell) -> Report:
     """Hear a recording in a process of its own, its JSON lines going to a file."""
     with file.open("w", encoding="utf-8") as lines:
         return hear_recording(path, work, lines)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from pathlib import Path
 
-from bowstream.cli.options import ReplayOptions
-from bowstream.cli.parser import ConfigOptions, Once, Verbs, add_configuration, add_verb, whole_number
+from bowstream.cli.options import ArchiveOptions, ReplayOptions
+from bowstream.cli.parser import ConfigOptions, Once, Parser, Verbs, add_configuration, add_verb, whole_number
+from bowstream.errors import UsageError
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "replay", "name the sounds in recordings")
     add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="file, folder, or - for standard input")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="file, folder, @FILE for a list of them, or - for standard input"
+    )
     parser.add_argument(
         "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
     )
@@ -45,14 +50,39 @@ def add_parser(verbs: Verbs) -> None:
         action=Once,
         help="write the events beside each recording, as NAME.bowstream.txt or NAME.bowstream.selections.txt",
     )
+    add_archive(parser)
     parser.set_defaults(run=run)
+
+
+def add_archive(parser: Parser) -> None:
+    """Add what makes an archive's tables."""
+    group = parser.add_argument_group(
+        "an archive", "a job that can be stopped at any moment; the same command goes on (extras: archive, cluster)"
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        action=Once,
+        help="write tables (Parquet) by date and site, a history and a page; PATH may be an address (s3://, sftp://, zip://)",
+    )
+    group.add_argument("--scores", action="store_true", help="a table of all scores, too")
+    group.add_argument("--loudness", action="store_true", help="a table of how loud each minute was, too")
+    group.add_argument(
+        "--dask", metavar="ADDRESS", action=Once, help="scheduler of a Dask cluster, as in tcp://host:8786"
+    )
 
 
 def options(arguments: Namespace) -> ReplayOptions:
     """Return what parsed arguments ask for."""
+    archive = None
+    if arguments.out:
+        archive = ArchiveOptions(arguments.out, arguments.scores, arguments.loudness, arguments.dask)
+    elif arguments.scores or arguments.loudness or arguments.dask:
+        raise UsageError("--scores, --loudness and --dask are about tables: say where to with --out")
     return ReplayOptions(
         ConfigOptions.of(arguments),
-        tuple(arguments.paths),
+        tuple(path for named in arguments.paths for path in (lines_of(named[1:]) if named[:1] == "@" else [named])),
         arguments.raw,
         arguments.realtime,
         arguments.jobs,
@@ -61,12 +91,25 @@ def options(arguments: Namespace) -> ReplayOptions:
         arguments.labels,
         arguments.start,
         arguments.timezone,
+        archive,
     )
+
+
+def lines_of(file: str) -> list[str]:
+    """Return the lines of a file but for empty ones; raise `UsageError` if it cannot be read."""
+    try:
+        return [line for line in os.fsdecode(Path(file).read_bytes()).split("\n") if line.strip()]
+    except OSError as error:
+        raise UsageError(f"@{file} must be a file with a path per line: {error.strerror}") from error
 
 
 def run(arguments: Namespace) -> int:
     """Replay each recording; return the exit status."""
     asked = options(arguments)
+    if asked.archive:
+        from bowstream.cli.archive import archive
+
+        return archive(asked, asked.archive)
     from bowstream.cli.recordings import replay
 
     return replay(asked)

@@ -12,7 +12,7 @@ import numpy as np
 from bowstream import __version__
 from bowstream._text import printable
 from bowstream.errors import AudioError
-from bowstream.history.past import PastEvent
+from bowstream.history.past import HeatMap, PastEvent
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import Report
 from bowstream.history.spans import local
@@ -22,15 +22,21 @@ from bowstream.history.view import LONG_MS, duration, times
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 # Tags are compared with the week before when there are at least so many events of them, here or there.
 FEW = 3
+# Rows of a map of days; beyond, its rows are months.
+MOST_DAYS = 62
 # Lines of a list.
 LONGEST_LIST = 12
 
 
-def page(report: Report, largest_bytes: float) -> str:
-    """Return a report as HTML, with the sound of its events as far as that takes no more than `largest_bytes`."""
+def page(report: Report, largest_bytes: float, each_tag: bool = False) -> str:
+    """Return a report as HTML, with the sound of its events as far as that takes no more than `largest_bytes`.
+
+    `each_tag` is whether each of the most frequent tags gets a map of days and hours.
+    """
     style = (Path(__file__).parent / "report.css").read_text("utf-8")
     title = escape(f"What was heard, {title_of(report)}")
-    sections = head(report), hours(report), tags(report), sounds(report, largest_bytes), losses(report)
+    maps = tag_maps(report) if each_tag else ()
+    sections = head(report), hours(report), maps, tags(report), sounds(report, largest_bytes), losses(report)
     body = "\n".join(chain.from_iterable(sections))
     return f"""<!doctype html>
 <html lang="en">
@@ -87,15 +93,31 @@ def hours(report: Report) -> Iterator[str]:
         yield heat_map(names, report.hours, ears.any(axis=0)[None].repeat(len(names), 0), "Events by tag and hour")
     if len(report.map.days) > 1:
         yield "<h2>Day by day</h2>"
-        yield heat_map(
-            [f"{day:%a %d %b}" for day in report.map.days], report.map.counts, ears, "Events by day and hour"
-        )
+        yield map_of_days(report.map, "Events by day and hour")
     yield (
         '<p class="key"><span class="k1">few</span><span class="k5">many events</span><span class="k0">nothing</span>'
         '<span class="kd">nobody listened</span></p>'
     )
     yield "<h2>How loud</h2>"
     yield loudness(report.span, report.minutes, report.deaf)
+
+
+def tag_maps(report: Report) -> Iterator[str]:
+    """Yield a map of days and hours for each of the most frequent tags."""
+    for total, map_ in zip(report.totals, report.maps):
+        yield f"<h2>{escape(total.tag)}</h2>"
+        yield map_of_days(map_, f"{total.tag}: events by day and hour")
+
+
+def map_of_days(map_: HeatMap, title: str) -> str:
+    """Return a map with a row per day, or per month where there are very many days."""
+    form = "%a %d %b" if len(map_.days) <= MOST_DAYS else "%Y-%m"
+    rows: dict[str, list[int]] = {}
+    for place, day in enumerate(map_.days):
+        rows.setdefault(f"{day:{form}}", []).append(place)
+    counts = np.array([map_.counts[places].sum(axis=0) for places in rows.values()], np.int64)
+    ears = np.array([map_.listened_s[places].any(axis=0) for places in rows.values()], np.bool_)
+    return heat_map(list(rows), counts, ears, title)
 
 
 def tags(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
@@ -44,6 +45,16 @@ def events(
     where, values = chosen(span, tags, "e.")
     order = f"ORDER BY e.onset_ms {'DESC' if newest_first else 'ASC'}, e.id LIMIT ?"
     rows = connection.execute(f"{EVENTS} WHERE {where} {order}", (*values, -1 if limit is None else limit))
+    return [PastEvent.of(row) for row in rows]
+
+
+def surest(connection: Connection, span: Span, limit: int, per_tag: int) -> list[PastEvent]:
+    """Return the events with the highest peaks, of each tag a few, those with a clip first; in order of time."""
+    where, values = chosen(span, (), "e.")
+    best = "ORDER BY clip IS NULL, peak DESC, onset_ms"
+    ranked = f"SELECT id, clip, peak, onset_ms, row_number() OVER (PARTITION BY tag {best}) AS place FROM events AS e"
+    names = f"SELECT id FROM ({ranked} WHERE {where} AND verdict IS NOT 'wrong') WHERE place <= ? {best} LIMIT ?"
+    rows = connection.execute(f"{EVENTS} WHERE e.id IN ({names}) ORDER BY e.onset_ms, e.id", (*values, per_tag, limit))
     return [PastEvent.of(row) for row in rows]
 
 
@@ -112,9 +123,9 @@ def listened_by_hour(connection: Connection, span: Span, days: Sequence[date]) -
     starts_ms = [Span.day(day).start_ms for day in (*days, days[-1] + timedelta(days=1))]
     found = np.zeros((len(days), 24))
     for one in listened(connection, span):
-        for index in range(len(days)):
-            if starts_ms[index] >= one.end_ms or starts_ms[index + 1] <= one.start_ms:
-                continue
+        for index in range(max(bisect_right(starts_ms, one.start_ms) - 1, 0), len(days)):
+            if starts_ms[index] >= one.end_ms:
+                break
             first = max(one.start_ms, starts_ms[index])
             last = min(one.end_ms, starts_ms[index + 1])
             for hour in range((first - starts_ms[index]) // HOUR_MS, (last - 1 - starts_ms[index]) // HOUR_MS + 1):

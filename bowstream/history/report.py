@@ -32,8 +32,7 @@ class Report:
     totals : each tag, the most frequent first
     usual : events per day listened of each tag in the week before; empty if nobody listened then
     days_listened : the span as days of 24 hours in which somebody listened, to compare with `usual`
-    hours : events of the most frequent tags, int [shape=(at most 12, 24)]
-    map : events of all tags, by day and hour
+    map, maps : events of all tags, and of each of the most frequent ones, by day and hour
     best : events to show: those that are surest, of each tag a few, in order of time
     silences, deaf : the longest silences, and when nobody listened
     gaps, notices, runs : what went wrong
@@ -45,8 +44,8 @@ class Report:
     totals: Sequence[TagTotal]
     usual: dict[str, float]
     days_listened: float
-    hours: np.ndarray[Any, np.dtype[np.int64]]
     map: HeatMap
+    maps: Sequence[HeatMap]
     best: Sequence[PastEvent]
     silences: Sequence[Interval]
     deaf: Sequence[Interval]
@@ -60,6 +59,11 @@ class Report:
         """Events in all."""
         return sum(total.events for total in self.totals)
 
+    @property
+    def hours(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Events of the most frequent tags, by the hour, int [shape=(at most 12, 24)]."""
+        return np.array([each.counts.sum(axis=0) for each in self.maps], np.int64).reshape(-1, 24)
+
 
 def gather(connection: Connection, first: date, days: int) -> Report:
     """Return the report of so many days from a first one on."""
@@ -71,16 +75,15 @@ def gather(connection: Connection, first: date, days: int) -> Report:
     earlier = queries.top_tags(connection, before) if days_before else []
     usual = {total.tag: total.events / days_before for total in earlier}
     listened_s = queries.listened_s(connection, span)
-    maps = [queries.by_hour(connection, span, [total.tag]).counts.sum(axis=0) for total in totals[:ROWS]]
     return Report(
         span=span,
         listened_s=listened_s,
         totals=totals,
         usual=usual,
         days_listened=listened_s / 86_400.0,
-        hours=np.array(maps, np.int64).reshape(-1, 24),
         map=queries.by_hour(connection, span),
-        best=best_events(queries.events(connection, span)),
+        maps=[queries.by_hour(connection, span, [total.tag]) for total in totals[:ROWS]],
+        best=queries.surest(connection, span, TOP_EVENTS, PER_TAG),
         silences=queries.silences(connection, span, limit=3),
         deaf=queries.deaf(connection, span),
         gaps=queries.gaps(connection, span),
@@ -88,13 +91,3 @@ def gather(connection: Connection, first: date, days: int) -> Report:
         runs=queries.runs(connection, span),
         minutes=queries.minutes(connection, span, ()),
     )
-
-
-def best_events(events: Sequence[PastEvent]) -> list[PastEvent]:
-    """Return the events with the highest peaks, those with a clip first, in order of time."""
-    chosen: list[PastEvent] = []
-    for event in sorted(events, key=lambda event: (event.clip is None, -event.peak, event.onset_ms)):
-        of_tag = sum(other.tag == event.tag for other in chosen)
-        if event.verdict != "wrong" and of_tag < PER_TAG and len(chosen) < TOP_EVENTS:
-            chosen.append(event)
-    return sorted(chosen, key=lambda event: event.onset_ms)

@@ -123,6 +123,10 @@ class Store:
         """Close the file."""
         self._connection.close()
 
+    def seal(self) -> None:
+        """Keep all in the one file: it can then be read where nothing can be written."""
+        self._connection.execute("PRAGMA journal_mode = DELETE")
+
     @property
     def is_current(self) -> bool:
         """Whether the path still names the open file: it may have been deleted or moved away."""

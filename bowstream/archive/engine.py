@@ -1,0 +1,73 @@
+"""Who carries tasks out: threads of this process, each with a child; or a cluster (`archive.cluster`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol, TypeVar
+
+from bowstream.archive.child import Children
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Carries out calls, several at a time."""
+
+    @property
+    def width(self) -> int:
+        """How many are carried out at a time."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have a call carried out; its future is cancelled if it was lost, and has to be asked for again."""
+
+    def close(self) -> None:
+        """Give up what is not done, at once."""
+
+
+class Local:
+    """Threads, each with a child process.
+
+    Parameters
+    ----------
+    jobs : how many
+    children : those that the calls use
+    """
+
+    def __init__(self, jobs: int, children: Children) -> None:
+        self.width = jobs
+        self._children = children
+        self._threads = ThreadPoolExecutor(jobs)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Have a call carried out by the next thread that is free."""
+        return self._threads.submit(function, *arguments)
+
+    def close(self) -> None:
+        """Give up what is not done, at once."""
+        self._children.stop()
+        self._threads.shutdown(cancel_futures=True)
+        self._children.open()
+
+
+def each(
+    engine: Engine, function: Callable[..., Result], items: Iterator[Item], *arguments: Any
+) -> Iterator[tuple[Item, Result]]:
+    """Yield items with `function(item, *arguments)` as they are done; few are waiting at any time."""
+    waiting: dict[Future[Result], Item] = {}
+    lost: list[Item] = []
+    while True:
+        while len(waiting) < 2 * engine.width:
+            item = lost.pop() if lost else next(items, None)
+            if item is None:
+                break
+            waiting[engine.submit(function, item, *arguments)] = item
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            item = waiting.pop(future)
+            if future.cancelled():
+                lost.append(item)
+            else:
+                yield item, future.result()

@@ -1,0 +1,169 @@
+"""`bowstream replay ARCHIVE --out FOLDER`: a job that can be stopped at any moment and gone on with."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone, tzinfo
+from functools import partial
+from pathlib import Path
+
+from bowstream import __version__
+from bowstream.archive import work as archive_work
+from bowstream.archive.engine import Engine, Local
+from bowstream.archive.hear import Wanted
+from bowstream.archive.job import carry_on
+from bowstream.archive.manifest import Manifest, read_manifest, write_manifest
+from bowstream.archive.plan import PART_S, Recording, site_of, tasks_of, write_plan
+from bowstream.archive.remote import is_address, listed
+from bowstream.archive.results import Results
+from bowstream.archive.summary import summarise
+from bowstream.archive.work import PATIENCE_S, Work, fingerprint
+from bowstream.audio.clock import rfc3339
+from bowstream.audio.file import AudioFile
+from bowstream.audio.opening import raw_format
+from bowstream.audio.started import in_name, started_at
+from bowstream.cli.folders import Found, find_recordings
+from bowstream.cli.options import ArchiveOptions, ReplayOptions
+from bowstream.cli.recordings import open_bundle
+from bowstream.cli.say import say
+from bowstream.cli.setup import load, open_session
+from bowstream.cli.signals import interruptible
+from bowstream.cli.times import parse_zone
+from bowstream.config.file import Config
+from bowstream.errors import AudioError, BowstreamError
+from bowstream.model.bundle import Bundle
+from bowstream.output.progress import Pace
+from bowstream.session import describe
+from bowstream.tagger import Tagger
+
+# A file that is smaller is no recording of many hours, whatever its format.
+SMALL_BYTES = 1 << 26
+# Settings that results follow from.
+SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity")
+
+
+def archive(
+    options: ReplayOptions, asked: ArchiveOptions, part_s: float = PART_S, patience_s: float = PATIENCE_S
+) -> int:
+    """Begin a job, or go on with it; return the exit status."""
+    config, zone = load(options.config), parse_zone(options.timezone)
+    bundle = open_bundle(config)
+    wanted = Wanted(asked.scores, asked.loudness)
+    tagger = Tagger(bundle, config.settings.hop_s)
+    with interruptible(), alone(asked.out):
+        manifest = begun(options, asked, config, bundle, partial(plan, zone=zone, part_s=part_s))
+        info = describe(Nothing(), tagger, config.settings.confirm_hops, None)
+        results = Results(asked.out, info, config.settings.hold_s, wanted)
+        opening = partial(open_bundle, config), partial(open_session, config.settings)
+        work = Work(*opening, fingerprint(bundle), wanted, raw_format(options.raw), patience_s)
+        with Pace() as pace:
+            try:
+                carry_on(asked.out, results, engine(options, asked), work, pace)
+            except (KeyboardInterrupt, SystemExit):
+                pace.print(f"bowstream: stopped: {pace.line()}; the same command goes on")
+                raise
+        outcome = summarise(asked.out, info, options.labels, manifest.passed_over)
+    print(outcome)
+    return 1 if outcome.failed else 0
+
+
+class Nothing:
+    """A source without sound, to describe what all recordings have in common."""
+
+    name = ""
+    duration_s: float | None = None
+    live = False
+    clipped = overflows = 0
+
+    def __iter__(self) -> Iterator[None]:
+        return iter(())
+
+
+def engine(options: ReplayOptions, asked: ArchiveOptions) -> Engine:
+    """Return who carries it out."""
+    return Local(options.jobs, archive_work.children)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Hold on to a folder of results, which is made if it is not there; raise `BowstreamError` if another does."""
+    out.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise BowstreamError(f"another bowstream is writing to {out}") from error
+    finally:
+        os.close(descriptor)
+
+
+def begun(
+    options: ReplayOptions,
+    asked: ArchiveOptions,
+    config: Config,
+    bundle: Bundle,
+    plan: Callable[[Path, Sequence[str]], tuple[Found, int, int]],
+) -> Manifest:
+    """Return what the job was begun with, after listing what there is if it begins now."""
+    now = Manifest(
+        paths=tuple(path if is_address(path) else os.path.abspath(path) for path in options.paths),  # noqa: PTH100
+        bundle=bundle.name,
+        bundle_sha256=bundle.description["sha256"],
+        fingerprint=fingerprint(bundle),
+        settings={name: getattr(config.settings, name) for name in SETTINGS},
+        timezone=options.timezone,
+        raw=options.raw,
+        tables=tuple(name for name in ("scores", "loudness") if getattr(asked, name)),
+        created=rfc3339(datetime.now(timezone.utc)),
+        version=__version__,
+    )
+    if before := read_manifest(asked.out):
+        before.check(now)
+        return before
+    if any(asked.out.iterdir()):
+        raise BowstreamError(f"{asked.out} is not empty, and no results of this program: name another folder")
+    found, recordings, size = plan(asked.out, now.paths)
+    for line in found.lines:
+        say(line)
+    manifest = replace(now, recordings=recordings, bytes=size, passed_over=tuple(found.passed_over))
+    write_manifest(asked.out, manifest)  # last: until it is there, nothing has begun
+    return manifest
+
+
+def plan(out: Path, paths: Sequence[str], zone: tzinfo | None, part_s: float) -> tuple[Found, int, int]:
+    """List the recordings and write them as tasks; return what was found, how many, and their bytes."""
+    found = find_recordings([path for path in paths if not is_address(path)])
+    there = [entry for path in paths if is_address(path) for entry in listed(path)]
+    recordings = [recording_here(path, paths, zone, part_s) for path in found.paths]
+    recordings += [
+        Recording(path, size, in_name(path.partition("::")[0], zone), site_of(path.partition("::")[0], paths))
+        for path, size in there
+    ]
+    if not recordings:
+        raise BowstreamError("there is no recording to hear")
+    count = write_plan(out, tasks_of(recordings, part_s))
+    return found, count, sum(recording.size for recording in recordings)
+
+
+def recording_here(path: str, roots: Sequence[str], zone: tzinfo | None, part_s: float) -> Recording:
+    """Return what is known of a file before it is heard."""
+    try:
+        size = os.stat(path).st_size  # noqa: PTH116, a name need not be text
+    except OSError:
+        size = 0  # that is told when it is to be heard
+    length_s = length_of(path) if size > min(SMALL_BYTES, part_s * 1000) else None
+    return Recording(path, size, started_at(path, zone), site_of(path, roots), length_s)
+
+
+def length_of(path: str) -> float | None:
+    """Return the length that a recording states, in seconds; None if it states none."""
+    try:
+        with AudioFile(path) as recording:
+            return recording.duration_s
+    except AudioError:
+        return None  # that is told when it is to be heard
