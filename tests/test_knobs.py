@@ -70,8 +70,8 @@ CHANGES = {
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
 BEFORE = {"sources", "device", "sample_rate", "raw", "reconnect", "bundle", "learned", "sinks", "web"}
-# Who gets a report is not the listener's.
-BESIDE = {"report"}
+# Who gets a report is not the listener's, nor is what teaching keeps.
+BESIDE = {"report", "room", "keep_examples"}
 
 
 def test_every_setting_has_a_witness():

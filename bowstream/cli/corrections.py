@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bowstream._text import printable
 from bowstream.cli.past import HistoryFile
 from bowstream.cli.say import say
+from bowstream.cli.setup import room_of
 from bowstream.errors import BowstreamError
 from bowstream.learn import store
 from bowstream.learn.correct import Corrector, correct
@@ -24,7 +25,8 @@ def learn_from(history: HistoryFile, events: Sequence[str], verdict: str | None)
             say(f"{event}: noted; nothing is learned from it, since what it was raised by is not known, or no more")
     if not any(known.values()):
         return
-    corrector = Corrector.of(load_bundle(config.settings.bundle))
+    bundle = load_bundle(config.settings.bundle)
+    corrector = Corrector.of(bundle, room_of(config, bundle))
     right = None if verdict is None else verdict == "right"
     for event, evidence in known.items():
         if evidence is None:

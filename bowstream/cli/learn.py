@@ -12,8 +12,8 @@ from bowstream.config.settings import NEWEST_S
 def add_parser(verbs: Verbs) -> None:
     """Add the verbs."""
     parser = add_verb(verbs, "learn", "teach a sound: a tag beside the bundle's, from a few recordings of it")
-    add_configuration(parser, "bundle", "learned", "device", "sample_rate")
-    parser.add_argument("name", metavar="NAME", help="what to call it, as in 'our doorbell'")
+    add_configuration(parser, "bundle", "learned", "device", "sample_rate", "keep_examples")
+    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="what to call it, as in 'our doorbell'")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="recording of it, or folder of them")
     seconds = number_of_seconds(NEWEST_S)
     parser.add_argument(
@@ -26,6 +26,9 @@ def add_parser(verbs: Verbs) -> None:
         "--event", metavar="ID", action="append", default=[], help="from an event's clip, if one was kept; repeat it"
     )
     parser.add_argument("--more", action="store_true", help="add them to what the tag was taught with")
+    parser.add_argument(
+        "--again", action="store_true", help="learn all again with this bundle, from the sound that was kept"
+    )
     parser.set_defaults(run=run_learn)
 
     parser = add_verb(verbs, "learned", "list the sounds that were taught")
@@ -47,10 +50,11 @@ def run_learn(arguments: Namespace) -> int:
     """Teach a sound; return the exit status."""
     config = ConfigOptions.of(arguments)
     paths, events = tuple(arguments.paths), tuple(arguments.event)
-    asked = LearnOptions(config, arguments.name, paths, arguments.last, arguments.record, events, arguments.more)
+    asked = arguments
+    options = LearnOptions(config, asked.name, paths, asked.last, asked.record, events, asked.more, asked.again)
     from bowstream.cli.lessons import learn
 
-    return learn(asked)
+    return learn(options)
 
 
 def run_learned(arguments: Namespace) -> int:

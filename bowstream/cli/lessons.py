@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from bowstream._text import printable
 from bowstream.cli.examples import examples
 from bowstream.cli.options import ForgetOptions, LearnOptions
 from bowstream.cli.parser import ConfigOptions
-from bowstream.cli.setup import load
+from bowstream.cli.say import say
+from bowstream.cli.setup import load, room_of
 from bowstream.errors import BowstreamError
 from bowstream.learn import store
 from bowstream.learn.correct import without_correction
 from bowstream.learn.teach import Teacher, without
 from bowstream.model.learned import LearnedTag
+from bowstream.model.learned_file import read_learned
 from bowstream.tagger import load_bundle
 
 
@@ -22,7 +25,9 @@ def learn(options: LearnOptions) -> int:
     config = load(options.config)
     config.check()
     bundle, path = load_bundle(config.settings.bundle), store.place(config)
-    teacher = Teacher(bundle)
+    teacher = Teacher(bundle, room_of(config, bundle))
+    if options.again:
+        return learn_again(teacher, path)
     teacher.check_name(options.name, store.read(path, bundle), options.more)
     cuts, all_there = examples(options, config, bundle.front_end.format)
     if not cuts:
@@ -30,12 +35,34 @@ def learn(options: LearnOptions) -> int:
     with store.alone(path):
         learned = store.read(path, bundle)
         teacher.check_name(options.name, learned, options.more)
-        lesson = teacher.teach(learned, options.name, cuts)
+        lesson = teacher.teach(learned, options.name, cuts, config.settings.keep_examples)
         store.write(path, lesson.learned)
     for each in cuts:
         print(f"{printable(each.name)}: {each.last_s - each.first_s:.1f} s from {each.start_s:.1f} s")
     print(f"{options.name}: {lesson}")
     return 0 if all_there else 1
+
+
+def learn_again(teacher: Teacher, path: Path) -> int:
+    """Learn all tags again from the sound that was kept of them; return the exit status.
+
+    Raises
+    ------
+    BowstreamError
+        If none was kept.
+    """
+    with store.alone(path):
+        old = read_learned(path)
+        learned, lost = teacher.again(old)
+        if not learned.tags:
+            raise BowstreamError(f"{path}: nothing can be learned again, since no sound was kept: see --keep-examples")
+        store.write(path, learned)
+    print(f"learned again: {', '.join(learned.names)}")
+    for name in lost:
+        say(f"{name!r} is forgotten: its sound was not kept; teach it again")
+    for each in old.corrections:
+        say(f"what was corrected of {each.name!r} is forgotten: say again what is wrong")
+    return 1 if lost else 0
 
 
 def show(options: ConfigOptions, as_json: bool) -> int:

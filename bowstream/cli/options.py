@@ -102,17 +102,25 @@ class LearnOptions:
     record_s : so many seconds from the microphone, now
     events : ids of events whose clips were kept
     more : add the examples to those that a tag was taught with
+    again : all that was taught, with this bundle, from the sound that was kept; then there is no name
     """
 
     config: ConfigOptions
-    name: str
+    name: str = ""
     paths: tuple[str, ...] = ()
     last_s: float | None = None
     record_s: float | None = None
     events: tuple[str, ...] = ()
     more: bool = False
+    again: bool = False
 
     def __post_init__(self) -> None:
+        if self.again:
+            if self.name or self.paths or self.last_s or self.record_s or self.events or self.more:
+                raise UsageError("--again learns all that was kept: it goes with no name and no example")
+            return
+        if not self.name:
+            raise UsageError("learn takes a NAME, or --again")
         given = (bool(self.paths), self.last_s is not None, self.record_s is not None, bool(self.events))
         if given.count(True) != 1:
             raise UsageError("learn takes recordings, --last SECONDS, --record SECONDS or --event ID")

@@ -19,9 +19,12 @@ from bowstream.config.file import Config
 from bowstream.config.settings import SourceSettings
 from bowstream.config.toml import suggestion
 from bowstream.ears import Ear, Ears
+from bowstream.history.place import default_files, kept_at
 from bowstream.learn import store
+from bowstream.learn.room import FILE_NAME, read_room
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
 from bowstream.model.log_mel import FrontEnd
 from bowstream.session import Session
 from bowstream.tagger import Tagger
@@ -113,9 +116,19 @@ def with_learned(config: Config, bundle: Bundle) -> Bundle:
     try:
         learned = store.read(path, bundle)
     except store.ForeignError as error:
-        say(f"{error}: left out: name that one in the configuration, or move the file away and teach it again")
+        say(f"{error}: left out: name that bundle in the configuration, or see 'bowstream learn --again'")
         return bundle
     return learned.applied(bundle)
+
+
+def room_of(config: Config, bundle: Bundle) -> list[Codes]:
+    """Return windows of the user's room, if they are gathered."""
+    if not config.settings.room:
+        return []
+    history = config.history_path
+    places = [kept_at(history)] if history else list(default_files())
+    rooms = (read_room(place.with_name(FILE_NAME), bundle) for place in places)
+    return max(rooms, key=lambda room: room.seen).codes
 
 
 def check_sinks(config: Config, shown: Sequence[str]) -> None:

@@ -10,8 +10,8 @@ from bowstream.cli.say import say
 from bowstream.cli.setup import personalised, with_tags
 from bowstream.config.file import Config
 from bowstream.errors import BowstreamError
-from bowstream.learn import store
-from bowstream.learn.evidence import FILE_NAME
+from bowstream.learn import evidence, store
+from bowstream.learn import room as room_file
 from bowstream.model.bundle import Bundle
 from bowstream.model.learned_file import read_learned
 from bowstream.records import StreamInfo
@@ -60,8 +60,10 @@ class Taught:
 
     def learning(self, info: StreamInfo, history: Path) -> Learning:
         """Return what learns while a session runs; `history` is where one is kept, or would be."""
-        places = Places(self.config.settings.bundle, self.path, history.with_name(FILE_NAME))
-        return Learning(places, info, self.bundle.description["sha256"], self.config.settings.own_name)
+        settings = self.config.settings
+        room = history.with_name(room_file.FILE_NAME) if settings.room else None
+        places = Places(settings.bundle, self.path, history.with_name(evidence.FILE_NAME), room)
+        return Learning(places, info, self.bundle, settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:
         """Return what changes with the file; None if there is none."""

@@ -117,6 +117,12 @@ class Settings(SourceSettings):
         example="learned.npz",
         metavar="FILE",
     )
+    keep_examples: bool = setting(
+        False, "keep the sound of what is taught, in that file, so that it can be learned again with another bundle"
+    )
+    room: bool = setting(
+        False, "gather what the room sounds like, as codes and without sound: what is taught is told from that, too"
+    )
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
     report: ReportSettings | None = None

@@ -6,7 +6,7 @@ sound, and than the right events, is lowered, the more the further: a wrong even
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from bowstream.learn import store
 from bowstream.learn.evidence import Evidence
 from bowstream.learn.fit import Background
 from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of, scores_of
 from bowstream.model.learned import Correction, Learned, Row, Verdict
 
@@ -55,9 +56,9 @@ class Corrector:
         self.bundle, self.background = bundle, background
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Corrector:
-        """Return one with the bundle's own everyday sound; raise `BundleError` if it has none."""
-        return cls(bundle, Background.of(bundle))
+    def of(cls, bundle: Bundle, room: Sequence[Codes] = ()) -> Corrector:
+        """Return one with the bundle's own everyday sound, and the room's; raise `BundleError` if it has none."""
+        return cls(bundle, Background.of(bundle, room))
 
     def judge(self, learned: Learned, evidence: Evidence, name: str, right: bool | None) -> Corrected:
         """Return what is learned from a verdict on an event, beside what was learned before.

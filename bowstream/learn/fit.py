@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bowstream._types import Float32
 from bowstream.learn.background import read_background
 from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of
 from bowstream.model.learned import Row
 
@@ -30,16 +31,24 @@ STEEPEST = 3.0
 
 
 class Background:
-    """Everyday sound, as features (n, F), ready to tell others from it."""
+    """Everyday sound, ready to tell others from it.
 
-    def __init__(self, features: Float32) -> None:
-        self.features = features
-        self.mean = features.mean(axis=0)
+    Parameters
+    ----------
+    features : float32 [shape=(n, F)], of everyday sound
+    room : float32 [shape=(m, F)], of the user's own room, in which what is taught may have sounded as well
+    """
+
+    def __init__(self, features: Float32, room: Float32 | None = None) -> None:
+        self.room = features[:0] if room is None else room
+        self.features = np.concatenate([features, self.room])
+        self.mean = self.features.mean(axis=0)
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Background:
-        """Return a bundle's own; raise `BundleError` if it has none."""
-        return cls(features_of(bundle.head.hidden(read_background(bundle))))
+    def of(cls, bundle: Bundle, room: Sequence[Codes] = ()) -> Background:
+        """Return a bundle's own, with windows of the user's room; raise `BundleError` if the bundle has none."""
+        features = features_of(bundle.head.hidden(read_background(bundle)))
+        return cls(features, features_of(bundle.head.hidden(np.array(room))) if len(room) else None)
 
     @cached_property
     def inverse(self) -> NDArray[np.float64]:
@@ -59,8 +68,10 @@ class Background:
         mean = np.mean([example.mean(axis=0) for example in examples], axis=0)
         direction = self.direction(mean)
         everyday = self.features @ direction
-        threshold = np.quantile(everyday, 1.0 - FALSE_SHARE)
         usual = np.median(np.concatenate(examples) @ direction)
+        is_room = np.arange(len(everyday)) >= len(everyday) - len(self.room)
+        everyday = everyday[~(is_room & (everyday >= usual))]  # the sound itself, most likely
+        threshold = np.quantile(everyday, 1.0 - FALSE_SHARE)
         steepness = min(USUAL_LOGIT / max(usual - threshold, 1e-6), STEEPEST / max(float(everyday.std()), 1e-6))
         return Row((direction * steepness).astype(np.float32), float(-threshold * steepness))
 

@@ -56,11 +56,17 @@ class Lesson:
 
 
 class Teacher:
-    """Teaches tags beside a bundle's."""
+    """Teaches tags beside a bundle's.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Parameters
+    ----------
+    bundle : as it was loaded
+    room : windows of the user's room, int [shape=(context, P)] each
+    """
+
+    def __init__(self, bundle: Bundle, room: Sequence[Codes] = ()) -> None:
         self.bundle = replace(bundle, head=replace(bundle.head, additions=None, outputs=None))
-        self.background = Background.of(bundle)
+        self.background = Background.of(bundle, room)
 
     def check_name(self, name: str, learned: Learned, more: bool) -> None:
         """Raise `UsageError` if a name cannot be a new tag's, or, if it is to know more, is none that was taught."""
@@ -109,6 +115,23 @@ class Teacher:
         corrector = Corrector(self.bundle, self.background)  # a tag that knows more needs another correction
         return Lesson(corrector.again(learned.with_tag(tag), name), tag)
 
+    def again(self, old: Learned) -> tuple[Learned, tuple[str, ...]]:
+        """Return what is learned from the sound that was kept of examples, and the tags of which none was kept.
+
+        Parameters
+        ----------
+        old : what was learned, with another bundle perhaps
+        """
+        learned, lost = Learned(self.bundle.description["sha256"]), []
+        for tag in old.tags:
+            cuts = [kept for example in tag.examples if (kept := kept_of(example))]
+            if not cuts:
+                lost.append(tag.name)
+                continue
+            self.check_name(tag.name, learned, more=False)
+            learned = self.teach(learned, tag.name, cuts, keep=True).learned
+        return learned, tuple(lost)
+
     def example(self, cut: Cut, keep: bool) -> Example:
         """Return what is learned from, of a sound."""
         samples = as_integers(cut.samples) if keep else np.empty(0, np.int16)
@@ -134,6 +157,15 @@ class Teacher:
         shares = (scores >= on).mean(axis=0)
         surest = [int(place) for place in np.argsort(-shares)[:2] if shares[place] >= MISTAKEN_SHARE]
         return tuple(self.bundle.description["tags"][place]["name"] for place in surest)
+
+
+def kept_of(example: Example) -> Cut | None:
+    """Return the sound that was kept of an example; None if none was."""
+    if not len(example.samples):
+        return None
+    samples = (example.samples / np.float32(32767.0)).astype(np.float32)
+    last_s = example.inside_s + example.length_s
+    return Cut(example.name, example.start_s, samples, example.inside_s, last_s)
 
 
 def as_integers(samples: Float32) -> NDArray[np.int16]:

@@ -10,18 +10,24 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from bowstream.audio.source import Notice
-from bowstream.errors import BowstreamError
+from bowstream.errors import BowstreamError, BundleError
 from bowstream.events import Event
 from bowstream.learn.correct import Corrector, correct
 from bowstream.learn.evidence import Evidence, Peaks, find, keep
 from bowstream.learn.newest import Newest
+from bowstream.learn.room import Room, read_room, write_room
+from bowstream.model.bundle import Bundle
 from bowstream.records import Gap, Record, Sound, StreamInfo, source_of
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import RetryableError, Sink
 from bowstream.tagger import load_bundle
+
+# How often what the room sounds like is written.
+ROOM_EVERY_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,13 @@ class Places:
     bundle : folder of the bundle; None for the one that is shipped
     learned : file of what was taught
     evidence : file of what events were raised by
+    room : file of what the room sounds like; None to keep none
     """
 
     bundle: Path | None
     learned: Path
     evidence: Path
+    room: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,17 @@ class Judged:
     verdict: str | None
 
 
-class Learning(Sink[Evidence | Judged]):
+Item: TypeAlias = "Evidence | Judged | Room"
+
+
+class Learning(Sink[Item]):
     """Learns beside a session.
 
     Parameters
     ----------
     places : of files
     info : describes the stream
-    bundle : SHA-256 of the session's bundle
+    bundle : of the session
     own_name : returns the name of a tag in the bundle, for its name in all output
 
     Attributes
@@ -61,18 +72,36 @@ class Learning(Sink[Evidence | Judged]):
     newest : the newest seconds of sound, of the first source if there are several
     """
 
-    def __init__(self, places: Places, info: StreamInfo, bundle: str, own_name: Callable[[str], str]) -> None:
+    def __init__(self, places: Places, info: StreamInfo, bundle: Bundle, own_name: Callable[[str], str]) -> None:
         super().__init__("learning")
         self.newest = Newest(info.sample_rate)
         self._first = info.key
         self._places, self._own_name = places, own_name
-        self._bundle = bundle
+        self._bundle = bundle.description["sha256"]
         self._peaks: dict[str, Peaks] = {}  # by source
+        self._room = self._begin_room(bundle)
+        self._room_due_s = ROOM_EVERY_S
 
-    def convert(self, record: Record) -> Iterator[Evidence]:
+    def _begin_room(self, bundle: Bundle) -> Room | None:
+        """Go on with what the room sounds like; None if that is not wanted."""
+        if not self._places.room:
+            return None
+        try:
+            return read_room(self._places.room, bundle)
+        except BundleError as error:
+            self.warn(f"{error}; it begins anew")
+            return Room(bundle.description["sha256"])
+
+    def flush(self) -> Iterator[Room]:
+        """Return what the room sounds like, when the session ends."""
+        if self._room and self._room.codes:
+            yield self._room.snapshot()
+
+    def convert(self, record: Record) -> Iterator[Item]:
         """Return what an event is raised by, when it opens and when it ends; keep the newest sound."""
         if isinstance(record, Scores):
             self._peaks.setdefault(record.source, Peaks(self._bundle)).score(record)
+            yield from self._draw(record)
         elif isinstance(record, Event):
             peaks = self._peaks.get(record.source)
             if peaks and (found := peaks.event(record)):
@@ -84,14 +113,27 @@ class Learning(Sink[Evidence | Judged]):
         elif isinstance(record, Gap) or (isinstance(record, Notice) and record.kind == "away"):
             self.newest.clear()
 
+    def _draw(self, scores: Scores) -> Iterator[Room]:
+        """Let the room's windows be drawn from; return the room when it is due to be written."""
+        if self._room:
+            self._room.score(scores)
+            if scores.end_s >= self._room_due_s:
+                self._room_due_s = scores.end_s + ROOM_EVERY_S
+                yield from self.flush()
+
     def judged(self, event: str, verdict: str | None) -> None:
         """Learn from a verdict; called by any thread."""
         self.enqueue(Judged(event, verdict))
 
-    def deliver(self, item: Evidence | Judged) -> None:
-        """Keep evidence, or learn from a verdict: of what comes of that, or why nothing does, it leaves a line."""
+    def deliver(self, item: Item) -> None:
+        """Keep evidence or the room, or learn from a verdict: it leaves a line of what comes of that."""
         if isinstance(item, Evidence):
             self._keep(item)
+            return
+        if isinstance(item, Room):
+            assert self._places.room
+            make_folder(self._places.room.parent, shared=False)
+            write_room(self._places.room, item)
             return
         try:
             self.warn(self._learn(item))
@@ -115,6 +157,7 @@ class Learning(Sink[Evidence | Judged]):
         if evidence is None:
             raise BowstreamError("what it was raised by is not known, or no more")
         # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.
-        corrector = Corrector.of(load_bundle(self._places.bundle))
+        bundle = load_bundle(self._places.bundle)
+        corrector = Corrector.of(bundle, read_room(self._places.room, bundle).codes if self._places.room else ())
         right = None if judged.verdict is None else judged.verdict == "right"
         return str(correct(self._places.learned, corrector, evidence, self._own_name(evidence.tag), right))
