@@ -7,20 +7,34 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
 from bowstream.archive.child import Children
+from bowstream.errors import BowstreamError
+
+# Calls of each worker that may be lost in a row.
+MOST_LOSSES = 20
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Carries out calls, several at a time."""
+    """Carries out calls, several at a time.
+
+    Attributes
+    ----------
+    losses : what a future raises if its call was lost, beside being cancelled
+    """
+
+    losses: tuple[type[Exception], ...]
 
     @property
     def width(self) -> int:
         """How many are carried out at a time."""
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a call carried out; its future is cancelled if it was lost, and has to be asked for again."""
+        """Have a call carried out."""
+
+    def revive(self) -> None:
+        """Be ready for calls again, after one was lost."""
 
     def close(self) -> None:
         """Give up what is not done, at once."""
@@ -35,6 +49,8 @@ class Local:
     children : those that the calls use
     """
 
+    losses: tuple[type[Exception], ...] = ()
+
     def __init__(self, jobs: int, children: Children) -> None:
         self.width = jobs
         self._children = children
@@ -43,6 +59,9 @@ class Local:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a call carried out by the next thread that is free."""
         return self._threads.submit(function, *arguments)
+
+    def revive(self) -> None:
+        """Do nothing: what runs here is not lost."""
 
     def close(self) -> None:
         """Give up what is not done, at once."""
@@ -54,11 +73,20 @@ class Local:
 def each(
     engine: Engine, function: Callable[..., Result], items: Iterator[Item], *arguments: Any
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield items with `function(item, *arguments)` as they are done; few are waiting at any time."""
+    """Yield items with `function(item, *arguments)` as they are done; few are waiting at any time.
+
+    Raises
+    ------
+    BowstreamError
+        If calls are lost again and again, and none is carried out.
+    Exception
+        What the function raises.
+    """
     waiting: dict[Future[Result], Item] = {}
     lost: list[Item] = []
+    losses = 0
     while True:
-        while len(waiting) < 2 * engine.width:
+        for _ in range(2 * engine.width - len(waiting)):
             item = lost.pop() if lost else next(items, None)
             if item is None:
                 break
@@ -67,7 +95,12 @@ def each(
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             item = waiting.pop(future)
-            if future.cancelled():
+            if future.cancelled() or isinstance(future.exception(), engine.losses):
                 lost.append(item)
+                engine.revive()
+                losses += 1
+                if losses > MOST_LOSSES * engine.width:
+                    raise BowstreamError("the cluster loses its workers again and again: see their logs")
             else:
                 yield item, future.result()
+                losses = 0

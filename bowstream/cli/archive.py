@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bowstream import __version__
+from bowstream.archive import cluster
 from bowstream.archive import work as archive_work
 from bowstream.archive.engine import Engine, Local
 from bowstream.archive.hear import Wanted
@@ -84,7 +85,9 @@ class Nothing:
 
 
 def engine(options: ReplayOptions, asked: ArchiveOptions) -> Engine:
-    """Return who carries it out."""
+    """Return who carries it out: a cluster, where Dask is installed, and there is more than one process."""
+    if asked.dask or (options.jobs > 1 and cluster.is_there()):
+        return cluster.Cluster(asked.dask, options.jobs, archive_work.children)
     return Local(options.jobs, archive_work.children)
 
 

@@ -86,6 +86,8 @@ class ReplayOptions:
             raise UsageError(
                 "--out writes tables of recordings: not with --realtime, --json, --csv, --start or standard input"
             )
+        if self.archive and self.archive.dask and self.jobs > 1:
+            raise UsageError("--dask has a cluster's workers do it: leave --jobs out")
         if not self.paths:
             raise UsageError("there is no recording in the list")
         if self.paths.count("-") > 1:

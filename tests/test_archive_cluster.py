@@ -1,0 +1,149 @@
+"""The job on a Dask cluster: workers and schedulers are killed, decoders hang, and the rows are the same."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from archives import configured, made_up, tables
+
+from bowstream.cli.main import main
+
+pytest.importorskip("distributed")
+pytest.importorskip("pyarrow")
+
+SITES, DAYS = ("A", "B"), ("20260601", "20260602", "20260603")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """An archive, and its results by one plain process."""
+    folder = tmp_path_factory.mktemp("cluster")
+    made_up(folder / "cards", SITES, DAYS, 3.0)
+    arguments = ["replay", str(folder / "cards"), "--config", configured(folder), "--scores"]
+    assert main([*arguments, "--out", str(folder / "plain")]) == 0
+    return folder, arguments
+
+
+class Machines:
+    """A scheduler and workers, each a process of its own."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        self.processes = []
+
+    def start(self, *command):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def scheduler(self):
+        host, port = self.address.removeprefix("tcp://").split(":")
+        return self.start("dask_scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-jupyter")
+
+    def worker(self):
+        return self.start("dask_worker", self.address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+
+    def stop(self):
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def machines():
+    found = Machines()
+    yield found
+    found.stop()
+
+
+def begin(folder, arguments, out, address):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "bowstream", *arguments, "--out", str(folder / out), "--dask", address]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process, out, done):
+    while process.poll() is None and len(list((out / "recordings").rglob("[0-9]*.parquet"))) < done:
+        time.sleep(0.01)
+    assert process.poll() is None
+
+
+def test_a_cluster_of_this_machine_writes_the_same(place):
+    folder, arguments = place
+    assert main([*arguments, "--out", str(folder / "local"), "--jobs", "2"]) == 0
+    assert tables(folder / "local") == tables(folder / "plain")
+
+
+def test_a_worker_that_is_killed(place, machines):
+    folder, arguments = place
+    machines.scheduler()
+    first, _ = machines.worker(), machines.worker()
+    process = begin(folder, arguments, "worker", machines.address)
+    wait_for(process, folder / "worker", 1)
+    os.killpg(first.pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=100.0)
+    assert process.returncode == 0 and "Traceback" not in err, err
+    assert tables(folder / "worker") == tables(folder / "plain")
+
+
+def test_a_scheduler_that_starts_again(place, machines):
+    folder, arguments = place
+    scheduler, worker = machines.scheduler(), machines.worker()
+    process = begin(folder, arguments, "scheduler", machines.address)
+    wait_for(process, folder / "scheduler", 1)
+    for one in (scheduler, worker):
+        os.killpg(one.pid, signal.SIGKILL)
+        one.wait()
+    machines.scheduler()
+    machines.worker()
+    _, err = process.communicate(timeout=100.0)
+    assert process.returncode == 0 and "Traceback" not in err, err
+    assert tables(folder / "scheduler") == tables(folder / "plain")
+
+
+def test_a_job_on_a_cluster_is_stopped_and_goes_on_without(place, machines):
+    folder, arguments = place
+    machines.scheduler()
+    machines.worker()
+    process = begin(folder, arguments, "stopped", machines.address)
+    wait_for(process, folder / "stopped", 1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60.0)
+    assert process.returncode == 130 and "the same command goes on" in err and "Traceback" not in err
+    assert main([*arguments, "--out", str(folder / "stopped")]) == 0
+    assert tables(folder / "stopped") == tables(folder / "plain")
+
+
+@pytest.mark.parametrize(("address", "status"), [("tcp://127.0.0.1:1", 1), ("nowhere://x", 2), ("tcp://", 2)])
+def test_schedulers_that_are_none(address, status, place, tmp_path, capsys, monkeypatch):
+    from bowstream.archive import cluster
+
+    monkeypatch.setattr(cluster, "CONNECT_S", 1.0)
+    _, arguments = place
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--dask", address]) == status
+    lines = [line for line in capsys.readouterr().err.splitlines() if "configured by" not in line]
+    assert len(lines) == 1 and "Traceback" not in lines[0]
+    assert Path(tmp_path, "out").exists()
+
+
+def test_without_dask(place, tmp_path, capsys, monkeypatch):
+    from bowstream.archive import cluster
+
+    monkeypatch.setattr(cluster, "is_there", lambda: False)
+    folder, arguments = place
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 0
+    assert tables(tmp_path / "out") == tables(folder / "plain")
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--dask", "tcp://127.0.0.1:1"]) == 2
+    assert "bowstream[cluster]" in capsys.readouterr().err
