@@ -24,6 +24,7 @@ from bowstream.cli.taught import Taught
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, SourceSettings
 from bowstream.config.sinks import HistorySettings, SinkSettings
+from bowstream.dashboard.lesson import Pupil
 from bowstream.ears import Ears
 from bowstream.errors import BowstreamError
 from bowstream.learn.newest import SOCKET_NAME, Doorway
@@ -106,13 +107,16 @@ def run(
         stack.enter_context(stopped_by_signals(loop.stop))
         if sinks:
             stack.enter_context(alone(config))
-        output = stack.enter_context(live_output(loop, shown))
         streams = [(each.info, each.health) for each in others]
         delivered = Sinks(first.info, first.health, sinks, say, streams)
-        if taught and (history := kept(sinks)):
+        history, pupil = kept(sinks), None
+        if taught and history:
             learning = taught.learning(first.info, history)
             delivered.add(learning)
-            stack.enter_context(Doorway(history.with_name(SOCKET_NAME), learning.newest, say))
+            pupil = Pupil(learning.newest, learning.teach, delivered.judge)
+        output = stack.enter_context(live_output(loop, shown, pupil))
+        if pupil and history:
+            stack.enter_context(Doorway(history.with_name(SOCKET_NAME), pupil.newest, say))
         stack.enter_context(delivered)
         outputs = [output, delivered, stack.enter_context(Notifier())]
         tuning = tuned(loop.sessions, plan.tags_file) if plan else None
@@ -170,8 +174,8 @@ def alone(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def live_output(loop: Session | Ears, shown: Shown) -> Iterator[Output]:
-    """Yield what a live session is shown on."""
+def live_output(loop: Session | Ears, shown: Shown, pupil: Pupil | None) -> Iterator[Output]:
+    """Yield what a live session is shown on; there it can be taught, too."""
     if shown.json:
         healths = {session.info.key: session.health for session in loop.sessions}
         yield JsonLines(sys.stdout, healths, shown.labels, shown.events)
@@ -184,7 +188,7 @@ def live_output(loop: Session | Ears, shown: Shown) -> Iterator[Output]:
         histories = [
             History(session.info, session.health, session.tracker, session.tagger.explain) for session in loop.sessions
         ]
-        with Screen(histories, loop.stop) as screen:
+        with Screen(histories, loop.stop, pupil) as screen:
             yield screen
 
 

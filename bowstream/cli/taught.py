@@ -62,7 +62,7 @@ class Taught:
         """Return what learns while a session runs; `history` is where one is kept, or would be."""
         settings = self.config.settings
         room = history.with_name(room_file.FILE_NAME) if settings.room else None
-        places = Places(settings.bundle, self.path, history.with_name(evidence.FILE_NAME), room)
+        places = Places(settings.bundle, self.path, history.with_name(evidence.FILE_NAME), room, settings.keep_examples)
         return Learning(places, info, self.bundle, settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:

@@ -27,7 +27,7 @@ SHADES = " ░▒▓█"
 RAMP = (16, 233, 17, 53, 89, 125, 161, 197, 202, 208, 214, 220, 228)
 HALF_BLOCKS = [[Style(color=f"color({top})", bgcolor=f"color({low})") for low in RAMP] for top in RAMP]
 # What a terminal without Unicode shows instead.
-ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╾┿┼●○◆·…–−×", "_.-:=+*#.:%=--++*o+..--x")
+ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╾┿┼●○◆·…–−×✗", "_.-:=+*#.:%=--++*o+..--xx")
 
 
 def fit(text: str, width: int) -> str:

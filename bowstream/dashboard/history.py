@@ -86,6 +86,17 @@ class History:
         self._ranks = np.zeros(len(info.tags), np.float32)
         self._newest: Scores | None = None
 
+    def set_wrong(self, event: Event, wrong: bool) -> None:
+        """Show of an event whether somebody said that it was wrong."""
+        for index, row in enumerate(self.timeline):
+            if (row.kind, row.name, row.start_s) == ("event", event.tag, event.onset_s):
+                self.timeline[index] = replace(row, wrong=wrong)
+
+    @property
+    def picture(self) -> Float32:
+        """The newest sound, float32 [shape=(columns, M)], log-mel of 0 … 1, 100 ms per column."""
+        return np.array(self._columns, np.float32).reshape(-1, self.info.n_mels)
+
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
         self._marks += 1
@@ -110,7 +121,7 @@ class History:
             level_dbfs=report.level_dbfs,
             peak_dbfs=max(FLOOR_DBFS, 20.0 * float(np.log10(max(peak, 1e-9)))),
             clipping=any(self._clipped),
-            picture=np.array(self._columns, np.float32).reshape(-1, info.n_mels),
+            picture=self.picture,
             span_hz=info.span_hz,
             tags=self._rows(scores, top),
             leader=info.tags[leader].name if self._newest else "",

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from bowstream._text import printable
-from bowstream.dashboard.glyphs import ASCII, DIM, WARN, Line, fit
+from bowstream.dashboard.glyphs import ASCII, BOLD, DIM, WARN, Line, fit
 from bowstream.dashboard.panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
 from bowstream.dashboard.view import View
 
@@ -86,12 +86,15 @@ def lay_out(view: View, width: int, height: int, colours: bool) -> list[Line]:
     """Return the lines of the whole dashboard; what does not fit is left out, the least needed first."""
     head = [title(view, width), meter(view, width)][: max(0, height - 3)]
     foot = [health(view, width)][: max(0, height - 1)]
-    if (view.notice or view.keys) and height > 8:
+    if view.lesson:
+        foot.append([Segment(fit(view.lesson.prompt, width), BOLD)])
+    elif (view.notice or view.keys) and height > 8:
         foot.append([Segment(fit(view.notice, width), WARN) if view.notice else Segment(fit(KEYS, width), DIM)])
     rows = Rows.of(height, len(head), len(foot))
     scores = Pane(tags, 1 + len(view.tags), 1 + len(view.tags), 6)
     reasons = Pane(families, rows.why, rows.why, 1)
-    sound = Pane(partial(spectrogram, colours=colours), 3, 49, 4)
+    least, share = (7, 7) if view.lesson else (3, 4)  # what is taught has to be seen
+    sound = Pane(partial(spectrogram, colours=colours), least, 49, share)
     events = Pane(timeline, 3, height, 3)
     if width >= SIDE_BY_SIDE:
         left = int((width - 3) * LEFT_SHARE)

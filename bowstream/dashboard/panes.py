@@ -37,7 +37,7 @@ QUIET_S = 5.0
 # Counters that are shown even at 0.
 ALWAYS_SHOWN = ("lost_s", "overflows", "clipped")
 MARKED_HZ = (4000, 2000, 1000, 500)
-KEYS = "space freeze · m mark · + − tags · ? keys · q quit"
+KEYS = "space freeze · m mark · l teach · w wrong · q quit · ? keys · + − tags"
 
 
 def title(view: View, width: int) -> Line:
@@ -136,13 +136,14 @@ def spectrogram(view: View, width: int, height: int, colours: bool) -> list[Line
     heading: list[Line] = []
     columns = max(0, width - 5)
     if height > 5:
-        heading = [[Segment(fit(f"sound, last {columns / 10:.1f} s", columns) + "   Hz", DIM)]]
+        text = view.lesson.heading if view.lesson else f"sound, last {columns / 10:.1f} s"
+        heading = [[Segment(fit(text, columns) + "   Hz", BOLD if view.lesson else DIM)]]
         height -= 1
     low, high = (hz_to_mel(hz) for hz in view.span_hz)
     labels = {
         int((high - hz_to_mel(hz)) / (high - low) * height): f"{hz:5d}" for hz in MARKED_HZ[:: 1 if height > 7 else 2]
     }
-    picture = heat_map(view.picture, columns, height, colours)
+    picture = heat_map(view.lesson.shown if view.lesson else view.picture, columns, height, colours)
     return heading + [[*line, Segment(labels.get(row, ""), DIM)] for row, line in enumerate(picture)]
 
 
@@ -162,6 +163,8 @@ def entry_row(row: TimelineEntry, now_s: float, name: int, room: int) -> Line:
     end_s = now_s if is_open else row.start_s if row.end_s is None else row.end_s
     style = {"mark": BOLD, "gap": BAD, "notice": WARN}.get(row.kind, GOOD if is_open else PLAIN)
     marker = {"mark": "◆", "gap": "!", "notice": "!"}.get(row.kind, "●" if is_open else " ")
+    if row.wrong:
+        style, marker = DIM, "✗"
     lasted = "" if row.kind in ("mark", "notice") else length(end_s - row.start_s)
     peak = f"{row.peak:.2f}" if row.kind == "event" else ""
     glyph = "◆" if row.kind == "mark" else "━"

@@ -20,9 +20,12 @@ from bowstream.audio.source import Notice
 from bowstream.dashboard.history import History
 from bowstream.dashboard.keys import Keys
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
+from bowstream.dashboard.lesson import ENTER, ESCAPE, Lesson, Pupil
 from bowstream.dashboard.overview import render_all, together
 from bowstream.dashboard.terminal import StderrCapture, Terminal
 from bowstream.dashboard.view import View
+from bowstream.errors import AudioError
+from bowstream.events import Event
 from bowstream.output.lines import Output, PlainLines
 from bowstream.records import Idle, Record, source_of
 
@@ -46,13 +49,18 @@ class Screen:
     ----------
     histories : gather what is shown of each session
     stop : ends the loop when the user presses q
+    pupil : learns beside the sessions, from the first of them; None if nothing does
     """
 
-    def __init__(self, histories: Sequence[History], stop: Callable[[], None]) -> None:
+    def __init__(self, histories: Sequence[History], stop: Callable[[], None], pupil: Pupil | None = None) -> None:
         self._histories = {history.info.key: history for history in histories}
         self._chosen = tuple(self._histories)  # sources that are shown: all or one
         self.top: int | None = None
         self.frozen: tuple[View, ...] = ()
+        self._pupil = pupil
+        self._lesson: Lesson | None = None
+        self._event: Event | None = None  # the newest
+        self._wrong = ""  # id of the newest event that was marked
         self._keys = Keys()
         self._stderr = StderrCapture()
         self._help = False
@@ -68,6 +76,8 @@ class Screen:
             "=": lambda: self._show(+1),
             "-": lambda: self._show(-1),
             "?": self._toggle_help,
+            "l": self._teach,
+            "w": self._judge,
             "q": stop,
         }
         if len(histories) > 1:
@@ -117,13 +127,12 @@ class Screen:
         if not isinstance(record, Idle):
             self._histories[source_of(record)].write(record)
         if isinstance(record, Notice):
-            self._notice = f"{record.source}: {record.text}" if record.source else record.text
-            self._noticed_s = time.monotonic()
+            self._say(f"{record.source}: {record.text}" if record.source else record.text)
         if self._suspending:
             self._suspend()
-        for key in self._keys.pressed():
-            if key in self._commands:
-                self._commands[key]()
+        if isinstance(record, Event) and record.id and record.offset_s is None:
+            self._event = record
+        self._press(self._keys.pressed())
         now_s = time.monotonic()
         if now_s >= self._due_s:
             self._read_stderr(now_s)  # also while we cannot draw: a writer would wait for a full pipe
@@ -132,7 +141,7 @@ class Screen:
 
     def _draw(self, started_s: float) -> None:
         first, *others = self.frozen or self._views()
-        first = replace(first, keys=self._help, notice=self._notice)
+        first = replace(first, keys=self._help, notice=self._notice, lesson=self._lesson)
         self._live.update(render_all([first, *others]) if others else render(first), refresh=True)
         self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
 
@@ -151,6 +160,46 @@ class Screen:
             self._notice, self._noticed_s = self._stderr.lines[-1], now_s
         elif now_s - self._noticed_s > NOTICE_S and not any(history.away for history in self._histories.values()):
             self._notice = ""
+
+    def _press(self, typed: str) -> None:
+        """Do what keys ask for; while something is taught they are its name."""
+        if self._lesson and typed.startswith(ESCAPE):  # alone, or as an arrow begins
+            self._lesson = None if typed == ESCAPE else self._lesson
+            return
+        for key in typed:
+            if not self._lesson:
+                self._commands.get(key, lambda: None)()
+            elif key not in ENTER:
+                self._lesson = self._lesson.typed(key)
+            elif self._pupil and (name := self._lesson.name.strip()):
+                self._pupil.teach(name, self._lesson.example)
+                self._lesson = None
+                self._say(f"learning {name} …")
+
+    def _teach(self) -> None:
+        """Take the last seconds, and ask what they are."""
+        if not self._pupil:
+            self._say("nothing can be taught here: listen to a microphone")
+            return
+        first = next(iter(self._histories.values()))
+        try:
+            self._lesson = Lesson.begin(self._pupil.newest, first.picture)
+        except AudioError as error:
+            self._say(str(error))
+
+    def _judge(self) -> None:
+        """Say that the newest event was wrong, or take that back."""
+        event = self._event
+        if not event or not event.id or not self._pupil:
+            self._say("there is no event to judge yet" if self._pupil else "nothing is learned here")
+            return
+        self._wrong = "" if event.id == self._wrong else event.id
+        self._pupil.judge(event.id, "wrong" if self._wrong else None)
+        self._histories[event.source].set_wrong(event, bool(self._wrong))
+        self._say(f"{event.tag}: {'marked wrong; w takes it back' if self._wrong else 'no longer wrong'}")
+
+    def _say(self, text: str) -> None:
+        self._notice, self._noticed_s = text, time.monotonic()
 
     def _freeze(self) -> None:
         self.frozen = () if self.frozen else tuple(replace(view, frozen=True) for view in self._views())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bowstream._types import Float32
+from bowstream.dashboard.lesson import Lesson
 from bowstream.health.report import HealthReport
 
 
@@ -37,6 +38,7 @@ class TimelineEntry:
     kind : "event", "mark", "gap" or "notice"
     clock : time of day at which it began
     end_s : None while an event is open
+    wrong : whether somebody said so of an event
     """
 
     kind: str
@@ -45,6 +47,7 @@ class TimelineEntry:
     start_s: float
     end_s: float | None
     peak: float = 0.0
+    wrong: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class View:
     timeline : newest first
     away : whether the microphone is away; frozen : whether the picture stands still; keys : whether to name the keys
     notice : a line to be shown for now
+    lesson : what is being taught
     """
 
     source: str
@@ -84,3 +88,4 @@ class View:
     frozen: bool = False
     keys: bool = False
     notice: str = ""
+    lesson: Lesson | None = None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bowstream._types import Float32, Format
-from bowstream.audio.file import AudioFile
 from bowstream.errors import AudioError
 
 # Sound is looked at in columns of 100 ms. What is so much below the loudest of them is no part of the example.
@@ -43,6 +42,8 @@ class Cut:
 
 def hear(path: str, format: Format) -> Float32:
     """Return a recording, float32 [shape=(N,)]; raise `AudioError` if it cannot be heard or is very long."""
+    from bowstream.audio.file import AudioFile  # with its decoders, which a listener does without
+
     parts, heard_s = [], 0.0
     with AudioFile(path, format) as recording:
         for block in recording:

@@ -7,7 +7,7 @@ command changes it; the loop finds that out.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,11 +15,15 @@ from typing import TypeAlias
 from bowstream.audio.source import Notice
 from bowstream.errors import BowstreamError, BundleError
 from bowstream.events import Event
+from bowstream.learn import store
 from bowstream.learn.correct import Corrector, correct
 from bowstream.learn.evidence import Evidence, Peaks, find, keep
 from bowstream.learn.newest import Newest
 from bowstream.learn.room import Room, read_room, write_room
+from bowstream.learn.sound import Cut
+from bowstream.learn.teach import Teacher
 from bowstream.model.bundle import Bundle
+from bowstream.model.codebook import Codes
 from bowstream.records import Gap, Record, Sound, StreamInfo, source_of
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder
@@ -38,12 +42,14 @@ class Places:
     learned : file of what was taught
     evidence : file of what events were raised by
     room : file of what the room sounds like; None to keep none
+    keep_examples : whether the sound of what is taught is kept in its file
     """
 
     bundle: Path | None
     learned: Path
     evidence: Path
     room: Path | None = None
+    keep_examples: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,15 @@ class Judged:
     verdict: str | None
 
 
-Item: TypeAlias = "Evidence | Judged | Room"
+@dataclass(frozen=True)
+class Taught:
+    """An example of a sound, and its name: of a new tag, or of one that learns more."""
+
+    name: str
+    example: Cut
+
+
+Item: TypeAlias = "Evidence | Judged | Room | Taught"
 
 
 class Learning(Sink[Item]):
@@ -125,6 +139,10 @@ class Learning(Sink[Item]):
         """Learn from a verdict; called by any thread."""
         self.enqueue(Judged(event, verdict))
 
+    def teach(self, name: str, example: Cut) -> None:
+        """Learn a tag, or more of one, from an example; called by any thread."""
+        self.enqueue(Taught(name, example))
+
     def deliver(self, item: Item) -> None:
         """Keep evidence or the room, or learn from a verdict: it leaves a line of what comes of that."""
         if isinstance(item, Evidence):
@@ -136,9 +154,10 @@ class Learning(Sink[Item]):
             write_room(self._places.room, item)
             return
         try:
-            self.warn(self._learn(item))
+            self.warn(self._teach(item) if isinstance(item, Taught) else self._learn(item))
         except (BowstreamError, OSError) as error:
-            self.warn(f"nothing is learned from the verdict on {item.event}: {error}")
+            what = item.name if isinstance(item, Taught) else f"the verdict on {item.event}"
+            self.warn(f"nothing is learned from {what}: {error}")
 
     def _keep(self, evidence: Evidence) -> None:
         path = self._places.evidence
@@ -158,6 +177,21 @@ class Learning(Sink[Item]):
             raise BowstreamError("what it was raised by is not known, or no more")
         # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.
         bundle = load_bundle(self._places.bundle)
-        corrector = Corrector.of(bundle, read_room(self._places.room, bundle).codes if self._places.room else ())
+        corrector = Corrector.of(bundle, self._windows(bundle))
         right = None if judged.verdict is None else judged.verdict == "right"
         return str(correct(self._places.learned, corrector, evidence, self._own_name(evidence.tag), right))
+
+    def _teach(self, taught: Taught) -> str:
+        """Learn from an example; return what came of it."""
+        bundle = load_bundle(self._places.bundle)
+        teacher = Teacher(bundle, self._windows(bundle))
+        with store.alone(self._places.learned):
+            learned = store.read(self._places.learned, bundle)
+            teacher.check_name(taught.name, learned, more=taught.name in learned.names)
+            lesson = teacher.teach(learned, taught.name, [taught.example], self._places.keep_examples)
+            store.write(self._places.learned, lesson.learned)
+        return f"{taught.name}: {lesson}"
+
+    def _windows(self, bundle: Bundle) -> Sequence[Codes]:
+        """Return windows of the room, if they are gathered."""
+        return read_room(self._places.room, bundle).codes if self._places.room else ()
