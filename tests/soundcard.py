@@ -44,6 +44,8 @@ def missing():
 class SoundCard:
     """Runs while it is entered. `environment` is what a process needs to see it, and nothing but it."""
 
+    asound, pulse = ASOUND, PULSE
+
     def __init__(self, folder):
         self.folder = folder
         self.environment = {
@@ -57,9 +59,9 @@ class SoundCard:
 
     def __enter__(self):
         self.folder.chmod(0o700)
-        (self.folder / "asound.conf").write_text(ASOUND)
+        (self.folder / "asound.conf").write_text(self.asound)
         script = self.folder / "test.pa"
-        script.write_text(PULSE.format(folder=self.folder, sink=SINK, rate=RATE))
+        script.write_text(self.pulse.format(folder=self.folder, sink=SINK, rate=RATE))
         self._log = (self.folder / "pulse.log").open("wb")
         return self.plug()
 
@@ -84,13 +86,53 @@ class SoundCard:
     def _start(self, *command, **options):
         return subprocess.Popen(command, env={**os.environ, **self.environment}, **options)
 
-    def play(self, samples):
+    def play(self, samples, sink=SINK):
         """Play samples, float32 on a 16 bit grid; return at once."""
         path = self.folder / f"{len(self._players)}.wav"
         soundfile.write(path, samples, RATE, "PCM_16")
-        self._players.append(self._start("paplay", f"--device={SINK}", path))
+        self._players.append(self._start("paplay", f"--device={sink}", path))
+
+    def ask(self, *command):
+        """Tell the server something."""
+        subprocess.run(["pactl", *command], env={**os.environ, **self.environment}, check=True, capture_output=True)
 
     def unplug(self):
         """Take the card away, as if its plug were pulled."""
         self._server.kill()
         self._server.wait()
+
+
+ATTIC = "bowstream_attic"
+ATTIC_MODULE = (
+    "module-null-sink",
+    f"sink_name={ATTIC}",
+    f"rate={RATE}",
+    "channels=1",
+    "format=s16le",
+)
+
+
+class TwoCards(SoundCard):
+    """Two cards: what `play` plays to the sink `ATTIC` arrives at the input "attic"."""
+
+    asound = ASOUND + f'pcm.attic {{ type pulse device "{ATTIC}.monitor" }}\n'
+    pulse = PULSE + f"load-module {' '.join(ATTIC_MODULE)}\n"
+
+    def unplug_attic(self):
+        """Take the second away; the first stays."""
+        self.ask("unload-module", self._attic())
+
+    def plug_attic(self):
+        """Bring it back."""
+        self.ask("load-module", *ATTIC_MODULE)
+
+    def _attic(self):
+        """Return the number of the module that the second card is."""
+        listed = subprocess.run(
+            ["pactl", "list", "short", "modules"],
+            env={**os.environ, **self.environment},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return next(line.split("\t")[0] for line in listed.stdout.splitlines() if ATTIC in line)
