@@ -48,8 +48,11 @@ def at(position_s):
 class Stage:
     """What sinks get of a session: its description, its health, and records."""
 
-    def __init__(self, *names, hop_s=1.0, confirm_hops=1):
-        self.info = stream_info(*(names or ("dog", "laughing", "rain")), hop_s=hop_s, confirm_hops=confirm_hops)
+    def __init__(self, *names, hop_s=1.0, confirm_hops=1, source=""):
+        named = {"source": source, "is_named": True} if source else {}
+        tags = names or ("dog", "laughing", "rain")
+        self.info = stream_info(*tags, hop_s=hop_s, confirm_hops=confirm_hops, **named)
+        self.source = source
         self.health = Health(RATE)
         self.position_s = 0.0
 
@@ -70,12 +73,12 @@ class Stage:
         last = first + columns * COLUMN
         self.position_s = last / RATE
         samples = (np.arange(first, last) % 30_000 / 32768).astype(np.float32)
-        return Sound(start_s, self.position_s, samples, lambda: np.zeros((10 * columns, 96), np.float32))
+        return Sound(start_s, self.position_s, samples, lambda: np.zeros((10 * columns, 96), np.float32), self.source)
 
     def scores(self, **named):
         names = tuple(tag.name for tag in self.info.tags)
         window = scored(self.position_s, [named.get(name, 0.0) for name in names], names)
-        return replace(window, time=at(self.position_s))
+        return window.dated(at(self.position_s), self.source)
 
     def level_dbfs(self, start_s, end_s):
         """Level of the sound of a part of the stage."""
@@ -83,19 +86,19 @@ class Stage:
         return 10.0 * np.log10(np.mean(samples**2))
 
     def begin(self, tag, onset_s):
-        return Event(tag, onset_s, None, 0.8, 0.8, at(onset_s), self.id(tag, onset_s))
+        return Event(tag, onset_s, None, 0.8, 0.8, at(onset_s), self.id(tag, onset_s), self.source)
 
     def end(self, tag, onset_s, offset_s):
-        return Event(tag, onset_s, offset_s, 0.9, 0.7, at(offset_s), self.id(tag, onset_s))
+        return Event(tag, onset_s, offset_s, 0.9, 0.7, at(offset_s), self.id(tag, onset_s), self.source)
 
     def id(self, tag, onset_s):
         return event_id(at(onset_s), self.info.source, tag)
 
     def notice(self, kind, text):
-        return Notice(kind, text, self.position_s, at(self.position_s))
+        return Notice(kind, text, self.position_s, at(self.position_s), self.source)
 
     def gap(self, seconds):
-        gap = Gap(self.position_s, seconds, at(self.position_s))
+        gap = Gap(self.position_s, seconds, at(self.position_s), self.source)
         self.position_s = gap.end_s
         yield gap
 

@@ -18,7 +18,7 @@ from bowstream.config.file import Config
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, ClipsSettings, MqttSettings
 from bowstream.output.values import record_fields
-from bowstream.sinks import SINKS, cutter, mqtt_client
+from bowstream.sinks import SINKS, cutter, mqtt_branch, mqtt_client
 from bowstream.tagger import Tagger
 
 
@@ -160,7 +160,7 @@ def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
 
 
 # Modules that look at a sink's settings, beside its own.
-HELPERS = {MqttSettings: [mqtt_client], ClipsSettings: [cutter]}
+HELPERS = {MqttSettings: [mqtt_client, mqtt_branch], ClipsSettings: [cutter]}
 
 
 @pytest.mark.parametrize("kind", SETTINGS.values())

@@ -411,7 +411,7 @@ def test_a_mistake_in_the_connections_thread_is_said_and_survived(stage, broker,
     monkeypatch.setattr(mqtt_client, "REVIVE_S", 0.5)
     mistakes = [ZeroDivisionError("oops")]
     sink = quick(Mqtt(mqtt_settings(broker), *stage.stream))
-    monkeypatch.setattr(sink, "_publish_discovery", lambda: broken(mistakes))
+    monkeypatch.setattr(sink, "_publish_all", lambda messages: broken(mistakes))
     with sink:
         until(lambda: not mistakes)
         stage.play(sink, stage.begin("dog", 1.0))
@@ -428,3 +428,37 @@ def test_names_of_any_length_fit_topics_and_files():
     long, other = "a" * 70_000, "a" * 70_000 + "b"
     assert len(slug(long)) < 120 and slug(long) != slug(other)
     assert slug("a" * 100) == "a" * 100
+
+
+@needs_mosquitto
+def test_each_of_several_sources_has_its_topics_and_its_device(broker, reader):
+    """Each has its own root below the sink's, and its own device; who is there at all is said once, for all."""
+    attic, cellar = Stage("dog", "siren", source="attic"), Stage("dog", source="wine cellar")
+    judged = []
+    with Mqtt(mqtt_settings(broker), *attic.stream) as sink:
+        sink.add(*cellar.stream)
+        sink.on_verdict = lambda name, verdict: judged.append((name, verdict))
+        until(lambda: reader.said("bowstream/kitchen/status") == ["online"])
+        attic.play(sink, attic.begin("dog", 1.0), attic.notice("away", "it was unplugged"))
+        cellar.play(sink, cellar.sound(1), cellar.begin("dog", 1.0))
+        until(lambda: sink.report().waiting == 0)
+        reader.say("bowstream/kitchen/attic/verdict", json.dumps({"id": "last", "verdict": "wrong"}))
+        until(lambda: judged)
+    assert judged == [(attic.id("dog", 1.0), "wrong")]
+    root = "bowstream/kitchen"
+    (on,) = reader.objects(f"{root}/attic/event/on")
+    assert (on["source"], on["tag"]) == ("attic", "dog")
+    assert reader.said(f"{root}/attic/microphone") == ["there", "away"]
+    assert reader.said(f"{root}/wine_cellar/microphone") == ["there"]
+    assert reader.said(f"{root}/wine_cellar/tag/dog") == ["OFF", "ON"]
+    assert reader.objects(f"{root}/wine_cellar/health")[0]["source"] == "wine cellar"
+    assert reader.said(f"{root}/wine_cellar/tag/siren") == reader.said(f"{root}/event/on") == []
+    until(lambda: reader.said(f"{root}/status") == ["online", "offline"])
+    devices = [
+        reader.objects(f"homeassistant/device/bowstream_kitchen_{name}/config")[0] for name in ("attic", "wine_cellar")
+    ]
+    assert [one["device"]["name"] for one in devices] == ["bowstream kitchen attic", "bowstream kitchen wine_cellar"]
+    assert all(one["availability"] == [{"topic": f"{root}/status"}] for one in devices)
+    assert devices[0]["components"]["wrong"]["command_topic"] == f"{root}/attic/verdict"
+    ids = [entity["unique_id"] for one in devices for entity in one["components"].values()]
+    assert len(ids) == len(set(ids))

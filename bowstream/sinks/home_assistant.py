@@ -55,6 +55,7 @@ def device(
     only: Collection[str],
     health: HealthReport,
     gone: Collection[str] = (),
+    status: str = "",
 ) -> dict[str, Any]:
     """Return the discovery message: an event entity for all tags, two sensors per tag, a button, and health.
 
@@ -67,6 +68,7 @@ def device(
     slugs : of each tag, as in its topic
     health : what is None in it is not known on this machine, and has no sensor
     gone : slugs of tags that were there once: their entities are taken away
+    status : topic that says whether all of them are there; that of the root if empty
     """
     entities = {"heard": {**HEARD, "event_types": list(slugs)}, "microphone": MICROPHONE, "wrong": WRONG}
     for tag in only or slugs:
@@ -94,7 +96,7 @@ def device(
     return {
         "device": {"identifiers": [node], "name": root.replace("/", " "), "model": "bowstream"},
         "origin": {"name": "bowstream", "sw_version": __version__},
-        "availability": [{"topic": f"{root}/status"}],
+        "availability": [{"topic": status or f"{root}/status"}],
         "components": {**placed, **removed},
     }
 
