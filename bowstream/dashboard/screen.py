@@ -182,6 +182,7 @@ class Screen:
             self._say("nothing can be taught here: listen to a microphone")
             return
         first = next(iter(self._histories.values()))
+        self._choose(1)  # what is taught is seen
         try:
             self._lesson = Lesson.begin(self._pupil.newest, first.picture)
         except AudioError as error:
