@@ -50,6 +50,12 @@ class PseudoTerminal:
     def shown(self):
         return ESCAPES.sub("", self.raw)
 
+    @property
+    def rows(self):
+        """What stands on the screen, by the number of the row: only rows that change are drawn again."""
+        pieces = re.split(r"\x1b\[(\d+);1H", self.raw)
+        return {int(row): ESCAPES.sub("", text) for row, text in zip(pieces[1::2], pieces[2::2])}
+
     def type(self, keys):
         os.write(self.master, keys.encode())
 
@@ -70,6 +76,13 @@ class PseudoTerminal:
             self.read()
             assert not ended or self.shown.count(text) >= times, f"ended without {text!r}: {self.shown[-3000:]!r}"
             assert time.monotonic() < deadline, f"no {text!r} in {self.shown[-3000:]!r}"
+
+    def wait_until(self, holds, timeout_s=20.0):
+        """Wait until something holds of what was written."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            self.read()
+            assert time.monotonic() < deadline, f"not so in {self.shown[-3000:]!r}"
 
     def forget(self):
         """Begin anew with what is shown."""

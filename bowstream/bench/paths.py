@@ -20,6 +20,7 @@ from bowstream.audio.clock import steady_s
 from bowstream.audio.file import FILE_COLUMNS
 from bowstream.audio.source import Block
 from bowstream.bench.timing import Timed
+from bowstream.dashboard.canvas import Canvas
 from bowstream.dashboard.history import History
 from bowstream.dashboard.layout import render, usual_tags
 from bowstream.errors import UsageError
@@ -115,7 +116,9 @@ class Drawings:
         width, height = TERMINAL
         self._tags = usual_tags(width, height)
         nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, for as long as we draw
-        self._console = Console(file=nowhere, width=width, height=height, force_terminal=True, color_system="256")
+        self._canvas = Canvas(
+            Console(file=nowhere, width=width, height=height, force_terminal=True, color_system="256")
+        )
 
     def write(self, record: Record) -> None:
         """Take one record; draw if a second has passed."""
@@ -127,7 +130,7 @@ class Drawings:
 
     def draw(self) -> None:
         """Draw what there is."""
-        self._console.print(render(self._history.view(self._tags)))
+        self._canvas.draw(render(self._history.view(self._tags)))
 
 
 def drawing(bundle: Bundle, samples: Float32) -> Timed:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -25,44 +27,61 @@ STEPS = "▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"
 # Colours of the 256-colour cube after "inferno" of matplotlib, each lighter than the one before (CIE L* 0 … 98).
 RAMP = (16, 233, 17, 53, 89, 125, 161, 197, 202, 208, 214, 220, 228)
-HALF_BLOCKS = [[Style(color=f"color({top})", bgcolor=f"color({low})") for low in RAMP] for top in RAMP]
+HALF_BLOCKS = [Style(color=f"color({top})", bgcolor=f"color({low})") for top in RAMP for low in RAMP]
 # What a terminal without Unicode shows instead.
 ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╾┿┼●○◆·…–−×✗", "_.-:=+*#.:%=--++*o+..--xx")
+# Text whose letters each take one cell; of others Rich looks each letter up.
+NARROW = re.compile(r"[ -~\u2500-\u25ff·…–−×°✗]*").fullmatch
 
 
 def fit(text: str, width: int) -> str:
     """Return text cut (with an ellipsis) or filled to a width in cells."""
+    if NARROW(text):
+        return text.ljust(width) if len(text) <= width else text[: width - 1] + "…" if width > 0 else ""
     if cell_len(text) > width > 0:
         return set_cell_size(text, width - 1) + "…"
     return set_cell_size(text, max(width, 0))
 
 
-def runs(cells: Iterable[tuple[str, Style]]) -> Line:
-    """Join neighbouring cells of one style into segments."""
-    return [Segment("".join(text for text, _ in group), style) for style, group in groupby(cells, lambda cell: cell[1])]
+def parts(*styled: tuple[str, Style]) -> Line:
+    """Return texts in their styles, without the empty ones."""
+    return [Segment(text, style) for text, style in styled if text]
 
 
 def width_of(line: Line) -> int:
     """Cells that a line takes."""
-    return sum(segment.cell_length for segment in line)
+    text = text_of(line)
+    return len(text) if NARROW(text) else cell_len(text)
+
+
+def text_of(line: Line) -> str:
+    """Return a line without its styles."""
+    return "".join([segment.text for segment in line])
 
 
 def bar(value: float, width: int, style: Style, tick: float | None = None) -> Line:
     """Return a bar of 0 … 1 on a rail, with a tick across it at a threshold: `━━━━┿━╾───`."""
     half_cells = round(2 * width * min(max(value, 0.0), 1.0))
     full, half = divmod(half_cells, 2)
-    cells = [("━", style)] * full + [("╾", style)] * half + [("─", DIM)] * (width - full - half)
-    if tick is not None and width:
-        at = min(int(tick * width), width - 1)
-        cells[at] = ("┿" if at < full else "┼", style)
-    return runs(cells)
+    filled, rail = "━" * full + "╾" * half, "─" * (width - full - half)
+    if tick is None or not width:
+        return parts((filled, style), (rail, DIM))
+    at = min(int(tick * width), width - 1)
+    if at < len(filled):
+        return parts((filled[:at] + ("┿" if at < full else "┼") + filled[at + 1 :], style), (rail, DIM))
+    before = at - len(filled)
+    return parts((filled, style), (rail[:before], DIM), ("┼", style), (rail[before + 1 :], DIM))
 
 
 def sparkline(values: Sequence[float], width: int, on: float, style: Style) -> Line:
     """Return the newest `width` values of 0 … 1 as blocks, the newest at the right; those at `on` or above in style."""
     shown = list(values)[-width:] if width else []
-    steps = [(STEPS[min(int(value * len(STEPS)), len(STEPS) - 1)], value) for value in shown]
-    return [Segment(" " * (width - len(shown))), *runs((text, style if value >= on else DIM) for text, value in steps)]
+    steps = "".join([STEPS[min(int(value * len(STEPS)), len(STEPS) - 1)] for value in shown])
+    line, end = [Segment(" " * (width - len(shown)))], 0
+    for is_on, group in groupby(shown, on.__le__):
+        first, end = end, end + len(list(group))
+        line.append(Segment(steps[first:end], style if is_on else DIM))
+    return line
 
 
 def lane(start_s: float, end_s: float, now_s: float, width: int, glyph: str, style: Style) -> Line:
@@ -72,7 +91,7 @@ def lane(start_s: float, end_s: float, now_s: float, width: int, glyph: str, sty
     last = int(min(max(end_s - oldest + 1.0, 0.0), width))
     if end_s < oldest:
         first = last = 0
-    return runs([("─", DIM)] * first + [(glyph, style)] * (last - first) + [("─", DIM)] * (width - last))
+    return parts(("─" * first, DIM), (glyph * (last - first), style), ("─" * (width - last), DIM))
 
 
 def heat_map(picture: Float32, width: int, height: int, colours: bool) -> list[Line]:
@@ -89,13 +108,17 @@ def heat_map(picture: Float32, width: int, height: int, colours: bool) -> list[L
     rows = height * 2 if colours else height
     shades = len(RAMP) if colours else len(SHADES)
     values = bands(picture.T[::-1], rows)  # (rows, columns), the highest band first
-    levels = np.clip((values * shades).astype(np.intp), 0, shades - 1).tolist()
+    levels = np.clip((values * shades).astype(np.intp), 0, shades - 1)
     if not colours:
-        return [[*blank, Segment("".join(SHADES[level] for level in row))] for row in levels]
-    return [
-        blank + runs(("▀", HALF_BLOCKS[top][low]) for top, low in zip(above, below))
-        for above, below in zip(levels[::2], levels[1::2])
-    ]
+        return [[*blank, Segment("".join([SHADES[level] for level in row]))] for row in levels.tolist()]
+    return [blank + half_blocks(row) for row in levels[::2] * shades + levels[1::2]]
+
+
+def half_blocks(pairs: NDArray[np.intp]) -> Line:
+    """Return cells of two colours each, by their place in `HALF_BLOCKS`; neighbours that are the same in one."""
+    changes = ((pairs[1:] != pairs[:-1]).nonzero()[0] + 1).tolist()
+    firsts, ends = [0, *changes], [*changes, len(pairs)]
+    return [Segment("▀" * (end - first), HALF_BLOCKS[pairs[first]]) for first, end in zip(firsts, ends) if end]
 
 
 def bands(values: Float32, rows: int) -> Float32:

@@ -17,6 +17,7 @@ from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.events import Event, EventTracker
 from bowstream.health.counters import Health
 from bowstream.health.report import FLOOR_DBFS
+from bowstream.model.sliding import Sliding
 from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 
@@ -25,6 +26,10 @@ COLUMNS = 600
 SECONDS = 120
 ENTRIES = 200
 COLUMN_S = 0.1
+# How long reasons stand: they cost more than the scores themselves.
+REASONS_EVERY_S = 0.95
+# Pieces of sound that wait to be looked at, at the most.
+UNSEEN = 100
 # How long the meter holds a peak and shows that there was clipping.
 PEAK_HOLD_S = 2.0
 # A tag's rank falls by half in this time after its sound, so that rows do not jump about.
@@ -52,7 +57,9 @@ class History:
         self._health = health
         self._tracker = tracker
         self._explain = explain
-        self._columns: deque[Float32] = deque(maxlen=COLUMNS)
+        self._unseen: list[Sound] = []
+        self._columns = Sliding(np.zeros((COLUMNS, info.n_mels), np.float32))
+        self._picture = np.empty((0, info.n_mels), np.float32)
         self._peaks: deque[float] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))
         self._clipped: deque[int] = deque(maxlen=round(PEAK_HOLD_S / COLUMN_S))  # samples in each column
         self._clipped_before = 0
@@ -85,6 +92,8 @@ class History:
         self._seconds: deque[Float32] = deque(maxlen=SECONDS)
         self._ranks = np.zeros(len(info.tags), np.float32)
         self._newest: Scores | None = None
+        self._explained: Scores | None = None
+        self._gains: Mapping[str, Float32] = {}
 
     def set_wrong(self, event: Event, wrong: bool) -> None:
         """Show of an event whether somebody said that it was wrong."""
@@ -95,7 +104,8 @@ class History:
     @property
     def picture(self) -> Float32:
         """The newest sound, float32 [shape=(columns, M)], log-mel of 0 … 1, 100 ms per column."""
-        return np.array(self._columns, np.float32).reshape(-1, self.info.n_mels)
+        self._look()
+        return self._picture.copy()
 
     def mark(self) -> None:
         """Put a numbered mark at the present moment."""
@@ -110,7 +120,7 @@ class History:
         info, report = self.info, self._health.report()
         scores = self._newest.array if self._newest else np.zeros(len(info.tags), np.float32)
         leader = int(scores.argmax())
-        gains = self._explain(self._newest) if self._newest else {}
+        self._look()
         peak = max(self._peaks, default=0.0)
         return View(
             source=info.source,
@@ -125,7 +135,7 @@ class History:
             span_hz=info.span_hz,
             tags=self._rows(scores, top),
             leader=info.tags[leader].name if self._newest else "",
-            families={family: float(gain[leader]) for family, gain in gains.items()},
+            families={family: float(gain[leader]) for family, gain in self._reasons().items()},
             timeline=self._entries(),
             health=report,
             away=self.away,
@@ -151,14 +161,32 @@ class History:
         )
 
     def _see(self, sound: Sound) -> None:
+        """Take note of sound; it is looked at when a view of it is asked for."""
         self._position_s = sound.end_s
-        frames = round(self.info.frames_per_s * COLUMN_S)
-        columns = sound.log_mel.reshape(-1, frames, self.info.n_mels).mean(axis=1)
-        low, high = self.info.log_mel_range
-        self._columns.extend((columns - low) / (high - low))
-        self._peaks.append(float(np.abs(sound.samples).max()))
         self._clipped.append(self._health.clipped - self._clipped_before)
         self._clipped_before = self._health.clipped
+        self._unseen.append(sound)
+        if len(self._unseen) == UNSEEN:
+            self._look()
+
+    def _look(self) -> None:
+        """Add the sound that has come since the last time to the picture, and to the peaks."""
+        if not self._unseen:
+            return
+        log_mel = np.concatenate([sound.log_mel for sound in self._unseen])
+        columns = log_mel.reshape(-1, round(self.info.frames_per_s * COLUMN_S), self.info.n_mels).mean(axis=1)
+        low, high = self.info.log_mel_range
+        shown = min(len(self._picture) + len(columns), COLUMNS)
+        self._picture = self._columns.push((columns - low) / (high - low))[-shown:]
+        self._peaks.extend(float(np.abs(sound.samples).max()) for sound in self._unseen)
+        self._unseen.clear()
+
+    def _reasons(self) -> Mapping[str, Float32]:
+        """Return how much each family's codes add to each score; worked out once a second."""
+        newest, explained = self._newest, self._explained
+        if newest and not (explained and explained.end_s <= newest.end_s < explained.end_s + REASONS_EVERY_S):
+            self._explained, self._gains = newest, self._explain(newest)
+        return self._gains if newest else {}
 
     def _score(self, tags: Scores) -> None:
         """Keep the highest score of each second, and rank the tags."""

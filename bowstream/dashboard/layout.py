@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from bowstream._text import printable
-from bowstream.dashboard.glyphs import ASCII, BOLD, DIM, WARN, Line, fit
+from bowstream.dashboard.glyphs import ASCII, BOLD, DIM, WARN, Line, fit, text_of, width_of
 from bowstream.dashboard.panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
 from bowstream.dashboard.view import View
 
@@ -42,19 +42,34 @@ class Dashboard:
     lay_out: Layout
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield lines of the console's width, at most as many as it is high."""
-        width, height = options.max_width, options.height or options.max_height
-        colours = console.color_system in ("256", "truecolor") and not console.no_color
-        for line in self.lay_out(self.view, width, height, colours):
-            line = [Segment(shown(segment.text, options.ascii_only), segment.style) for segment in line]
-            yield from Segment.adjust_line_length(line, width)
+        """Yield the lines, each with a line break."""
+        for line in self.lines(console, options.max_width, options.height or options.max_height):
+            yield from line
             yield Segment.line()
 
+    def lines(self, console: Console, width: int, height: int) -> list[Line]:
+        """Return lines of a width, at most as many as a height; the colours and letters are those of a console."""
+        colours = console.color_system in ("256", "truecolor") and not console.no_color
+        ascii_only = not console.encoding.startswith("utf")
+        lines = self.lay_out(self.view, width, height, colours)
+        return [filled(safe(line, ascii_only), width) for line in lines]
 
-def shown(text: str, ascii_only: bool) -> str:
-    """Return text without anything that a terminal would obey, or could not show."""
-    text = text if text.isprintable() else printable(text)
-    return text.translate(ASCII) if ascii_only else text
+
+def safe(line: Line, ascii_only: bool) -> Line:
+    """Return a line without anything that a terminal would obey, or could not show."""
+    if text_of(line).isprintable() and not ascii_only:
+        return line
+    texts = [segment.text if segment.text.isprintable() else printable(segment.text) for segment in line]
+    texts = [text.translate(ASCII) for text in texts] if ascii_only else texts
+    return [Segment(text, segment.style) for text, segment in zip(texts, line)]
+
+
+def filled(line: Line, width: int) -> Line:
+    """Return a line cut or filled up to a width."""
+    missing = width - width_of(line)
+    if missing < 0:
+        return Segment.adjust_line_length(line, width)
+    return [*line, Segment(" " * missing)] if missing else line
 
 
 def usual_tags(width: int, height: int) -> int:
@@ -147,4 +162,4 @@ def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     """Return two stacks side by side, the left one of the given width."""
     nothing: Line = []
     pairs = zip_longest(left, right, fillvalue=nothing)
-    return [[*Segment.adjust_line_length(first, width), Segment("   "), *second] for first, second in pairs]
+    return [[*filled(first, width), Segment("   "), *second] for first, second in pairs]

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import TextIO, cast
 
 from rich.console import Console
-from rich.live import Live
 
 from bowstream.audio.source import Notice
+from bowstream.dashboard.canvas import Canvas
 from bowstream.dashboard.history import History
 from bowstream.dashboard.keys import Keys
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
@@ -27,9 +27,11 @@ from bowstream.dashboard.view import View
 from bowstream.errors import AudioError
 from bowstream.events import Event
 from bowstream.output.lines import Output, PlainLines
-from bowstream.records import Idle, Record, source_of
+from bowstream.records import Idle, Record, Sound, source_of
 
 REDRAW_S = 0.25
+# As long as only the sound goes on.
+REDRAW_STILL_S = 0.5
 # On a slow machine drawing takes at most one tenth of the time.
 DRAW_SHARE = 10
 # Lower than this, the line that names the keys is shown only when asked for.
@@ -65,7 +67,8 @@ class Screen:
         self._stderr = StderrCapture()
         self._help = False
         self._notice, self._noticed_s = "", 0.0
-        self._due_s = 0.0
+        self._due_s = self._due_still_s = 0.0
+        self._is_still = False
         self._suspending = False
         self._exits = ExitStack()
         self._commands: dict[str, Callable[[], None]] = {
@@ -88,7 +91,7 @@ class Screen:
         if Console().is_dumb_terminal:
             return PlainLines(sys.stdout)
         self._open()
-        self._help = self._keys.active and self._live.console.height >= ROOMY_LINES
+        self._help = self._keys.active and self._canvas.console.height >= ROOMY_LINES
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -106,10 +109,7 @@ class Screen:
             stack.enter_context(self._stderr)
             stack.enter_context(self._keys)
             self._terminal = stack.enter_context(Terminal())
-            console = Console(file=cast(TextIO, self._terminal), highlight=False)
-            self._live = stack.enter_context(
-                Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-            )
+            self._canvas = stack.enter_context(Canvas(Console(file=cast(TextIO, self._terminal))))
             self._exits = stack.pop_all()
 
     def _on_suspend(self, number: int, frame: FrameType | None) -> None:
@@ -126,24 +126,29 @@ class Screen:
         """Take one record; handle the keys; redraw if it is time."""
         if not isinstance(record, Idle):
             self._histories[source_of(record)].write(record)
+        self._is_still = self._is_still and isinstance(record, Sound | Idle)
         if isinstance(record, Notice):
             self._say(f"{record.source}: {record.text}" if record.source else record.text)
         if self._suspending:
             self._suspend()
         if isinstance(record, Event) and record.id and record.offset_s is None:
             self._event = record
-        self._press(self._keys.pressed())
+        if typed := self._keys.pressed():
+            self._press(typed)
+            self._is_still = False
         now_s = time.monotonic()
-        if now_s >= self._due_s:
-            self._read_stderr(now_s)  # also while we cannot draw: a writer would wait for a full pipe
-            if self._terminal.ready():
-                self._draw(now_s)
+        self._read_stderr(now_s)  # at once, and while we cannot draw, too: a writer would wait for a full pipe
+        if now_s >= (self._due_still_s if self._is_still else self._due_s) and self._terminal.ready():
+            self._draw(now_s)
 
     def _draw(self, started_s: float) -> None:
         first, *others = self.frozen or self._views()
         first = replace(first, keys=self._help, notice=self._notice, lesson=self._lesson)
-        self._live.update(render_all([first, *others]) if others else render(first), refresh=True)
-        self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * (time.monotonic() - started_s))
+        self._canvas.draw(render_all([first, *others]) if others else render(first))
+        took_s = time.monotonic() - started_s
+        self._due_s = started_s + max(REDRAW_S, DRAW_SHARE * took_s)
+        self._due_still_s = started_s + max(REDRAW_STILL_S, DRAW_SHARE * took_s)
+        self._is_still = True
 
     def _views(self) -> tuple[View, ...]:
         """Return the present view of each source that is shown."""
@@ -152,7 +157,7 @@ class Screen:
     @property
     def _tags(self) -> int:
         """How many tags to show: as many as were asked for, or as suit the terminal."""
-        return self.top or usual_tags(*self._live.console.size)
+        return self.top or usual_tags(*self._canvas.console.size)
 
     def _read_stderr(self, now_s: float) -> None:
         """Show the newest line of standard error for a while, but the reason why there is no sound until there is."""
