@@ -144,6 +144,8 @@ class Session:
             start_s = self.position_s
             yield from self._close(start_s)
             self.tagger.gap(block.lost)
+            if self._arrivals:
+                self._arrivals.gap()
             yield self._dated(Gap(start_s, block.lost / self.info.sample_rate), start_s)
         if not len(block.samples):
             return
@@ -152,6 +154,7 @@ class Session:
         ready_s, end_s = steady_s(), self.position_s
         if self._arrivals and block.arrived_s is not None:
             self._arrivals.arrived(end_s, block.arrived_s)
+            self.health.timed(self._arrivals, block.delay_s)
         if scored:
             self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)

@@ -2,9 +2,11 @@
 
 from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pytest
 
 from bowstream.audio.clock import FixedClock, StreamClock, rfc3339, utc
+from bowstream.audio.drift import Drift
 
 BOOT = 1_700_000_000.0
 
@@ -71,3 +73,49 @@ def test_a_recording_is_dated_by_its_beginning():
 
 def test_rfc3339():
     assert rfc3339(utc(1_800_000_000.25)) == "2027-01-15T08:00:00.250Z"
+
+
+def drifting(ppm, minutes, jitter_s=0.02, seed=0, stalled=()):
+    """Return what is measured of a source whose clock is so many millionths fast, after each minute."""
+    rng, drift, found = np.random.default_rng(seed), Drift(), []
+    for minute in range(minutes):
+        at_s = 1000.0 + 60.0 * minute + np.arange(600) / 10.0
+        late_s = rng.exponential(jitter_s, 600) + (3.0 if minute in stalled else 0.0)
+        for arrival_s, sent_s in zip(at_s + late_s, at_s):
+            drift.arrived(arrival_s - sent_s * (1.0 + ppm * 1e-6), arrival_s)
+        found.append(drift.ppm)
+    return found
+
+
+@pytest.mark.parametrize("ppm", [-90.0, 0.0, 40.0, 3000.0])
+def test_drift_is_measured(ppm):
+    """From five minutes on, to a few millionths, also where sound is held up for a minute."""
+    found = drifting(ppm, 30, stalled=(8, 20))
+    assert found[:4] == [None] * 4
+    known = [value for value in found if value is not None]
+    assert len(known) > 20 and known == pytest.approx([ppm] * len(known), abs=10.0)
+    assert known[-1] == pytest.approx(ppm, abs=1.0)
+
+
+def test_drift_that_cannot_be_told_is_not():
+    assert drifting(50.0, 12, jitter_s=300.0) == [None] * 12
+
+
+def test_a_gap_has_drift_measured_anew(machine):
+    """Its length is an estimate, here a tenth of a second too long; what was known stays known."""
+    clock = machine.clock()
+    for second in range(400):
+        clock.arrived(second * 1.00005, 50.0 + second)
+    assert clock.drift_ppm == pytest.approx(50.0, abs=1.0)
+    clock.gap()
+    for second in range(400, 460):
+        clock.arrived(second * 1.00005 + 0.1, 50.0 + second)
+    assert clock.drift_ppm == pytest.approx(50.0, abs=1.0)
+
+
+def test_how_late_sound_is(machine):
+    clock = machine.clock()
+    hear(machine, clock, 1, 5)
+    assert clock.late_s == 0.0
+    hear(machine, clock, 6, 6, late_s=2.5)
+    assert clock.late_s == pytest.approx(2.5)

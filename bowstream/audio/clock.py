@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
+from bowstream.audio.drift import Drift
+
 # Arrivals looked back on: one minute, in which a sound card drifts by a few milliseconds.
 ARRIVALS = 600
 # Linux's monotonic clock stands still while the machine sleeps; others' go on.
@@ -29,6 +31,10 @@ class StreamClock:
     ----------
     steady_s : a clock that is never set, in seconds
     unix_s : the system's clock, in seconds since 1970
+
+    Attributes
+    ----------
+    late_s : how much later than the most punctual of the recent arrivals the newest one was
     """
 
     def __init__(self, steady_s: Callable[[], float] = steady_s, unix_s: Callable[[], float] = time.time) -> None:
@@ -38,16 +44,29 @@ class StreamClock:
         # When the stream began as each arrival has it, and the arrival's number: of those looked back on, the ones
         # that no later one undercuts. The first is the earliest.
         self._starts_s: deque[tuple[float, int]] = deque()
+        self._drift = Drift()
+        self.late_s = 0.0
 
     def arrived(self, end_s: float, at_s: float) -> None:
         """Note that the sound up to `end_s` of the stream came in at `at_s` of the steady clock."""
         start_s, starts_s = at_s - end_s, self._starts_s
+        self._drift.arrived(start_s, at_s)
         while starts_s and starts_s[-1][0] >= start_s:
             starts_s.pop()
         starts_s.append((start_s, self._arrivals))
         self._arrivals += 1
         if starts_s[0][1] + ARRIVALS < self._arrivals:
             starts_s.popleft()
+        self.late_s = start_s - starts_s[0][0]
+
+    def gap(self) -> None:
+        """Note that sound was lost, of a length that is an estimate."""
+        self._drift.reset()
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the source's clock runs than the steady one, in millionths; None until that is known."""
+        return self._drift.ppm
 
     def time(self, position_s: float) -> datetime:
         """Return when a moment of the stream was, in UTC; before the first arrival, the present."""

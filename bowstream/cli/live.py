@@ -214,7 +214,8 @@ def closing_line(session: Session) -> str:
     heard = f"{report.heard_s:.1f} s heard, {counted(session.windows, 'hop')}, {counted(session.events, 'event')}"
     speed = f"hop latency {report.latency_p50_ms:.1f} ms (95 %: {report.latency_p95_ms:.1f})"
     lost = f"{report.lost_s:.3f} s lost in {counted(report.gaps, 'gap')}, {counted(report.overflows, 'overflow')}"
-    return f"{heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped"
+    clock = "" if report.drift_ppm is None else f"; its clock is {report.drift_ppm:+.0f} ppm off"
+    return f"{heard}; {speed}; {lost}; {counted(report.clipped, 'sample')} clipped{clock}"
 
 
 def of_source(source: str, line: str) -> str:

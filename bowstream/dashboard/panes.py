@@ -34,6 +34,8 @@ NEAR, FAINT = 0.5, 0.1
 # From this width on there is room for whole reasons.
 ROOMY = 60
 QUIET_S = 5.0
+# Sound that is so late has been held up on its way.
+LATE_S = 1.0
 # Counters that are shown even at 0.
 ALWAYS_SHOWN = ("lost_s", "overflows", "clipped")
 MARKED_HZ = (4000, 2000, 1000, 500)
@@ -196,6 +198,12 @@ def health(view: View, width: int) -> Line:
             items.append(
                 (f"{metric.word} {value:.1f} s" if metric.unit == "s" else f"{metric.word} {value}", value > 0)
             )
+    if report.late_s >= LATE_S:
+        items.append((f"late {report.late_s:.1f} s", True))
+    if report.delay_s is not None:
+        items.append((f"delay {report.delay_s:.1f} s", False))
+    if report.drift_ppm is not None:
+        items.append((f"clock {report.drift_ppm:+.0f} ppm", False))
     if report.temperature_c is not None:
         items.append((f"{report.temperature_c:.0f} °C", bool(report.throttled)))
     while len(items) > 1 and sum(len(text) + 3 for text, _ in items) - 3 > width:

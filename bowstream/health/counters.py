@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bowstream._types import Float32
+from bowstream.audio.clock import StreamClock
 from bowstream.audio.identity import SYSFS
 from bowstream.health.report import FLOOR_DBFS, METRICS, HealthReport
 from bowstream.health.thermal import read_thermal
@@ -70,6 +71,10 @@ class Health(HealthReport):
             is_silent = self._power < SILENCE
             self._silent = self._silent + count if is_silent else 0
             self._dead = self._dead + count if is_silent and not samples.any() else 0
+
+    def timed(self, clock: StreamClock, delay_s: float | None) -> None:
+        """Note when sound came in; `delay_s` is how long after the source says that it was."""
+        self.late_s, self.drift_ppm, self.delay_s = clock.late_s, clock.drift_ppm, delay_s
 
     def worked(self, busy_s: float) -> None:
         """Count time spent on samples."""

@@ -59,8 +59,13 @@ class HealthReport:
     )
     undelivered: int = counter(0, "Things that sinks gave up delivering", "", "undelivered", "undelivered")
     dead_s: float = gauge(0.0, "How long every sample has been 0", "s", "dead_seconds")
-    reconnects: int = counter(0, "Times that the microphone came back", "", "reconnects", "reconnects")
+    reconnects: int = counter(0, "Times that a microphone or stream came back", "", "reconnects", "reconnects")
     temperature_c: float | None = gauge(None, "Temperature of the processor", "°C", "temperature_celsius", "Processor")
+    late_s: float = gauge(0.0, "How much later than at its best the newest sound came in", "s", "late_seconds")
+    delay_s: float | None = gauge(None, "From when a stream says a sound was until it came in", "s", "delay_seconds")
+    drift_ppm: float | None = gauge(
+        None, "By how much the source's clock is faster than the system's", "ppm", "drift_ppm"
+    )
     throttled: str | None = gauge(None, "What holds the processor back, empty if nothing does")
 
 

@@ -17,7 +17,10 @@ const VITALS = {
   latency_p95_ms: ["Latency, 95 %", milli, (value) => value > 100],
   real_time_factor: ["Share of the processor", (value) => `${(value * 100).toFixed(1)} %`, (value) => value > 0.5],
   undelivered: ["Undelivered by sinks", plain, (value) => value > 0],
-  reconnects: ["Microphone came back", plain, (value) => value > 0],
+  reconnects: ["Came back", plain, (value) => value > 0],
+  late_s: ["Held up on its way", (value) => `${value.toFixed(2)} s`, (value) => value > 1],
+  delay_s: ["Behind the sender's clock", (value) => `${value.toFixed(2)} s`],
+  drift_ppm: ["Its clock is fast by", (value) => `${value.toFixed(0)} ppm`],
   temperature_c: ["Processor", (value) => `${value.toFixed(0)} °C`, (value) => value > 80],
   throttled: ["Held back by", (value) => value || "nothing", (value) => Boolean(value)],
 };
