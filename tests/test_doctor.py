@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from bowstream._types import Format
 from bowstream.audio.devices import NONE_FOUND
 from bowstream.audio.source import Block
-from bowstream.cli import checks
-from bowstream.cli.checks import Finding, check_disk, check_microphone, check_permission, check_processor
+from bowstream.cli import checks, source_check
+from bowstream.cli.checks import Finding, check_disk, check_permission, check_processor
 from bowstream.cli.main import main
 from bowstream.config.settings import Settings
 from bowstream.config.sinks import SETTINGS
@@ -65,9 +66,9 @@ def sound(level):
     ],
 )
 def test_a_second_of_sound(monkeypatch, front_end, microphone, state, found, advice):
-    monkeypatch.setattr(checks, "Microphone", microphone)
-    monkeypatch.setattr(checks, "PATIENCE_S", 0.05)
-    finding = only(check_microphone(Settings(), front_end))
+    monkeypatch.setattr(source_check, "open_once", microphone)
+    monkeypatch.setattr(source_check, "PATIENCE_S", 0.05)
+    finding = only(source_check.check_source(Settings(), front_end))
     assert finding.state == state
     assert found in finding.found and advice in finding.advice
 
@@ -122,7 +123,7 @@ def deaf(monkeypatch):
     def missing(*_):
         raise DeviceError("PortAudio is missing: run 'sudo apt install libportaudio2'")
 
-    for name in ("load_sounddevice", "list_devices", "Microphone"):
+    for name in ("load_sounddevice", "list_devices"):
         monkeypatch.setattr(checks, name, missing)
 
 
@@ -210,22 +211,45 @@ def test_no_microphone_is_said_once(usable, monkeypatch, capsys):
 def test_the_microphone_is_heard_through_the_bundles_front_end(usable, bundle, monkeypatch, capsys):
     given, own = [], Format()
     monkeypatch.setattr(type(bundle.front_end), "format", own)
-    monkeypatch.setattr(checks, "Microphone", lambda *arguments: given.append(arguments) or Pretended(sound(0.01)))
+    monkeypatch.setattr(source_check, "open_once", lambda *arguments: given.append(arguments) or Pretended(sound(0.01)))
     main(["doctor"])
     assert given[0][1] is own
 
 
 def test_well(usable, monkeypatch, capsys):
-    monkeypatch.setattr(checks, "Microphone", Pretended(sound(0.01)))
+    monkeypatch.setattr(source_check, "open_once", Pretended(sound(0.01)))
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "3 USB" in out and "fail" not in out
 
 
-def test_a_password_that_every_user_can_read_is_found(examined):
-    file, findings = examined("[sinks.mqtt]\npassword = 'hush'\n")
-    assert ("warn", f"every user can read [sinks.mqtt] password in {file}") in findings["config"]
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[sinks.mqtt]\npassword = 'hush'\n", "[sinks.mqtt] password"),
+        ("device = 'rtsp://me:hush@127.0.0.1:1/x'\n", "device"),
+        ("[sources.door]\ndevice = 'rtsp://127.0.0.1:1/x?pw=hush'\n", "[sources.door] device"),
+    ],
+)
+def test_a_password_that_every_user_can_read_is_found(text, place, examined):
+    file, findings = examined(text)
+    assert ("warn", f"every user can read {place} in {file}") in findings["config"]
     assert "hush" not in str(findings)
+
+
+def test_a_stream_needs_no_microphone(deaf, capsys):
+    """Nor PortAudio; what is wrong with the stream is said."""
+    assert main(["doctor", "--json", "--device", "tcp://127.0.0.1:1/?key=hush"]) == 1
+    lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    (failed,) = [line for line in lines if line["state"] == "fail"]
+    assert failed["check"] == "stream" and failed["found"].startswith("'tcp://127.0.0.1:1/?key=***' ")
+    assert not {"PortAudio", "devices", "microphone"} & {line["check"] for line in lines}
+
+
+def test_a_file_that_grows_is_heard(deaf, tmp_path, capsys):
+    soundfile.write(tmp_path / "growing.wav", sound(0.01), 16_000)
+    assert main(["doctor", "--device", str(tmp_path / "growing.wav")]) == 0
+    assert "1.0 s at 16000 Hz, the first after" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_packages_are_those_that_are_installed_with_it():

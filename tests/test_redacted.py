@@ -5,6 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowstream._text import redacted
+from bowstream.audio.opening import open_live
+from bowstream.cli.main import main
+from bowstream.cli.setup import open_session
+from bowstream.config.settings import Settings
+from bowstream.errors import DeviceError
+from bowstream.records import Idle
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,41 @@ def test_whatever_the_password_is(secret, template):
     if secret not in template.replace("{}", ""):
         assert secret not in redacted(template.format(secret))
         assert secret not in redacted(f"bowstream: {template.format(secret)!r}: connection refused")
+
+
+ADDRESS = "rtsp://admin:hu%2Fsh@127.0.0.1:1/x?pw=hu%2Fsh"
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_all_outputs_get_the_name_without_it(reconnect, bundle):
+    """Of a session that lives through an outage: its information, records and errors."""
+    pytest.importorskip("av")
+    said = []
+    with open_live(Settings(device=ADDRESS, reconnect=reconnect)) as source:
+        session = open_session(Settings(), source, bundle)
+        said.append(session.info)
+        try:
+            said.append(next(record for record in session if not isinstance(record, Idle)))
+        except DeviceError as error:
+            said.append(error)
+    for one in said:
+        assert "rtsp://***@127.0.0.1:1/x?pw=***" in str(one) and "hu%2Fsh" not in str(one)
+
+
+def test_the_printed_configuration_does_not_show_it(written, capsys):
+    path = written(f'device = "{ADDRESS}"\n[sources.door]\ndevice = "{ADDRESS}"\n')
+    assert main(["config", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert out.count('device = "rtsp://***@127.0.0.1:1/x?pw=***"') == 2
+    assert "hu%2Fsh" not in out + err
+
+
+def test_nor_does_an_error_in_it(written, capsys):
+    for text in (
+        f"device = {ADDRESS}\n",
+        f'bundel = "{ADDRESS}"\n',
+        f'bundle = ["{ADDRESS}"]\n',
+        f'on = "{ADDRESS}"\n',
+    ):
+        assert main(["config", str(written(text))]) == 2
+        assert "hu%2Fsh" not in "".join(capsys.readouterr())

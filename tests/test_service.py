@@ -65,6 +65,14 @@ def test_uninstall_is_idempotent(home, systemctl, capsys):
     assert "nothing to take away" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", [["--device", "rtsp://me:hush@cam/x"], ["--device=rtsp://cam/x?pw=hush"]], ids=len)
+def test_a_password_does_not_get_into_a_unit(option, home, systemctl, capsys):
+    assert main(["install-service", "--user", "--", *option]) == 2
+    said = capsys.readouterr()
+    assert "set device in the configuration file" in said.err and "hush" not in said.err + said.out
+    assert not unit(home).exists()
+
+
 @pytest.mark.parametrize("scope", ["--user", "--system"])
 def test_without_systemd_it_says_so_and_what_to_do_instead(scope, home, capsys):
     assert main(["install-service", scope, "--", "--hop", "0.5"]) == 1

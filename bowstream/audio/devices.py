@@ -16,7 +16,7 @@ DEVICE_UNAVAILABLE = -9985  # from portaudio.h
 BUSY = "another program holds it: 'fuser -v /dev/snd/*' shows which; stop that one, or choose another device"
 NONE_FOUND = (
     "no microphone found: plug one in, or set the HAT's overlay in /boot/firmware/config.txt; "
-    "'arecord -l' shows what the system sees"
+    "'arecord -l' shows what the system sees; or listen to a stream: --device rtsp://…"
 )
 FORBIDDEN = "you may not use it: run 'sudo usermod -aG audio $USER', then log in again"
 

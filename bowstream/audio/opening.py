@@ -32,26 +32,39 @@ def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource
     SettingError
         If a setting does not fit what is heard.
     """
-    device = settings.device
-    if is_microphone(device):
+    check_fit(settings)
+    if not settings.reconnect or settings.device == STDIN:
+        return open_once(settings, format)
+    if is_microphone(settings.device):
+        return Reconnecting(Replugged(settings.device, format, settings.sample_rate), format)
+    return Reconnecting(Reopened(settings, format), format)
+
+
+def open_once(settings: SourceSettings, format: Format = FORMAT) -> StreamSource:
+    """Return the same, without waiting for what is absent or goes away."""
+    check_fit(settings)
+    if is_microphone(settings.device):
+        return Microphone(settings.device, format, settings.sample_rate)
+    return LiveStream(input_of(settings), format)
+
+
+def check_fit(settings: SourceSettings) -> None:
+    """Raise `SettingError` if a setting does not fit what is heard."""
+    if is_microphone(settings.device):
         require(settings.raw is None, "raw", "must be left out for a microphone")
-        if settings.reconnect:
-            return Reconnecting(Replugged(device, format, settings.sample_rate), format)
-        return Microphone(device, format, settings.sample_rate)
-    assert device is not None
-    require(settings.sample_rate is None, "sample_rate", "must be left out for what is no microphone")
-    if settings.reconnect and device != STDIN:
-        return Reconnecting(Reopened(settings, format), format)
-    return LiveStream(input_of(device, settings.raw), format)
+    else:
+        require(settings.sample_rate is None, "sample_rate", "must be left out for what is no microphone")
+        is_bytes = settings.device == STDIN or is_path(settings.device or "")
+        require(settings.raw is None or is_bytes, "raw", "must be left out for a stream from the network")
 
 
-def input_of(device: str, raw: str | None) -> Input:
+def input_of(settings: SourceSettings) -> Input:
     """Return where the sound of an address, a path or standard input comes from."""
+    device = settings.device or STDIN
     if device == STDIN:
-        return StandardInput(raw_format(raw))
+        return StandardInput(raw_format(settings.raw))
     if is_path(device):
-        return GrowingFile(expanded(device), raw_format(raw))
-    require(raw is None, "raw", "must be left out for a stream from the network")
+        return GrowingFile(expanded(device), raw_format(settings.raw))
     return NetworkInput(device)
 
 
@@ -73,17 +86,13 @@ class Reopened:
     look_every_s = LOOK_EVERY_S
 
     def __init__(self, settings: SourceSettings, format: Format) -> None:
-        assert settings.device is not None
-        self._device, self._raw = settings.device, settings.raw
+        self.name = input_of(settings).name
+        self._settings = settings
         self._format = format
-        self.name = self._new().name
-
-    def _new(self) -> Input:
-        return input_of(self._device, self._raw)
 
     def open(self) -> LiveStream:
         """Return the stream, to be entered; it is opened in its own thread, and says there what is wrong."""
-        return LiveStream(self._new(), self._format)
+        return LiveStream(input_of(self._settings), self._format)
 
     def look(self) -> Generator[None, None, str | None]:
         """Return at once: to open it is to look."""

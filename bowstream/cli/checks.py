@@ -14,21 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bowstream._types import Float32
 from bowstream.audio.devices import SOUND_NODES, Device, find_device, list_devices, load_sounddevice
-from bowstream.audio.microphone import Microphone
-from bowstream.audio.source import Block
 from bowstream.cli.setup import personalise
 from bowstream.config.file import Config
 from bowstream.config.paths import expanded
 from bowstream.config.settings import Settings
 from bowstream.config.sinks import ClipsSettings, HistorySettings, JsonlSettings
 from bowstream.errors import UsageError
-from bowstream.health.counters import SILENCE_DBFS, level_dbfs
 from bowstream.health.thermal import Thermal
 from bowstream.history.place import kept_at
 from bowstream.model.bundle import Bundle, default_path, read
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.probe import run_probe
 from bowstream.model.tflite import load_runtime
 from bowstream.sinks import LOADERS
@@ -36,9 +31,6 @@ from bowstream.tagger import Tagger
 
 # What pyproject.toml has installed, but for the TFLite runtime, which goes by several names.
 PACKAGES = ("numpy", "rich", "sounddevice", "soundfile", "soxr")
-CAPTURE_S = 1.0
-# Without a sample for so long, the capture has failed.
-PATIENCE_S = 5.0
 HOT_C = 80.0
 LITTLE_MB, NONE_MB = 500, 50
 
@@ -153,45 +145,6 @@ def check_devices() -> Generator[Finding, None, list[Device]]:
     find_device(None, devices)  # says why there is none
     yield Finding("ok", "devices", "; ".join(f"{device.index} {device.name}" for device in devices))
     return devices
-
-
-def check_microphone(settings: Settings, front_end: FrontEnd) -> Findings:
-    """A second of real sound, as the bundle's front end takes it."""
-    microphone = Microphone(settings.device, front_end.format, settings.sample_rate)
-    samples, lost = capture(microphone, front_end)
-    name = microphone.name
-    heard = f"{name}: {len(samples) / front_end.sample_rate:.1f} s at {microphone.native_rate} Hz"
-    if not len(samples):
-        yield Finding(
-            "fail", "microphone", f"{name} delivers nothing", "unplug it and plug it in again; try another port"
-        )
-    elif not samples.any():
-        yield Finding("fail", "microphone", f"{heard}: every sample is 0", "unmute it and turn it up: alsamixer, F4")
-    elif level_dbfs(samples) < SILENCE_DBFS:
-        found = f"{heard}, {level_dbfs(samples):.0f} dBFS: as good as silent"
-        yield Finding("warn", "microphone", found, "turn the capture level up: alsamixer, F4")
-    elif microphone.clipped:
-        found = f"{heard}, {microphone.clipped} samples at full scale"
-        yield Finding("warn", "microphone", found, "turn the capture level down: alsamixer, F4")
-    elif lost or microphone.overflows:
-        found = f"{heard}, {lost} samples lost, {microphone.overflows} overflows"
-        yield Finding("warn", "microphone", found, "see what else keeps the processor or the USB bus busy")
-    else:
-        yield Finding("ok", "microphone", f"{heard}, {level_dbfs(samples):.0f} dBFS")
-
-
-def capture(microphone: Microphone, front_end: FrontEnd) -> tuple[Float32, int]:
-    """Return a second of sound, less if no more comes, and how many samples were lost."""
-    pieces, lost = [np.empty(0, np.float32)], 0
-    deadline = time.monotonic() + PATIENCE_S
-    with microphone:
-        for heard in microphone:
-            if isinstance(heard, Block):
-                pieces.append(heard.samples)
-                lost += heard.lost
-            if sum(map(len, pieces)) >= CAPTURE_S * front_end.sample_rate or time.monotonic() > deadline:
-                break
-    return np.concatenate(pieces), lost
 
 
 def check_processor(thermal: Thermal) -> Findings:

@@ -22,7 +22,7 @@ class DoctorOptions:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "doctor", "find out what keeps this machine from listening, and what to do")
-    add_configuration(parser, "bundle", "device", "sample_rate")
+    add_configuration(parser, "bundle", "device", "sample_rate", "raw")
     parser.add_argument("--json", action="store_true", help="write one JSON object per check")
     parser.set_defaults(run=run)
 

@@ -9,7 +9,10 @@ from bowstream.cli import checks
 from bowstream.cli.checks import Finding
 from bowstream.cli.page_check import check_web
 from bowstream.cli.parser import ConfigOptions
+from bowstream.cli.source_check import check_source, kind_of
+from bowstream.config.address import is_microphone
 from bowstream.config.file import Config, load
+from bowstream.config.settings import SourceSettings
 from bowstream.errors import BowstreamError
 from bowstream.health.thermal import read_thermal
 
@@ -27,11 +30,15 @@ def examine(options: ConfigOptions) -> Iterator[Finding]:
         yield from tried("sinks", checks.check_sinks(config.settings))
         yield from tried("page", check_web(config.settings))
         yield from tried("disk", checks.check_disk(config.settings))
-    portaudio = yield from tried("PortAudio", checks.check_portaudio())
-    yield from tried("permission", checks.check_permission())
-    devices = portaudio and (yield from tried("devices", checks.check_devices()))
-    if config and bundle and devices:
-        yield from tried("microphone", checks.check_microphone(config.settings, bundle.front_end))
+    sources = config.settings.heard if config else {"": SourceSettings()}
+    devices: object = None
+    if any(is_microphone(source.device) for source in sources.values()):
+        portaudio = yield from tried("PortAudio", checks.check_portaudio())
+        yield from tried("permission", checks.check_permission())
+        devices = portaudio and (yield from tried("devices", checks.check_devices()))
+    for source in sources.values():
+        if bundle and (devices or not is_microphone(source.device)):
+            yield from tried(kind_of(source), check_source(source, bundle.front_end))
     yield from tried("processor", checks.check_processor(read_thermal()))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bowstream._text import UNPRINTABLE
+from bowstream._text import UNPRINTABLE, redacted
 from bowstream.cli import listen
 from bowstream.cli.parser import Parser, Verbs, add_verb
 from bowstream.config.paths import expanded
@@ -113,6 +113,11 @@ def absolute(options: Sequence[str]) -> list[str]:
     listen.options(parser.parse_args(["listen", *options]))  # complains, and exits with status 2
     made: list[str] = []
     for option in options:
+        if redacted(option) != option:
+            raise UsageError(
+                f"{redacted(option)}: a unit is for all to read, and a password in it, too: set device in "
+                "the configuration file, and 'chmod 600' that"
+            )
         name, equals, value = option.partition("=")
         if equals and name in PATHS:
             made.append(f"{name}={existing(value)}")

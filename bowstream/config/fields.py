@@ -39,6 +39,7 @@ class Setting:
     lines : whether its strings may have line breaks and other control characters (but NUL)
     secret : whether nothing of it may be printed
     mask : makes of a value that may hold a secret what may be printed of it
+    login : whether what the mask takes out is a secret for sure
     """
 
     help: str
@@ -51,6 +52,7 @@ class Setting:
     lines: bool = False
     secret: bool = False
     mask: Callable[[Any], Any] | None = None
+    login: bool = False
 
     @property
     def hides(self) -> bool:
@@ -62,6 +64,10 @@ class Setting:
         if self.mask:
             return self.mask(value)
         return MASK if self.secret and value else value
+
+    def is_secret(self, value: Any) -> bool:
+        """Whether there is a secret in a value."""
+        return bool(self.secret and value) or (self.login and value is not None and self.shown(value) != value)
 
     @property
     def span(self) -> str:

@@ -67,15 +67,16 @@ class Config:
         """
         if not self.file or not (status := self.file.stat()).st_mode & stat.S_IROTH:
             return None
-        tables = {f"[sinks.{name}]": table for name, table in self.settings.sinks.items()}
+        tables: dict[str, Any] = {f"[sources.{name}]": table for name, table in self.settings.sources.items()}
+        tables |= {f"[sinks.{name}]": table for name, table in self.settings.sinks.items()}
         if self.settings.report:
             tables["[report]"] = self.settings.report
         if self.settings.web:
             tables["[web]"] = self.settings.web
-        for title, table in tables.items():
+        for title, table in {"": self.settings, **tables}.items():
             for name, one in settings_of(table).items():
-                if meaning(one).secret and getattr(table, name):
-                    what = f"every user can read {title} {name} in {self.file}"
+                if meaning(one).is_secret(getattr(table, name)):
+                    what = f"every user can read {f'{title} {name}'.strip()} in {self.file}"
                     to_audio = f"chgrp audio {self.file} && chmod 640 {self.file}"
                     return what, f"chmod 600 {self.file}" if status.st_uid else to_audio
         return None

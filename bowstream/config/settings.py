@@ -49,6 +49,7 @@ class SourceSettings(Checked):
         example="usb-port:1-1.2",
         metavar="WHICH",
         mask=redacted,
+        login=True,
     )
     raw: str | None = setting(
         None,
@@ -127,6 +128,11 @@ class Settings(SourceSettings):
     sinks: Mapping[str, Any] = field(default_factory=dict)
     report: ReportSettings | None = None
     web: WebSettings | None = None
+
+    @property
+    def heard(self) -> Mapping[str, SourceSettings]:
+        """What is heard, by name: the sources, or the one device, which has none."""
+        return self.sources or {"": self}
 
     def own_name(self, tag: str) -> str:
         """Return the name that a tag has in the bundle, for its name in all output."""

@@ -1,0 +1,113 @@
+"""What `bowstream doctor` finds of a source: a second of its sound."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bowstream._types import Float32
+from bowstream.audio.opening import open_once
+from bowstream.audio.source import Block
+from bowstream.audio.stream import StreamSource
+from bowstream.cli.checks import Finding, Findings
+from bowstream.config.address import STDIN, is_microphone
+from bowstream.config.settings import SourceSettings
+from bowstream.health.counters import SILENCE_DBFS, level_dbfs
+from bowstream.model.log_mel import FrontEnd
+
+CAPTURE_S = 1.0
+# Without enough samples for so long, the capture has failed; a stream is first asked what is in it.
+PATIENCE_S, STREAM_PATIENCE_S = 5.0, 15.0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about a source that delivers nothing, is muted, too quiet, too loud, or loses sound."""
+
+    nothing: str
+    muted: str
+    quiet: str
+    loud: str
+    lost: str
+
+
+MICROPHONE = Advice(
+    "unplug it and plug it in again; try another port",
+    "unmute it and turn it up: alsamixer, F4",
+    "turn the capture level up: alsamixer, F4",
+    "turn the capture level down: alsamixer, F4",
+    "see what else keeps the processor or the USB bus busy",
+)
+STREAM = Advice(
+    "see whether it plays elsewhere, in VLC, say",
+    "unmute the microphone at its end",
+    "turn the microphone up at its end",
+    "turn the microphone down at its end",
+    "see how good the network is between here and there",
+)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What came of a source.
+
+    samples : float32 [shape=(n,)], a second, less if no more came
+    lost : samples that were lost
+    waited_s : from opening it to its first sound
+    delay_s : from when the source says that sound was until it came in; None if it does not say
+    """
+
+    samples: Float32
+    lost: int = 0
+    waited_s: float = 0.0
+    delay_s: float | None = None
+
+
+def kind_of(settings: SourceSettings) -> str:
+    """Return what a source is called."""
+    return "microphone" if is_microphone(settings.device) else "stream"
+
+
+def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
+    """Say how a second of real sound is, as the bundle's front end takes it."""
+    check = kind_of(settings)
+    is_stream = check == "stream"
+    advice = STREAM if is_stream else MICROPHONE
+    if settings.device == STDIN:
+        yield Finding("ok", check, "standard input is heard by 'listen' alone")
+        return
+    source = open_once(settings, front_end.format)
+    found = capture(source, front_end.sample_rate, STREAM_PATIENCE_S if is_stream else PATIENCE_S)
+    heard = f"{source.name}: {len(found.samples) / front_end.sample_rate:.1f} s at {source.native_rate} Hz"
+    heard += f", the first after {found.waited_s:.1f} s" if is_stream else ""
+    heard += "" if found.delay_s is None else f", {found.delay_s:.1f} s after the sender's clock"
+    if not len(found.samples):
+        yield Finding("fail", check, f"{source.name} delivers nothing", advice.nothing)
+    elif not found.samples.any():
+        yield Finding("fail", check, f"{heard}: every sample is 0", advice.muted)
+    elif (level := level_dbfs(found.samples)) < SILENCE_DBFS:
+        yield Finding("warn", check, f"{heard}, {level:.0f} dBFS: as good as silent", advice.quiet)
+    elif source.clipped:
+        yield Finding("warn", check, f"{heard}, {source.clipped} samples at full scale", advice.loud)
+    elif found.lost or source.overflows:
+        yield Finding("warn", check, f"{heard}, {found.lost} samples lost, {source.overflows} overflows", advice.lost)
+    else:
+        yield Finding("ok", check, f"{heard}, {level:.0f} dBFS")
+
+
+def capture(source: StreamSource, sample_rate: int, patience_s: float) -> Captured:
+    """Return a second of sound."""
+    pieces, lost, delay_s = [np.empty(0, np.float32)], 0, None
+    started_s = first_s = time.monotonic()
+    with source:
+        for heard in source:
+            now_s = time.monotonic()
+            if isinstance(heard, Block):
+                first_s = now_s if len(pieces) == 1 else first_s
+                pieces.append(heard.samples)
+                lost, delay_s = lost + heard.lost, heard.delay_s
+            if sum(map(len, pieces)) >= CAPTURE_S * sample_rate or now_s - started_s > patience_s:
+                break
+    return Captured(np.concatenate(pieces), lost, first_s - started_s, delay_s)
