@@ -11,14 +11,28 @@ from bowstream.config.fields import SettingError, flag
 from bowstream.errors import BowstreamError, UsageError
 
 from ..dataset.errors import DataError
-from . import background, check, cost, data, evaluate, fewshot, numbers, run, streams, sweep, teacher, tune
+from . import background, check, corrections, cost, data, evaluate, fewshot, numbers, run, streams, sweep, teacher, tune
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each names the function that carries it out."""
     top = argparse.ArgumentParser("python -m train", description="From recordings to a bundle.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, sweep, check, cost, numbers, evaluate, streams, tune, teacher, data, background, fewshot):
+    for command in (
+        run,
+        sweep,
+        check,
+        cost,
+        numbers,
+        evaluate,
+        streams,
+        tune,
+        teacher,
+        data,
+        background,
+        fewshot,
+        corrections,
+    ):
         command.add_parser(commands)
     return top
 
