@@ -121,11 +121,12 @@ def test_against_what_is_no_waveform_tagger(what, bundle_path, tmp_path, capsys)
     assert err.startswith("bowstream: --against must be a") and err.count("\n") == 1
 
 
-def test_rounds_are_interleaved_and_the_first_is_left_out():
+def test_calls_take_turns_in_another_order_each_round_and_the_first_round_is_left_out():
     called = []
-    costs = in_rounds({name: Timed(lambda name=name: called.append(name), 2.0) for name in "ab"}, 3)
-    assert called == ["a", "b"] * 4
-    assert [len(cost) for cost in costs.values()] == [3, 3]
+    costs = in_rounds({name: Timed(lambda name=name: called.append(name), 2.0) for name in "abcd"}, 5)
+    orders = ["".join(called[first : first + 4]) for first in range(0, 24, 4)]
+    assert {"".join(sorted(order)) for order in orders} == {"abcd"} and len(set(orders)) > 3
+    assert list(costs) == list("abcd") and [len(cost) for cost in costs.values()] == [5] * 4
 
 
 def test_a_units_cost_is_told():

@@ -34,6 +34,8 @@ from bowstream.tagger import Tagger
 # A block of a file: what a call works on.
 SECONDS = 4
 TERMINAL = (120, 32)
+# What has come since a drawing when the next is due, at four a second.
+NEW_RECORDS = 3
 # The shortest waveform that a tagger may take, in samples.
 SHORTEST = 1600
 
@@ -110,7 +112,7 @@ class Drawings:
     """The dashboard, on a terminal of usual size that goes nowhere: an `Output` that draws once a second of sound."""
 
     def __init__(self, session: Session) -> None:
-        self._history = History(session.info, session.health, session.tracker, session.tagger.explain)
+        self.history = History(session.info, session.health, session.tracker, session.tagger.explain)
         self._columns_per_drawing = session.tagger.front_end.columns_per_window
         self._columns = 0
         width, height = TERMINAL
@@ -122,7 +124,7 @@ class Drawings:
 
     def write(self, record: Record) -> None:
         """Take one record; draw if a second has passed."""
-        self._history.write(record)
+        self.history.write(record)
         self._columns += isinstance(record, Sound)
         if self._columns == self._columns_per_drawing:
             self._columns = 0
@@ -130,16 +132,21 @@ class Drawings:
 
     def draw(self) -> None:
         """Draw what there is."""
-        self._canvas.draw(render(self._history.view(self._tags)))
+        self._canvas.draw(render(self.history.view(self._tags)))
 
 
 def drawing(bundle: Bundle, samples: Float32) -> Timed:
-    """Return a drawing of the dashboard."""
+    """Return a drawing of the dashboard, of which a part has changed since the one before."""
     session = Session(Loop(blocks_of(samples, bundle.front_end.column_length), live=True), Tagger(bundle))
     drawings = Drawings(session)
-    for record in islice(session, len(samples) // bundle.front_end.column_length):
-        drawings.write(record)
-    return Timed(drawings.draw)
+    records = cycle([*islice(session, len(samples) // bundle.front_end.column_length)])
+
+    def draw() -> None:
+        for record in islice(records, NEW_RECORDS):
+            drawings.history.write(record)
+        drawings.draw()
+
+    return Timed(draw)
 
 
 def peer(file: Path, samples: Float32, sample_rate: int) -> dict[str, Timed]:

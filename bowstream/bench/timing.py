@@ -23,10 +23,15 @@ class Timed(NamedTuple):
 
 
 def in_rounds(timed: Mapping[str, Timed], rounds: int) -> dict[str, Costs]:
-    """Return the CPU time of each call in each round, in microseconds per unit; the calls take turns."""
+    """Return the CPU time of each call in each round, in microseconds per unit; the calls take turns.
+
+    Each round has another order, so that no call always finds the processor's caches as the same other one left them.
+    """
     costs: dict[str, list[float]] = {name: [] for name in timed}
+    names, chance = list(timed), np.random.default_rng(0)
     for _ in range(rounds + 1):
-        for name, (call, units) in timed.items():
+        for name in (names[place] for place in chance.permutation(len(names))):
+            call, units = timed[name]
             started_s = time.process_time()
             call()
             costs[name].append((time.process_time() - started_s) / units * 1e6)
