@@ -87,7 +87,8 @@ def test_the_card_tells_what_ships_and_why_the_rest_does_not(tmp_path):
     }
     tags = [
         {"name": "dog", "group": "animals", "works": True, "sources": {f"place{n}": n for n in range(1, 9)}},
-        {"name": "cat", "group": "animals", "works": False, "sources": {}},
+        {"name": "cat", "group": "animals", "works": False, "average_precision": 0.02, "sources": {}},
+        {"name": "owl", "group": "animals", "works": False, "average_precision": None, "sources": {}},
         {"name": "cow", "group": "animals", "sources": {}},
     ]
     description = {
@@ -99,7 +100,7 @@ def test_the_card_tells_what_ships_and_why_the_rest_does_not(tmp_path):
     }
     places = {
         "sources": ["place1", "street"],
-        "ours": {"tags": {"dog": works, "cat": works | {"clips": 2}}},
+        "ours": {"tags": {"dog": works}},
         "other": {"name": "yamnet", "tags": {"dog": {"average_precision": 0.7}}},
     }
     (tmp_path / "bundle.json").write_text(json.dumps(description))
@@ -113,7 +114,7 @@ def test_the_card_tells_what_ships_and_why_the_rest_does_not(tmp_path):
     of = "place8 8, place7 7, place6 6, place5 5, place4 4, place3 3, 2 more"
     assert f"| dog | animals | 9 | 2 | 0.50 | 0.70 | 0.60 | {of} |" in text
     assert "| cow ¹ | animals | 0 | 0 |" in text and "¹ By this rule it would not ship" in text
-    assert "Learned, but not shipped: cat (2 held-out clips)." in text
+    assert "Learned, but not shipped: cat (average precision 0.02), owl (no clip held out)." in text
     assert "| place1 | 7 | CC0 |" in text and "Tried on only: street." in text
 
 

@@ -19,7 +19,7 @@ from train.dataset.negatives import Negative
 from train.dataset.scenes import MOST_CLIPS, Placed, Scene, active, backgrounds_alone, chosen, in_a_quiet_room, scenes
 from train.measure.detection import area, f1, onset_errors, psds
 from train.measure.streams import Heard, by_bundle, matched, sigmoid
-from train.measure.tuning import best_shifts, counted, hours, tune
+from train.measure.tuning import best_shifts, counted, hours, thresholds, tune
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 pytest.importorskip("sed_eval", reason="needs the train extra: pip install -e '.[train]'")
@@ -172,6 +172,14 @@ def test_thresholds_spend_false_events_where_they_buy_most(streams):
     assert spent.raised.tolist() == [12, 12] and spent.false[0] > 0
 
 
+def test_half_of_a_tags_own_shift_is_taken_and_the_rest_is_shared(streams):
+    tags = ("cat", "dog")
+    own, chosen = best_shifts(streams, tags, 3.0), thresholds(streams, tags, 3.0)
+    assert chosen[1] - chosen[0] == pytest.approx((own[1] - own[0]) / 2)
+    rate = counted(streams, tags, chosen).false.sum() / hours(streams)
+    assert rate <= 3.0 < counted(streams, tags, chosen + np.float32(1.0)).false.sum() / hours(streams)
+
+
 def test_a_shorter_hop_raises_no_more_false_events(streams):
     often = []
     for one in streams:
@@ -245,4 +253,4 @@ def test_tune_command(here, capsys):
     assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 1.0]
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
     fold = bowstream.load_bundle(here / "fold")
-    assert len(fold.tags) == 50 and {tag.on for tag in fold.tags} == {0.5}
+    assert [(tag.name, tag.on) for tag in fold.tags] == [("siren", 0.5)]

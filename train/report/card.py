@@ -11,7 +11,7 @@ from typing import Any
 from .numbers import table, text_of
 from .places import kinds_table
 from .streams import in_short, told
-from .support import RULE, wanting
+from .support import LEAST_PRECISION, RULE, wanting
 
 PLACES, STREAMS = "places.json", "streams.json"
 # Sources that are named of a tag at most.
@@ -46,7 +46,7 @@ def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
     for tag in description["tags"]:
         of_tag = evidence.get(tag["name"])
         if not tag.get("works", True):
-            left_out.append(f"{tag['name']} ({wanting(of_tag) or 'by its group'})")
+            left_out.append(f"{tag['name']} ({reason(tag['average_precision'])})")
             continue
         theirs = other.get("tags", {}).get(tag["name"], {}).get("average_precision")
         group, of = tag.get("group") or "—", learned(tag.get("sources", {}))
@@ -54,6 +54,15 @@ def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
         lines.append([tag["name"] + MARK * older, group, *known(of_tag, theirs), of])
     text = table(lines) + (f"\n{OLDER}\n" if any(MARK in line[0] for line in lines) else "")
     return text + (f"\nLearned, but not shipped: {', '.join(left_out)}.\n" if left_out else "")
+
+
+def reason(average_precision: float | None) -> str:
+    """Return why a tag does not ship."""
+    if average_precision is None:
+        return "no clip held out"
+    if average_precision >= LEAST_PRECISION:
+        return f"average precision {average_precision:.2f}, of too few clips or none raised"
+    return f"average precision {average_precision:.2f}"
 
 
 def known(evidence: Mapping[str, Any] | None, theirs: float | None) -> list[str]:

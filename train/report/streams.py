@@ -50,7 +50,7 @@ def streams(
     ----------
     root : the folder of all artefacts
     hops_s : seconds between two scores, each tried
-    other : is heard on the same scenes, at the longest hop; its thresholds are chosen there, by the rule of `tune`
+    other : is heard on the same scenes, at the longest hop; the threshold of each of its tags is chosen there
     """
     loaded = [bowstream.load_bundle(path) for path in bundles]
     tags = tuple(tag.name for tag in loaded[0].tags)
