@@ -98,10 +98,10 @@ class WebPage:
 
     def write(self, record: Record) -> None:
         """Tell the open pages of a record, and put in force what they have set."""
-        if isinstance(record, Sound) and not self._hub.is_watched:
-            return  # ten times a second
         try:
             self._tuning.apply()
+            if isinstance(record, Sound) and not self._hub.is_watched:
+                return  # ten times a second
             if not isinstance(record, Idle):
                 self._pass_on(record, self._narrators[source_of(record)])
             if isinstance(record, StreamInfo):  # a page begins anew: its scores are in the order of the tags
