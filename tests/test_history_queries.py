@@ -8,10 +8,11 @@ import pytest
 from years import TAGS, make_up
 
 from bowstream.errors import BowstreamError, UsageError
-from bowstream.history import queries
+from bowstream.history import listening, queries, totals
 from bowstream.history.intervals import Interval, cut, merged
-from bowstream.history.spans import DAY_MS, Span, moment
-from bowstream.history.store import open_history
+from bowstream.history.recorder import utc_offset_s
+from bowstream.history.spans import DAY_MS, Span, local, moment
+from bowstream.history.store import Store, open_history
 
 END_MS = 1_800_000_000_000 // DAY_MS * DAY_MS
 WEEK = Span(END_MS - 7 * DAY_MS, END_MS)
@@ -53,7 +54,7 @@ def test_events_of_a_span_by_tag_and_number(history, heard):
 
 
 def test_top_tags(history, heard):
-    found = queries.top_tags(history, WEEK)
+    found = totals.top_tags(history, WEEK)
     assert sorted(total.tag for total in found) == sorted(TAGS)
     assert [total.events for total in found] == sorted((total.events for total in found), reverse=True)
     for total in found:
@@ -64,17 +65,17 @@ def test_top_tags(history, heard):
 
 
 def test_by_hour_and_by_day_count_in_local_time(history, heard):
-    map_ = queries.by_hour(history, WEEK, ["dog"])
+    map_ = totals.by_hour(history, WEEK, ["dog"])
     assert map_.counts.shape == map_.listened_s.shape == (8, 24)  # the week begins and ends at 1 o'clock
     expected = np.zeros((8, 24), int)
     for each in heard:
         if each.tag == "dog":
             expected[(each.onset.date() - map_.days[0]).days, each.onset.hour] += 1
     assert map_.counts.tolist() == expected.tolist()
-    days = queries.by_day(history, WEEK, ["dog"])
+    days = totals.by_day(history, WEEK, ["dog"])
     assert [day.events for day in days] == expected.sum(axis=1).tolist()
     assert [day.day for day in days] == list(map_.days)
-    assert sum(day.listened_s for day in days) == pytest.approx(queries.listened_s(history, WEEK))
+    assert sum(day.listened_s for day in days) == pytest.approx(listening.listened_s(history, WEEK))
     assert map_.listened_s[1, 8] == 3000.0  # ten minutes of a break, from 8:50 on
     assert map_.listened_s[1, 12] == 3600.0
 
@@ -82,7 +83,7 @@ def test_by_hour_and_by_day_count_in_local_time(history, heard):
 def test_the_longest_silences_are_within_what_was_listened(history, heard):
     """The same, second by second."""
     ears = np.zeros(7 * 86_400, bool)
-    for one in queries.listened(history, WEEK):
+    for one in listening.listened(history, WEEK):
         ears[(one.start_ms - WEEK.start_ms) // 1000 : (one.end_ms - WEEK.start_ms) // 1000] = True
     for each in heard:
         if each.tag == "siren":
@@ -90,26 +91,26 @@ def test_the_longest_silences_are_within_what_was_listened(history, heard):
             ears[int(first) : int(np.ceil(first + each.duration_s))] = False
     edges = np.flatnonzero(np.diff(np.concatenate([[False], ears, [False]]).astype(int)))
     lengths = np.sort(edges[1::2] - edges[::2])[::-1]
-    found = queries.silences(history, WEEK, ["siren"], limit=4)
+    found = listening.silences(history, WEEK, ["siren"], limit=4)
     assert [one.length_ms / 1000 for one in found] == pytest.approx(lengths[:4].tolist(), abs=2.0)
 
 
 def test_a_time_without_events_is_one_silence(history):
     empty = Span(END_MS - 600_000 - 1000, END_MS - 600_000)
-    assert queries.silences(history, empty) == [Interval(empty.start_ms, empty.end_ms)]
-    assert queries.silences(history, Span(END_MS + 1, END_MS + DAY_MS)) == []
+    assert listening.silences(history, empty) == [Interval(empty.start_ms, empty.end_ms)]
+    assert listening.silences(history, Span(END_MS + 1, END_MS + DAY_MS)) == []
 
 
 def test_a_verdict_is_kept_counts_and_can_be_taken_back(path):
     with open_history(path, writable=True) as history:
         newest = queries.event(history, "last")
-        before = {total.tag: total.events for total in queries.top_tags(history, WEEK)}
+        before = {total.tag: total.events for total in totals.top_tags(history, WEEK)}
         assert queries.judge(history, "last", "wrong").verdict == "wrong"
         with open_history(path) as other:
             assert queries.judged(other) == [queries.event(other, newest.id)]
-            after = {total.tag: total.events for total in queries.top_tags(other, WEEK)}
+            after = {total.tag: total.events for total in totals.top_tags(other, WEEK)}
             assert after[newest.tag] == before[newest.tag] - 1
-            assert queries.by_hour(other, WEEK).counts.sum() == sum(after.values())
+            assert totals.by_hour(other, WEEK).counts.sum() == sum(after.values())
         assert queries.judge(history, newest.id, None).verdict is None
         assert queries.judged(history) == []
         with pytest.raises(UsageError, match="there is no event 'x'"):
@@ -164,6 +165,44 @@ def test_a_day_has_as_many_hours_as_the_clock_says(monkeypatch):
     assert Span.day(date(2027, 3, 28)).days == [date(2027, 3, 28)]
 
 
+# When a clock is set: the day, the hour that it leaves out or has twice, and how often it has it.
+CHANGES = [
+    ("Europe/Berlin", date(2027, 3, 28), 2, 0), ("Europe/Berlin", date(2027, 10, 31), 2, 2),
+    ("America/New_York", date(2027, 3, 14), 2, 0), ("America/New_York", date(2027, 11, 7), 1, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("zone", "day", "hour", "times"), CHANGES)
+def test_hours_are_the_clocks_also_when_it_is_set(tmp_path, monkeypatch, zone, day, hour, times):
+    """An event every quarter of an hour, and somebody who listens but for ten minutes of each hour."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    whole = Span.day(day)
+    span = Span(whole.start_ms - DAY_MS, whole.end_ms + DAY_MS)
+    path = tmp_path / "history.db"
+    Store(path).close()
+    quarters = range(span.start_ms, span.end_ms, 900_000)
+    events = [(f"{at}", at, utc_offset_s(local(at))) for at in quarters]
+    ears = [(at, at + 3_000_000) for at in range(span.start_ms, span.end_ms, 3_600_000)]
+    with open_history(path, writable=True) as history, history:
+        history.executemany(
+            "INSERT INTO events (id, onset_ms, utc_offset_s, tag, peak, mean, stream, duration_ms) "
+            "VALUES (?, ?, ?, 'dog', 1, 1, 1, 1000)",
+            events,
+        )
+        history.executemany("INSERT INTO listening VALUES (?, 1, ?)", ears)
+        map_, days = totals.by_hour(history, span), totals.by_day(history, span)
+    ordinary = np.ones((3, 24), int)
+    ordinary[1, hour] = times
+    assert map_.days == tuple(day + timedelta(days=number) for number in (-1, 0, 1))
+    assert map_.counts.tolist() == (4 * ordinary).tolist()
+    assert map_.listened_s.tolist() == (3000.0 * ordinary).tolist()
+    assert [(each.day, each.events, each.listened_s) for each in days] == [
+        (each, 4 * hours, 3000.0 * hours) for each, hours in zip(map_.days, ordinary.sum(axis=1))
+    ]
+    assert whole.end_ms - whole.start_ms == ordinary[1].sum() * 3_600_000
+
+
 def test_intervals_are_merged_and_cut():
     ears = merged([Interval(0, 5), Interval(3, 8), Interval(8, 9), Interval(20, 30)])
     assert ears == [Interval(0, 9), Interval(20, 30)]
@@ -174,15 +213,19 @@ def test_intervals_are_merged_and_cut():
 def test_a_year_answers_in_a_fifth_of_a_second(tmp_path):
     """500 events a day; in processor time, since the machine may be busy."""
     path = tmp_path / "year.db"
-    make_up(path, END_MS, days=365, per_day=500, with_minutes=7)
-    year = Span(END_MS - 365 * DAY_MS, END_MS)
+    make_up(path, END_MS, days=365, per_day=500, with_minutes=30)
+    year, quarter, month = (Span(END_MS - days * DAY_MS, END_MS) for days in (365, 92, 30))
     questions = {
-        "top": lambda connection: queries.top_tags(connection, year),
-        "hours": lambda connection: queries.by_hour(connection, year),
-        "dog": lambda connection: queries.by_hour(connection, year, ["dog"]),
-        "days": lambda connection: queries.by_day(connection, year),
-        "silences": lambda connection: queries.silences(connection, year),
-        "listened": lambda connection: queries.listened_s(connection, year),
+        "top": lambda connection: totals.top_tags(connection, year),
+        "hours": lambda connection: totals.by_hour(connection, year),
+        "dog": lambda connection: totals.by_hour(connection, year, ["dog"]),
+        "days": lambda connection: totals.by_day(connection, year),
+        "silences": lambda connection: listening.silences(connection, year),
+        "listened": lambda connection: listening.listened_s(connection, year),
+        "tags and hours": lambda connection: totals.by_tag_and_hour(connection, quarter),
+        "best": lambda connection: queries.surest(connection, month, 12, 3),
+        "loudness": lambda connection: queries.loudness(connection, month, 1440),
+        "tags": lambda connection: queries.tags_heard(connection),
         "gaps": lambda connection: queries.gaps(connection, year),
         "events": lambda connection: queries.events(connection, year, ["coughing"], limit=1000),
         "last": lambda connection: queries.event(connection, "last"),

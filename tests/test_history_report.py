@@ -18,7 +18,7 @@ from signals import tone
 from years import make_up
 
 from bowstream.cli.main import main
-from bowstream.history import queries
+from bowstream.history import totals
 from bowstream.history.html import compared, page
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import PER_TAG, TOP_EVENTS, gather
@@ -84,11 +84,11 @@ def test_it_stands_alone_and_says_what_the_history_says(path):
     assert found.addresses and all(address.startswith("data:") for address in found.addresses)
     assert found.elements.count("audio") == found.elements.count("img") == PER_TAG
     with open_history(path) as history:
-        totals = queries.top_tags(history, Span.day(DAY))
+        heard = totals.top_tags(history, Span.day(DAY))
     text = "".join(found.words)
     assert "Friday, 18 September 2026" in text
-    assert str(sum(total.events for total in totals)) in found.words
-    for total in totals:
+    assert str(sum(total.events for total in heard)) in found.words
+    for total in heard:
         assert total.tag in found.words  # unescaped, as a browser shows it
     assert "nobody listened Fri 07:50 – 08:00 (10 min)" in text
 
@@ -113,7 +113,7 @@ def test_a_damaged_clip_costs_its_picture_only(path, tmp_path):
 def test_a_week_has_a_map_of_days_and_is_compared_with_the_one_before(path):
     with open_history(path) as history:
         report = gather(history, DAY - timedelta(days=6), 7)
-        before = queries.top_tags(history, Span.parse("2026-09-07", "2026-09-11"))
+        before = totals.top_tags(history, Span.parse("2026-09-07", "2026-09-11"))
     assert report.map.counts.shape == (7, 24)
     text = page(report, 0.0)
     assert "Day by day" in text

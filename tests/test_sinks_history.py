@@ -15,7 +15,7 @@ from years import make_up
 
 from bowstream.config.sinks import ClipsSettings, HistorySettings
 from bowstream.events import event_id
-from bowstream.history import queries
+from bowstream.history import listening, queries
 from bowstream.history.place import found_at, kept_at
 from bowstream.history.spans import DAY_MS, Span, unix_ms
 from bowstream.history.store import Store, open_history
@@ -83,9 +83,9 @@ def test_nothing_heard_and_nobody_listening_are_told_apart(stage, history):
         yield stage.notice("back", "the microphone is back")
 
     found = history(stage.sound(10), stage.gap(5.0), stage.sound(20), away(60.0), stage.sound(10))
-    ears = [(one.start_ms - BEGAN_MS, one.end_ms - BEGAN_MS) for one in queries.listened(found, ALWAYS)]
+    ears = [(one.start_ms - BEGAN_MS, one.end_ms - BEGAN_MS) for one in listening.listened(found, ALWAYS)]
     assert ears == [(0, 10_000), (15_000, 35_000), (95_000, 105_000)]
-    assert queries.listened_s(found, Span(BEGAN_MS + 5000, BEGAN_MS + 20_000)) == 10.0
+    assert listening.listened_s(found, Span(BEGAN_MS + 5000, BEGAN_MS + 20_000)) == 10.0
     assert [(gap.start_ms - BEGAN_MS, gap.duration_ms) for gap in queries.gaps(found, ALWAYS)] == [(10_000, 5000)]
     assert [(each.kind, each.time_ms - BEGAN_MS) for each in queries.notices(found, ALWAYS)] == [
         ("away", 35_000),
@@ -119,7 +119,7 @@ def test_a_clock_that_is_set_breaks_what_was_listened(stage, history):
         yield from ()
 
     found = history(stage.sound(5), late(), stage.sound(5))
-    assert [one.length_ms for one in queries.listened(found, ALWAYS)] == [5000, 5000]
+    assert [one.length_ms for one in listening.listened(found, ALWAYS)] == [5000, 5000]
 
 
 def test_other_tags_begin_another_run(stage, history):
@@ -129,7 +129,7 @@ def test_other_tags_begin_another_run(stage, history):
 
     found = history(stage.sound(5), learned(), stage.sound(5))
     assert len(queries.runs(found, ALWAYS)) == 2
-    assert queries.listened_s(found, ALWAYS) == 10.0
+    assert listening.listened_s(found, ALWAYS) == 10.0
     kept = queries.minutes(found, ALWAYS)
     assert kept.tags == ("dog", "laughing", "rain", "kettle")
     assert kept.scores[0, 3] != kept.scores[0, 3]
@@ -209,7 +209,7 @@ def test_a_locked_file_is_waited_for(stage, path, monkeypatch):
         other.close()
         until(lambda: sink.report().waiting == 0)
     with open_history(path) as found:
-        assert queries.listened_s(found, ALWAYS) == 60.0
+        assert listening.listened_s(found, ALWAYS) == 60.0
         assert queries.event(found, "last").tag == "dog"
 
 
@@ -281,7 +281,7 @@ def test_killed_at_any_moment_it_opens_and_has_all_but_the_last_second(tmp_path,
         with open_history(path) as found:
             assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert len(queries.events(found, ALWAYS)) >= delivered
-            assert queries.listened(found, ALWAYS)[-1].end_ms >= BEGAN_MS + round(position_s * 1000.0)
+            assert listening.listened(found, ALWAYS)[-1].end_ms >= BEGAN_MS + round(position_s * 1000.0)
             delivered = len(queries.events(found, ALWAYS))
         start_s = position_s + 100.0
 

@@ -94,24 +94,25 @@ def rows_of(
     connection: Connection, span: Span, asked: HistoryOptions
 ) -> tuple[Iterable[dict[str, Any]], Sequence[str]]:
     """Return the rows that are asked for, and the names of their columns."""
-    from bowstream.history import queries, rows
+    from bowstream.history import queries, rows, totals
 
     tags = asked.chosen.tags
     if asked.by == "tag":
-        return map(rows.tag_row, queries.top_tags(connection, span, tags)), rows.TAG_COLUMNS
+        return map(rows.tag_row, totals.top_tags(connection, span, tags)), rows.TAG_COLUMNS
     if asked.by == "hour":
-        return rows.hour_rows(queries.by_hour(connection, span, tags)), rows.HOUR_COLUMNS
+        return rows.hour_rows(totals.by_hour(connection, span, tags)), rows.HOUR_COLUMNS
     if asked.by == "day":
-        return map(rows.day_row, queries.by_day(connection, span, tags)), rows.DAY_COLUMNS
+        return map(rows.day_row, totals.by_day(connection, span, tags)), rows.DAY_COLUMNS
     return map(rows.event_row, queries.events(connection, span, tags)), rows.EVENT_COLUMNS
 
 
 def states(connection: Connection, span: Span) -> Iterator[dict[str, Any]]:
     """Yield when somebody listened, where sound was lost, and what the listener said of itself."""
     from bowstream.history import queries
+    from bowstream.history.listening import listened
     from bowstream.history.rows import stamp
 
-    for one in queries.listened(connection, span):
+    for one in listened(connection, span):
         yield {"kind": "listening", "time": stamp(one.start_ms), "duration_s": one.length_ms / 1000.0}
     for gap in queries.gaps(connection, span):
         yield {"kind": "gap", "time": stamp(gap.start_ms), "duration_s": gap.duration_ms / 1000.0, "source": gap.source}
@@ -123,24 +124,24 @@ def show(connection: Connection, span: Span, asked: HistoryOptions) -> None:
     """Print what is asked for as a picture."""
     from rich.console import Console
 
-    from bowstream.history import queries, view
+    from bowstream.history import listening, queries, totals, view
 
     tags, console = asked.chosen.tags, Console(markup=False, highlight=False)
-    totals = queries.top_tags(connection, span, tags)
-    n_events = sum(total.events for total in totals)
-    console.print(view.headline(span, queries.listened_s(connection, span), n_events))
+    found = totals.top_tags(connection, span, tags)
+    n_events = sum(total.events for total in found)
+    console.print(view.headline(span, listening.listened_s(connection, span), n_events))
     console.print()
     if asked.by == "hour":
-        console.print(view.hours_map(queries.by_hour(connection, span, tags)))
+        console.print(view.hours_map(totals.by_hour(connection, span, tags)))
     elif asked.by == "day":
-        console.print(view.days_table(queries.by_day(connection, span, tags)))
+        console.print(view.days_table(totals.by_day(connection, span, tags)))
     elif asked.by == "tag":
-        console.print(view.tags_table(totals))
+        console.print(view.tags_table(found))
     elif newest := queries.events(connection, span, tags, limit=asked.limit, newest_first=True):
         console.print(view.events_table(newest[::-1], with_day=len(span.days) > 1))
         if n_events > len(newest):
             console.print(f"… and {n_events - len(newest)} earlier ones: --limit {n_events} shows them all")
     console.print()
-    console.print(view.silence_line(queries.silences(connection, span, tags, SILENCES)))
-    for line in view.absences(queries.deaf(connection, span), queries.gaps(connection, span)):
+    console.print(view.silence_line(listening.silences(connection, span, tags, SILENCES)))
+    for line in view.absences(listening.deaf(connection, span), queries.gaps(connection, span)):
         console.print(line)

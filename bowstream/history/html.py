@@ -99,7 +99,7 @@ def hours(report: Report) -> Iterator[str]:
         '<span class="kd">nobody listened</span></p>'
     )
     yield "<h2>How loud</h2>"
-    yield loudness(report.span, report.minutes, report.deaf)
+    yield loudness(report.span, report.loudness, report.deaf)
 
 
 def tag_maps(report: Report) -> Iterator[str]:

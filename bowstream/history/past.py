@@ -105,6 +105,28 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
+class TagHours:
+    """Events per tag and hour of local time.
+
+    Attributes
+    ----------
+    totals : of the tags, the most frequent first
+    days : in order
+    counts : int [shape=(tags, days, 24)]
+    """
+
+    totals: tuple[TagTotal, ...]
+    days: tuple[date, ...]
+    counts: np.ndarray[Any, np.dtype[np.int64]]
+
+    def counts_of(self, tag: str = "") -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the events of a tag, or of all, int [shape=(days, 24)]."""
+        chosen = [index for index, total in enumerate(self.totals) if tag in ("", total.tag)]
+        found: np.ndarray[Any, np.dtype[np.int64]] = self.counts[chosen].sum(axis=0)
+        return found
+
+
+@dataclass(frozen=True)
 class Loss:
     """Sound that was lost while somebody listened."""
 
@@ -152,3 +174,18 @@ class Minutes:
     peak_dbfs: Float32
     tags: tuple[str, ...]
     scores: Float32
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """The loudest of each of many short parts of a span: those of which there is sound.
+
+    Attributes
+    ----------
+    start_ms : int64 [shape=(n,)], Unix milliseconds
+    level_dbfs, peak_dbfs : float32 [shape=(n,)], mean of a minute, and the loudest tenth of a second
+    """
+
+    start_ms: np.ndarray[Any, np.dtype[np.int64]]
+    level_dbfs: Float32
+    peak_dbfs: Float32

@@ -1,6 +1,6 @@
 """What can be asked of a history: each question is a function of a connection and a span of time.
 
-Events that were said to be wrong are listed, and counted nowhere.
+Totals are in `totals`, when somebody listened in `listening`.
 """
 
 from __future__ import annotations
@@ -8,22 +8,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from bowstream.errors import UsageError
-from bowstream.history.intervals import Interval, cut, merged
-from bowstream.history.past import VERDICTS, DayTotal, HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
+from bowstream.history.past import VERDICTS, Loss, Loudness, Minutes, PastEvent, PastNotice, Run
 from bowstream.history.spans import Span
 from bowstream.history.store import VERDICT
 
 Connection = sqlite3.Connection
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 
 # An event that is open, or that a crash cut off, has lasted for as long as its run is known to have listened since.
 HEARD_MS = "(SELECT max(end_ms) FROM listening AS l WHERE l.stream = e.stream)"
@@ -90,107 +86,6 @@ def judged(connection: Connection) -> list[PastEvent]:
     return [PastEvent.of(row) for row in rows]
 
 
-def top_tags(connection: Connection, span: Span, tags: Sequence[str] = (), limit: int | None = None) -> list[TagTotal]:
-    """Return what was heard most often, first."""
-    where, values = chosen(span, tags)
-    rows = connection.execute(
-        "SELECT tag, count(*), sum(duration_ms), max(peak), max(onset_ms) FROM events "
-        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY tag ORDER BY 2 DESC, 1 LIMIT ?",
-        (*values, -1 if limit is None else limit),
-    )
-    return [TagTotal(tag, count, (total or 0) / 1000.0, peak, last) for tag, count, total, peak, last in rows]
-
-
-def by_hour(connection: Connection, span: Span, tags: Sequence[str] = ()) -> HeatMap:
-    """Return how many events began in each hour of each day."""
-    where, values = chosen(span, tags)
-    rows = connection.execute(
-        "SELECT (onset_ms / 1000 + utc_offset_s) / 3600, count(*) FROM events "
-        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY 1",
-        values,
-    )
-    days = span.days
-    counts = np.zeros((len(days), 24), np.int64)
-    for hour, count in rows:
-        day = date(1970, 1, 1) + timedelta(days=hour // 24)
-        if days[0] <= day <= days[-1]:  # local time there and then may have been another
-            counts[(day - days[0]).days, hour % 24] += count
-    return HeatMap(tuple(days), counts, listened_by_hour(connection, span, days))
-
-
-def listened_by_hour(connection: Connection, span: Span, days: Sequence[date]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return for how many seconds somebody listened in each hour of each day, float64 [shape=(days, 24)]."""
-    starts_ms = [Span.day(day).start_ms for day in (*days, days[-1] + timedelta(days=1))]
-    found = np.zeros((len(days), 24))
-    for one in listened(connection, span):
-        for index in range(max(bisect_right(starts_ms, one.start_ms) - 1, 0), len(days)):
-            if starts_ms[index] >= one.end_ms:
-                break
-            first = max(one.start_ms, starts_ms[index])
-            last = min(one.end_ms, starts_ms[index + 1])
-            for hour in range((first - starts_ms[index]) // HOUR_MS, (last - 1 - starts_ms[index]) // HOUR_MS + 1):
-                begins = starts_ms[index] + hour * HOUR_MS
-                seconds = (min(last, begins + HOUR_MS) - max(first, begins)) / 1000.0
-                found[index, min(hour, 23)] += seconds
-    return found
-
-
-def by_day(connection: Connection, span: Span, tags: Sequence[str] = ()) -> list[DayTotal]:
-    """Return how much was heard on each day."""
-    where, values = chosen(span, tags)
-    rows = connection.execute(
-        "SELECT (onset_ms / 1000 + utc_offset_s) / 86400, count(*), sum(duration_ms) FROM events "
-        f"WHERE {where} AND verdict IS NOT 'wrong' GROUP BY 1",
-        values,
-    )
-    found = {date(1970, 1, 1) + timedelta(days=day): (count, (total or 0) / 1000.0) for day, count, total in rows}
-    ears = listened_by_hour(connection, span, span.days).sum(axis=1)
-    return [DayTotal(day, *found.get(day, (0, 0.0)), float(seconds)) for day, seconds in zip(span.days, ears)]
-
-
-def silences(connection: Connection, span: Span, tags: Sequence[str] = (), limit: int = 5) -> list[Interval]:
-    """Return the longest times in which somebody listened and heard nothing, or nothing of some tags; longest first."""
-    where, values = chosen(span, tags)
-    rows = connection.execute(
-        "SELECT onset_ms, onset_ms + coalesce(duration_ms, 0) FROM events "
-        f"WHERE {where} AND verdict IS NOT 'wrong' ORDER BY onset_ms",
-        values,
-    )
-    ears = listened(connection, span)
-    best: list[Interval] = []
-    quiet_ms, shortest_ms = span.start_ms, 0
-    for onset_ms, end_ms in chain(rows, [(span.end_ms, span.end_ms)]):
-        if onset_ms - quiet_ms > shortest_ms:
-            quiet = cut(ears, Interval(quiet_ms, onset_ms))
-            best = sorted((*best, *quiet), key=lambda one: -one.length_ms)[:limit]
-            shortest_ms = best[-1].length_ms if len(best) == limit else 0
-        if end_ms > quiet_ms:
-            quiet_ms = end_ms
-    return best
-
-
-def listened(connection: Connection, span: Span) -> list[Interval]:
-    """Return when somebody listened, in order and without overlap, as far as it is in the span."""
-    rows = connection.execute(
-        "SELECT start_ms, end_ms FROM listening WHERE end_ms > ? AND start_ms < ? ORDER BY start_ms",
-        (span.start_ms, span.end_ms),
-    )
-    return cut(merged(Interval(start, end) for start, end in rows), Interval(span.start_ms, span.end_ms))
-
-
-def listened_s(connection: Connection, span: Span) -> float:
-    """Return for how many seconds of a span somebody listened."""
-    return sum(one.length_ms for one in listened(connection, span)) / 1000.0
-
-
-def deaf(connection: Connection, span: Span) -> list[Interval]:
-    """Return when nobody listened, in order: no listener ran, its microphone was away, or sound was lost."""
-    edges = [span.start_ms, *(at for one in listened(connection, span) for at in (one.start_ms, one.end_ms))]
-    ends = [*edges[1:], span.end_ms]
-    quiet = [Interval(start, end) for start, end in zip(edges[::2], ends[::2])]
-    return [one for one in quiet if one.length_ms > 0]
-
-
 def gaps(connection: Connection, span: Span) -> list[Loss]:
     """Return where sound was lost."""
     return [Loss(*row) for row in sourced(connection, "gaps", "x.start_ms, x.duration_ms", "start_ms", span)]
@@ -208,6 +103,18 @@ def runs(connection: Connection, span: Span) -> list[Run]:
         (span.start_ms, span.end_ms),
     )
     return [Run(*row) for row in rows]
+
+
+def loudness(connection: Connection, span: Span, parts: int) -> Loudness:
+    """Return how loud it was in at most so many parts of a span, and by the minute at best: the loudest of each."""
+    width_ms = max(1, -(-(span.end_ms - span.start_ms) // (parts * MINUTE_MS))) * MINUTE_MS
+    rows = connection.execute(
+        "SELECT start_ms / :width * :width, max(level_dbfs), max(peak_dbfs) FROM minutes "
+        "WHERE start_ms >= :start AND start_ms < :end GROUP BY 1 ORDER BY 1",
+        {"width": width_ms, "start": span.start_ms, "end": span.end_ms},
+    ).fetchall()
+    start_ms, level_dbfs, peak_dbfs = zip(*rows) if rows else ((), (), ())
+    return Loudness(np.array(start_ms, np.int64), np.array(level_dbfs, np.float32), np.array(peak_dbfs, np.float32))
 
 
 def minutes(connection: Connection, span: Span, tags: Sequence[str] | None = None) -> Minutes:

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from bowstream.history import queries
+from bowstream.history import listening, queries, totals
 from bowstream.history.intervals import Interval
-from bowstream.history.past import HeatMap, Loss, Minutes, PastEvent, PastNotice, Run, TagTotal
+from bowstream.history.past import HeatMap, Loss, Loudness, PastEvent, PastNotice, Run, TagTotal
 from bowstream.history.queries import Connection
 from bowstream.history.spans import Span, midnight, unix_ms
 
 # Tags with a row in the map of hours, and events that are shown with their sound: so many, and of a tag at most.
 ROWS, TOP_EVENTS, PER_TAG = 12, 12, 3
+# Parts of the plot of loudness: the minutes of a day.
+PARTS = 1440
 # Days that a report is compared with.
 BEFORE_DAYS = 7
 
@@ -36,7 +38,7 @@ class Report:
     best : events to show: those that are surest, of each tag a few, in order of time
     silences, deaf : the longest silences, and when nobody listened
     gaps, notices, runs : what went wrong
-    minutes : loudness
+    loudness : by parts of the span
     """
 
     span: Span
@@ -52,7 +54,7 @@ class Report:
     gaps: Sequence[Loss]
     notices: Sequence[PastNotice]
     runs: Sequence[Run]
-    minutes: Minutes
+    loudness: Loudness
 
     @property
     def n_events(self) -> int:
@@ -69,25 +71,24 @@ def gather(connection: Connection, first: date, days: int) -> Report:
     """Return the report of so many days from a first one on."""
     end = min(midnight(first + timedelta(days=days)), datetime.now().astimezone())
     span = Span(unix_ms(midnight(first)), max(unix_ms(end), unix_ms(midnight(first)) + 1))
-    totals = queries.top_tags(connection, span)
     before = Span(unix_ms(midnight(first - timedelta(days=BEFORE_DAYS))), span.start_ms)
-    days_before = queries.listened_s(connection, before) / 86_400.0
-    earlier = queries.top_tags(connection, before) if days_before else []
-    usual = {total.tag: total.events / days_before for total in earlier}
-    listened_s = queries.listened_s(connection, span)
+    days_before = listening.listened_s(connection, before) / 86_400.0
+    earlier = totals.top_tags(connection, before) if days_before else []
+    heard = totals.by_tag_and_hour(connection, span)
+    listened_s, ears_s = listening.listened_s(connection, span), listening.listened_by_hour(connection, span)
     return Report(
         span=span,
         listened_s=listened_s,
-        totals=totals,
-        usual=usual,
+        totals=heard.totals,
+        usual={total.tag: total.events / days_before for total in earlier},
         days_listened=listened_s / 86_400.0,
-        map=queries.by_hour(connection, span),
-        maps=[queries.by_hour(connection, span, [total.tag]) for total in totals[:ROWS]],
+        map=HeatMap(heard.days, heard.counts_of(), ears_s),
+        maps=[HeatMap(heard.days, counts, ears_s) for counts in heard.counts[:ROWS]],
         best=queries.surest(connection, span, TOP_EVENTS, PER_TAG),
-        silences=queries.silences(connection, span, limit=3),
-        deaf=queries.deaf(connection, span),
+        silences=listening.silences(connection, span, limit=3),
+        deaf=listening.deaf(connection, span),
         gaps=queries.gaps(connection, span),
         notices=queries.notices(connection, span),
         runs=queries.runs(connection, span),
-        minutes=queries.minutes(connection, span, ()),
+        loudness=queries.loudness(connection, span, PARTS),
     )

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS events (
     tag TEXT NOT NULL, peak REAL NOT NULL, mean REAL NOT NULL, level_dbfs REAL, stream INTEGER NOT NULL,
     clip TEXT, verdict TEXT CHECK (verdict IN ('right', 'wrong')), judged_ms INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS events_by_onset ON events (onset_ms, tag, duration_ms, utc_offset_s, verdict);
+CREATE INDEX IF NOT EXISTS events_by_onset ON events (onset_ms, tag, peak, duration_ms, utc_offset_s, verdict);
 CREATE TABLE IF NOT EXISTS gaps (
     start_ms INTEGER NOT NULL, stream INTEGER NOT NULL, duration_ms INTEGER NOT NULL, PRIMARY KEY (start_ms, stream)
 ) WITHOUT ROWID;

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bowstream._text import printable
 from bowstream.history.intervals import Interval
-from bowstream.history.past import Minutes
+from bowstream.history.past import Loudness
 from bowstream.history.spans import Span
 
 CELL, ROW, LEFT, TOP = 26, 22, 150, 20
@@ -58,12 +58,12 @@ def shade_of(count: int, highest: int) -> int:
     return max(1, int(np.ceil(SHADES * np.sqrt(count / highest))))
 
 
-def loudness(span: Span, minutes: Minutes, deaf: Sequence[Interval]) -> str:
+def loudness(span: Span, loud: Loudness, deaf: Sequence[Interval]) -> str:
     """Return the level over a span, minute by minute, with the times in which nobody listened shaded."""
-    return svg(HEIGHT, "Loudness, minute by minute", loudness_parts(span, minutes, deaf))
+    return svg(HEIGHT, "Loudness, minute by minute", loudness_parts(span, loud, deaf))
 
 
-def loudness_parts(span: Span, minutes: Minutes, deaf: Sequence[Interval]) -> Iterator[str]:
+def loudness_parts(span: Span, loud: Loudness, deaf: Sequence[Interval]) -> Iterator[str]:
     """Yield the parts of a plot of loudness."""
     floor, height, wide = HEIGHT - 18, HEIGHT - 18 - TOP, 24 * CELL - 2
     per_ms = wide / max(span.end_ms - span.start_ms, 1)
@@ -74,9 +74,9 @@ def loudness_parts(span: Span, minutes: Minutes, deaf: Sequence[Interval]) -> It
         y = floor - height * (level - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS)
         yield f'<line class="grid" x1="{LEFT}" x2="{LEFT + wide}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield text(LEFT - 8, y + 4, f"{level} dBFS", "label")
-    places = LEFT + (minutes.start_ms - span.start_ms) * per_ms
+    places = LEFT + (loud.start_ms - span.start_ms) * per_ms
     # At most a bar per half pixel: the loudest of the minutes in it.
-    for style, levels in (("peak", minutes.peak_dbfs), ("level", minutes.level_dbfs)):
+    for style, levels in (("peak", loud.peak_dbfs), ("level", loud.level_dbfs)):
         share = np.clip((levels - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS), 0.0, 1.0)
         bars: dict[int, float] = {}
         for place, part in zip((places * 2).astype(int).tolist(), share.tolist()):

@@ -8,13 +8,13 @@ from sqlite3 import Connection
 from typing import Any
 
 from bowstream.errors import UsageError
-from bowstream.history import queries
+from bowstream.history import listening, queries, totals
 from bowstream.history.past import PastEvent
 from bowstream.history.spans import Span, day_named
 from bowstream.history.store import open_history
 
 # What a page can show of a day, and of tags.
-EVENTS, TAGS = 3000, 16
+EVENTS, TAGS, MINUTES = 3000, 16, 1500
 DAYS = 92
 LARGEST_CLIP = 64_000_000
 
@@ -39,18 +39,18 @@ class Archive:
         span = Span.day(day_named(text))
         with self._opened() as connection:
             found = queries.events(connection, span, limit=EVENTS, newest_first=True)
-            minutes = queries.minutes(connection, span, ())
+            loud = queries.loudness(connection, span, MINUTES)
             return {
                 "day": str(span.start.date()),
                 "start_ms": span.start_ms,
                 "end_ms": span.end_ms,
                 "events": [self.event_fields(event) for event in reversed(found)],
                 "is_cut": len(found) == EVENTS,
-                "listened": [(one.start_ms, one.end_ms) for one in queries.listened(connection, span)],
+                "listened": [(one.start_ms, one.end_ms) for one in listening.listened(connection, span)],
                 "gaps": [(gap.start_ms, gap.duration_ms) for gap in queries.gaps(connection, span)],
                 "minutes": [
                     (start_ms, round(level_dbfs))
-                    for start_ms, level_dbfs in zip(minutes.start_ms.tolist(), minutes.level_dbfs.tolist())
+                    for start_ms, level_dbfs in zip(loud.start_ms.tolist(), loud.level_dbfs.tolist())
                 ],
             }
 
@@ -60,20 +60,20 @@ class Archive:
             raise UsageError(f"days must be 1 … {DAYS} (got {days})")
         span = Span.parse(f"{days}d")
         with self._opened() as connection:
-            hours = queries.by_hour(connection, span, [tag] if tag else [])
-            totals = queries.top_tags(connection, span, limit=TAGS)
+            heard = totals.by_tag_and_hour(connection, span)
+            listened_s = listening.listened_by_hour(connection, span)
             return {
-                "days": [str(day) for day in hours.days],
-                "counts": hours.counts.tolist(),
-                "listened_s": hours.listened_s.round().astype(int).tolist(),
+                "days": [str(day) for day in heard.days],
+                "counts": heard.counts_of(tag).tolist(),
+                "listened_s": listened_s.round().astype(int).tolist(),
                 "tags": [
                     {
                         "tag": total.tag,
                         "events": total.events,
                         "total_s": round(total.total_s, 1),
-                        "hours": queries.by_hour(connection, span, [total.tag]).counts.sum(axis=0).tolist(),
+                        "hours": hours.sum(axis=0).tolist(),
                     }
-                    for total in totals
+                    for total, hours in zip(heard.totals[:TAGS], heard.counts)
                 ],
             }
 
