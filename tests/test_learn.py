@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -254,3 +256,48 @@ def test_noise_is_flat_and_steady():
     rng = np.random.default_rng(1)
     columns = rng.standard_normal((20, 1600)).astype(np.float32)
     assert is_noise(columns, np.zeros(20)) and not is_noise(columns, np.linspace(-20.0, 0.0, 20))
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_file(home, lesson, bundle):
+    path, rng = home / "learned.npz", np.random.default_rng(0)
+    store.write(path, lesson.learned)
+    for _ in range(15):
+        writer = os.fork()
+        if not writer:
+            while True:
+                with store.alone(path):
+                    store.write(
+                        path, lesson.learned if store.read(path, bundle).names == () else nothing_learned(bundle)
+                    )
+        time.sleep(float(rng.uniform(0.01, 0.1)))
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+        assert read_learned(path).names in ((), ("machine",))
+        assert read_learned(store.before(path)).names in ((), ("machine",))
+    with store.alone(path):  # what the killed one held is free
+        store.write(path, lesson.learned)
+    assert not [each for each in home.iterdir() if each.name.endswith(".new")]
+
+
+def test_a_full_disk_is_said_and_the_old_file_stays(tiny_disk, lesson, bundle, recordings, capsys):
+    path = tiny_disk / "learned.npz"
+    store.write(path, nothing_learned(bundle))
+    before = path.read_bytes()
+    (tiny_disk / "rest").write_bytes(bytes(48_000))
+    assert main(["learn", "machine", str(recordings), "--learned", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "No space left" in err
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in tiny_disk.iterdir() if each.suffix == ".npz") == [
+        "learned.before.npz",
+        "learned.npz",
+    ]
+
+
+def test_a_file_that_another_holds_for_long_is_said(recordings, home, capsys, monkeypatch):
+    monkeypatch.setattr(store, "PATIENCE_S", 0.1)
+    path = home / "config" / "bowstream" / "learned.npz"
+    with store.alone(path):
+        assert main(["learn", "machine", str(recordings)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another bowstream is changing it" in line and not path.exists()

@@ -188,3 +188,9 @@ def test_clips_know_a_private_tag_that_moves(tmp_path):
     clips = Clips(ClipsSettings(folder=str(tmp_path), never=("speech",)), *stage.stream)
     stage.play(clips, Stage("speech", "dog").info)
     assert clips._cutters[""]._never == [(0, 0.4)]
+
+
+def test_a_score_that_is_next_to_nothing_warns_of_nothing(bundle, recwarn):
+    never = taught(bundle, a_tag(bundle, "machine", -1e6), corrections=(a_correction(bundle, "dog", 1e6),))
+    scores = Tagger(never.applied(bundle)).tag(scene(1.0)).scores
+    assert 0.0 < scores[0, -1] < 1e-30 and not recwarn.list

@@ -25,6 +25,12 @@ LONGEST_CONTEXT = 60
 COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
 
 
+# A score of next to nothing; float32 has no exponential of much more.
+LOWEST_LOGIT = np.float32(-80.0)
+# Of what stands for each int8, 0 … 127 and then, as indices count from the end, -128 … -1.
+ROOTS = np.roll(np.sqrt(np.arange(HIGHEST + 1, dtype=np.float32) / HIGHEST), ZERO_POINT)
+
+
 @dataclass(frozen=True)
 class Additions:
     """What was taught on this device: new outputs after the head's own, and corrections that lower logits.
@@ -44,13 +50,30 @@ class Additions:
 
     def __call__(self, logits: Float32, features: Float32) -> Float32:
         """Return logits (n, outputs + new) from the head's own (n, outputs) and features (n, F)."""
+        n_own, n_new = logits.shape[1], len(self.rows)
+        every = np.empty((len(logits), n_own + n_new), np.float32)
+        every[:, :n_own] = logits
         # Window by window: the sums of a product of matrices depend on how many come at a time.
-        new = [self.rows @ each + self.biases for each in features]
-        every = np.concatenate([logits, np.array(new, np.float32)], axis=1)
-        if self.places:
-            lowered = np.array([self.corrections @ each + self.offsets for each in features], np.float32)
-            every[:, self.places] -= np.maximum(lowered, np.float32(0.0))
-        return every
+        for row, each in zip(every, features):
+            sums = self._weights @ each
+            sums += self._offsets
+            row[n_own:] = sums[:n_new]
+            row[self._places] -= np.maximum(sums[n_new:], np.float32(0.0))
+        return np.maximum(every, LOWEST_LOGIT)
+
+    @cached_property
+    def _weights(self) -> Float32:
+        """All rows."""
+        return np.concatenate([self.rows, self.corrections])
+
+    @cached_property
+    def _offsets(self) -> Float32:
+        """What is added to the product of each row."""
+        return np.concatenate([self.biases, self.offsets])
+
+    @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        return np.array(self.places, np.intp)
 
     def shifted(self, logits: float) -> Additions:
         """Return the additions with the logits of new outputs shifted."""
@@ -158,8 +181,10 @@ class Head:
         BundleError
             If the bundle's format does not part the first layer from the rest.
         """
-        rows = [self._parted.hidden(self._row(context)) for context in codes]
-        return np.concatenate([np.empty((0, self.n_hidden), np.int8), *rows])
+        hidden = np.empty((len(codes), self.n_hidden), np.int8)
+        for context, row in zip(codes, hidden):
+            row[:] = self._parted.hidden(self._row(context))[0]
+        return hidden
 
     @property
     def n_hidden(self) -> int:
@@ -189,7 +214,8 @@ def scores_of(logits: Float32) -> Float32:
 
 def features_of(hidden: NDArray[np.int8]) -> Float32:
     """Return what learned rows are multiplied with, float32 [shape=(n, H)]: roots of the first layer's output."""
-    return np.sqrt((hidden.astype(np.float32) - ZERO_POINT) / HIGHEST)
+    features: Float32 = ROOTS[hidden]
+    return features
 
 
 def shown(counts: Counts) -> Counts:
