@@ -12,10 +12,22 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Format:
-    """How sound is handed on: mono, at this rate in Hz, in whole columns of so many samples (100 ms)."""
+    """How sound is handed on: mono, at this rate in Hz, in whole columns of so many samples (100 ms).
+
+    channels : that it is made of, from 1; all if empty
+    mix : how, "mean" or "best"; see `Mixer`
+    """
 
     sample_rate: int = 16_000
     column_length: int = 1600
+    channels: tuple[int, ...] = ()
+    mix: str = "mean"
+
+    def takes(self, has: int) -> list[int]:
+        """Return how many channels to open a device with, of those that it has, best first; empty if it has too few."""
+        least = max(self.channels, default=1)
+        counts = sorted({least, max(least, min(2, has)), has}) if least <= has else []
+        return counts if self.channels or self.mix == "mean" else counts[::-1]
 
 
 # What the shipped bundle's front end takes, and every bundle that `train` makes.

@@ -14,6 +14,7 @@ from bowstream.events import HOLD_S, Event, EventTracker, event_id
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.model.bundle import Bundle
+from bowstream.model.highpass import HighPass
 from bowstream.records import Gap, Idle, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.tagger import Tagger
@@ -42,6 +43,7 @@ class Session:
     health : counts what is lost, late, clipped or silent; a new one by default
     started_at : when a recording began, if that is known; live sound is dated by the system's clock
     name : of the source where it is one of several, for its records; see `Ears`
+    highpass_hz : up to here all is filtered out before anything else; None for nothing
 
     Attributes
     ----------
@@ -60,9 +62,12 @@ class Session:
         health: Health | None = None,
         started_at: datetime | None = None,
         name: str = "",
+        highpass_hz: float | None = None,
     ) -> None:
         self.source = source
         self.tagger = tagger
+        front_end = tagger.front_end
+        self._highpass = HighPass(highpass_hz, front_end.sample_rate, front_end.column_length) if highpass_hz else None
         self.info = describe(source, tagger, confirm_hops, started_at, name)
         self.tracker = EventTracker(self.info.tags, self.info.hop_s, hold_s, confirm_hops)
         self.health = health or Health(self.info.sample_rate)
@@ -139,7 +144,12 @@ class Session:
         yield self.info
 
     def _hear(self, block: Block) -> Iterator[Record]:
-        self.health.heard(block.samples, block.lost)
+        samples = block.samples
+        if self._highpass:
+            if block.lost:
+                self._highpass.reset()
+            samples = self._highpass.push(samples)
+        self.health.heard(samples, block.lost)
         if block.lost:
             start_s = self.position_s
             yield from self._close(start_s)
@@ -147,10 +157,10 @@ class Session:
             if self._arrivals:
                 self._arrivals.gap()
             yield self._dated(Gap(start_s, block.lost / self.info.sample_rate), start_s)
-        if not len(block.samples):
+        if not len(samples):
             return
         start_s, started_s = self.position_s, steady_s()
-        scored = self.tagger.push(block.samples)
+        scored = self.tagger.push(samples)
         ready_s, end_s = steady_s(), self.position_s
         if self._arrivals and block.arrived_s is not None:
             self._arrivals.arrived(end_s, block.arrived_s)
@@ -158,7 +168,7 @@ class Session:
         if scored:
             self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, end_s, block.samples, self.tagger.newest.log_mel, self.info.key)
+        yield Sound(start_s, end_s, samples, self.tagger.newest.log_mel, self.info.key)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import blocks, noise, scene, stereo
 
+from bowstream._types import FORMAT
 from bowstream.audio.convert import Converter
 from bowstream.audio.mix import to_mono
 from bowstream.errors import AudioError
@@ -85,14 +86,29 @@ def test_what_is_not_finite_is_refused(value, rate, front_end):
 def test_clipping_is_counted_in_every_channel(front_end):
     converter = Converter("test", 48_000, front_end.format, 1)
     frames = np.zeros((100, 2), np.float32)
-    frames[3, 0] = frames[4, 1] = 32767 / 32768
-    frames[5] = -1.0
-    frames[6] = 32766 / 32768
-    converter.push(frames[6:])
+    frames[3:6, 0] = 32767 / 32768
+    frames[3:7, 1] = -1.0
+    frames[7] = 32766 / 32768
+    converter.push(frames[7:])
     assert converter.clipped == 0
     converter.push(frames)
     converter.push(frames)
-    assert converter.clipped == 8
+    assert converter.clipped == 14
+
+
+@given(
+    full=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+)
+def test_a_peak_is_cut_off_where_three_samples_in_a_row_are_at_full_scale(full, cuts):
+    """However the sound is cut into blocks; one or two samples are a peak that fits."""
+    frames = np.where(full, 1.0, 0.5).astype(np.float32)
+    rows = ["".join("x" if one else " " for one in channel) for channel in np.transpose(full)]
+    wanted = sum(len(row) for channel in rows for row in channel.split() if len(row) >= 3)
+    converter = Converter("test", 48_000, FORMAT, 1)
+    for block in np.split(frames, sorted(min(cut, len(frames)) for cut in cuts)):
+        converter.push(block)
+    assert converter.clipped == wanted
 
 
 @given(

@@ -30,10 +30,10 @@ def only(findings):
 class Pretended:
     """A microphone that delivers these samples, a column at a time, and then nothing."""
 
-    name, native_rate, overflows, clipped = "pretended", 48_000, 0, 0
+    name, native_rate, overflows, clipped, cancelled_s = "pretended", 48_000, 0, 0, 0.0
 
-    def __init__(self, samples, clipped=0, overflows=0):
-        self._samples, self.clipped, self.overflows = samples, clipped, overflows
+    def __init__(self, samples, clipped=0, overflows=0, cancelled_s=0.0):
+        self._samples, self.clipped, self.overflows, self.cancelled_s = samples, clipped, overflows, cancelled_s
 
     def __call__(self, *_):
         return self
@@ -54,14 +54,23 @@ def sound(level):
     return (np.random.default_rng(0).standard_normal(16_000) * level).astype(np.float32)
 
 
+def hum(hz):
+    return (0.01 * np.sqrt(2.0) * np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000)).astype(np.float32)
+
+
 @pytest.mark.parametrize(
     ("microphone", "state", "found", "advice"),
     [
         (Pretended(sound(0.01)), "ok", "pretended: 1.0 s at 48000 Hz, -40 dBFS", ""),
         (Pretended(sound(0.0)), "fail", "every sample is 0", "unmute"),
         (Pretended(sound(1e-6)), "warn", "as good as silent", "up"),
-        (Pretended(sound(0.5), clipped=700), "warn", "700 samples at full scale", "down"),
+        (Pretended(sound(0.5), clipped=700), "warn", "700 samples cut off at full scale", "down"),
         (Pretended(sound(0.01), overflows=2), "warn", "2 overflows", "busy"),
+        (Pretended(sound(0.01), cancelled_s=0.9), "warn", "its channels cancel each other", "wires"),
+        (Pretended(sound(0.01) + np.float32(0.02)), "warn", "-33 dBFS, a DC offset of +2.0% of full scale", "highpass"),
+        (Pretended(sound(0.01) + hum(50.0)), "warn", "mains hum, 50 Hz at -40 dBFS", "cable"),
+        (Pretended(sound(0.01) + hum(60.0)), "warn", "mains hum, 60 Hz at -40 dBFS", "cable"),
+        (Pretended(sound(0.01) + hum(70.0)), "ok", "dBFS", ""),
         (Pretended(np.zeros(0, np.float32)), "fail", "delivers nothing", "unplug"),
     ],
 )
@@ -71,6 +80,12 @@ def test_a_second_of_sound(monkeypatch, front_end, microphone, state, found, adv
     finding = only(source_check.check_source(Settings(), front_end))
     assert finding.state == state
     assert found in finding.found and advice in finding.advice
+
+
+@pytest.mark.parametrize("fault", [hum(50.0), np.float32(0.02)], ids=["hum", "offset"])
+def test_what_is_filtered_out_is_no_fault(monkeypatch, front_end, fault):
+    monkeypatch.setattr(source_check, "open_once", Pretended(sound(0.01) + fault))
+    assert only(source_check.check_source(Settings(highpass_hz=200.0), front_end)).state == "ok"
 
 
 def test_heat_and_throttling():

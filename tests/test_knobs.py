@@ -62,6 +62,7 @@ CHANGES = {
     "hop_s": 0.5,
     "hold_s": 0.0,
     "confirm_hops": 2,
+    "highpass_hz": 500.0,
     "on": 0.55,
     "off": 0.6,
     "only": ("cat",),
@@ -69,7 +70,19 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
-BEFORE = {"sources", "device", "sample_rate", "raw", "reconnect", "bundle", "learned", "sinks", "web"}
+BEFORE = {
+    "sources",
+    "channels",
+    "mix",
+    "device",
+    "sample_rate",
+    "raw",
+    "reconnect",
+    "bundle",
+    "learned",
+    "sinks",
+    "web",
+}
 # Who gets a report is not the listener's, nor is what teaching keeps.
 BESIDE = {"report", "room", "keep_examples"}
 

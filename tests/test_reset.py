@@ -66,7 +66,7 @@ def test_three_runs(run, bundle, stub_encoders):
         level: lambda: Level(LevelSettings(), FRONT_END),
         encoder: lambda: WindowEncoder(stub_encoders, FRONT_END, 10),
         tagger: lambda: Tagger(bundle, 0.1),
-        converter: lambda: Converter("test", 44_100, FRONT_END, 1),
+        converter: lambda: Converter("test", 44_100, FRONT_END.format, 1),
         events: lambda: EventTracker([Tag("dog", 0.6, 0.4)]),
         health: lambda: Health(16_000),
     }[run]()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream._types import Float32, Format
 from bowstream.audio.mix import Mixer, to_mono
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 ABSURD = 2.0**32
 # Full scale of 16 bits; a converter that clips delivers this value and no more.
 CLIPPED = 32767.0 / 32768.0
+# So many values in a row at full scale are a peak that was cut off.
+CUT_OFF = 3
 
 
 class Converter:
@@ -46,7 +49,8 @@ class Converter:
         self.column_length = format.column_length
         self.chunk_length = chunk_columns * format.column_length
         self.clipped = 0
-        self._mixer = Mixer(native_rate)
+        self._full: NDArray[np.bool_] | None = None  # which of the last values are at full scale; None if none is
+        self._mixer = Mixer(native_rate, format.channels, format.mix)
         self._resampler = self._new_resampler()
         self.reset()
 
@@ -64,6 +68,7 @@ class Converter:
 
     def _forget(self) -> None:
         self._mixer.forget()
+        self._full = None
         self._pending = np.empty(0, np.float32)
         if self._resampler:
             self._resampler.clear()
@@ -106,9 +111,21 @@ class Converter:
         if not -CLIPPED < frames.min(initial=0.0) <= frames.max(initial=0.0) < CLIPPED:
             if (end := sound_until(frames)) < len(frames):
                 raise AudioError(f"{self.name}: {no_sound(frames[end])}: the sound is damaged")
-            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED))
+            self._count_clipped(np.abs(frames) >= CLIPPED)
+        else:
+            self._full = None
         self._native_frames += len(frames)
         return self._take(self._resample(self._mixer.push(frames)))
+
+    def _count_clipped(self, full: NDArray[np.bool_]) -> None:
+        """Count the values in rows of `CUT_OFF` or more at full scale, (n, channels); one alone is a peak that fits."""
+        if self._full is None or self._full.shape[1] != full.shape[1]:
+            self._full = np.zeros((CUT_OFF, full.shape[1]), bool)
+        known = np.concatenate([self._full, full])
+        rows = known[:-2] & known[1:-1] & known[2:]
+        begun = rows[1:] & ~rows[:-1]
+        self.clipped += int(np.count_nonzero(rows[1:])) + (CUT_OFF - 1) * int(np.count_nonzero(begun))
+        self._full = known[-CUT_OFF:]
 
     def finish(self) -> list[Float32]:
         """Return the last chunks; the last of them is filled with silence up to a whole column."""

@@ -59,7 +59,7 @@ class Microphone(StreamSource):
         with portaudio():
             self.device = find_device(device, list_devices())
             rates = (sample_rate,) if sample_rate else (format.sample_rate, self.device.native_rate, *COMMON_RATES_HZ)
-            rate, channels = self._accepted(rates)
+            rate, channels = self._accepted(rates, format)
         super().__init__(self.device.name, rate, channels, format)
         self._stream = DeviceStream(self.device, rate, channels, self._callback)
         self._is_named = device is not None
@@ -72,11 +72,14 @@ class Microphone(StreamSource):
         self._last_block_s = 0.0
         self._pour: tuple[float, float] | None = None  # since when, and how much of what was kept has come
 
-    def _accepted(self, rates: tuple[int, ...]) -> tuple[int, int]:
+    def _accepted(self, rates: tuple[int, ...], format: Format) -> tuple[int, int]:
         """Return the first rate and number of channels that the device takes."""
-        reason = ""
+        reason, has = "", self.device.channels
+        if not (counts := format.takes(has)):
+            wanted = max(format.channels)
+            raise DeviceError(f"{self.device.name!r} has {has}: channels must be 1 … {has} (got {wanted})")
         for rate in dict.fromkeys(rates):
-            for channels in sorted({1, min(2, self.device.channels), self.device.channels}):
+            for channels in counts:
                 try:
                     with silenced():
                         self._sounddevice.check_input_settings(self.device.index, channels, "float32", samplerate=rate)

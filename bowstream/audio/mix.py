@@ -1,13 +1,19 @@
-"""Several channels become one: their mean, or, where they cancel each other in it, the loudest of them.
+"""Several channels become one: their mean, or, where they cancel each other in it, the loudest of them; or the best.
+
+The best is the one in which sound stands out most from what is always there: a microphone that hums, hisses or is dead
+is not it, one that is closer is.
 
 Out of phase, as from a cable with two wires exchanged, right is −left, and the mean of both is silence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.errors import AudioError
 
 SEGMENTS_PER_S = 20
 # What was heard a third of a second ago counts a third.
@@ -17,6 +23,11 @@ DECAY = float(np.exp(-3 / SEGMENTS_PER_S))
 CANCELLED, MIXED = 0.05, 0.2
 # Shorter than this it is chance, and not told.
 CANCELLED_S = 1.0
+# How fast the peak and the floor of a channel's power are forgotten, and by how much the best must be better.
+FADES = float(np.exp(-1 / (3 * SEGMENTS_PER_S)))
+BETTER = 2.0
+# Power in a segment below which nothing stands out: -90 dBFS.
+HUSH = 1e-9
 CANCELLING = "its channels cancel each other (out of phase): the loudest is heard alone"
 
 
@@ -27,12 +38,20 @@ class Mixer:
     is held until it is whole, and counts at once. State is the power of each channel and of the mean over the last
     half a second or so, and less than a segment of frames.
 
+    Parameters
+    ----------
+    native_rate : in Hz
+    channels : that are heard, from 1; all if empty
+    mix : "mean", or "best" for the best channel at a time
+
     Attributes
     ----------
     cancelled_s : how much was taken of one channel, in seconds
     """
 
-    def __init__(self, native_rate: int) -> None:
+    def __init__(self, native_rate: int, channels: Sequence[int] = (), mix: str = "mean") -> None:
+        self._heard = [channel - 1 for channel in channels]
+        self._is_best = mix == "best"
         self._length = max(native_rate // SEGMENTS_PER_S, 1)
         self.reset()
 
@@ -44,12 +63,18 @@ class Mixer:
     def forget(self) -> None:
         """Forget what was heard, after a gap."""
         self._powers = np.zeros(0)  # of each channel, and of the mean
+        self._peaks = self._floors = np.zeros(0)  # of each channel's power
         self._channel: int | None = None
         self._tail: Float32 | None = None
         self._is_first = True
 
     def push(self, frames: Float32) -> Float32:
         """Return the next samples, float32 [shape=(m,)], of frames (n, channels); m is n but in the first segment."""
+        if self._heard:
+            if max(self._heard) >= frames.shape[1]:
+                last = frames.shape[1]
+                raise AudioError(f"channels must be 1 … {last}, as it has (got {max(self._heard) + 1})")
+            frames = frames[:, self._heard]
         if frames.shape[1] == 1:
             return frames[:, 0]
         begun = 0 if self._tail is None else len(self._tail)
@@ -91,9 +116,14 @@ class Mixer:
         """Put one channel in the place of the mean where they cancel each other."""
         if self._channel is not None:
             mono[start:end] = frames[start:end, self._channel]
+            if self._is_best:
+                return
             self.cancelled_s += (end - start) / (self._length * SEGMENTS_PER_S)
 
     def _decide(self, powers: np.ndarray) -> None:
+        if self._is_best:
+            self._choose(powers[:-1] / self._length)
+            return
         if not len(self._powers):
             self._powers = np.zeros(len(powers))
         self._powers = self._powers * DECAY + powers
@@ -103,6 +133,17 @@ class Mixer:
             self._channel = channels.index(max(channels))
         elif self._channel is not None and common > MIXED:
             self._channel = None
+
+    def _choose(self, powers: np.ndarray) -> None:
+        """Take the channel whose sound stands out most, but leave one only for a better."""
+        if not len(self._peaks):
+            self._peaks = self._floors = powers
+        self._peaks = np.maximum(self._peaks * FADES, powers)
+        self._floors = np.minimum(self._floors / FADES, powers)
+        stands_out = (self._peaks + HUSH) / (self._floors + HUSH)
+        best = int(stands_out.argmax())
+        if self._channel is None or stands_out[best] > BETTER * stands_out[self._channel]:
+            self._channel = best
 
 
 def segment_powers(frames: Float32, length: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from bowstream._types import FORMAT, Format
 from bowstream.audio.live import Input, LiveStream
@@ -23,7 +24,7 @@ LOOK_EVERY_S = 1.0
 
 
 def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource | Reconnecting:
-    """Return what the settings `device`, `sample_rate`, `raw` and `reconnect` say, as a source to be entered.
+    """Return what the settings `device`, `sample_rate`, `raw`, `reconnect`, `channels` and `mix` say, to be entered.
 
     Raises
     ------
@@ -35,6 +36,7 @@ def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource
     check_fit(settings)
     if not settings.reconnect or settings.device == STDIN:
         return open_once(settings, format)
+    format = mixed(format, settings)
     if is_microphone(settings.device):
         return Reconnecting(Replugged(settings.device, format, settings.sample_rate), format)
     return Reconnecting(Reopened(settings, format), format)
@@ -43,9 +45,15 @@ def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource
 def open_once(settings: SourceSettings, format: Format = FORMAT) -> StreamSource:
     """Return the same, without waiting for what is absent or goes away."""
     check_fit(settings)
+    format = mixed(format, settings)
     if is_microphone(settings.device):
         return Microphone(settings.device, format, settings.sample_rate)
     return LiveStream(input_of(settings), format)
+
+
+def mixed(format: Format, settings: SourceSettings) -> Format:
+    """Return a format, of the channels that are set."""
+    return replace(format, channels=settings.channels, mix=settings.mix)
 
 
 def check_fit(settings: SourceSettings) -> None:

@@ -61,6 +61,11 @@ class StreamSource:
         return self._converter.clipped
 
     @property
+    def cancelled_s(self) -> float:
+        """Seconds in which the channels cancelled each other, so that one of them was taken alone."""
+        return self._converter.cancelled_s
+
+    @property
     def began_s(self) -> float | None:
         """When the stream's first frame was heard, by the steady clock; None before it delivers, or if none knows."""
         return None
@@ -112,7 +117,7 @@ class StreamSource:
             for samples in self._converter.push(frames):
                 yield Block(samples, arrived_s=arrived_s)
             yield from self._notices()
-            if not told and self._converter.cancelled_s >= CANCELLED_S:
+            if not told and self.cancelled_s >= CANCELLED_S:
                 told = True
                 yield Notice("phase", f"{self.name}: {CANCELLING}")
             if ended and not self._ring.available:

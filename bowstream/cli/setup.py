@@ -50,7 +50,14 @@ def open_session(
     """Return a session as configured, with a bundle that `personalise` returned, of sound that began then."""
     tagger = Tagger(bundle, settings.hop_s, settings.sensitivity)
     return Session(
-        source, tagger, settings.hold_s, settings.confirm_hops, settings.silence_s, started_at=started_at, name=name
+        source,
+        tagger,
+        settings.hold_s,
+        settings.confirm_hops,
+        settings.silence_s,
+        started_at=started_at,
+        name=name,
+        highpass_hz=settings.highpass_hz,
     )
 
 

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.audio.mix import CANCELLING
 from bowstream.audio.opening import open_once
 from bowstream.audio.source import Block
 from bowstream.audio.stream import StreamSource
 from bowstream.cli.checks import Finding, Findings
 from bowstream.config.address import STDIN, is_microphone
 from bowstream.config.settings import SourceSettings
-from bowstream.health.counters import SILENCE_DBFS, level_dbfs
+from bowstream.health.condition import Condition
+from bowstream.health.counters import SILENCE_DBFS, dbfs, level_dbfs
+from bowstream.health.report import HealthReport
+from bowstream.health.warnings import faults
+from bowstream.model.highpass import HighPass
 from bowstream.model.log_mel import FrontEnd
 
 CAPTURE_S = 1.0
@@ -64,6 +69,16 @@ class Captured:
     waited_s: float = 0.0
     delay_s: float | None = None
 
+    def condition(self, settings: SourceSettings, front_end: FrontEnd) -> HealthReport:
+        """Return what a session that is set so would find of its offset and hum."""
+        samples, rate = self.samples, front_end.sample_rate
+        if settings.highpass_hz:
+            samples = HighPass(settings.highpass_hz, rate, front_end.column_length).push(samples)
+        condition = Condition(rate, seconds=1)
+        condition.push(samples)
+        hum_dbfs = dbfs(condition.hum_power)
+        return HealthReport(dc_offset=condition.dc_offset, hum_hz=condition.hum_hz, hum_dbfs=hum_dbfs)
+
 
 def kind_of(settings: SourceSettings) -> str:
     """Return what a source is called."""
@@ -90,9 +105,13 @@ def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
     elif (level := level_dbfs(found.samples)) < SILENCE_DBFS:
         yield Finding("warn", check, f"{heard}, {level:.0f} dBFS: as good as silent", advice.quiet)
     elif source.clipped:
-        yield Finding("warn", check, f"{heard}, {source.clipped} samples at full scale", advice.loud)
+        yield Finding("warn", check, f"{heard}, {source.clipped} samples cut off at full scale", advice.loud)
     elif found.lost or source.overflows:
         yield Finding("warn", check, f"{heard}, {found.lost} samples lost, {source.overflows} overflows", advice.lost)
+    elif source.cancelled_s > CAPTURE_S / 2.0:
+        yield Finding("warn", check, f"{heard}: {CANCELLING}", "exchange the two wires, or set channels = [1]")
+    elif worst := next(faults(found.condition(settings, front_end)), None):
+        yield Finding("warn", check, f"{heard}, {level:.0f} dBFS, {worst[1]}", worst[2])
     else:
         yield Finding("ok", check, f"{heard}, {level:.0f} dBFS")
 

@@ -22,6 +22,7 @@ KINDS: dict[Any, str] = {
     float: "a number",
     str: "a string",
     tuple: "a list of strings",
+    tuple[int, ...]: "a list of whole numbers",
     Path: "a path, as a string",
 }
 
@@ -87,8 +88,9 @@ class Setting:
             raise SettingError(name, f"must be one of {', '.join(map(str, self.choices))} (got {value})")
         if isinstance(value, float) and not math.isfinite(value):
             raise SettingError(name, f"must be a finite number (got {value})")
-        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            raise SettingError(name, f"must be {self.span} (got {number(value)})")
+        for one in value if isinstance(value, tuple) else [value]:
+            if (self.low is not None and one < self.low) or (self.high is not None and one > self.high):
+                raise SettingError(name, f"must be {self.span} (got {number(one)})")
 
 
 class SettingError(UsageError):
@@ -146,5 +148,5 @@ def number(value: float) -> str:
 def type_of(hint: Any) -> Any:
     """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
     if get_origin(hint) is tuple:
-        return tuple
+        return tuple if get_args(hint)[0] is str else hint
     return next((kind for kind in get_args(hint) if kind is not type(None)), hint)

@@ -17,6 +17,9 @@ from bowstream.config.web import WebSettings
 NEWEST_S = 30.0
 
 
+LAST_CHANNEL = 64
+
+
 @dataclass(frozen=True)
 class TagSettings(Checked):
     """A table `[tags.NAME]`: what differs from the bundle for one tag."""
@@ -68,6 +71,17 @@ class SourceSettings(Checked):
     reconnect: bool = setting(
         False, "wait for a microphone or stream that is absent, busy or has ended, instead of giving up"
     )
+    channels: tuple[int, ...] = setting(
+        (), "channels that are heard, from 1; all if empty", low=1, high=LAST_CHANNEL, example=[1]
+    )
+    mix: str = setting(
+        "mean",
+        "how several channels become one: their mean (the loudest where they cancel each other), or the best at a time",
+        choices=("mean", "best"),
+    )
+    highpass_hz: float | None = setting(
+        None, "up to here all is filtered out: an offset at 20, hum at 200", low=20.0, high=1000.0, example=100.0
+    )
     hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
     sensitivity: float = setting(
         0.5, "moves the scores of all tags: 0 raises least, 1 most; 'bowstream check' shows the cost", low=0.0, high=1.0
@@ -92,6 +106,8 @@ class SourceSettings(Checked):
         super().__post_init__()
         if self.device is not None:
             check_device(self.device)
+        once = len(set(self.channels)) == len(self.channels)
+        require(once, "channels", f"must name each channel once (got {list(self.channels)})")
         tenths = self.hop_s * 10.0
         require(abs(tenths - round(tenths)) < 1e-6, "hop_s", f"must be one of 0.1, 0.2, … 1.0 (got {self.hop_s:g})")
         check_off(self.on, self.off)

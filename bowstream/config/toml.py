@@ -118,12 +118,16 @@ class Document:
 
     def _fits(self, path: Steps, kind: Any, value: Any, hides: bool) -> bool:
         """Whether a value is of a setting's type; complains if it is not."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
         fits: bool = {
-            float: isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max,
-            int: isinstance(value, int) and not isinstance(value, bool),
+            bool: isinstance(value, bool),
+            float: isinstance(value, float) or (is_whole and abs(value) <= sys.float_info.max),
+            int: is_whole,
+            str: isinstance(value, str),
             Path: isinstance(value, str),
             tuple: isinstance(value, list) and all(isinstance(item, str) for item in value),
-        }.get(kind, isinstance(value, kind))
+            tuple[int, ...]: isinstance(value, list) and all(type(item) is int for item in value),
+        }[kind]
         if not fits:
             got = type_name(value) if hides else found(value)
             self.complain(path, f"{path[-1]} must be {KINDS[kind]} (got {got})")

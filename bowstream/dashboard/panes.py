@@ -22,6 +22,7 @@ from bowstream.dashboard.glyphs import (
 )
 from bowstream.dashboard.view import TagRow, TimelineEntry, View
 from bowstream.health.report import metrics
+from bowstream.health.warnings import faults
 from bowstream.model.log_mel import hz_to_mel
 from bowstream.model.patches import FAMILIES
 
@@ -204,6 +205,7 @@ def health(view: View, width: int) -> Line:
         items.append((f"delay {report.delay_s:.1f} s", False))
     if report.drift_ppm is not None:
         items.append((f"clock {report.drift_ppm:+.0f} ppm", False))
+    items += [(found, True) for _, found, _ in faults(report)]
     if report.temperature_c is not None:
         items.append((f"{report.temperature_c:.0f} °C", bool(report.throttled)))
     while len(items) > 1 and sum(len(text) + 3 for text, _ in items) - 3 > width:

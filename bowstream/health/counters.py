@@ -12,6 +12,7 @@ from pathlib import Path
 from bowstream._types import Float32
 from bowstream.audio.clock import StreamClock
 from bowstream.audio.identity import SYSFS
+from bowstream.health.condition import Condition
 from bowstream.health.report import FLOOR_DBFS, METRICS, HealthReport
 from bowstream.health.thermal import read_thermal
 
@@ -54,6 +55,7 @@ class Health(HealthReport):
         super().__init__()
         self._heard = self._lost = self._silent = self._dead = 0  # samples
         self._power = 0.0  # of the newest samples, their mean square
+        self._condition = Condition(self.sample_rate)
         self._busy_s = 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
         self._ranked_s: list[float] = []  # the same, sorted
@@ -62,11 +64,14 @@ class Health(HealthReport):
 
     def heard(self, samples: Float32, lost: int) -> None:
         """Count samples that arrived, and those lost before them."""
-        self._lost += lost
-        self.gaps += lost > 0
+        if lost:
+            self._lost += lost
+            self.gaps += 1
+            self._condition.gap()
         count = len(samples)
         if count:
             self._heard += count
+            self._condition.push(samples)
             self._power = float(samples.dot(samples)) / count
             is_silent = self._power < SILENCE
             self._silent = self._silent + count if is_silent else 0
@@ -103,6 +108,8 @@ class Health(HealthReport):
         self.heard_s, self.lost_s = self._heard / rate, self._lost / rate
         self.silent_s, self.dead_s = self._silent / rate, self._dead / rate
         self.level_dbfs = dbfs(self._power)
+        self.dc_offset, self.hum_hz = self._condition.dc_offset, self._condition.hum_hz
+        self.hum_dbfs = dbfs(self._condition.hum_power)
         self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
         if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
             self._ranked_at = self._heard

@@ -12,7 +12,23 @@ from bowstream.health.report import HealthReport
 SILENCE_S = Settings.silence_s
 # A warning is repeated after this time if its reason is still there, or there again.
 REPEAT_S = 600.0
+# Beyond these, a microphone is not well. A good one has an offset of a thousandth.
+WORST_OFFSET = 0.01
+WORST_HUM_DBFS = -60.0
 SILENCES = ("dead", "silent")
+
+
+def faults(report: HealthReport) -> Iterator[tuple[str, str, str]]:
+    """Yield what a microphone adds of its own: a kind, what it is, and what to do."""
+    if abs(report.dc_offset) >= WORST_OFFSET:
+        yield (
+            "offset",
+            f"a DC offset of {report.dc_offset:+.1%} of full scale",
+            "set highpass_hz = 20, or use another input",
+        )
+    if report.hum_hz and report.hum_dbfs >= WORST_HUM_DBFS:
+        found = f"mains hum, {report.hum_hz} Hz at {report.hum_dbfs:.0f} dBFS"
+        yield "hum", found, "keep its cable away from the mains, try another power supply, or set highpass_hz = 200"
 
 
 class HealthMonitor:
@@ -62,7 +78,9 @@ class HealthMonitor:
             )
         if report.clipped > self._clipped:
             clipped = report.clipped - self._clipped
-            yield Notice("clipping", f"{clipped} samples at full scale: turn the capture level down with 'alsamixer'")
+            yield Notice("clipping", f"{clipped} samples cut off: turn the capture level down with 'alsamixer'")
+        for kind, found, advice in faults(report):
+            yield Notice(kind, f"{found}: {advice}")
         if report.throttled:
             temperature = "" if report.temperature_c is None else f" at {report.temperature_c:.0f} °C"
             yield Notice("hot", f"{report.throttled}{temperature}: use a stronger power supply or better cooling")

@@ -1,0 +1,102 @@
+"""What a microphone adds of its own: a constant part (DC offset) and mains hum.
+
+Ten columns, a second, are added up sample by sample first: what repeats in each of 100 ms stays, as DC and all of 50 or
+60 Hz and their harmonics do; the rest averages out. So a column costs an addition.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cache
+
+import numpy as np
+
+from bowstream._types import Float32
+
+COLUMNS_PER_S = 10
+MEAN = np.float32(1 / COLUMNS_PER_S)
+# Seconds that must agree; a passing sound may hum for some of them.
+SECONDS = 10
+# Places of harmonics in the spectrum of 100 ms, which are 10 Hz apart.
+HUMS = {50: (5, 10, 15), 60: (6, 12, 18)}
+# And of what is compared with them: no harmonic of either.
+OTHERS = (3, 4, 7, 8, 9, 11, 13, 14, 16, 17, 19)
+# Where `waves` of the one end and those of the other begin.
+PARTS = tuple(np.cumsum([2 * len(places) for places in HUMS.values()]))
+# Hum has so many times the power of one of the others.
+STANDS_OUT = 20.0
+
+
+class Condition:
+    """Follows the constant part and the hum of a stream.
+
+    Parameters
+    ----------
+    sample_rate : in Hz
+    seconds : that must agree on a hum
+
+    Attributes
+    ----------
+    dc_offset : mean of the newest seconds, -1 … 1
+    hum_hz : 50 or 60; 0 unless all of the newest seconds hum
+    hum_power : mean square of the weakest of them
+    """
+
+    def __init__(self, sample_rate: int, seconds: int = SECONDS) -> None:
+        self._length = sample_rate // COLUMNS_PER_S
+        self._sum = np.zeros(self._length, np.float32)
+        self._means: deque[float] = deque(maxlen=seconds)
+        self._hums: deque[tuple[int, float]] = deque(maxlen=seconds)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream."""
+        self._means.clear()
+        self._hums.clear()
+        self.dc_offset = self.hum_power = 0.0
+        self.hum_hz = 0
+        self.gap()
+
+    def gap(self) -> None:
+        """Step over lost sound: what repeats is elsewhere after it."""
+        self._sum[:] = 0.0
+        self._columns = 0
+
+    def push(self, samples: Float32) -> None:
+        """Take whole columns; less than a column is passed over."""
+        for start in range(0, len(samples) - self._length + 1, self._length):
+            self._sum += samples[start : start + self._length]
+            self._columns += 1
+            if self._columns == COLUMNS_PER_S:
+                self._sum *= MEAN
+                self._conclude(self._sum)
+                self.gap()
+
+    def _conclude(self, mean: Float32) -> None:
+        """Take the mean column of a second."""
+        self._means.append(float(mean.mean()))
+        self._hums.append(hum_of(mean))
+        self.dc_offset = sum(self._means) / len(self._means)
+        hz = {each for each, _ in self._hums}
+        agreed = len(self._hums) == self._hums.maxlen and len(hz) == 1
+        self.hum_hz = hz.pop() if agreed else 0
+        self.hum_power = min(power for _, power in self._hums) if self.hum_hz else 0.0
+
+
+def hum_of(mean: Float32) -> tuple[int, float]:
+    """Return the frequency of the mains (0 for no hum) and the hum's mean square, of a second's mean column."""
+    parts = waves(len(mean)) @ mean
+    parts *= parts
+    first, second, others = (float(part.sum()) for part in np.split(parts, PARTS))
+    power, hz = max(zip((first, second), HUMS))
+    return (hz, power) if power > STANDS_OUT * others / len(OTHERS) else (0, 0.0)
+
+
+@cache
+def waves(length: int) -> Float32:
+    """Return what takes a column to the amplitudes of its harmonics, so that their squares add up to a mean square."""
+    places = np.array([place for group in (*HUMS.values(), OTHERS) for place in group])
+    phases = 2.0 * np.pi / length * np.outer(places, np.arange(length))
+    both = np.stack([np.cos(phases), np.sin(phases)], axis=1).reshape(-1, length)
+    amplitudes: Float32 = (both * (np.sqrt(2.0) / length)).astype(np.float32)
+    return amplitudes
