@@ -145,7 +145,7 @@ class Fed(StreamSource):
     """A live source that a test fills by hand."""
 
     def __init__(self, rate, front_end, steps):
-        super().__init__("fed", rate, 1, front_end)
+        super().__init__("fed", rate, 1, front_end.format)
         self.steps = list(steps)
 
     def _ended(self):
