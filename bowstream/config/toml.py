@@ -121,7 +121,7 @@ class Document:
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         fits: bool = {
             bool: isinstance(value, bool),
-            float: isinstance(value, float) or (is_whole and abs(value) <= sys.float_info.max),
+            float: (isinstance(value, float) or is_whole) and abs(value) <= sys.float_info.max,
             int: is_whole,
             str: isinstance(value, str),
             Path: isinstance(value, str),
