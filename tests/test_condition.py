@@ -66,7 +66,15 @@ def test_a_hum_that_stops_is_none():
 
 @pytest.mark.parametrize("offset", [0.02, -0.5, 0.0])
 def test_the_offset_is_the_mean(offset):
-    assert condition_of(noise(3.0, 0.1) + np.float32(offset)).dc_offset == pytest.approx(offset, abs=2e-3)
+    assert condition_of(noise(12.0, 0.1) + np.float32(offset)).dc_offset == pytest.approx(offset, abs=4e-3)
+
+
+def test_an_offset_that_comes_and_goes_is_none():
+    """As that of a knock, or of a door that lets the wind in."""
+    sound = noise(12.0, 0.01)
+    sound[5 * RATE : 11 * RATE] += np.float32(0.5)
+    assert abs(condition_of(sound).dc_offset) < 1e-3
+    assert condition_of(np.ones(9 * RATE, np.float32)).dc_offset == 0.0
 
 
 def test_it_is_the_same_however_the_sound_comes():

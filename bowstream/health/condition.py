@@ -33,11 +33,11 @@ class Condition:
     Parameters
     ----------
     sample_rate : in Hz
-    seconds : that must agree on a hum
+    seconds : that must agree
 
     Attributes
     ----------
-    dc_offset : mean of the newest seconds, -1 … 1
+    dc_offset : mean of the one of the newest seconds in which it is the least, -1 … 1; 0 if they differ in sign
     hum_hz : 50 or 60; 0 unless all of the newest seconds hum
     hum_power : mean square of the weakest of them
     """
@@ -76,10 +76,12 @@ class Condition:
         """Take the mean column of a second."""
         self._means.append(float(mean.mean()))
         self._hums.append(hum_of(mean))
-        self.dc_offset = sum(self._means) / len(self._means)
+        if len(self._means) < (self._means.maxlen or 0):
+            return
+        agreed = min(self._means) > 0.0 or max(self._means) < 0.0
+        self.dc_offset = min(self._means, key=abs) if agreed else 0.0
         hz = {each for each, _ in self._hums}
-        agreed = len(self._hums) == self._hums.maxlen and len(hz) == 1
-        self.hum_hz = hz.pop() if agreed else 0
+        self.hum_hz = hz.pop() if len(hz) == 1 else 0
         self.hum_power = min(power for _, power in self._hums) if self.hum_hz else 0.0
 
 
