@@ -249,7 +249,7 @@ class Flood(StreamSource):
 
 def test_falling_behind_drops_the_oldest_and_never_scores_stale_sound(front_end):
     """What is behind stays within the ring; between two gaps there is sound enough for whole windows."""
-    source = Flood("flood", 16_000, 1, front_end)
+    source = Flood("flood", 16_000, 1, front_end.format)
     heard, lost, stretches, oldest = 0, 0, [0], 0
     for each in source:
         heard, lost = heard + len(each.samples), lost + each.lost
