@@ -133,12 +133,15 @@ class Children:
     """A child for each thread that calls."""
 
     def __init__(self) -> None:
-        self.open()
-
-    def open(self) -> None:
-        """Begin, or begin again."""
-        self._local = threading.local()
         self._all: list[Child] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Let go of those there were, whose threads have ended, and begin again."""
+        for child in self._all:
+            child.kill()
+        self._local = threading.local()
+        self._all = []
         self._is_stopped = False
 
     def mine(self) -> Child:

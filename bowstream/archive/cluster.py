@@ -95,7 +95,7 @@ class Cluster:
         self._client.close(timeout=CONNECT_S)
         if self._local:
             self._local.close(timeout=CONNECT_S)
-            self._children.open()
+            self._children.reset()
 
     def _connected(self) -> Any:
         try:

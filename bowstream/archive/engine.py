@@ -67,7 +67,7 @@ class Local:
         """Give up what is not done, at once."""
         self._children.stop()
         self._threads.shutdown(cancel_futures=True)
-        self._children.open()
+        self._children.reset()
 
 
 def each(

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream.archive.files import pyarrow_modules
 from bowstream.archive.hear import Heard
 from bowstream.archive.plan import Recording, readable
 from bowstream.audio.clock import FixedClock
 from bowstream.events import Event, event_id
+from bowstream.history.spans import unix_ms
 
 
 def events_table(rows: Iterable[tuple[Recording, Event]]) -> Any:
@@ -102,15 +104,20 @@ def loudness_table(rows: Sequence[tuple[Recording, Heard]]) -> Any:
     return pyarrow.table(columns | {name: pyarrow.array(minutes[:, place]) for place, name in enumerate(names)})
 
 
-def stretches(rows: Sequence[tuple[Recording, Heard]], places_s: Sequence[np.ndarray]) -> dict[str, Any]:
+def stretches(rows: Sequence[tuple[Recording, Heard]], places_s: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
     """Return the columns `file` and `time` of rows that lie at these places of their recordings."""
     pyarrow, _ = pyarrow_modules()
-    counted = [(recording, places) for (recording, _), places in zip(rows, places_s)]
-    files = [readable(recording.path) for recording, places in counted for _ in places]
-    times = [moment(recording.started_at, place) for recording, places in counted for place in places.tolist()]
+    counts = list(map(len, places_s))
+    numbers = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+    names = pyarrow.array([readable(recording.path) for recording, _ in rows], pyarrow.string())
+    starts = [unix_ms(recording.started_at) if recording.started_at else 0 for recording, _ in rows]
+    is_dated = np.array([recording.started_at is not None for recording, _ in rows], np.bool_)
+    places_ms = np.rint(1000.0 * np.concatenate([np.zeros(0), *places_s])).astype(np.int64)
+    times_ms = np.array(starts, np.int64)[numbers] + places_ms
+    kind = pyarrow.timestamp("ms", tz="UTC")
     return {
-        "file": pyarrow.array(files, pyarrow.string()).dictionary_encode(),
-        "time": pyarrow.array(times, pyarrow.timestamp("ms", tz="UTC")),
+        "file": pyarrow.DictionaryArray.from_arrays(pyarrow.array(numbers), names),
+        "time": pyarrow.array(times_ms, pyarrow.int64(), mask=~is_dated[numbers]).cast(kind),
     }
 
 
