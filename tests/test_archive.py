@@ -129,6 +129,32 @@ def test_a_job_that_is_done_has_nothing_to_do(place):
     assert {file: file.stat().st_mtime_ns for file in (folder / "whole" / "events").rglob("*.parquet")} == before
 
 
+def test_what_failed_is_heard_once_more(tmp_path):
+    cards = made_up(tmp_path / "cards", ("A",), ("20260601",), 1.0)
+    away = cards / "A" / "20260601_070000.wav"
+    content = away.read_bytes()
+    away.write_bytes(b"")
+    arguments = ["replay", str(cards), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    away.write_bytes(content)
+    assert main(arguments) == 1  # that is done, though it failed
+    assert main([*arguments, "--retry"]) == 0
+    assert [row["heard_s"] for row in rows(tmp_path / "out", "recordings")] == [1.0, 1.0]
+    assert len(list((tmp_path / "out" / "recordings").rglob("*.parquet"))) == 1
+
+
+def test_a_process_that_is_killed_costs_no_row(place):
+    folder, arguments = place
+    process = begin(folder, arguments, "killed", 1)
+    wait_for(process, folder / "killed", 1)
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    for child in " ".join(file.read_text() for file in children).split():
+        os.kill(int(child), signal.SIGKILL)
+    process.communicate(timeout=60.0)
+    assert process.returncode == 1  # of what cannot be heard
+    assert tables(folder / "killed") == tables(folder / "whole")
+
+
 def parsed(*arguments):
     return cli_replay.options(build_parser().parse_args(["replay", *map(str, arguments)]))
 

@@ -70,6 +70,11 @@ class Cluster:
             self._width = max(1, sum(self._client.nthreads().values()))
         return self._width
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether somebody is there to carry tasks out."""
+        return bool(self._client.nthreads())
+
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a call carried out somewhere."""
         future: Future[Any] = self._client.get_executor(pure=False).submit(function, *arguments)

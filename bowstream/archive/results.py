@@ -37,14 +37,16 @@ class Results:
     out : the folder
     info : of the streams; their names, lengths and dates differ
     hold_s : how long an event outlasts its sound
+    retry : take tasks in which something failed for not done
     """
 
-    def __init__(self, out: Path, info: StreamInfo, hold_s: float, wanted: Wanted) -> None:
+    def __init__(self, out: Path, info: StreamInfo, hold_s: float, wanted: Wanted, retry: bool = False) -> None:
         self.out = out
         self._info, self._hold_s, self._wanted = info, hold_s, wanted
         for file in out.glob(f"**/.*{PART}"):  # of a process that was killed
             file.unlink()
-        self._done = numbers_of((out / "recordings").glob("**/*.parquet"))
+        files = (out / "recordings").glob("**/*.parquet")
+        self._done = numbers_of(file for file in files if not retry or not has_failures(file))
         self._parts = numbers_of((out / "parts").glob("*.npz"))
 
     def has(self, task: Task) -> bool:
@@ -113,6 +115,13 @@ class Results:
 def numbers_of(files: Iterable[Path]) -> set[int]:
     """Return the numbers of the tasks whose files these are."""
     return {int(file.stem) for file in files if file.stem.isdecimal()}
+
+
+def has_failures(file: Path) -> bool:
+    """Whether something failed in a task with this table of recordings."""
+    _, parquet = pyarrow_modules()
+    errors = parquet.ParquetFile(file).read(["error"]).column("error")
+    return bool(errors.null_count < len(errors))
 
 
 def write_tables(file: Path, tables: Iterable[Any]) -> None:

@@ -58,7 +58,7 @@ def archive(
     with interruptible(), alone(asked.out):
         manifest = begun(options, asked, config, bundle, partial(plan, zone=zone, part_s=part_s))
         info = describe(Nothing(), tagger, config.settings.confirm_hops, None)
-        results = Results(asked.out, info, config.settings.hold_s, wanted)
+        results = Results(asked.out, info, config.settings.hold_s, wanted, asked.retry)
         opening = partial(open_bundle, config), partial(open_session, config.settings)
         work = Work(*opening, fingerprint(bundle), wanted, raw_format(options.raw), patience_s)
         with Pace() as pace:
@@ -87,7 +87,10 @@ class Nothing:
 def engine(options: ReplayOptions, asked: ArchiveOptions) -> Engine:
     """Return who carries it out: a cluster, where Dask is installed, and there is more than one process."""
     if asked.dask or (options.jobs > 1 and cluster.is_there()):
-        return cluster.Cluster(asked.dask, options.jobs, archive_work.children)
+        found = cluster.Cluster(asked.dask, options.jobs, archive_work.children)
+        if not found.has_workers:
+            say("the cluster has no workers yet: waiting for them")
+        return found
     return Local(options.jobs, archive_work.children)
 
 

@@ -40,12 +40,14 @@ class ArchiveOptions:
 
     scores, loudness : a row per hop, a row per minute
     dask : the scheduler of a cluster that carries it out; None for this machine
+    retry : hear once more what could not be heard
     """
 
     out: Path
     scores: bool = False
     loudness: bool = False
     dask: str | None = None
+    retry: bool = False
 
 
 @dataclass(frozen=True)

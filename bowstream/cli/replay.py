@@ -68,6 +68,7 @@ def add_archive(parser: Parser) -> None:
     )
     group.add_argument("--scores", action="store_true", help="a table of all scores, too")
     group.add_argument("--loudness", action="store_true", help="a table of how loud each minute was, too")
+    group.add_argument("--retry", action="store_true", help="hear once more what failed, on a disk that was away, say")
     group.add_argument(
         "--dask", metavar="ADDRESS", action=Once, help="scheduler of a Dask cluster, as in tcp://host:8786"
     )
@@ -77,9 +78,9 @@ def options(arguments: Namespace) -> ReplayOptions:
     """Return what parsed arguments ask for."""
     archive = None
     if arguments.out:
-        archive = ArchiveOptions(arguments.out, arguments.scores, arguments.loudness, arguments.dask)
-    elif arguments.scores or arguments.loudness or arguments.dask:
-        raise UsageError("--scores, --loudness and --dask are about tables: say where to with --out")
+        archive = ArchiveOptions(arguments.out, arguments.scores, arguments.loudness, arguments.dask, arguments.retry)
+    elif arguments.scores or arguments.loudness or arguments.dask or arguments.retry:
+        raise UsageError("--scores, --loudness, --retry and --dask are about tables: say where to with --out")
     return ReplayOptions(
         ConfigOptions.of(arguments),
         tuple(path for named in arguments.paths for path in (lines_of(named[1:]) if named[:1] == "@" else [named])),
