@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import recordings
 from hypothesis import settings
+from post import serving
 from spoiling import Copy
+from years import TWO_WEEKS_END_MS, make_up
 
 from bowstream import load_bundle
 from bowstream.cli.main import main
@@ -155,6 +158,26 @@ def written(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def two_weeks_made_up(tmp_path_factory):
+    path = tmp_path_factory.mktemp("history") / "history.db"
+    make_up(path, TWO_WEEKS_END_MS, days=14, per_day=40)
+    return path
+
+
+@pytest.fixture
+def two_weeks(two_weeks_made_up, tmp_path):
+    """A history of two weeks, up to 2026-09-20, with 40 events a day."""
+    return Path(shutil.copy(two_weeks_made_up, tmp_path / "history.db"))
+
+
+@pytest.fixture
+def servers():
+    """A mail server and a web server that keep what they get in `got`."""
+    with serving() as both:
+        yield both
 
 
 @pytest.fixture

@@ -9,15 +9,13 @@ import time
 import pytest
 from recordings import encoded
 from signals import noise
-from years import make_up
 
 from bowstream.cli.main import main
 from bowstream.cli.service import command
 from bowstream.history import queries
-from bowstream.history.spans import DAY_MS, Span
+from bowstream.history.spans import Span
 from bowstream.history.store import open_history
 
-END_MS = 1_790_000_000_000 // DAY_MS * DAY_MS  # 2026-09-21
 WEEK = ("--since", "2026-09-14", "--until", "2026-09-20")
 
 
@@ -35,10 +33,8 @@ def an_hour_ahead(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "history.db"
-    make_up(path, END_MS, days=14, per_day=40)
-    return path
+def path(two_weeks):
+    return two_weeks
 
 
 @pytest.fixture
@@ -56,6 +52,16 @@ def said(path, capsys):
 def events(path, *tags):
     with open_history(path) as connection:
         return queries.events(connection, Span.parse(*WEEK[1::2]), tags)
+
+
+def test_a_dash_is_standard_output(said, path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    csv_text = said("export", *WEEK, "--to", "csv")
+    assert said("export", *WEEK, "--to", "csv", "--out", "-") == csv_text and csv_text.startswith("time,")
+    html = said("report", "--day", "2026-09-18", "--out", "-")
+    assert html.startswith("<!doctype html>") and html.endswith("</html>\n")
+    said("export", *WEEK, "--to", "parquet", "--out", "-", status=2)
+    assert not (tmp_path / "-").exists()
 
 
 def test_todays_events_by_default(said, path):

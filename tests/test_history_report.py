@@ -2,31 +2,25 @@
 
 import base64
 import re
-import socketserver
 import struct
-import threading
 import time
 import zlib
 from datetime import date, timedelta
-from email import message_from_bytes, policy
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from signals import tone
-from years import make_up
 
 from bowstream.cli.main import main
 from bowstream.history import totals
 from bowstream.history.html import compared, page
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import PER_TAG, TOP_EVENTS, gather
-from bowstream.history.spans import DAY_MS, Span
+from bowstream.history.spans import Span
 from bowstream.history.store import open_history
 from bowstream.sinks.clips import Clip, encoded
 
-END_MS = 1_790_000_000_000 // DAY_MS * DAY_MS
 DAY = date(2026, 9, 18)
 NASTY = "dog <script>alert('woof')</script> & \"cat\""
 
@@ -42,18 +36,17 @@ def utc(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(two_weeks, tmp_path):
     """Two weeks, one tag with a nasty name, and a clip for each of its events of the day."""
-    path = tmp_path / "history.db"
-    make_up(path, END_MS, days=14, per_day=40, tags=(NASTY, "rain", "glass breaking", "coughing", "siren"))
     (tmp_path / "clip.flac").write_bytes(encoded(Clip("", tone(2.0, 1000.0), "{}"), 16_000))
-    with open_history(path, writable=True) as history, history:
+    with open_history(two_weeks, writable=True) as history, history:
         day = Span.day(DAY)
+        history.execute("UPDATE events SET tag = ? WHERE tag = 'dog'", (NASTY,))
         history.execute(
             "UPDATE events SET clip = ? WHERE tag = ? AND onset_ms BETWEEN ? AND ?",
             (str(tmp_path / "clip.flac"), NASTY, day.start_ms, day.end_ms),
         )
-    return path
+    return two_weeks
 
 
 class Reader(HTMLParser):
@@ -180,42 +173,8 @@ def test_the_verb_writes_it(path, tmp_path, capsys):
     assert main(["report", "--day", "someday", "--file", str(path)]) == 2
 
 
-@pytest.fixture
-def server():
-    """A mail server that takes what it gets, and a web server that does, on ports of their own."""
-
-    class Mail(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(b"220 here\r\n")
-            while line := self.rfile.readline():
-                verb = line[:4].upper()
-                if verb == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    lines = iter(self.rfile.readline, b".\r\n")
-                    self.server.got.append(message_from_bytes(b"".join(lines), policy=policy.default))
-                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 fine\r\n")
-
-    class Web(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.server.got.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(500 if "fail" in self.path else 204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    servers = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail), ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    for each in servers:
-        each.got = []
-        threading.Thread(target=each.serve_forever, daemon=True).start()
-    yield servers
-    for each in servers:
-        each.shutdown()
-        each.server_close()
-
-
-def test_it_is_mailed_and_posted(path, server, written, capsys):
-    mail, web = server
+def test_it_is_mailed_and_posted(path, servers, written, capsys):
+    mail, web = servers
     ports = mail.server_address[1], web.server_address[1]
     config = written(
         "[report]\nto = ['me@example.org', 'you@example.org']\nhost = '127.0.0.1'\nsecurity = 'none'\n"

@@ -10,6 +10,8 @@ from bowstream.events import event_id
 from bowstream.history.spans import DAY_MS
 from bowstream.history.store import Store
 
+# Where the two weeks of the fixture end: 2026-09-21, in UTC.
+TWO_WEEKS_END_MS = 1_789_948_800_000
 TAGS = ("dog", "rain", "glass breaking", "coughing", "siren")
 
 

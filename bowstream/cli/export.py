@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from bowstream.cli.parser import Once, Verbs, add_verb
 from bowstream.cli.past import Chosen, HistoryFile, add_chosen, add_history_file
+from bowstream.cli.written import STDOUT, write_text
 from bowstream.errors import UsageError
 
 FORMATS = ("audacity", "raven", "csv", "parquet", "ical")
@@ -19,16 +19,16 @@ class ExportOptions:
     """Which events to write, how and where.
 
     to : one of `FORMATS`
-    out : the file; None for standard output
+    out : the file; `-` for standard output
     """
 
     history: HistoryFile
     chosen: Chosen
     to: str
-    out: Path | None = None
+    out: Path = STDOUT
 
     def __post_init__(self) -> None:
-        if self.to == "parquet" and self.out is None:
+        if self.to == "parquet" and self.out == STDOUT:
             raise UsageError("Parquet is no text: name a file with --out")
 
 
@@ -42,7 +42,9 @@ def add_parser(verbs: Verbs) -> None:
         action=Once,
         help="labels for Audacity or Raven (in seconds since --since), a spreadsheet, Parquet, or a calendar",
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, action=Once, help="where to (default: standard output)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, action=Once, default=STDOUT, help="where to (default: -, standard output)"
+    )
     add_chosen(parser, since="today")
     add_history_file(parser)
     parser.set_defaults(run=run)
@@ -51,17 +53,14 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: Namespace) -> int:
     """Write the events; return the exit status."""
     asked = ExportOptions(HistoryFile.of(arguments), Chosen.of(arguments), arguments.to, arguments.out)
-    from bowstream.cli.written import write_text
     from bowstream.history import export, queries
 
     span = asked.chosen.span()
     with asked.history.opened() as connection:
         asked.chosen.check_tags(connection)
         events = queries.events(connection, span, asked.chosen.tags)
-    if asked.to == "parquet" and asked.out:
+    if asked.to == "parquet":
         export.write_parquet(events, asked.out)
-    elif asked.out:
-        write_text(asked.out, export.as_text(events, asked.to, span.start_ms))
     else:
-        sys.stdout.write(export.as_text(events, asked.to, span.start_ms))
+        write_text(asked.out, export.as_text(events, asked.to, span.start_ms))
     return 0

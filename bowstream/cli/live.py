@@ -35,6 +35,7 @@ from bowstream.output.systemd import Notifier
 from bowstream.records import StreamInfo
 from bowstream.session import Session
 from bowstream.sinks import Sinks
+from bowstream.sinks.reporter import Reporter
 from bowstream.tagger import load_bundle
 
 
@@ -114,6 +115,8 @@ def run(
             learning = taught.learning(first.info, history)
             delivered.add(learning)
             pupil = Pupil(learning.newest, learning.teach, delivered.judge)
+        if config.settings.report and config.file and history and "history" in sinks:
+            delivered.add(Reporter(config.settings.report, config.file.absolute(), history))
         output = stack.enter_context(live_output(loop, shown, pupil))
         if pupil and history:
             stack.enter_context(Doorway(history.with_name(SOCKET_NAME), pupil.newest, say))

@@ -20,7 +20,7 @@ class ReportOptions:
     day : the last one, as people name days
     days : how many
     out : the file; None for none
-    send : whether those in the configuration get it
+    send : how those in the configuration get it: `all` ways there are, `mail` or `webhook`; None for not at all
     largest_mb : megabytes that the sound in it may take
     """
 
@@ -28,7 +28,7 @@ class ReportOptions:
     day: str
     days: int
     out: Path | None
-    send: bool
+    send: str | None
     largest_mb: int
 
 
@@ -47,9 +47,20 @@ def add_parser(verbs: Verbs) -> None:
         help="so many days, of which that is the last (default: 1)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", action=Once, help="default: report.html, or none with --send"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        action=Once,
+        help="- for standard output (default: report.html, or --send alone)",
     )
-    parser.add_argument("--send", action="store_true", help="mail or post it, as [report] of the configuration says")
+    parser.add_argument(
+        "--send",
+        nargs="?",
+        const="all",
+        choices=("all", "mail", "webhook"),
+        action=Once,
+        help="mail and post it, or one of both, as [report] of the configuration says",
+    )
     parser.add_argument(
         "--largest-mb",
         type=whole_number(0, 1000),
@@ -69,28 +80,30 @@ def run(arguments: Namespace) -> int:
     asked = ReportOptions(history, *days, out, arguments.send, arguments.largest_mb)
     from datetime import timedelta
 
-    from bowstream.cli.written import write_text
+    from bowstream.cli.written import STDOUT, write_text
     from bowstream.history.html import page, summary, title_of
     from bowstream.history.report import gather
     from bowstream.history.send import send
     from bowstream.history.spans import day_named
 
-    settings = recipients(asked.history) if asked.send else None
+    settings = recipients(asked.history, asked.send) if asked.send else None
     first = day_named(asked.day) - timedelta(days=asked.days - 1)
     with asked.history.opened() as connection:
         report = gather(connection, first, asked.days)
     html = page(report, asked.largest_mb * 1e6)
     if asked.out:
         write_text(asked.out, html)
-        print(f"{asked.out} written: {report.n_events} events")
+        if asked.out != STDOUT:
+            print(f"{asked.out} written: {report.n_events} events")
     if settings:
-        sent = send(settings, f"What was heard, {title_of(report)}", summary(report), html)
+        ways = settings.ways if asked.send == "all" else [asked.send or ""]
+        sent = send(settings, ways, f"What was heard, {title_of(report)}", summary(report), html)
         print(f"sent to {', '.join(sent)}: {report.n_events} events")
     return 0
 
 
-def recipients(history: HistoryFile) -> ReportSettings:
-    """Return who gets the report; raise `UsageError` if the configuration names nobody."""
+def recipients(history: HistoryFile, way: str) -> ReportSettings:
+    """Return who gets the report; raise `UsageError` if the configuration names nobody who does in this way."""
     from bowstream.cli.say import say
     from bowstream.config.file import load
     from bowstream.errors import UsageError
@@ -101,4 +114,6 @@ def recipients(history: HistoryFile) -> ReportSettings:
         say(": ".join(exposed))
     if not config.settings.report:
         raise UsageError(f"--send needs a table [report] in {config.file or 'a configuration'}: see 'bowstream config'")
+    if way != "all" and way not in config.settings.report.ways:
+        raise UsageError(f"--send {way} needs a setting {'to' if way == 'mail' else way} in [report] of {config.file}")
     return config.settings.report

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from bowstream.errors import BowstreamError
 
+STDOUT = Path("-")
+
 
 def write_text(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file, whole or not at all: what was there stays until then. A new one gets the mode.
+    """Write a file, whole or not at all: what was there stays until then; `-` is standard output.
+
+    Parameters
+    ----------
+    mode : of a file that is new
 
     Raises
     ------
     BowstreamError
         If it cannot be written; it names the file.
     """
+    if path == STDOUT:
+        sys.stdout.write(text)
+        return
     target = path.resolve()  # what a link leads to is written, and the link stays
     part = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
     try:

@@ -1,17 +1,28 @@
-"""The table `[report]`: who gets the report that `bowstream report --send` makes, and how."""
+"""The table `[report]`: who gets the report of a day or week, how, and when."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bowstream.config.fields import Checked, require, setting
 from bowstream.config.sinks import has_host, is_host, place_of
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings(Checked):
-    """Who gets it, by mail, by webhook or both."""
+    """Who gets it, by mail, by webhook or both, and when."""
 
+    every: str = setting(
+        "week",
+        "what 'listen' sends it of, if it keeps a history: day or week; never: only 'bowstream report --send' does",
+        choices=("day", "week", "never"),
+    )
+    weekday: str = setting("monday", "the day on which a week's report is sent, of the seven before", choices=WEEKDAYS)
+    at: str = setting("07:00", "the time at which it is sent, by this machine's clock")
     to: tuple[str, ...] = setting((), "addresses that get it by mail, as an attachment", example=["me@example.org"])
     sender: str = setting("", "address that the mail comes from; if empty, the first of those that get it")
     host: str = setting("localhost", "the mail server's name or address")
@@ -25,6 +36,7 @@ class ReportSettings(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(bool(TIME.fullmatch(self.at)), "at", f"must be a time, 00:00 … 23:59 (got {self.at[:20]!r})")
         require(bool(self.to or self.webhook), "to", "must be an address, unless there is a webhook (got none)")
         for address in (*self.to, *([self.sender] if self.sender else [])):
             name, at, host = address.rpartition("@")
@@ -36,3 +48,8 @@ class ReportSettings(Checked):
         if self.webhook:
             is_url = self.webhook.startswith(("http://", "https://")) and has_host(self.webhook)
             require(is_url, "webhook", "must begin with http:// or https:// and have a host")
+
+    @property
+    def ways(self) -> list[str]:
+        """How it is sent: `mail`, `webhook` or both."""
+        return [way for way, wanted in (("mail", self.to), ("webhook", self.webhook)) if wanted]

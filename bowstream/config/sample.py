@@ -32,7 +32,7 @@ SINKS_HEAD = """\
 # One table per sink: where 'listen' delivers what it detects, beside the screen. A sink that has a table is on.
 # Tags are named as they are shown, by their alias if they have one."""
 REPORT_HEAD = """\
-# Who gets what 'bowstream report --send' makes: have cron or a timer call it, with --days 7 once a week, say."""
+# Who gets the report of a day or week; 'bowstream report --send' tries it."""
 WEB_HEAD = """\
 # The page for a browser, needs the extra "web". 'listen' serves it if there is this table, or with --web."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."

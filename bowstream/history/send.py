@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from email.message import EmailMessage
 
 from bowstream import __version__
@@ -13,8 +14,8 @@ from bowstream.errors import BowstreamError
 TIMEOUT_S = 60.0
 
 
-def send(settings: ReportSettings, subject: str, summary: str, html: str) -> list[str]:
-    """Send a report to all who get it; return who they were.
+def send(settings: ReportSettings, ways: Sequence[str], subject: str, summary: str, html: str) -> list[str]:
+    """Send a report by mail, webhook or both, to all who get it so; return who they were.
 
     Raises
     ------
@@ -22,10 +23,10 @@ def send(settings: ReportSettings, subject: str, summary: str, html: str) -> lis
         If one of them cannot be reached, or refuses it.
     """
     sent: list[str] = []
-    if settings.to:
+    if "mail" in ways:
         mail(settings, message(settings, subject, summary, html))
         sent += settings.to
-    if settings.webhook:
+    if "webhook" in ways:
         post(settings.webhook, html)
         sent.append(place_of(settings.webhook))
     return sent
