@@ -127,7 +127,7 @@ class WindowEncoder:
         self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
         self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
         codes = np.empty((len(ends), len(self._offsets)), np.intp)
-        for row, end in zip(codes, ends):  # (P,)
+        for end, row in zip(ends, codes):  # (P,)
             window = slice(end, end + width)
             fenv = self.encoders["fenv"].codes(join_fenv(pat[window])[np.newaxis])  # (1, 12 * parts)
             o = self.encoders["o"].codes(shorten_o(narrow[window].reshape(1, -1, PATCH_BANDS)))  # (1, parts)

@@ -76,8 +76,9 @@ class SparseNetwork:
     def hidden(self, rows: NDArray[Any]) -> NDArray[np.int8]:
         """Return the first layer's output, int8 [shape=(rows, H)]; the rows are as in a call."""
         hidden = np.empty((len(rows), self.n_hidden), np.int8)
-        for row, result in zip(self.quantisation.quantise(rows), hidden):
-            result[:] = self._hidden(row)
+        rows = self.quantisation.quantise(rows)
+        for place in range(len(rows)):
+            hidden[place] = self._hidden(rows[place])
         return hidden
 
     def rest(self, hidden: NDArray[np.int8]) -> Float32:

@@ -50,7 +50,7 @@ class JsonLines:
 
     def write(self, record: Record) -> None:
         """Write a hop, event, gap or notice and flush it, so that the reader of a pipe has it now."""
-        if self._events_only and isinstance(record, Scores):
+        if isinstance(record, Sound) or (self._events_only and isinstance(record, Scores)):
             return
         health = self._healths.get(record.source) if isinstance(record, Scores) else None
         if text := record_json(record, health, self._labels):
