@@ -22,7 +22,6 @@ from bowstream.model.codebook import Codes
 from bowstream.model.columns import Columns
 from bowstream.model.context import Context
 from bowstream.model.encoder import WindowEncoder
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.onset import BANDS
 from bowstream.model.probe import verify
 from bowstream.model.sensitivity import USUAL
@@ -30,8 +29,7 @@ from bowstream.model.sliding import joined
 from bowstream.result import Result
 from bowstream.scores import Scores
 
-# Columns that a long block is pushed in.
-AT_ONCE = 40
+AT_ONCE = 40  # columns that a long block is pushed in
 
 
 class Tagger:
@@ -55,20 +53,17 @@ class Tagger:
     """
 
     def __init__(self, bundle: Bundle, hop_s: float = 1.0, sensitivity: float = USUAL) -> None:
-        hop_columns = columns_of(hop_s, bundle.front_end)
+        hop_columns = bundle.front_end.columns_in(hop_s)
         if not 0.0 <= sensitivity <= 1.0:
             raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")
-        self.sensitivity = sensitivity
-        self.hop_s = hop_s
+        self.hop_s, self.sensitivity = hop_s, sensitivity
         self.retag(bundle)
         self.front_end = bundle.front_end
         self.columns = Columns(bundle.front_end, bundle.level)
         self.encoder = WindowEncoder(bundle.encoders, bundle.front_end, hop_columns)
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
-        self.position = 0
-        self.newest = self.columns.push(np.empty(0, np.float32))
-        self._levels = np.empty((0, BANDS), np.float32)
         self._feed = Feed(bundle.front_end.format)
+        self.reset()
 
     @classmethod
     def load(
@@ -248,16 +243,6 @@ class Tagger:
             start = stop
         self._levels = levels[start:]
         return parts
-
-
-def columns_of(hop_s: float, front_end: FrontEnd) -> int:
-    """Return the columns in a hop; raise `UsageError` unless it is a whole number of them, and at most a window."""
-    columns = hop_s / front_end.column_s
-    in_range = 0.5 < columns < front_end.columns_per_window + 0.5
-    if not in_range or abs(columns - round(columns)) > 1e-6:
-        shortest, longest = front_end.column_s, front_end.columns_per_window * front_end.column_s
-        raise UsageError(f"hop_s must be {shortest:g}, {2 * shortest:g}, … {longest:.1f} (got {hop_s:g})")
-    return round(columns)
 
 
 def load_bundle(path: Path | str | None = None) -> Bundle:

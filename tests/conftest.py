@@ -19,7 +19,7 @@ from bowstream.cli.main import main
 from bowstream.model.bundle import default_path
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import input_sizes
 from bowstream.model.tflite import UNQUANTISED
 

@@ -9,7 +9,7 @@ from bowstream._types import FORMAT
 from bowstream.audio.convert import Converter
 from bowstream.audio.mix import to_mono
 from bowstream.errors import AudioError
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 RATES = (16_000, 8_000, 11_025, 22_050, 44_100, 48_000, 96_000)
 

@@ -6,7 +6,8 @@ from rounding import log_mel_bounds
 from signals import chirp, noise, on_grid, scene, straight_log_mel, tone
 
 from bowstream.errors import BundleError
-from bowstream.model.log_mel import FrontEnd, LogMel, fold_filterbank, hz_to_mel, mel_filterbank, mel_to_hz
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.log_mel import LogMel, fold_filterbank, hz_to_mel, mel_filterbank, mel_to_hz
 
 SIXTY_DB = 60.0 * np.log(10.0) / 10.0
 

@@ -3,8 +3,9 @@ import pytest
 from signals import chirp, noise, scene, tone
 
 from bowstream.errors import BundleError
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.highpass import STOP_DB, HighPass, recur, sections
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.log_mel import LogMel
 
 EDGE_HZ, RATE, COLUMN = 61.0, 16_000, 1600
 FILTERED = FrontEnd(highpass_hz=EDGE_HZ, fmin_hz=100.0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bowstream.events import EventTracker
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.log_mel import LogMel
 from bowstream.model.onset import BANDS, SEARCH, Levels, levels_of
 from bowstream.model.tags import Tag
 from bowstream.tagger import Tagger

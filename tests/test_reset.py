@@ -9,8 +9,9 @@ from bowstream.audio.convert import Converter
 from bowstream.events import EventTracker
 from bowstream.health.counters import Health
 from bowstream.model.encoder import WindowEncoder
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.log_mel import LogMel
 from bowstream.model.tags import Tag
 
 FRONT_END = FrontEnd()

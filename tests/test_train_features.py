@@ -10,8 +10,9 @@ import soundfile
 import bowstream.audio.mix
 import train.dataset.features
 from bowstream.audio.file import AudioFile
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.log_mel import LogMel
 from train.common.config import FeatureSettings
 from train.common.parallel import parallel
 from train.dataset.errors import DataError

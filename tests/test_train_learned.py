@@ -9,8 +9,8 @@ import pytest
 from bowstream.model.codebook import Codebook
 from bowstream.model.context import Context
 from bowstream.model.encoder import WindowEncoder
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes
 from bowstream.model.tflite import UNQUANTISED
 

@@ -8,7 +8,7 @@ import soundfile
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from train.dataset.data import Clip, DataSet
 from train.dataset.errors import DataError
 from train.dataset.made_up import made_sounds

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
 from train.common.epochs import order_of_epoch
 from train.dataset.features import Features

@@ -14,7 +14,7 @@ pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[
 import keras
 
 import bowstream
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from train import experiments
 from train.cli import main
 from train.common import epochs

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from train.model.sequences import pair_counts
 
 CODES_A_WINDOW = 143

@@ -27,9 +27,9 @@ import bowstream
 from bowstream.bench.paths import made_up_sound
 from bowstream.bench.startup import memory_mb
 from bowstream.errors import BowstreamError
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.head import times_shown
 from bowstream.model.level import LevelSettings
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, input_sizes
 
 from .common.config import LearnedSettings, TrainConfig
@@ -47,8 +47,7 @@ from .sweep import write_rows
 
 Row = dict[str, Any]
 
-# Of made-up sound, over and over.
-SECONDS = 10
+SECONDS = 10  # of made-up sound, over and over
 # Rows that the converter learns ranges from; random weights have no others to learn.
 EXAMPLES = 100
 # Of logits: random scores would raise half of all tags, a sound raises few.

@@ -13,7 +13,7 @@ import numpy as np
 
 from bowstream._types import Float32
 from bowstream.errors import BowstreamError
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 
 class Start(NamedTuple):

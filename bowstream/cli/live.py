@@ -29,7 +29,7 @@ from bowstream.ears import Ears
 from bowstream.errors import BowstreamError
 from bowstream.learn.newest import SOCKET_NAME, Doorway
 from bowstream.model.bundle import Bundle
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.output.lines import JsonLines, Output, PlainLines
 from bowstream.output.systemd import Notifier
 from bowstream.records import StreamInfo

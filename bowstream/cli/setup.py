@@ -25,7 +25,7 @@ from bowstream.learn.room import FILE_NAME, read_room
 from bowstream.model import tags as model_tags
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.session import Session
 from bowstream.tagger import Tagger
 

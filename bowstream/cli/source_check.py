@@ -19,8 +19,8 @@ from bowstream.health.condition import Condition
 from bowstream.health.counters import SILENCE_DBFS, dbfs, level_dbfs
 from bowstream.health.report import HealthReport
 from bowstream.health.warnings import faults
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.highpass import HighPass
-from bowstream.model.log_mel import FrontEnd
 
 CAPTURE_S = 1.0
 # Without enough samples for so long, the capture has failed; a stream is first asked what is in it.

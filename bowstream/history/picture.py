@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.audio.file import AudioFile
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.log_mel import LogMel
 
 # From quiet to loud, dark blue over red to light yellow: every step is lighter than the last, as print needs.
 COLOURS = ("#0b0724", "#3b0f6f", "#8c2981", "#de4968", "#fe9f6d", "#fcfdbf")

@@ -21,9 +21,9 @@ from bowstream.errors import BundleError
 from bowstream.model.archive import read_arrays, read_file
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
-from bowstream.model.log_mel import FrontEnd
 from bowstream.model.patches import FAMILIES, input_sizes, patches_per_window
 from bowstream.model.sensitivity import Sensitivity, read_sensitivity
 from bowstream.model.sparse import SparseNetwork

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bowstream._types import Float32
 from bowstream.errors import BundleError, UsageError
 from bowstream.model.codebook import Codebook, Codes
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import (
     FAMILIES,
     PATCH_BANDS,

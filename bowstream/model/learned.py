@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
+from bowstream.model.additions import Additions
 from bowstream.model.bundle import Bundle
-from bowstream.model.head import Additions
 from bowstream.model.tags import Tag
 
 MOST_TAGS = 200

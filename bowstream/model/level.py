@@ -9,7 +9,7 @@ import numpy as np
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
 

@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 
 from bowstream._types import FORMAT, Float32
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 COLUMN_S = FORMAT.column_length / FORMAT.sample_rate
 # Bands that levels are the means of.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 PATCH_BANDS = 8
 O_FRAMES = 10

@@ -14,17 +14,9 @@ ON_THE_PATH = (
     *("audio/convert", "audio/decode", "audio/feed", "audio/ffmpeg", "audio/file", "audio/kinds", "audio/links"),
     *("audio/flac", "audio/mix", "audio/raw", "audio/reader", "audio/source"),
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
-    *(
-        "model/archive",
-        "model/bundle",
-        "model/codebook",
-        "model/columns",
-        "model/context",
-        "model/encoder",
-        "model/head",
-    ),
-    *("model/highpass", "model/level", "model/log_mel", "model/onset", "model/patches", "model/probe"),
-    *("model/sensitivity", "model/sliding", "model/sparse", "model/tags", "model/tflite"),
+    *(f"model/{name}" for name in ("additions", "archive", "bundle", "codebook", "columns", "context", "encoder")),
+    *(f"model/{name}" for name in ("front_end", "head", "highpass", "level", "log_mel", "onset", "patches")),
+    *(f"model/{name}" for name in ("probe", "sensitivity", "sliding", "sparse", "tags", "tflite")),
 )
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from bowstream.audio.convert import Converter
 from bowstream.audio.file import FILE_COLUMNS, AudioFile
 from bowstream.errors import AudioError
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.log_mel import LogMel
 from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
 from ..common.config import FeatureSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 from .data import Float32
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
-from bowstream.model.log_mel import FrontEnd
 
 from ..common.config import AugmentSettings
 

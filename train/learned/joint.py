@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bicubic, input_sizes
 
 from ..common.config import LearnedSettings

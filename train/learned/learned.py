@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES
 
 from ..common.config import LearnedSettings, TrainConfig

@@ -13,7 +13,7 @@ import numpy as np
 import bowstream
 from bowstream.audio.file import AudioFile
 from bowstream.model.bundle import Bundle
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.tagger import Tagger
 
 from ..common.parallel import parallel

@@ -14,7 +14,7 @@ import numpy as np
 
 from bowstream.config.settings import Settings
 from bowstream.events import EventTracker
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores
 

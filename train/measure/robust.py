@@ -15,7 +15,7 @@ import soxr
 
 from bowstream.audio.convert import Converter
 from bowstream.audio.file import FILE_COLUMNS, AudioFile
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 
 from ..common.progress import say
 from ..common.store import digest

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bowstream._types import FORMAT
 from bowstream.config.settings import Settings
 from bowstream.events import Event, EventTracker
-from bowstream.model.log_mel import FrontEnd, LogMel
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.log_mel import LogMel
 from bowstream.model.onset import levels_of
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores

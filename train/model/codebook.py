@@ -9,7 +9,7 @@ import numpy as np
 from bowstream.errors import UsageError
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES
 
 from ..common.config import CodebookSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bowstream.model.log_mel import FrontEnd
+from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import families_of_codes
 
 from ..dataset.data import Float32, Index

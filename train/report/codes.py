@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from bowstream.model.log_mel import FrontEnd, mel_filterbank
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.log_mel import mel_filterbank
 from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS
 
 from ..dataset.data import Float32, Index
