@@ -10,6 +10,7 @@ from bowstream.audio.capture import Capture, Heard
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import LONGEST_WAIT_S
 from bowstream.errors import BowstreamError
+from bowstream.merge import Merger
 from bowstream.records import Idle, Record
 from bowstream.session import Session
 
@@ -31,6 +32,7 @@ class Ears:
     ----------
     ears : by name
     inbox : what the captures put in
+    merge_s : how far apart the onsets of the same sound may be at several sources, to be told once; 0 tells all
 
     Raises
     ------
@@ -38,13 +40,15 @@ class Ears:
         While iterating, when no source is left and one of them has failed: a line for each that has.
     """
 
-    def __init__(self, ears: Mapping[str, Ear], inbox: SimpleQueue[tuple[str, Heard]]) -> None:
+    def __init__(self, ears: Mapping[str, Ear], inbox: SimpleQueue[tuple[str, Heard]], merge_s: float = 0.0) -> None:
         self._ears = ears
         self._inbox = inbox
         self._left = dict(ears)
         self._failures: list[str] = []
         self.sessions = tuple(ear.session for ear in ears.values())
         self.stopping = False
+        slowest_s = max(session.info.hop_s for session in self.sessions)
+        self._merger = Merger(merge_s, slowest_s) if merge_s else None
 
     def __enter__(self) -> Ears:
         for ear in self._ears.values():
@@ -64,6 +68,18 @@ class Ears:
             session.stop()
 
     def __iter__(self) -> Iterator[Record]:
+        if not self._merger:
+            yield from self._records()
+            return
+        try:
+            for record in self._records():
+                yield from self._merger.push(record)
+        except BowstreamError:
+            yield from self._merger.flush()
+            raise
+        yield from self._merger.flush()
+
+    def _records(self) -> Iterator[Record]:
         while self._left and not self.stopping:
             try:
                 name, heard = self._inbox.get(timeout=LONGEST_WAIT_S)

@@ -37,6 +37,7 @@ class Event:
     time : UTC, of the onset while it is open, else of the offset; None where the stream has no date
     id : the same from its beginning on, to find it again; ids sort by onset; None where the stream has no date
     source : name of what it was heard by; empty where only one is heard
+    also : other sources that have heard it, where it is told once; see `Merger`
     """
 
     tag: str
@@ -47,6 +48,7 @@ class Event:
     time: datetime | None = None
     id: str | None = None
     source: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass

@@ -269,3 +269,15 @@ def test_a_session_alone_names_no_source(eager):
     assert {record.source for record in records} == {""}
     assert all("source" not in record_fields(record) for record in records)
     assert isinstance(ears_of(eager, {"a": Script()}), Ears)
+
+
+def test_the_same_sound_is_told_once_if_that_is_set(eager):
+    sound = scene(3.0)
+    alone = [one.tag for one in Session(Script(*columns(sound)), Tagger(eager)) if isinstance(one, Event)]
+    scripts = {"kitchen": Script(*columns(sound)), "hall": Script(*columns(sound))}
+    sources = {name: SourceSettings(device=name) for name in scripts}
+    bundles = dict.fromkeys(scripts, eager)
+    with open_ears(sources, bundles, lambda source, _: scripts[source.device].opened(), merge_s=5.0) as ears:
+        told = [record for record in ears if isinstance(record, Event)]
+    assert sorted(one.tag for one in told) == sorted(alone)
+    assert all({one.source, *one.also} == set(scripts) for one in told)

@@ -70,19 +70,8 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
-BEFORE = {
-    "sources",
-    "channels",
-    "mix",
-    "device",
-    "sample_rate",
-    "raw",
-    "reconnect",
-    "bundle",
-    "learned",
-    "sinks",
-    "web",
-}
+BEFORE = {"sources", "merge_s", "channels", "mix", "device", "sample_rate", "raw", "reconnect"}
+BEFORE |= {"bundle", "learned", "sinks", "web"}
 # Who gets a report is not the listener's, nor is what teaching keeps.
 BESIDE = {"report", "room", "keep_examples"}
 

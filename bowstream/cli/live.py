@@ -59,7 +59,7 @@ def listen(options: ListenOptions) -> int:
 def opened(options: ListenOptions, settings: Settings, bundles: Mapping[str, Bundle]) -> Iterator[Session | Ears]:
     """Yield the sessions of what is to be heard: one source, those of the configuration, or the demo scene."""
     if settings.sources and not options.demo:
-        with open_ears(settings.sources, bundles, open_source) as ears:
+        with open_ears(settings.sources, bundles, open_source, settings.merge_s) as ears:
             yield ears
     else:
         bundle = bundles[""]

@@ -61,14 +61,19 @@ def open_session(
     )
 
 
-def open_ears(sources: Mapping[str, SourceSettings], bundles: Mapping[str, Bundle], open_source: OpenSource) -> Ears:
+def open_ears(
+    sources: Mapping[str, SourceSettings],
+    bundles: Mapping[str, Bundle],
+    open_source: OpenSource,
+    merge_s: float = 0.0,
+) -> Ears:
     """Return the sessions of sources, with bundles that `personalised` returned, which share their networks."""
     inbox: SimpleQueue[tuple[str, Heard]] = SimpleQueue()
     ears = {}
     for name, settings in sources.items():
         capture = Capture(name, partial(open_source, settings, bundles[name].front_end), inbox)
         ears[name] = Ear(capture, open_session(settings, capture, bundles[name], name=name))
-    return Ears(ears, inbox)
+    return Ears(ears, inbox, merge_s)
 
 
 def personalise(config: Config, bundle: Bundle) -> Bundle:

@@ -140,6 +140,12 @@ class Settings(SourceSettings):
     room: bool = setting(
         False, "gather what the room sounds like, as codes and without sound: what is taught is told from that, too"
     )
+    merge_s: float = setting(
+        0.0,
+        "seconds between onsets at several sources up to which a sound is told once, by the loudest; 0: never",
+        low=0.0,
+        high=10.0,
+    )
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     sinks: Mapping[str, Any] = field(default_factory=dict)
     report: ReportSettings | None = None

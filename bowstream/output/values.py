@@ -49,6 +49,7 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
             **time_field(record.time),
             **identity,
             **event_fields(record),
+            **({"also": list(record.also)} if record.also else {}),
         }
     if isinstance(record, Gap):
         place = {"start_s": seconds(record.start_s), "length_s": seconds(record.length_s)}
