@@ -232,6 +232,20 @@ def test_says_nothing_where_nobody_asks(monkeypatch):
         notifier.write(Idle())
 
 
+def test_a_containers_health_check_has_a_file_to_look_at(monkeypatch, tmp_path):
+    alive = tmp_path / "alive"
+    monkeypatch.setenv("BOWSTREAM_ALIVE", str(alive))
+    with Notifier() as notifier:
+        notifier.write(Idle())
+        assert alive.exists()
+        alive.unlink()
+        notifier.write(Idle())
+        assert not alive.exists()  # it is not due yet
+        notifier._due_s = 0.0
+        notifier.write(Idle())
+        assert alive.exists()
+
+
 def test_a_socket_that_is_gone_is_no_reason_to_stop(notify, tmp_path):
     (tmp_path / "notify").unlink()
     with Notifier() as notifier:
