@@ -201,6 +201,14 @@ def test_a_verdict_is_learned_from_while_it_listens(bundle, heard, places):
         assert "not known" in said_of(sink)[0]
 
 
+def test_without_a_history_the_newest_events_are_known_and_nothing_is_kept(bundle, heard, places):
+    with Learning(replace(places, evidence=None), Stage().info, bundle, lambda tag: tag) as sink:
+        Stage().play(sink, *raised(None, heard))
+        sink.judged(ID, "wrong")
+        assert f"{heard[1]}: 1 wrong" in said_of(sink)[0]
+    assert not places.evidence.exists()
+
+
 def test_the_name_that_the_bundle_has_is_corrected(bundle, heard, places):
     scores, name = heard
     aliased = replace(scores, tags=tuple("Rex" if each == name else each for each in scores.tags))

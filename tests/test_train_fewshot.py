@@ -1,10 +1,13 @@
 """How teaching is measured: what is learned from is apart from what is tried."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bowstream import UsageError
 from train.dataset.data import Clip, data_set
-from train.measure.fewshot import Heard, average_precision, means, measure, recall_at, unknown_tags
+from train.measure.fewshot import Heard, average_precision, few_shot, means, measure, recall_at, unknown_tags
 from train.report.fewshot import told, write
 
 pytest.importorskip("matplotlib", reason="needs the train extra: pip install -e '.[train]'")
@@ -49,6 +52,10 @@ def test_a_tag_that_features_tell_is_learned_and_one_that_they_do_not_is_not(tmp
     assert (tmp_path / "fewshot.png").stat().st_size and (tmp_path / "fewshot.json").read_text().startswith("{")
 
 
-def test_tags_that_the_bundle_knows_are_not_taught():
+def test_tags_that_the_bundle_knows_or_that_may_be_anywhere_are_not_taught(bundle_path):
     clips = [*clips_of("Dog", 24, "a"), *clips_of("drill", 24, "b"), *clips_of("rare", 5, "c")]
     assert unknown_tags(data_set("made up", clips, "MIT"), ["dog"]) == ["drill"]
+    vague = [replace(clip, may=frozenset(["drill"])) for clip in clips]
+    assert unknown_tags(data_set("made up", vague, "MIT"), ["dog"]) == []
+    with pytest.raises(UsageError, match="may sound in most clips"):
+        few_shot(data_set("made up", vague, "MIT"), bundle_path, ["drill"], 1)

@@ -32,6 +32,8 @@ from bowstream.tagger import load_bundle
 
 # How often what the room sounds like is written.
 ROOM_EVERY_S = 900.0
+# Events that are known without the file.
+KNOWN = 200
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class Places:
 
     bundle : folder of the bundle; None for the one that is shipped
     learned : file of what was taught
-    evidence : file of what events were raised by
+    evidence : file of what events were raised by; None to keep that in memory only
     room : file of what the room sounds like; None to keep none
     keep_examples : whether the sound of what is taught is kept in its file
     """
 
     bundle: Path | None
     learned: Path
-    evidence: Path
+    evidence: Path | None
     room: Path | None = None
     keep_examples: bool = False
 
@@ -95,6 +97,7 @@ class Learning(Sink[Item]):
         self._peaks: dict[str, Peaks] = {}  # by source
         self._room = self._begin_room(bundle)
         self._room_due_s = ROOM_EVERY_S
+        self._known: dict[str, Evidence] = {}  # of the newest events, for the worker's thread
 
     def _begin_room(self, bundle: Bundle) -> Room | None:
         """Go on with what the room sounds like; None if that is not wanted."""
@@ -146,7 +149,11 @@ class Learning(Sink[Item]):
     def deliver(self, item: Item) -> None:
         """Keep evidence or the room, or learn from a verdict: it leaves a line of what comes of that."""
         if isinstance(item, Evidence):
-            self._keep(item)
+            self._known[item.event] = item
+            while len(self._known) > KNOWN:
+                del self._known[next(iter(self._known))]
+            if self._places.evidence:
+                self._keep(self._places.evidence, item)
             return
         if isinstance(item, Room):
             assert self._places.room
@@ -159,8 +166,7 @@ class Learning(Sink[Item]):
             what = item.name if isinstance(item, Taught) else f"the verdict on {item.event}"
             self.warn(f"nothing is learned from {what}: {error}")
 
-    def _keep(self, evidence: Evidence) -> None:
-        path = self._places.evidence
+    def _keep(self, path: Path, evidence: Evidence) -> None:
         try:
             make_folder(path.parent, shared=False)
             keep(path, evidence)
@@ -172,7 +178,9 @@ class Learning(Sink[Item]):
 
     def _learn(self, judged: Judged) -> str:
         """Correct the event's tag; return what came of it."""
-        evidence = find(self._places.evidence, judged.event)
+        evidence = self._known.get(judged.event)
+        if evidence is None and self._places.evidence:
+            evidence = find(self._places.evidence, judged.event)
         if evidence is None:
             raise BowstreamError("what it was raised by is not known, or no more")
         # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.

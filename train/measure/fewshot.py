@@ -30,6 +30,8 @@ from .waveform import WaveformTagger
 EXAMPLES = (1, 3, 5, 10, 20)
 # Clips and recordings that a tag needs to be tried.
 FEWEST_CLIPS, FEWEST_GROUPS = 20, 4
+# Share of the clips that must surely be without it: what may be anywhere is told from nothing.
+WITHOUT = 0.5
 # Windows of everyday sound, and of a clip of it.
 WINDOWS, OF_CLIP = 2000, 2
 # Share of the tried clips that are of the tag, by weight: what average precision depends on.
@@ -80,15 +82,21 @@ def hear_other(path: Path, other: WaveformTagger) -> Heard | None:
 
 
 def unknown_tags(data: DataSet, known: Sequence[str]) -> list[str]:
-    """Return the tags that a bundle does not know and that have clips and recordings enough."""
+    """Return the tags that a bundle does not know and that have clips and recordings enough, and clips without."""
     names = {name.lower() for name in known}
     found = []
     for tag in data.tags:
         clips = [clip for clip in data.clips if tag in clip.tags]
         groups = {clip.group or clip.name for clip in clips}
-        if tag.lower() not in names and len(clips) >= FEWEST_CLIPS and len(groups) >= FEWEST_GROUPS:
+        enough = len(clips) >= FEWEST_CLIPS and len(groups) >= FEWEST_GROUPS
+        if tag.lower() not in names and enough and without(data, tag) >= WITHOUT:
             found.append(tag)
     return found
+
+
+def without(data: DataSet, tag: str) -> float:
+    """Return the share of the clips that are surely without a tag."""
+    return float(np.mean([tag not in clip.tags and tag not in clip.may for clip in data.clips]))
 
 
 def few_shot(
@@ -99,10 +107,13 @@ def few_shot(
     Raises
     ------
     UsageError
-        If the data set lacks a tag, or no tag can be tried.
+        If the data set lacks a tag, or it or no tag can be tried.
     """
     if missing := set(tags) - set(data.tags):
         raise UsageError(f"the data set has no tag {min(missing)!r}")
+    for tag in tags:
+        if without(data, tag) < WITHOUT:
+            raise UsageError(f"{tag!r} may sound in most clips: it can be told from nothing in this data set")
     described = loaded(str(bundle)).description["tags"]
     chosen = tags or unknown_tags(data, [tag["name"] for tag in described])
     if not chosen:
