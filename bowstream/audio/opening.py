@@ -14,7 +14,8 @@ from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.reconnect import Reconnecting
 from bowstream.audio.replug import Replugged
 from bowstream.audio.stream import StreamSource
-from bowstream.config.address import STDIN, is_microphone, is_path
+from bowstream.audio.wyoming import WyomingInput
+from bowstream.config.address import STDIN, WYOMING, is_microphone, is_path, scheme_of
 from bowstream.config.fields import SettingError, require
 from bowstream.config.paths import expanded
 from bowstream.config.settings import SourceSettings
@@ -73,7 +74,7 @@ def input_of(settings: SourceSettings) -> Input:
         return StandardInput(raw_format(settings.raw))
     if is_path(device):
         return GrowingFile(expanded(device), raw_format(settings.raw))
-    return NetworkInput(device)
+    return WyomingInput(device) if scheme_of(device) == WYOMING else NetworkInput(device)
 
 
 def raw_format(text: str | None) -> RawFormat | None:

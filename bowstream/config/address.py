@@ -5,8 +5,9 @@ from __future__ import annotations
 from bowstream.config.fields import require
 
 STDIN = "-"
-# What FFmpeg opens.
-NETWORK = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt")
+WYOMING = "wyoming"
+# What FFmpeg opens, and what we do.
+NETWORK = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt", WYOMING)
 # How a path begins: a microphone's name may have a slash within it.
 PATHS = ("/", "./", "../", "~/")
 
