@@ -1,12 +1,12 @@
 """From verdicts on events to a correction of their tag: sounds like the wrong ones have to be surer from now on.
 
 The direction is that of `fit`: from everyday sound to the wrong events. What lies further along it than most everyday
-sound, and than the right events, is lowered, the more the further: a wrong event by what takes it below its threshold.
+sound, and than most right events, is lowered, the more the further: a wrong event by what takes it below its threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from bowstream.model.head import features_of, scores_of
 from bowstream.model.learned import Correction, Learned, Row, Verdict
 
 # Share of everyday sound, and of the right events, that is let alone.
-LET_ALONE, RIGHT = 0.9, 0.5
+LET_ALONE, RIGHT = 0.9, 0.9
 # How far below its threshold a wrong event is to come, as a logit.
 MARGIN = 3.0
 # Verdicts on a tag that are kept, the newest.
@@ -35,7 +35,8 @@ class Corrected:
     def __init__(self, bundle: Bundle, before: Learned, after: Learned, name: str, verdict: Verdict) -> None:
         self.learned, self.name = after, name
         self.before, self.after = (score_of(bundle, each, name, verdict) for each in (before, after))
-        self.right, self.wrong = next((each.counts for each in after.corrections if each.name == name), (0, 0))
+        self.right = sum(each.right for each in after.verdicts_on(name))
+        self.wrong = len(after.verdicts_on(name)) - self.right
 
     def __str__(self) -> str:
         """In a line."""
@@ -80,10 +81,9 @@ class Corrector:
             raise BowstreamError(f"{name!r} is no tag any more: nothing can be learned of it")
         hidden = self.bundle.head.hidden(evidence.codes[np.newaxis])[0]
         verdict = Verdict(evidence.event, bool(right), hidden)
-        old = next((each.verdicts for each in learned.corrections if each.name == name), ())
-        verdicts = tuple(each for each in old if each.event != evidence.event)[-MOST_VERDICTS:]
+        verdicts = tuple(each for each in learned.verdicts_on(name) if each.event != evidence.event)
         if right is not None:
-            verdicts = (*verdicts, verdict)
+            verdicts = (*verdicts, verdict)[-MOST_VERDICTS:]
         return Corrected(self.bundle, learned, self.with_verdicts(learned, name, verdicts), name, verdict)
 
     def with_verdicts(self, learned: Learned, name: str, verdicts: tuple[Verdict, ...]) -> Learned:
@@ -119,8 +119,7 @@ class Corrector:
 
     def again(self, learned: Learned, name: str) -> Learned:
         """Return what was learned with a tag's correction made anew: the tag has learned more, perhaps."""
-        verdicts = next((each.verdicts for each in learned.corrections if each.name == name), ())
-        return self.with_verdicts(learned, name, verdicts)
+        return self.with_verdicts(learned, name, learned.verdicts_on(name))
 
 
 def correct(path: Path, corrector: Corrector, evidence: Evidence, name: str, right: bool | None) -> Corrected:
@@ -138,10 +137,9 @@ def names_of(bundle: Bundle, learned: Learned) -> list[str]:
 
 def excess(bundle: Bundle, learned: Learned, name: str, hidden: np.ndarray) -> Float32:
     """Return how far a tag's logits are above its threshold, float32 [shape=(n,)]."""
-    known: Mapping[str, float] = {tag.name: tag.on for tag in learned.applied(bundle).tags}
-    on = np.float32(known[name])
-    logits = learned.applied(bundle).head.logits_of(hidden)[:, names_of(bundle, learned).index(name)]
-    above: Float32 = logits - np.log(on / (1.0 - on))
+    taught, place = learned.applied(bundle), names_of(bundle, learned).index(name)
+    on = min(np.float32(taught.tags[place].on), np.float32(0.9999))  # 1 is never raised, unless the user lowers it
+    above: Float32 = taught.head.logits_of(hidden)[:, place] - np.log(on / (1.0 - on))
     return above
 
 

@@ -158,6 +158,10 @@ class Learned:
         """Rows of the tags, then of the corrections."""
         return [*(each.row for each in self.tags), *(each.row for each in self.corrections)]
 
+    def verdicts_on(self, name: str) -> tuple[Verdict, ...]:
+        """Return the verdicts on a tag's events."""
+        return next((each.verdicts for each in self.corrections if each.name == name), ())
+
     def with_tag(self, tag: LearnedTag) -> Learned:
         """Return it with a tag added, or in the place of the one of its name."""
         if tag.name in self.names:
