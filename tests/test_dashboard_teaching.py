@@ -112,3 +112,10 @@ def test_a_sound_is_taught_on_the_dashboard_and_known_at_once(home):
     tape.ending = True
     learned = read_learned(home / "config" / "bowstream" / "learned.npz")
     assert learned.names == ("lathe",) and learned.corrections[0].counts == (0, 1)
+
+
+def test_a_line_is_over_what_is_taken():
+    newest = newest_of(np.zeros(10 * RATE, np.float32), beeps(1000, 0), np.zeros(RATE, np.float32))
+    lesson = Lesson.begin(newest, np.full((600, 96), 0.5, np.float32))
+    assert lesson.marked(60) == " " * 25 + "━" * 13 + " " * 22
+    assert lesson.marked(30) == "━" * 8 + " " * 22

@@ -82,6 +82,12 @@ class Lesson:
         shade = np.where((inside >= self.first) & (inside < self.last), 1.0, 0.3)
         return (self.picture * shade[:, np.newaxis]).astype(np.float32)
 
+    def marked(self, width: int) -> str:
+        """Return a line over what is taken, as wide as the picture is drawn: its newest column is the last."""
+        before = max(0, width - len(self.picture) + self.first)
+        after = min(width, len(self.picture) - self.last)
+        return " " * before + "━" * max(0, width - before - after) + " " * after
+
     @property
     def prompt(self) -> str:
         """The line that asks for the name."""

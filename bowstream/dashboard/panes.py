@@ -142,6 +142,9 @@ def spectrogram(view: View, width: int, height: int, colours: bool) -> list[Line
         text = view.lesson.heading if view.lesson else f"sound, last {columns / 10:.1f} s"
         heading = [[Segment(fit(text, columns) + "   Hz", BOLD if view.lesson else DIM)]]
         height -= 1
+    if view.lesson:
+        heading.append([Segment(view.lesson.marked(columns), BOLD)])
+        height -= 1
     low, high = (hz_to_mel(hz) for hz in view.span_hz)
     labels = {
         int((high - hz_to_mel(hz)) / (high - low) * height): f"{hz:5d}" for hz in MARKED_HZ[:: 1 if height > 7 else 2]
