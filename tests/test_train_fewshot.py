@@ -7,7 +7,7 @@ import pytest
 
 from bowstream import UsageError
 from train.dataset.data import Clip, data_set
-from train.measure.fewshot import Heard, average_precision, few_shot, means, measure, recall_at, unknown_tags
+from train.measure.fewshot import Heard, Verifier, average_precision, few_shot, means, measure, recall_at, unknown_tags
 from train.report.fewshot import told, write
 
 pytest.importorskip("matplotlib", reason="needs the train extra: pip install -e '.[train]'")
@@ -45,6 +45,8 @@ def test_a_tag_that_features_tell_is_learned_and_one_that_they_do_not_is_not(tmp
     by = {(each.tag, each.k): each for each in measured}
     assert by["clear", 5].average_precision > 0.95 and by["clear", 5].recall > 0.9
     assert by["vague", 5].average_precision < 0.5 and by["vague", 5].recall < 0.3
+    verified = {(each.tag, each.k): each for each in measure(clips, heard, ["clear"], 1, Verifier)}
+    assert verified["clear", 5].average_precision > 0.9
     assert ("clear", 20) not in by  # ten recordings are left to try
     assert means(measured)[5][0] == 2
     assert "| ours | 5 | 2 |" in told({"ours": measured})

@@ -15,6 +15,7 @@ def add_parser(commands: Commands) -> None:
     add_data(parser)
     parser.add_argument("--tag", action="append", default=[], help="this tag; repeat it (default: all it lacks)")
     parser.add_argument("--trials", type=int, default=2, help="other background and examples each (default: 2)")
+    parser.add_argument("--verifier", action="store_true", help="learn by logistic regression as well, as openWakeWord")
     add_other(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of fewshot.json and fewshot.png")
     parser.set_defaults(command=run)
@@ -30,6 +31,6 @@ def run(arguments: Namespace) -> None:
     if arguments.trials < 1:
         raise UsageError(f"--trials must be at least 1 (got {arguments.trials})")
     other, data = other_tagger(arguments), data_set(arguments, fewest=0)
-    measured = few_shot(data, arguments.bundle, arguments.tag, arguments.trials, other)
+    measured = few_shot(data, arguments.bundle, arguments.tag, arguments.trials, other, arguments.verifier)
     write(arguments.out, measured)
     print(told(measured), end="")

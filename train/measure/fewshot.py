@@ -1,13 +1,14 @@
 """Teaching, measured: tags that a bundle does not know, learned from few clips and tried on clips of other recordings.
 
 Background and what is tried come from different sources, and no recording is both learned from and tried. Another
-tagger's scores (their logarithm) are learned from by the same analysis.
+tagger's scores (their logarithm) are learned from by the same analysis; and all by logistic regression, as
+openWakeWord's verifier does it.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,7 +101,12 @@ def without(data: DataSet, tag: str) -> float:
 
 
 def few_shot(
-    data: DataSet, bundle: Path, tags: Sequence[str], trials: int, other: WaveformTagger | None = None
+    data: DataSet,
+    bundle: Path,
+    tags: Sequence[str],
+    trials: int,
+    other: WaveformTagger | None = None,
+    verifier: bool = False,
 ) -> dict[str, list[Measured]]:
     """Return the measures of each tagger, by its name; tags are those that the bundle does not know, unless given.
 
@@ -126,11 +132,42 @@ def few_shot(
         paths = [clip.path for clip in data.clips]
         heard = [*track(parallel(hear, paths), len(paths), f"{name} hears clips")]
         pairs = [(clip, each) for clip, each in zip(data.clips, heard) if each]
-        measured[name] = measure([clip for clip, _ in pairs], [each for _, each in pairs], chosen, trials)
+        clips, features = [clip for clip, _ in pairs], [each for _, each in pairs]
+        measured[name] = measure(clips, features, chosen, trials)
+        if verifier:
+            measured[f"{name}, verifier"] = measure(clips, features, chosen, trials, Verifier)
     return measured
 
 
-def measure(clips: Sequence[Clip], heard: Sequence[Heard], tags: Sequence[str], trials: int) -> list[Measured]:
+class Verifier:
+    """Learns as openWakeWord's verifier does: by logistic regression on standardised features.
+
+    Source: `openwakeword/custom_verifier_model.py`, whose settings these are.
+    """
+
+    def __init__(self, features: Float32) -> None:
+        self.features = features
+
+    def fit(self, examples: Sequence[Float32]) -> Callable[[Float32], Float32]:
+        """Return what scores features."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        features = np.concatenate([self.features, *examples])
+        truth = np.arange(len(features)) >= len(self.features)
+        model = make_pipeline(StandardScaler(), LogisticRegression(random_state=0, max_iter=2000, C=0.001))
+        scores: Callable[[Float32], Float32] = model.fit(features, truth).decision_function
+        return scores
+
+
+def measure(
+    clips: Sequence[Clip],
+    heard: Sequence[Heard],
+    tags: Sequence[str],
+    trials: int,
+    learner: type[Background] | type[Verifier] = Background,
+) -> list[Measured]:
     """Return the measures of tags, each a mean over trials with other background and examples."""
     sources = sorted({clip.source for clip in clips})
     found: dict[tuple[str, int], list[tuple[float, float]]] = {}
@@ -139,7 +176,7 @@ def measure(clips: Sequence[Clip], heard: Sequence[Heard], tags: Sequence[str], 
         behind = set(order[: len(order) // 2].tolist())
         for tag in tags:
             rng = np.random.default_rng([trial, zlib.crc32(tag.encode())])
-            background = Background(everyday(clips, heard, tag, behind, rng))
+            background = learner(everyday(clips, heard, tag, behind, rng))
             groups = [clip.group or clip.name for clip in clips]
             examples = one_of_each(clips, groups, tag, rng)
             for k in EXAMPLES:
