@@ -59,12 +59,6 @@ def hangs(tell):
     time.sleep(60.0)
 
 
-def tells_on(tell):
-    while True:
-        tell("still here")
-        time.sleep(0.05)
-
-
 def raises(text, tell):
     raise ValueError(text)
 

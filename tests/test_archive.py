@@ -214,7 +214,7 @@ def test_a_child_does_one_call_after_another():
 def test_a_child_ends_with_its_parent():
     code = (
         "import archives\nfrom bowstream.archive.child import Child\nchild = Child()\nchild.call(archives.adds, 1, 2)\n"
-        "print(child._process.pid, flush=True)\nchild.call(archives.tells_on)"
+        "print(child._process.pid, flush=True)\nchild.call(archives.hangs)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)

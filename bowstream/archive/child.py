@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -16,6 +17,7 @@ from bowstream.errors import BowstreamError
 IDLE_S = 60.0
 # How long it may take to start, and to load a bundle.
 STARTING_S = 120.0
+LOOK_EVERY_S = 1.0
 Tell = Callable[[Any], None]
 
 
@@ -110,13 +112,13 @@ class Child:
 def serve() -> None:
     """Carry out calls that come through the descriptor that is named, until there are none; the process's main."""
     connection = Connection(int(sys.argv[1]))
-    parent = os.getppid()
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
 
     def tell(value: Any) -> None:
         connection.send(("told", value))
 
     try:
-        while connection.poll(IDLE_S) and os.getppid() == parent:
+        while connection.poll(IDLE_S):
             function, arguments = connection.recv()
             try:
                 answer = "returned", function(*arguments, tell)
@@ -127,6 +129,13 @@ def serve() -> None:
             connection.send(answer)
     except (EOFError, ConnectionError):
         pass  # nobody asks any more
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended, whatever it hangs in."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY_S)
+    os._exit(1)
 
 
 class Children:
