@@ -46,6 +46,15 @@ def test_a_clock_that_is_set_is_no_gap(jump_s):
     assert timeline.jumps == 1 and timeline.jumped_s == pytest.approx(jump_s, abs=0.01)
 
 
+def test_a_sender_that_was_started_again_is_a_gap_of_the_time_that_it_took():
+    """Its timestamps begin again, ten seconds later; they come in bursts of a second, as segments do."""
+    stamps = [*regular(100), *regular(400)]
+    arrivals = [float(int(stamp) + 1) for stamp in [*regular(100), *regular(400, from_s=12.0)]]
+    found, timeline = missing(stamps, arrivals)
+    assert timeline.jumps == 1 and found.sum() == pytest.approx(10.0, abs=0.1)
+    assert np.count_nonzero(found) == 1
+
+
 def test_a_stream_that_is_only_held_up_lacks_nothing():
     """It stands still for ten seconds, and what was kept comes at once."""
     arrivals = [*regular(100), *[12.0] * 500, *regular(100, from_s=12.0)]

@@ -9,7 +9,7 @@ CREEP = 5e-4
 GAP_S = 0.1
 # What is missing has also not come in meanwhile, give or take so much; else the stream's clock was set.
 SLACK_S = 0.25
-# Without timestamps: sound that comes so much too late, for so long, follows a pause.
+# Where timestamps do not tell: sound that comes so much too late, for so long, follows a pause.
 PAUSED_S, PAUSED_FOR_S = 1.0, 2.0
 
 
@@ -65,8 +65,9 @@ class Timeline:
     """Finds what is missing between the blocks of a stream.
 
     A block whose timestamp is further on than the sound before it follows a gap, if so much time has passed here,
-    too. If not, or if its timestamp is back in time, the stream's clock was set, and nothing is missing. Small steps
-    add up, unless they take so long that they are drift.
+    too. If not, or if its timestamp is back in time, the stream's clock was set: then what is missing is told by how
+    late all that follows comes, as it is without timestamps. Small steps add up, unless they take so long that they are
+    drift.
 
     Attributes
     ----------
@@ -80,6 +81,7 @@ class Timeline:
         self._elapsed_s = 0.0
         self._next_s: float | None = None  # the timestamp that comes next
         self._ahead_s = 0.0  # how far timestamps are ahead of the sound
+        self._is_unsure = False  # whether the stream's clock was set, and timestamps do not tell of a pause then
         self.jumped_s: float | None = None
         self.jumps = 0
         self.late_s = 0.0
@@ -99,13 +101,16 @@ class Timeline:
         now_s : when it came in, by the steady clock
         """
         late_s = self._punctuality.late_s(now_s, length_s, self._elapsed_s)
-        if start_s is None and self._next_s is None:
-            missing_s = self._punctuality.lasting_s(late_s, length_s, now_s)
-            if missing_s:
-                self._punctuality.settle()
-        else:
-            missing_s = self._by_stamps(start_s, length_s, late_s)
+        has_stamps = start_s is not None or self._next_s is not None
+        missing_s = self._by_stamps(start_s, length_s, late_s) if has_stamps else 0.0
+        if has_stamps and not self._is_unsure:
             self._punctuality.follow(late_s - missing_s, length_s)
+        else:
+            paused_s = self._punctuality.lasting_s(late_s - missing_s, length_s, now_s)
+            if paused_s:
+                self._punctuality.settle()
+            self._is_unsure &= late_s >= PAUSED_S and not paused_s
+            missing_s += paused_s
         self._elapsed_s += missing_s + length_s
         self.late_s = late_s - missing_s
         return missing_s
@@ -120,6 +125,7 @@ class Timeline:
             elif abs(self._ahead_s) >= GAP_S:
                 self.jumped_s, self._ahead_s = self._ahead_s, 0.0
                 self.jumps += 1
+                self._is_unsure = True
         stamp_s = self._next_s if start_s is None else start_s
         assert stamp_s is not None
         self._next_s = stamp_s + length_s
