@@ -161,3 +161,14 @@ def codes_of(tagger, samples, hop):
     tagger.reset()
     codes = tagger.push(samples)[-1].codes[-1]
     return codes[:130].reshape(10, 13)[:hop, :12]
+
+
+def test_further_sources_are_measured_in_processes_of_their_own():
+    from bowstream.bench.sources import measure_sources
+
+    report = measure_sources(2, seconds=1.0)
+    assert [run["sources"] for run in report["runs"]] == [1, 2]
+    for run in report["runs"]:
+        assert 0.0 < run["cpu_ms_per_s"] < 1000.0 and run["memory_mb"] > 10.0 and run["lost_s"] >= 0.0
+    one, two = (run["cpu_ms_per_s"] for run in report["runs"])
+    assert report["further"]["cpu_ratio"] == pytest.approx(two / one - 1.0, abs=0.01)
