@@ -69,7 +69,7 @@ def test_the_shipped_bundle_says_what_it_is(bundle, bundle_path):
     assert description["git_revision"]
     assert description["created"]
     assert description["metrics"]
-    assert len(bundle.tags) == 50
+    assert len(bundle.tags) >= 50
     assert set(description["files"]) == {*FILES, BACKGROUND}
     assert sum((bundle_path / name).stat().st_size for name in (*FILES, BACKGROUND)) < 25e6
 
@@ -78,7 +78,7 @@ def test_check_prints_the_shipped_bundle(capsys, bundle):
     assert main(["check"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("passed", "ESC-50", "BY-NC", "of 143 codes differ", bundle.tags[0].name):
+    for text in ("passed", "ESC-50", "BY-NC", "codes differ", bundle.tags[0].name):
         assert text in out
     assert main(["check", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ from signals import blocks, chirp, noise, scene, stereo, straight_log_mel
 from bowstream import Tagger
 from bowstream.audio.convert import Converter
 from bowstream.model.head import COUNT_TRANSFORMS, shown
+from bowstream.model.highpass import HighPass
 from bowstream.model.log_mel import mel_filterbank
 from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
@@ -30,15 +31,21 @@ def test_scores_are_one_a_tag_between_0_and_1(bundle, sound):
         assert heard.array.dtype == np.float32
         assert (heard.array >= 0).all()
         assert (heard.array <= 1).all()
-        assert heard.codes.shape == (bundle.head.context, 143)
+        assert heard.codes.shape == (bundle.head.context, codes_per_window(bundle))
     assert not np.array_equal(tags[0].array, tags[1].array)
 
 
-def test_counts_sum_to_143_a_window(bundle, sound):
+def codes_per_window(bundle):
+    """143 patches, each with a code per part of its vector."""
+    patches = {"pat": 120, "fenv": 12, "env": 10, "o": 1}
+    return sum(patches[family] * encoder.codebook.n_parts for family, encoder in bundle.encoders.items())
+
+
+def test_counts_sum_to_the_codes_of_a_window(bundle, sound):
     tagger = Tagger(bundle)
     codes = np.stack([heard.codes for heard in tagger.push(sound)])
     counts = tagger.encoder.counts(codes)
-    assert (counts.sum(axis=2) == 143).all()
+    assert (counts.sum(axis=2) == codes_per_window(bundle)).all()
     assert counts.shape[:2] == (4, bundle.head.context)
     assert counts.shape[2] == sum(len(bundle.encoders[f].codebook) for f in bundle.encoders)
     assert shown(counts).shape[1] == bundle.head.network.n_inputs
@@ -138,12 +145,14 @@ def test_silence_and_full_scale_give_finite_scores(bundle):
 
 
 def nearest(encoder, patches):
-    """Return codes (N, P) of patches (N, P, values), by brute force in float64."""
+    """Return codes (N, P * parts) of patches (N, P, values), by brute force in float64."""
     count, per_item, size = patches.shape
-    latents = encoder.network(patches.reshape(-1, size)).reshape(count, per_item, 1, -1)
-    centroids = encoder.codebook._transposed[:, 0].transpose(0, 2, 1).astype(np.float64)  # (bands, D, Z)
-    distances = np.square(latents - centroids).sum(axis=-1)  # (N, P, D), a patch a band where each has its own
-    return distances.argmin(axis=-1) + np.arange(len(centroids)) * centroids.shape[1]
+    centroids = encoder.codebook._transposed.swapaxes(2, 3).astype(np.float64)  # (bands, parts, D, values)
+    bands, parts, n_codes, values = centroids.shape
+    latents = encoder.network(patches.reshape(-1, size)).reshape(count, per_item, parts, 1, values)
+    distances = np.square(latents - centroids).sum(axis=-1)  # (N, P, parts, D), a patch a band where each has its own
+    first = n_codes * np.arange(bands * parts).reshape(bands, parts)
+    return (distances.argmin(axis=-1) + first).reshape(count, -1)
 
 
 def straight_scores(head, rows):
@@ -155,7 +164,9 @@ def straight_scores(head, rows):
 
 
 def straight(bundle, sound):
-    """Return codes (windows, 143) and scores as the definition says: float64, a window at a time, nothing kept."""
+    """Return codes (windows, P) and scores as the definition says: float64, a window at a time, nothing kept."""
+    if bundle.front_end.highpass_hz:
+        sound = HighPass(bundle.front_end.highpass_hz, 16_000, 1600).push(sound)
     log_mel = straight_log_mel(sound, mel_filterbank(bundle.front_end), bundle.front_end).reshape(-1, 10, 96)
     peaks = np.maximum(log_mel.max(axis=(1, 2)), bundle.level.quietest)
     loudest = np.array([peaks[max(0, column - 9) : column + 1].max() for column in range(len(peaks))])

@@ -16,7 +16,7 @@ from bowstream.model.log_mel import LogMel
 from train.common.config import FeatureSettings
 from train.common.parallel import parallel
 from train.dataset.errors import DataError
-from train.dataset.features import features, fingerprint
+from train.dataset.features import FRONT_END, features, fingerprint
 from train.dataset.layouts import folder
 from train.dataset.problems import check
 
@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 def test_cached_features_are_what_a_tagger_hears(tmp_path, data):
     """Block by block through the run-time classes, with the silence of a flush: the same bits as the cache."""
     sound = features(tmp_path, data, check(data), FeatureSettings())
-    front_end, level = FrontEnd(), LevelSettings()
+    front_end, level = FRONT_END, LevelSettings()
     for number, clip in enumerate(data.clips):
         log_mel, leveller = LogMel(front_end), Level(level, front_end)
         with AudioFile(clip.path, front_end.format) as source:

@@ -40,7 +40,7 @@ def test_the_learned_codebook_goes_through_the_same_stages(tmp_path, asked, nega
     assert bundle.head.count_transform == "sqrt" and bundle.level is not None
     noise = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
     (tags,) = bowstream.Tagger(bundle).push(noise)
-    assert bundle.head.context == 2 and tags.codes.shape == (2, 143)
+    assert bundle.head.context == 2 and tags.codes.shape == (2, 4 * 143)  # a code per part of a vector
     assert tags.array[0] > tags.array[1]
     metrics = json.loads((tmp_path / "page" / "metrics.json").read_text())
     assert {"joint", "hardened_pat", "augmented_counts", "refit", "held"} <= metrics["stages"].keys()

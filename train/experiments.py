@@ -53,8 +53,11 @@ def in_steps(*steps: tuple[str, Mapping[str, Any]]) -> list[Variant]:
 PAPER = {"method": RECIPE, "level": "absolute", "whiten": "no", "band_codes": 0, "count_transform": "none", "idf": "no"}
 NO_NOISE = {"noisy": 0.0, "refit_noisy": 0.0}
 NO_AUGMENTATION = {
+    "gated": 0.0,
+    "smeared": 0.0,
     "mixed": 0.0,
     "equaliser_db": 0.0,
+    "tilt_db": 0.0,
     "shift_bands": 0,
     "stretch": 0.0,
     "mask_bands": 0,

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from .common.config import TrainConfig
+from bowstream.errors import UsageError
+from bowstream.model.level import LevelSettings
+
+from .common.config import LEARNED, FeatureSettings, TrainConfig
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import git_revision, lineage, make_folder, now, record
 from .dataset.data import DataSet
-from .dataset.negatives import Negative, find_negatives
+from .dataset.features import features
+from .dataset.negatives import Negative, find_negatives, to_learn_from
 from .dataset.problems import check
 from .measure.compare import compare
 from .measure.evaluate import Held, average_precisions, hear_negatives, measure, over_folds, together
@@ -83,6 +87,21 @@ def run(
         (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")
     return metrics
+
+
+def prepare(root: Path, data: DataSet, config: TrainConfig, negatives_folder: Path | None = None) -> None:
+    """Write what the joint trainings of all splits and of the final model read, for machines elsewhere."""
+    if config.method != LEARNED:
+        raise UsageError(f"--elsewhere must come with --method {LEARNED} (got {config.method})")
+    make_folder(root)
+    hashes = check(data)
+    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
+    from .learned.learned import Learning
+
+    sound = replace(features(root, data, hashes, FeatureSettings(level="absolute")), level=LevelSettings())
+    for split in (*data.splits(), data.final()):
+        learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
+        say(f"{split.name}: {learning.write_task()}")
 
 
 def model_of(trial: Trial, its: Study, calibration: Sequence[Trial], negatives: Sequence[Negative]) -> Model:

@@ -11,7 +11,22 @@ from bowstream.config.fields import SettingError, flag
 from bowstream.errors import BowstreamError, UsageError
 
 from ..dataset.errors import DataError
-from . import background, check, corrections, cost, data, evaluate, fewshot, numbers, run, streams, sweep, teacher, tune
+from . import (
+    background,
+    check,
+    corrections,
+    cost,
+    data,
+    evaluate,
+    fewshot,
+    joint,
+    numbers,
+    run,
+    streams,
+    sweep,
+    teacher,
+    tune,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for command in (
         run,
+        joint,
         sweep,
         check,
         cost,

@@ -15,6 +15,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, models/NAME say")
     add_training(parser)
     parser.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
+    parser.add_argument(
+        "--elsewhere", action="store_true", help="only write what `joint` trains, below RUNS/elsewhere, and stop"
+    )
     parser.set_defaults(command=run)
 
 
@@ -22,8 +25,10 @@ def run(arguments: Namespace) -> None:
     """Carry it out."""
     settings = from_flags(vars(arguments))
     data = data_set(arguments)
-    from ..run import run
+    from ..run import prepare, run
 
+    if arguments.elsewhere:
+        return prepare(arguments.runs, data, settings, arguments.negatives)
     refuse_off_device(settings)
     page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
     run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)

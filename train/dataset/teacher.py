@@ -9,6 +9,8 @@ or the folder.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,11 @@ class Teacher:
     labels: tuple[str, ...]
     rows: Mapping[str, int]
     scores: Float32
+
+    def digest(self) -> str:
+        """Return a hash of what it says."""
+        said = json.dumps([self.labels, list(self.rows)]).encode() + np.ascontiguousarray(self.scores).tobytes()
+        return hashlib.sha256(said).hexdigest()[:16]
 
     def of(self, names: Sequence[str]) -> tuple[Float32, NDArray[np.bool_]]:
         """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not.

@@ -1,12 +1,14 @@
 """Augmentation inside the training graph: nothing here is used on held-out clips.
 
-Sound is equalised, mixed and made noisy as mel power, before logarithm and level, as a room and a
-microphone would; masks come after the level. Letters: `N` windows, `T` frames, `M` mel bands.
+Sound is gated, smeared, equalised, mixed and made noisy as mel power, before logarithm and level, as a room and a
+microphone would; masks come after the level. Letters: `N` streams, `T` frames, `M` mel bands.
+Every function takes the key of its chance, two integers, and depends on nothing else.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,149 +16,241 @@ import tensorflow as tf
 
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
+from bowstream.model.log_mel import hz_to_mel, mel_to_hz
 
-from ..common.config import AugmentSettings
-
-# All chance in here comes from one generator, whose state can be set in the middle of a training.
-dice = tf.random.get_global_generator
 DB = math.log(10.0) / 10.0  # natural log of power a decibel
+# The same numbers on all devices, compiled or not.
+ALGORITHM = "philox"
 # The shortest ripple of the equaliser, in cosines over all bands.
 RIPPLES = 4
+# A tilt turns about this frequency, and bends no further below this one.
+TILT_HZ, TILT_LOWEST_HZ = 1000.0, 125.0
 # A narrow band begins and ends at these shares of all bands; how far the rest falls. A telephone: 0.1 to 0.7.
-NARROW_LOW = (0.0, 0.15)
-NARROW_HIGH = (0.5, 1.0)
-NARROW_DB = (20.0, 80.0)
-# How far noise lies below the loudest value of its window, and how much lower its highest band is than its lowest.
-NOISE_BELOW_DB = (3.0, 55.0)
-NOISE_TILT_DB = (-30.0, 3.0)
+NARROW_LOW = (0.0, 0.2)
+NARROW_HIGH = (0.45, 1.0)
+NARROW_DB = (15.0, 80.0)
+# How far noise lies below the loudest value of its stream, and how much lower its highest band is than its lowest.
+NOISE_BELOW_DB = (3.0, 45.0)
+FLOOR_BELOW_DB = (35.0, 85.0)
+NOISE_TILT_DB = (-35.0, 5.0)
 NOISE_FRAMES = 20_000
+# A room's reverberation: seconds to fall by 60 dB, and how loud it begins below the sound itself.
+DECAY_S = (0.15, 1.2)
+SMEAR_DB = (-20.0, 3.0)
+FRAME_S = 0.01
+BLOCK = 20  # frames that a tail is worked out for together
+# A gate leaves so many frames of a sound, in natural logs of seconds.
+GATE_S = (0.08, 1.5)
+# What was heard before a stream lies between these above its own loudest, in half of the streams.
+BEFORE_DB = (-20.0, 12.0)
 
 
-def chance(*seeds: int) -> np.random.Generator:
-    """Begin all chance of augmentation anew, and return a generator for the rest."""
-    rng = np.random.default_rng(seeds)
-    dice().reset_from_seed(int(rng.integers(1 << 31)))
-    return rng
+def new_key(seed: int, number: int) -> tf.Tensor:
+    """Return the key that a seed of 32 bits and a number make."""
+    return tf.constant(np.array([seed, number], np.uint32).view(np.int32))
 
 
-def warp(settings: AugmentSettings, front_end: FrontEnd, count: Any, windows: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return frames at a random speed, int (N, T), and band indices at a random pitch, int (N, M).
-
-    Frame 0 is the first of the last window.
-    """
-    n_frames, n_mels = front_end.frames_per_window, front_end.n_mels
-    speed = tf.exp(dice().uniform((count, 1), -settings.stretch, settings.stretch))
-    frames = tf.range(n_frames * (1 - windows), n_frames)
-    frames = (tf.cast(frames, tf.float32) - n_frames / 2) * speed + n_frames / 2
-    shift = dice().uniform((count, 1), -settings.shift_bands, settings.shift_bands + 1, dtype=tf.int32)
-    return tf.cast(tf.round(frames), tf.int32), tf.clip_by_value(tf.range(n_mels) + shift, 0, n_mels - 1)
+def split(key: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """Return so many keys that follow from one."""
+    return [*tf.unstack(tf.random.split(key, count, alg=ALGORITHM))]
 
 
-def equalise(power: tf.Tensor, spread_db: float) -> tf.Tensor:
-    """Give mel power (N, T, M) a smooth random frequency response."""
-    count, n_mels = tf.shape(power)[0], power.shape[2]
-    ripple = tf.range(1.0, RIPPLES + 1.0)[:, tf.newaxis]
-    bands = tf.range(n_mels, dtype=tf.float32) / n_mels
-    phase = dice().uniform((count, RIPPLES, 1), 0.0, 2.0 * math.pi)
-    strength = dice().normal((count, RIPPLES, 1)) * (0.5 * spread_db * DB) / tf.sqrt(ripple)
-    response = tf.reduce_sum(strength * tf.cos(math.pi * ripple * bands + phase), axis=1)
-    return power * tf.exp(response)[:, tf.newaxis]
+def fold(key: tf.Tensor, number: tf.Tensor | int) -> tf.Tensor:
+    """Return the key that a number makes of one."""
+    return tf.random.fold_in(key, number, alg=ALGORITHM)
 
 
-def narrow(power: tf.Tensor, probability: float) -> tf.Tensor:
-    """Take low and high bands from some windows of mel power (N, T, M), as a telephone or a small speaker does."""
-    count, n_mels = tf.shape(power)[0], power.shape[2]
-    place = tf.range(n_mels, dtype=tf.float32) / n_mels
-    low, high = dice().uniform((count, 1), *NARROW_LOW), dice().uniform((count, 1), *NARROW_HIGH)
-    fall = dice().uniform((count, 1), *NARROW_DB) * DB
-    narrowed = (dice().uniform((count, 1)) < probability) & ((place < low) | (place > high))
+def uniform(key: tf.Tensor, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+    """Return float32 evenly between two numbers."""
+    return tf.random.stateless_uniform(shape, key, low, high, alg=ALGORITHM)
+
+
+def normal(key: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Return float32 of mean 0 and variance 1."""
+    return tf.random.stateless_normal(shape, key, alg=ALGORITHM)
+
+
+def integers(key: tf.Tensor, shape: Sequence[int], low: int, high: int) -> tf.Tensor:
+    """Return int32 from `low` to below `high`."""
+    return tf.random.stateless_uniform(shape, key, low, high, tf.int32, alg=ALGORITHM)
+
+
+def octets(key: tf.Tensor, count: int, size: int) -> tf.Tensor:
+    """Return uint8 (count, size) of all values alike, a quarter of the cost of as many floats."""
+    fours = tf.random.stateless_uniform((count, -(-size // 4)), key, None, None, tf.int32, alg=ALGORITHM)
+    return tf.reshape(tf.bitcast(fours, tf.uint8), (count, -1))[:, :size]
+
+
+def warp(
+    key: tf.Tensor, count: int, frames: int, n_mels: int, stretch: float, shift_bands: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return frames at a random speed, int (N, T), the last of which stays, and bands at a random pitch, (N, M)."""
+    fast, high = split(key, 2)
+    speed = tf.exp(uniform(fast, (count, 1), -stretch, stretch))
+    place = tf.cast(tf.round(tf.range(1 - frames, 1, dtype=tf.float32) * speed), tf.int32)
+    shift = integers(high, (count, 1), -shift_bands, shift_bands + 1)
+    return place, tf.clip_by_value(tf.range(n_mels) + shift, 0, n_mels - 1)
+
+
+def gate(key: tf.Tensor, power: tf.Tensor, probability: float) -> tf.Tensor:
+    """Leave of some streams (N, T, M) one brief stretch about a loud frame of its end; before and after is silence."""
+    count, frames = power.shape[:2]
+    whether, length, where = split(key, 3)
+    recent = min(frames, 100)
+    loud = tf.math.log(tf.reduce_max(power[:, -recent:], axis=2) + 1e-10)
+    # The greatest of what Gumbel's distribution adds to logits is a draw from their softmax.
+    gumbel = -tf.math.log(-tf.math.log(uniform(where, (count, recent), 1e-10)))
+    centre = tf.argmax(loud + gumbel, axis=1, output_type=tf.int32)[:, tf.newaxis] + frames - recent
+    centre = tf.cast(centre, tf.float32)
+    kept = 100.0 * tf.exp(uniform(length, (count, 1), *map(math.log, GATE_S)))
+    place = tf.range(frames, dtype=tf.float32)
+    inside = (place >= centre - 0.3 * kept) & (place < centre + 0.7 * kept)
+    shut = uniform(whether, (count, 1)) < probability
+    return power * tf.where(shut & ~inside, 0.0, 1.0)[:, :, tf.newaxis]
+
+
+def smear(key: tf.Tensor, power: tf.Tensor, probability: float) -> tf.Tensor:
+    """Let some streams (N, T, M) reverberate: a tail of their power that falls exponentially."""
+    count, frames = power.shape[:2]
+    whether, decay, loud = split(key, 3)
+    fall = -60.0 * DB * FRAME_S / uniform(decay, (count, 1, 1), *DECAY_S)  # natural log of power a frame
+    wet = tf.exp(DB * uniform(loud, (count, 1, 1), *SMEAR_DB)) * -fall
+    wet *= tf.cast(uniform(whether, (count, 1, 1)) < probability, tf.float32)
+    # What sounds in a block rings on in it, and what rings at its end rings on in the next.
+    blocks = tf.reshape(power, (count, frames // BLOCK, BLOCK, -1))
+    after = np.arange(BLOCK)[:, np.newaxis] - np.arange(BLOCK)
+    within = tf.where(after > 0, tf.exp(fall * np.maximum(after, 0).astype(np.float32)), 0.0)
+    left = tf.matmul(tf.exp(fall * np.arange(BLOCK, 0, -1, dtype=np.float32))[:, tf.newaxis], blocks)[:, :, 0]
+    ringing = [tf.zeros_like(left[:, 0])]
+    for block in range(frames // BLOCK - 1):
+        ringing.append(ringing[-1] * tf.exp(fall[:, 0] * BLOCK) + left[:, block])
+    later = tf.exp(fall[:, tf.newaxis] * np.arange(BLOCK, dtype=np.float32)[:, np.newaxis])
+    tail = tf.matmul(within[:, tf.newaxis], blocks) + later * tf.stack(ringing, axis=1)[:, :, tf.newaxis]
+    return power + wet * tf.reshape(tail, power.shape)
+
+
+def equalise(key: tf.Tensor, power: tf.Tensor, spread_db: float, tilt_db: float, front_end: FrontEnd) -> tf.Tensor:
+    """Give mel power (N, T, M) a smooth random frequency response, and a tilt in decibels an octave."""
+    count, _, n_mels = power.shape
+    phases, strengths, slopes = split(key, 3)
+    ripple = np.arange(1.0, RIPPLES + 1.0, dtype=np.float32)[:, np.newaxis]
+    bands = np.arange(n_mels, dtype=np.float32) / n_mels
+    phase = uniform(phases, (count, RIPPLES, 1), 0.0, 2.0 * math.pi)
+    strength = normal(strengths, (count, RIPPLES, 1)) * (0.5 * spread_db * DB) / np.sqrt(ripple)
+    response = tf.reduce_sum(strength * tf.cos(np.float32(math.pi) * ripple * bands + phase), axis=1)
+    slope = tf.clip_by_value(0.5 * normal(slopes, (count, 1)), -1.0, 1.0) * (tilt_db * DB)
+    return power * tf.exp(response + slope * octaves(front_end))[:, tf.newaxis]
+
+
+def octaves(front_end: FrontEnd) -> np.ndarray[Any, Any]:
+    """Return each band's distance from `TILT_HZ` in octaves, float32 (M,)."""
+    lowest, highest = hz_to_mel(front_end.fmin_hz), hz_to_mel(front_end.fmax_hz)
+    centres = mel_to_hz(np.linspace(lowest, highest, front_end.n_mels + 2)[1:-1])
+    return np.log2(np.maximum(centres, TILT_LOWEST_HZ) / TILT_HZ).astype(np.float32)
+
+
+def narrow(key: tf.Tensor, power: tf.Tensor, probability: float) -> tf.Tensor:
+    """Take low and high bands from some streams of mel power (N, T, M), as a telephone or a small speaker does."""
+    count, _, n_mels = power.shape
+    whether, below, above, deep = split(key, 4)
+    place = np.arange(n_mels, dtype=np.float32) / n_mels
+    low, high = uniform(below, (count, 1), *NARROW_LOW), uniform(above, (count, 1), *NARROW_HIGH)
+    fall = uniform(deep, (count, 1), *NARROW_DB) * DB
+    narrowed = (uniform(whether, (count, 1)) < probability) & ((place < low) | (place > high))
     return power * tf.where(narrowed, tf.exp(-fall), 1.0)[:, tf.newaxis]
 
 
-def restless(n_mels: int) -> tf.Tensor:
+def restless(n_mels: int) -> np.ndarray[Any, Any]:
     """Return the power of noise around its mean, (`NOISE_FRAMES`, M): drawn once, since drawing it costs much."""
     bands = np.arange(n_mels) / n_mels
     # A narrow low band holds one independent value of the spectrum, the widest high band about five.
     log_power = np.random.default_rng(0).standard_normal((NOISE_FRAMES, n_mels)) * (1.1 - 0.6 * bands)
-    return tf.constant(np.exp(log_power), tf.float32)
+    return np.exp(log_power).astype(np.float32)
 
 
-def add_noise(power: tf.Tensor, noise: tf.Tensor, probability: float, quietest: float) -> tf.Tensor:
-    """Add steady noise of a random colour and level to some windows of mel power (N, T, M)."""
-    count, n_frames, n_mels = tf.shape(power)[0], *power.shape[1:]
-    bands = tf.range(n_mels, dtype=tf.float32) / n_mels
-    below = dice().uniform((count,), *NOISE_BELOW_DB) * DB
-    tilt = dice().uniform((count, 1), *NOISE_TILT_DB) * DB
-    noisy = dice().uniform((count,)) < probability
-    level = tf.where(noisy, loudest(power, quietest) * tf.exp(-below), 0.0)[:, tf.newaxis] * tf.exp(tilt * bands)
-    begin = dice().uniform((count, 1), 0, NOISE_FRAMES - n_frames, dtype=tf.int32)
-    return power + level[:, tf.newaxis] * tf.gather(noise, begin + tf.range(n_frames))
+def add_noise(key: tf.Tensor, power: tf.Tensor, noise: tf.Tensor, probability: float, quietest: float) -> tf.Tensor:
+    """Add steady noise of a random colour to mel power (N, T, M): a faint floor to all, a louder one to some."""
+    count, frames, n_mels = power.shape
+    whether, level, floor, colour, where = split(key, 5)
+    noisy = uniform(whether, (count, 1)) < probability
+    below = tf.where(noisy, uniform(level, (count, 1), *NOISE_BELOW_DB), uniform(floor, (count, 1), *FLOOR_BELOW_DB))
+    tilt = uniform(colour, (count, 1), *NOISE_TILT_DB) * (DB * np.arange(n_mels, dtype=np.float32) / n_mels)
+    strength = loudest(power, quietest) * tf.exp(tilt - below * DB)
+    begin = integers(where, (count, 1), 0, NOISE_FRAMES - frames)
+    return power + strength[:, tf.newaxis] * tf.gather(noise, begin + np.arange(frames))
 
 
 def loudest(power: tf.Tensor, quietest: float) -> tf.Tensor:
-    """Return the greatest power of each window (N,), at least that of the quietest reference."""
-    return tf.maximum(tf.reduce_max(power, axis=(1, 2)), math.exp(quietest))
+    """Return the greatest power of each stream (N, 1), at least that of the quietest reference."""
+    return tf.maximum(tf.reduce_max(power, axis=(1, 2)), math.exp(quietest))[:, tf.newaxis]
 
 
 def mix(
-    power: tf.Tensor, peaks: tf.Tensor, labels: tf.Tensor, probability: float, quietest: float
+    key: tf.Tensor, power: tf.Tensor, probability: float, quietest: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Mix some windows with another, which is made as loud first, by random shares of amplitude.
-
-    Parameters
-    ----------
-    power : float32 [shape=(N, T, M)], mel power
-    peaks : float32 [shape=(N, 9)], the loudest power of each of the columns before the window
-    labels : float32 [shape=(N, 2, C)]; a mix has its sources' labels by their shares
+    """Mix some streams with another, which is made as loud first, by random shares of amplitude.
 
     Returns
     -------
-    power, peaks, labels : of the same shapes
+    power : float32 [shape=(N, T, M)]
+    share : float32 [shape=(N, 1)], of the stream's own sound; 1 where it is alone
+    partner : int [shape=(N,)], the other stream
     """
-    count, levels = tf.shape(power)[0], loudest(power, quietest)
-    partner = tf.argsort(dice().uniform((count,)))
-    share = tf.where(dice().uniform((count,)) < probability, dice().uniform((count,)), 1.0)[:, tf.newaxis]
-    own, other = tf.square(share), tf.square(1.0 - share) * (levels / tf.gather(levels, partner))[:, tf.newaxis]
-    return (
-        own[:, :, tf.newaxis] * power + other[:, :, tf.newaxis] * tf.gather(power, partner),
-        tf.maximum(own * peaks, other * tf.gather(peaks, partner)),
-        share[:, :, tf.newaxis] * labels + (1.0 - share)[:, :, tf.newaxis] * tf.gather(labels, partner),
-    )
+    count, levels = power.shape[0], loudest(power, quietest)
+    who, whether, shares = split(key, 3)
+    partner = tf.argsort(uniform(who, (count,)))
+    mixed = (uniform(whether, (count, 1)) < probability) & (partner != np.arange(count))[:, tf.newaxis]
+    share = tf.where(mixed, uniform(shares, (count, 1)), 1.0)
+    own, other = tf.square(share), tf.square(1.0 - share) * levels / tf.gather(levels, partner)
+    mixture = own[:, :, tf.newaxis] * power + other[:, :, tf.newaxis] * tf.gather(power, partner)
+    return mixture, share, partner
 
 
-def scale(power: tf.Tensor, peaks: tf.Tensor, level: LevelSettings, front_end: FrontEnd) -> tf.Tensor:
-    """Do what `LogMel` does with power and `Level` with its log, to sound that begins in mid-stream.
+def scale(key: tf.Tensor, power: tf.Tensor, level: LevelSettings, front_end: FrontEnd) -> tf.Tensor:
+    """Do what `LogMel` does with power and `Level` with its log, in half of the streams after something as loud.
 
     Parameters
     ----------
     power : float32 [shape=(N, T, M)], mel power
-    peaks : float32 [shape=(N, 9)], the loudest power of each of the columns before it; 0 where there are none
 
     Returns
     -------
     scaled : float32 [shape=(N, columns, frames, M)]
     """
+    count, frames, n_mels = power.shape
+    whether, loud = split(key, 2)
     log_mel = tf.math.log(tf.maximum(power, front_end.power_floor))
-    count = power.shape[1] // front_end.frames_per_column
-    columns = tf.reshape(log_mel, (-1, count, front_end.frames_per_column, front_end.n_mels))
-    before = tf.math.log(tf.maximum(peaks, front_end.power_floor))
-    peaks = tf.concat([before, tf.reduce_max(columns, axis=(2, 3))], axis=1)
-    width = front_end.columns_per_window
-    references = tf.stack([tf.reduce_max(peaks[:, first : first + width], axis=1) for first in range(count)], axis=1)
+    columns = tf.reshape(log_mel, (count, frames // front_end.frames_per_column, front_end.frames_per_column, n_mels))
+    peaks = tf.reduce_max(columns, axis=(2, 3))
+    before = tf.reduce_max(peaks, axis=1, keepdims=True) + DB * uniform(loud, (count, 1), *BEFORE_DB)
+    before = tf.where(uniform(whether, (count, 1)) < 0.5, before, level.quietest)
+    peaks = tf.concat([tf.repeat(before, front_end.columns_per_window - 1, axis=1), peaks], axis=1)
+    return relative(columns, peaks, level, front_end)
+
+
+def relative(columns: tf.Tensor, peaks: tf.Tensor, level: LevelSettings, front_end: FrontEnd) -> tf.Tensor:
+    """Do what `Level` does: columns (N, n, frames, M) below the loudest of the window that ends with each.
+
+    Parameters
+    ----------
+    peaks : float32 [shape=(N, columns_per_window - 1 + n)], of the columns before them too
+    """
+    references = tf.nn.max_pool1d(peaks[:, :, tf.newaxis], front_end.columns_per_window, 1, "VALID")[:, :, 0]
     references = tf.maximum(references, level.quietest)[:, :, tf.newaxis, tf.newaxis]
     return tf.maximum((columns - references) / (level.range_db * DB) + 1.0, 0.0)
 
 
-def mask(scaled: tf.Tensor, most_frames: int, most_bands: int) -> tf.Tensor:
-    """Put one stretch of frames and one of bands to 0, (N, columns, frames, M)."""
-    count, columns, frames, n_mels = tf.shape(scaled)[0], *scaled.shape[1:]
-    keep_frames = tf.reshape(outside(count, columns * frames, most_frames), (count, columns, frames, 1))
-    return scaled * keep_frames * outside(count, n_mels, most_bands)[:, tf.newaxis, tf.newaxis]
+def mask(key: tf.Tensor, scaled: tf.Tensor, most_frames: int, most_bands: int) -> tf.Tensor:
+    """Put one stretch of frames of each stream and one of bands to 0, (N, columns, frames, M)."""
+    count, columns, frames, n_mels = scaled.shape
+    times, bands = split(key, 2)
+    keep_frames = tf.reshape(outside(times, count, columns * frames, most_frames), (count, columns, frames, 1))
+    return scaled * keep_frames * outside(bands, count, n_mels, most_bands)[:, tf.newaxis, tf.newaxis]
 
 
-def outside(count: Any, size: int, most: int) -> tf.Tensor:
+def outside(key: tf.Tensor, count: int, size: int, most: int) -> tf.Tensor:
     """Return 0 in a random stretch of at most `most` and 1 elsewhere, float32 [shape=(N, size)]."""
-    length = dice().uniform((count, 1), 0, most + 1, dtype=tf.int32)
-    begin = dice().uniform((count, 1), 0, size, dtype=tf.int32)
-    place = tf.range(size)
+    lengths, begins = split(key, 2)
+    length, begin = integers(lengths, (count, 1), 0, most + 1), integers(begins, (count, 1), 0, size)
+    place = np.arange(size)
     return 1.0 - tf.cast((place >= begin) & (place < begin + length), tf.float32)

@@ -1,142 +1,166 @@
-"""Windows to learn from: clips and negatives as one run of mel power, augmented inside the training graph."""
+"""Streams to learn from: clips and negatives as one run of log-mel, drawn and augmented inside the training graph."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.level import LevelSettings
 
 from ..common.config import AugmentSettings
-from ..dataset.data import DataSet, Float32, Index
-from ..dataset.features import Features
 from . import augment
 
-# Negatives are cut into pieces of this many windows, so that one recording does not count as one clip.
-PIECE = 5
-# How mel power is kept: in half of float32's size and with its range, right to 0.02 dB.
-STORED = tf.bfloat16
+Tensors = dict[str, Any]
+# How log-mel is kept: in steps of a decibel above the power floor, right to a half.
+STEP_DB = 1.0
 # The presence of a tag that may or may not sound: nothing is learned about it there.
 UNSURE = -1.0
-# The logit of a tag that is left out of a softmax.
-IMPOSSIBLE = -1e4
+# Columns of sound that a window which hangs over an end of its clip still has.
+OVERHANG = 3
 
 
+@dataclass(frozen=True)
 class Pool:
-    """Clips and negatives as one run of frames of mel power, and where a window may begin.
+    """What is learned from; plain arrays, so that another machine can train on the file that `save` writes.
 
-    Parameters
-    ----------
-    sound : absolute log-mel, with the level that the bundle will have
-    fit : the clips to learn from
-    negatives : log-mel (windows, T, M) of recordings of none of the tags, and the tags that may sound in each all the
-        same; what is present there is one more tag, "none"
+    steps : uint8 [shape=(T, M)], the log-mel of all clips end to end, see `kept`
+    first, length : int32 [shape=(clips,)], each clip's first frame, and how many it has
+    ends : int32, frames, counted from the clip's first, at which a window with something to hear may end
+    first_end : int32 [shape=(clips + 1,)], where each clip's `ends` begin
+    until : float32 [shape=(clips,)], the chance that a draw is this clip or one before it
+    presence : float32 [shape=(clips, C + 1)], 1, 0 or `UNSURE` a tag; the last is "none"
+    teacher : uint8 [shape=(clips, tags of the teacher)], the root of its scores in 255ths
+    taught : bool [shape=(clips,)], whether the teacher heard it
     """
 
-    def __init__(
-        self,
-        sound: Features,
-        data: DataSet,
-        fit: Index,
-        negatives: Sequence[tuple[Float32, Collection[str]]],
-        settings: AugmentSettings,
-    ) -> None:
-        self.sound, self.settings, front_end = sound, settings, sound.front_end
-        self.n_clips = len(fit)
-        clips = [np.asarray(sound.of_clip(clip)) for clip in fit]
-        pieces = [
-            (piece, may)
-            for log_mel, may in negatives
-            for piece in np.array_split(log_mel, max(1, len(log_mel) // PIECE))
-        ]
-        clips += [piece for piece, _ in pieces]
-        self.n_windows = np.array([len(clip) for clip in clips])
-        presence = np.pad(data.targets()[fit], ((0, len(clips) - len(fit)), (0, 1)))
-        presence[:, -1] = ~presence.any(axis=1)
-        unsure = np.zeros_like(presence)
-        unsure[: len(fit), :-1] = np.isnan(data.presence()[fit])
-        for row, (_, may) in zip(unsure[len(fit) :], pieces):
-            row[:-1] = [tag in may for tag in data.tags]
-        self.first = np.concatenate([[0], np.cumsum(self.n_windows)])[:-1]  # windows
-        power = np.empty((self.n_windows.sum(), front_end.frames_per_window, front_end.n_mels), STORED.as_numpy_dtype)
-        for clip, first in zip(clips, self.first):
-            power[first : first + len(clip)] = np.exp(clip)
-        peaks = power.reshape(-1, front_end.frames_per_column * front_end.n_mels).max(axis=1).astype(np.float32)
-        log_peaks = np.log(peaks)
-        self.starts = [self._starts(log_peaks, clip, front_end.columns_per_window) for clip in range(len(clips))]
-        arrays = power.reshape(-1, front_end.n_mels), peaks, np.stack([presence, unsure], axis=1).astype(np.float32)
-        self.power, self.peaks, self.labels = map(tf.constant, arrays)
-        self.noise = augment.restless(front_end.n_mels)
+    steps: NDArray[np.uint8]
+    first: NDArray[np.int32]
+    length: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    first_end: NDArray[np.int32]
+    until: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    teacher: NDArray[np.uint8]
+    taught: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        return len(self.starts)
+    def arrays(self) -> dict[str, Any]:
+        """Return all arrays by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def _starts(self, peaks: Float32, clip: int, width: int) -> Index:
-        """Return the columns, counted from the clip's first, at which a window with something to hear begins."""
-        own = peaks[self.first[clip] * width :][: self.n_windows[clip] * width]
-        loudest = np.lib.stride_tricks.sliding_window_view(own, width).max(axis=1)
-        return np.flatnonzero(loudest >= own.max() - self.settings.audible_db * augment.DB)
+    def save(self, file: Path) -> None:
+        """Write the pool to a file; differences of log-mel along time and bands take half the room."""
+        differences = np.diff(np.diff(self.steps, axis=0, prepend=np.uint8(0)), axis=1, prepend=np.uint8(0))
+        np.savez_compressed(file, **{**self.arrays(), "steps": differences})
 
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
-        """Return random windows, int32 [shape=(count, 4)]: clip, first frame, the clip's first and end frame."""
-        negatives = round(count * min(self.settings.negative_share, 1.0 - self.n_clips / len(self)))
-        kinds = (0, self.n_clips, count - negatives), (self.n_clips, len(self), negatives)
-        clips = np.concatenate([in_turn(rng, *kind) for kind in kinds])
-        per_column, per_window = self.sound.front_end.frames_per_column, self.sound.front_end.frames_per_window
-        column = np.array([rng.choice(self.starts[clip]) for clip in clips])
-        begin = per_column * column + rng.integers(-per_column // 2, per_column // 2 + 1, count)
-        first, length = per_window * self.first[clips], per_window * self.n_windows[clips]
-        begin = first + np.clip(begin, 0, length - per_window)
-        return np.stack([clips, begin, first, first + length], axis=1).astype(np.int32)
-
-    @tf.function(jit_compile=True)  # fused into few loops, it takes a sixth of the time
-    def augmented(self, drawn: tf.Tensor, noisy: float, windows: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return sound as the patches are cut from it, float32 (N, 10 * windows, 10, M), and presence (N, C + 1) in it.
-
-        A tag's presence is the share of its source in the mix, or `UNSURE`; the last is that of "none".
-
-        Parameters
-        ----------
-        noisy : probability of noise
-        windows : how many windows, the one that was drawn and those before it
-        """
-        settings, front_end, level = self.settings, self.sound.front_end, self.sound.level
-        clip, begin, first, end = (column[:, tf.newaxis] for column in tf.unstack(drawn, axis=1))
-        frames, bands = augment.warp(settings, front_end, tf.shape(drawn)[0], windows)
-        place = begin + frames
-        power = tf.cast(tf.gather(self.power, tf.clip_by_value(place, first, end - 1)), tf.float32)
-        power = tf.gather(power, bands, axis=2, batch_dims=1)
-        power *= tf.cast((place >= first) & (place < end), tf.float32)[:, :, tf.newaxis]
-        oldest = begin // front_end.frames_per_column - (windows - 1) * front_end.columns_per_window
-        before = oldest + tf.range(1 - front_end.columns_per_window, 0)
-        known = before >= first // front_end.frames_per_column
-        peaks = tf.where(known, tf.gather(self.peaks, tf.maximum(before, 0)), 0.0)
-        power = augment.equalise(power, settings.equaliser_db)
-        labels = tf.gather(self.labels, clip[:, 0])
-        power, peaks, labels = augment.mix(power, peaks, labels, settings.mixed, level.quietest)
-        presence, unsure = tf.unstack(labels, axis=1)
-        presence = tf.where((unsure > 0.0) & (presence == 0.0), UNSURE, presence)
-        if settings.narrowed:
-            power = augment.narrow(power, settings.narrowed)
-        if noisy:
-            power = augment.add_noise(power, self.noise, noisy, level.quietest)
-        scaled = augment.scale(power, peaks, level, front_end)
-        return augment.mask(scaled, settings.mask_frames, settings.mask_bands), presence
+    @classmethod
+    def load(cls, file: Path) -> Pool:
+        """Return the pool that `save` wrote."""
+        with np.load(file) as arrays:
+            steps = np.cumsum(np.cumsum(arrays["steps"], axis=1, dtype=np.uint8), axis=0, dtype=np.uint8)
+            return cls(**{**arrays, "steps": steps})
 
 
-def in_turn(rng: np.random.Generator, first: int, end: int, count: int) -> Index:
-    """Return so many random numbers of a range, none much more often than another."""
-    return first + rng.permutation(np.arange(max(count, end - first)) % max(1, end - first))[:count]
+def kept(log_mel: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.uint8]:
+    """Return log-mel in steps of `STEP_DB` above the power floor, uint8 of the same shape."""
+    steps = (log_mel - np.float32(math.log(front_end.power_floor))) / np.float32(STEP_DB * augment.DB)
+    rounded: NDArray[np.uint8] = np.clip(np.rint(steps), 0, 255).astype(np.uint8)
+    return rounded
 
 
-def log_shares(logits: tf.Tensor, sure: tf.Tensor) -> tf.Tensor:
-    """Return the logarithms of the shares that logits give, where sure; what is unsure has no part in them."""
-    return tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
+def audible_ends(steps: NDArray[np.uint8], audible_db: float, front_end: FrontEnd) -> NDArray[np.int32]:
+    """Return the frames at which a window may end that has something to hear of a clip's steps (T, M).
+
+    Windows may hang over either end of the clip, `OVERHANG` columns of which are in them at least.
+    """
+    column, width = front_end.frames_per_column, front_end.columns_per_window
+    peaks = steps.reshape(-1, column * steps.shape[1]).max(axis=1).astype(int)
+    overhang = max(0, width - min(OVERHANG, len(peaks)))
+    padded = np.pad(peaks, overhang)
+    loudest = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    heard = np.flatnonzero(loudest >= peaks.max() - audible_db / STEP_DB)
+    return (column * (heard + width - overhang)).astype(np.int32)
+
+
+def drawn(key: tf.Tensor, pool: Tensors, count: int, front_end: FrontEnd) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return random clips, and the frame of each at which its stream ends, int32 [shape=(count,)]."""
+    which, where, jitter = augment.split(key, 3)
+    evenly = (np.arange(count, dtype=np.float32) + augment.uniform(which, (count,))) / count
+    clip = tf.minimum(tf.searchsorted(pool["until"], evenly), len(pool["until"]) - 1)
+    first, end = tf.gather(pool["first_end"], clip), tf.gather(pool["first_end"], clip + 1)
+    choice = first + tf.cast(augment.uniform(where, (count,)) * tf.cast(end - first, tf.float32), tf.int32)
+    half = front_end.frames_per_column // 2
+    jittered = augment.integers(jitter, (count,), -half, half + 1)
+    return clip, tf.gather(pool["ends"], tf.minimum(choice, end - 1)) + jittered
+
+
+def augmented(
+    key: tf.Tensor,
+    pool: Tensors,
+    count: int,
+    windows: int,
+    settings: AugmentSettings,
+    level: LevelSettings,
+    front_end: FrontEnd,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return streams as the patches are cut from them, and what is present in each.
+
+    Returns
+    -------
+    scaled : float32 [shape=(count, 10 * windows, 10, M)]
+    presence : float32 [shape=(count, C + 1)], the share of a tag's source in the mix, or `UNSURE`
+    teacher : float32 [shape=(count, tags of the teacher)], scores
+    taught : bool [shape=(count,)]
+    """
+    keys = augment.split(key, 9)
+    clip, end = drawn(keys[0], pool, count, front_end)
+    frames, bands = augment.warp(
+        keys[1], count, windows * front_end.frames_per_window, front_end.n_mels, settings.stretch, settings.shift_bands
+    )
+    place, length = end[:, tf.newaxis] - 1 + frames, tf.gather(pool["length"], clip)[:, tf.newaxis]
+    within = (place >= 0) & (place < length)
+    place = tf.gather(pool["first"], clip)[:, tf.newaxis] + tf.clip_by_value(place, 0, length - 1)
+    steps = tf.gather(tf.gather(pool["steps"], place), bands, axis=2, batch_dims=1)
+    power = tf.exp(tf.cast(steps, tf.float32) * (STEP_DB * augment.DB) + math.log(front_end.power_floor))
+    power *= tf.cast(within, tf.float32)[:, :, tf.newaxis]
+    power = augment.gate(keys[2], power, settings.gated)
+    power = augment.smear(keys[3], power, settings.smeared)
+    power = augment.equalise(keys[4], power, settings.equaliser_db, settings.tilt_db, front_end)
+    power, share, partner = augment.mix(keys[5], power, settings.mixed, level.quietest)
+    power = augment.narrow(keys[6], power, settings.narrowed)
+    power = augment.add_noise(keys[7], power, pool["noise"], settings.noisy, level.quietest)
+    levels, masks = augment.split(keys[8], 2)
+    scaled = augment.scale(levels, power, level, front_end)
+    scaled = augment.mask(masks, scaled, settings.mask_frames, settings.mask_bands)
+    teacher = tf.square(tf.cast(tf.gather(pool["teacher"], clip), tf.float32) / 255.0)
+    taught = tf.gather(pool["taught"], clip)
+    taught &= tf.gather(taught, partner) | (share[:, 0] == 1.0)
+    presence = together(tf.gather(pool["presence"], clip), share, partner)
+    return scaled, presence, either(teacher, share, partner), taught
+
+
+def together(presence: tf.Tensor, share: tf.Tensor, partner: tf.Tensor) -> tf.Tensor:
+    """Return the presence in mixtures: the shares of each tag's sources, unsure where only what is unsure has it."""
+    known = tf.maximum(presence, 0.0)
+    mixed = share * known + (1.0 - share) * tf.gather(known, partner)
+    unsure = (presence == UNSURE) | ((tf.gather(presence, partner) == UNSURE) & (share < 1.0))
+    return tf.where(unsure & (mixed == 0.0), UNSURE, mixed)
+
+
+def either(scores: tf.Tensor, share: tf.Tensor, partner: tf.Tensor) -> tf.Tensor:
+    """Return the teacher's scores for mixtures: that one or the other is heard, each less as it is fainter."""
+    own, other = tf.minimum(1.0, 2.0 * share), tf.minimum(1.0, 2.0 * (1.0 - share))
+    return 1.0 - (1.0 - own * scores) * (1.0 - other * tf.gather(scores, partner))
 
 
 def shares_of(presence: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return which presences are sure, bool, and each tag's share of all that is present, both (N, C + 1)."""
     sure = presence != UNSURE
     known = tf.where(sure, presence, 0.0)
-    return sure, known / tf.reduce_sum(known, axis=-1, keepdims=True)
+    return sure, known / tf.maximum(tf.reduce_sum(known, axis=-1, keepdims=True), 1e-6)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,64 +12,87 @@ import tensorflow as tf
 
 from bowstream.model.context import Context
 from bowstream.model.encoder import WindowEncoder
-from bowstream.model.head import shown, times_shown
+from bowstream.model.head import shown
 from bowstream.model.patches import FAMILIES
 
-from ..common.config import TrainConfig
+from ..common.config import LearnedSettings, TrainConfig
 from ..common.epochs import adam, order_of_epoch, train_epochs
 from ..common.progress import track
 from ..dataset.data import Float32
 from ..dataset.features import Features
 from ..model.codebook import load_encoder
 from ..model.head import COUNTS, transformed
-from .augment import chance
-from .joint import Joint, head
-from .pool import Pool, log_shares, shares_of
+from .joint import Tree
+from .loop import IMPOSSIBLE
+from .pool import UNSURE
 
 PRESENCE = "presence.npy"
+TAUGHT = "taught.npy"
 TRANSFORM = "sqrt"
+# The last layer of the joint head among its weights.
+LAST = (-2, "kernel"), (-1, "bias")
 
 
-def count_augmented(path: Path, networks: Mapping[str, Path], pool: Pool, sound: Features, config: TrainConfig) -> None:
-    """Write what a head is shown of augmented sound, uint16 (N, K), and what is present, (N, C + 1).
+def count_augmented(
+    path: Path,
+    streams: Iterable[tuple[Float32, ...]],
+    batches: int,
+    networks: Mapping[str, Path],
+    sound: Features,
+    config: TrainConfig,
+) -> None:
+    """Write what a head is shown of augmented sound, uint16 (N, K), what is present, (N, C + 1), and taught, (N, L).
 
     Streams of some windows are heard, as many as a context at most: what counts is what is shown at their end.
     """
-    rng, batch = chance(config.seed, 2), config.learned.batch
+    rng = np.random.default_rng([config.seed, 2])
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
     encoder = WindowEncoder(encoders, sound.front_end, sound.front_end.columns_per_window)
     context = Context(config.context, hops_apart=1)
-    rows, present = [], []
-    draws = max(1, config.refit.refit_windows * len(pool) // batch)
-    for _ in track(range(draws), draws, "counts"):
-        scaled, presence = pool.augmented(pool.draw(rng, batch), config.refit.refit_noisy, config.context)
-        for stream in scaled.numpy().reshape(batch, -1, sound.front_end.n_mels):
+    rows, present, heard = [], [], []
+    for scaled, presence, taught in track(streams, batches, "counts"):
+        for stream in scaled.reshape(len(scaled), -1, sound.front_end.n_mels):
+            encoder.reset()
             context.reset()
-            heard = encoder.push(stream)[-rng.integers(1, config.context + 1) :]
-            rows.append(shown(encoder.counts(context.push(heard)[-1:])).astype(np.uint16))
-        present.append(presence.numpy())
+            codes = encoder.push(stream)[-rng.integers(1, config.context + 1) :]
+            rows.append(shown(encoder.counts(context.push(codes)[-1:])).astype(np.uint16))
+        present.append(presence)
+        heard.append(taught)
     np.save(path / COUNTS, np.concatenate(rows))
     np.save(path / PRESENCE, np.concatenate(present))
+    np.save(path / TAUGHT, np.concatenate(heard).astype(np.float16))
 
 
-def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, config: TrainConfig) -> keras.Model:
-    """Return a head fitted on what it is shown of codes, (N, K), and what is present, (N, C + 1).
+def refit_head(
+    path: Path, joint: Tree, counts: np.ndarray, presence: Float32, taught: Float32, config: TrainConfig
+) -> keras.Model:
+    """Return a head fitted on what it is shown of codes, (N, K), what is present, (N, C + 1), and taught, (N, L).
 
-    It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them.
+    It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them. What the teacher
+    says is learned beside and left out in the end, as "none" is.
     """
-    settings = config.refit
-    rows, targets = tf.constant(transformed(counts, TRANSFORM), tf.float16), tf.constant(presence)
+    settings, n_tags = config.refit, presence.shape[1] - 1
+    layers, teacher = joint["head"], joint["teacher"]
+    weights = [np.asarray(layer[name]) for layer in layers for name in ("kernel", "bias")]
+    beside = [np.concatenate([weights[place][..., :n_tags], teacher[name]], axis=-1) for place, name in LAST]
+
+    def without_teacher(trained: list[np.ndarray]) -> keras.Model:
+        final = new_head(counts.shape[1], n_tags, config.learned)
+        final.set_weights([*trained[:-2], *(weight[..., :n_tags] for weight in trained[-2:])])
+        return final
+
+    if not settings.refit_epochs:
+        return without_teacher(weights)
+    rows = tf.constant(transformed(counts, TRANSFORM), tf.float16)
+    targets = tf.constant(np.concatenate([presence, taught], axis=1), tf.float32)
     steps = -(-len(counts) // settings.refit_batch)
 
     def new_model() -> keras.Model:
-        first, *hidden, kernel, bias = joint.head.get_weights()
-        final = head(counts.shape[1], presence.shape[1] - 1, joint.settings)
-        times = times_shown(config.context)
-        # The root of a sum grows as the root of the number of windows.
-        first = np.concatenate([first / np.sqrt(windows) / times for windows in (1, config.context)[:times]])
-        final.set_weights([first, *hidden, kernel[:, :-1], bias[:-1]])
-        model = keras.Sequential([final])  # so that what is saved knows nothing of its training
-        model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), tag_loss)
+        both = new_head(counts.shape[1], n_tags + taught.shape[1], config.learned)
+        both.set_weights([*weights[:-2], *beside])
+        model = keras.Sequential([both])  # so that what is saved knows nothing of its training
+        loss = RefitLoss(n_tags, config.learned.taught)
+        model.compile(adam(settings.refit_rate, steps * settings.refit_epochs), loss)
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
@@ -76,10 +100,41 @@ def refit_head(path: Path, joint: Joint, counts: np.ndarray, presence: Float32, 
         batches = tf.data.Dataset.from_tensor_slices(order).batch(settings.refit_batch)
         return batches.map(lambda index: (tf.gather(rows, index), tf.gather(targets, index))).prefetch(2)
 
-    return train_epochs(path, "head", new_model, data_of_epoch, settings.refit_epochs, config.seed).get_layer("head")
+    model = train_epochs(path, "head", new_model, data_of_epoch, settings.refit_epochs, config.seed)
+    return without_teacher(model.get_layer("head").get_weights())
+
+
+def new_head(n_counts: int, n_tags: int, settings: LearnedSettings) -> keras.Model:
+    """Return an untrained head, square roots of counts in and logits out."""
+    hidden = [
+        layer
+        for _ in range(2)
+        for layer in (keras.layers.Dense(settings.learned_head, "relu"), keras.layers.Dropout(settings.dropout))
+    ]
+    masked, logits = keras.layers.Dropout(settings.drop_counts), keras.layers.Dense(n_tags)
+    return keras.Sequential([keras.layers.Input((n_counts,)), masked, *hidden, logits], name="head")
 
 
 @keras.saving.register_keras_serializable("bowstream")
+class RefitLoss(keras.losses.Loss):
+    """What `tag_loss` says of the first logits, and a yes or no for each of the teacher's tags."""
+
+    def __init__(self, n_tags: int, taught: float, name: str = "refit", **others: Any) -> None:
+        super().__init__(name=name, **others)
+        self.n_tags, self.taught, self.__name__ = n_tags, taught, name
+
+    def call(self, wanted: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each stream, for what is present, (N, C + 1), and after it what the teacher says."""
+        said, of_said = wanted[:, self.n_tags + 1 :], logits[:, self.n_tags :]
+        beside = tf.where(said == UNSURE, 0.0, tf.nn.sigmoid_cross_entropy_with_logits(said, of_said))
+        of_tags = tag_loss(wanted[:, : self.n_tags + 1], logits[:, : self.n_tags])
+        return of_tags + self.taught * tf.reduce_sum(beside, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what it is made with."""
+        return {**super().get_config(), "n_tags": self.n_tags, "taught": self.taught}
+
+
 def tag_loss(presence: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Ask for a yes or no for each tag, and for the right order among the tags that are there.
 
@@ -88,8 +143,10 @@ def tag_loss(presence: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     presence : float32 [shape=(N, C + 1)]
     logits : float32 [shape=(N, C)]
     """
-    sure, shares = (of_all[:, :-1] for of_all in shares_of(presence))
-    present = tf.clip_by_value(2.0 * presence[:, :-1], 0.0, 1.0)  # both of two equally loud sounds are there
+    known = tf.maximum(presence, 0.0)
+    sure, shares = presence[:, :-1] != UNSURE, (known / tf.reduce_sum(known, axis=-1, keepdims=True))[:, :-1]
+    present = tf.minimum(2.0 * presence[:, :-1], 1.0)  # both of two equally loud sounds are there
     yes_or_no = tf.nn.sigmoid_cross_entropy_with_logits(present, logits)
+    log_shares = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))  # what is unsure has no part in them
     # Not TensorFlow's fused loss: its gradient takes shares to sum to 1, and those of negatives sum to 0.
-    return tf.reduce_sum(tf.where(sure, yes_or_no, 0.0) - shares * log_shares(logits, sure), axis=-1)
+    return tf.reduce_sum(tf.where(sure, yes_or_no, 0.0) - shares * log_shares, axis=-1)

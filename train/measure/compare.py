@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Codes, int [shape=(windows, context, 143)], and scores, float32 [shape=(windows, C)], of some clips."""
+    """Codes, int [shape=(windows, context, P)], and scores, float32 [shape=(windows, C)], of some clips."""
 
     codes: Index
     scores: Float32
@@ -82,7 +82,8 @@ def compare_one(study: Study, trial: Trial) -> dict[str, Any]:
     of_int8 = on_features(sound, clips, loaded)
     of_device = on_device(data, clips, loaded)
     clip = sound.clip_of_window()[sound.windows(clips)]
-    families = np.array(families_of_codes(sound.front_end))
+    per_patch = {family: encoder.codebook.n_parts for family, encoder in loaded.encoders.items()}
+    families = np.array(families_of_codes(sound.front_end, per_patch))
     changed, off_device = of_float.codes != of_int8.codes, of_int8.codes != of_device.codes
 
     def share(differs: Index, family: str) -> float:

@@ -58,7 +58,7 @@ def look(study: Study, parts: Parts, clips: Index) -> list[Code]:
         lifts = (counts.T @ targets + 10 * priors) / (counts.sum(axis=0)[:, np.newaxis] + 10) / priors  # (D, C)
         telling = np.argsort(-np.where(shares >= RARE, lifts.max(axis=1), 0.0))[:SHOWN]
         for index in telling:
-            here = codes == index
+            here = (codes.reshape(*patches.shape[:2], -1) == index).any(axis=-1)  # in one of a patch's parts
             if not here.any():
                 continue
             patch = as_picture(patches[here].mean(axis=0), family, sound.front_end)

@@ -1,0 +1,31 @@
+"""`python -m train joint`: carry out a joint training that `run --elsewhere` has prepared."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from .options import Commands
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("joint", help="carry out, on a machine with a GPU say, what `run --elsewhere` wrote")
+    parser.add_argument("task", type=Path, metavar="FOLDER", help="a folder below RUNS/elsewhere")
+    parser.add_argument(
+        "--warm-start",
+        type=Path,
+        metavar="FILE",
+        help="go on from the joint.npz of an earlier training of the same sizes and tags; choose a lower --rate for it",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(arguments: Namespace) -> None:
+    """Carry it out."""
+    from ..common.quiet import start_tensorflow
+
+    start_tensorflow()
+    from ..learned.elsewhere import carry_out
+
+    carry_out(arguments.task, arguments.warm_start)

@@ -1,0 +1,98 @@
+"""The joint training by itself, on another machine if you like: it reads one folder.
+
+`run --elsewhere` writes a folder per training below RUNS/elsewhere, with `pool.npz` and `training.json`;
+`joint FOLDER`, on a machine with a GPU say, adds `joint.npz`; brought back, the next `run` takes it for its own.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bowstream.errors import UsageError
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.level import LevelSettings
+
+from ..common.config import TrainConfig
+from ..common.epochs import STATE
+from .augment import new_key
+from .joint import Tree
+from .loop import Task, Training, train
+from .pool import Pool
+from .trees import leaves, load_joint, save_joint
+
+POOL, TRAINING, JOINT = "pool.npz", "training.json", "joint.npz"
+# What a training says beside its arrays: the names of what its head gives.
+NAMES = "tags", "taught"
+
+
+def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequence[str]]) -> None:
+    """Write all that a joint training reads into a folder.
+
+    Parameters
+    ----------
+    names : what is learned, `tags`, and what the teacher says, `taught`, in the order of the pool's columns
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pool.save(folder / POOL)
+    content = {
+        "context": task.config.context,
+        "seed": task.config.seed,
+        "learned": asdict(task.config.learned),
+        "augment": asdict(task.config.augment),
+        "level": asdict(task.level),
+        "front_end": asdict(task.front_end),
+        **names,
+    }
+    (folder / TRAINING).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+def carry_out(folder: Path, warm_start: Path | None = None) -> None:
+    """Train what `write_task` wrote, and write `joint.npz` beside it.
+
+    Parameters
+    ----------
+    warm_start : what an earlier training of the same sizes and tags came to, a `joint.npz`, to go on from
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no such task, or the earlier training is another's.
+    """
+    if not (folder / TRAINING).is_file():
+        raise UsageError(f"{folder} must hold {POOL} and {TRAINING}, as `run --elsewhere` writes them")
+    given: Mapping[str, Any] = json.loads((folder / TRAINING).read_text("utf-8"))
+    values = {**given["learned"], **given["augment"], "context": given["context"], "seed": given["seed"]}
+    config = TrainConfig().with_values(**values)
+    task = Task(config, LevelSettings(**given["level"]), FrontEnd(**given["front_end"]))
+    names = {name: given[name] for name in NAMES}
+    pool = Pool.load(folder / POOL)
+    start = earlier(warm_start, task, pool, names) if warm_start else None
+    save_joint(folder / JOINT, train(Training(task, pool, start), folder), names)
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> Tree:
+    """Return what an earlier training came to, where it is of the same sizes and names."""
+    try:
+        joint, known = load_joint(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"--warm-start {file} must be the joint.npz of a training: {error}") from error
+    sizes, wanted = sizes_of(joint), sizes_of(task.new_joint(new_key(0, 0), pool.arrays()))
+    for place in sorted({*sizes, *wanted}):
+        if sizes.get(place) != wanted.get(place):
+            found = sizes.get(place, "nothing")
+            raise UsageError(f"--warm-start {file} must have {place} of {wanted.get(place, 'nothing')} (got {found})")
+    for name, values in names.items():
+        if name in known and known[name] != list(values):
+            raise UsageError(f"--warm-start {file} must know the same {name} in the same order")
+    return joint
+
+
+def sizes_of(joint: Tree) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array by its place."""
+    return {place: tuple(array.shape) for place, array in leaves(joint)}

@@ -1,0 +1,228 @@
+"""The joint training: losses, AdamW, the mean of the last weights, and a loop that can be resumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bowstream.model.front_end import FrontEnd
+from bowstream.model.level import LevelSettings
+
+from ..common.config import BATCH_PARTS, TrainConfig
+from ..common.epochs import load_state, refuse_infinite, save_state
+from ..common.progress import say, track
+from . import augment
+from .joint import Tree, counts_of, head_rows, latents_of, logits_of, new_joint, shared_mean
+from .pool import Pool, Tensors, augmented, shares_of
+from .trees import as_vector, cutter
+
+# The logit of a tag that is left out of a softmax.
+IMPOSSIBLE = -1e4
+# Steps between two checkpoints, each with a line about the losses.
+SAY_EVERY = 200
+# Steps in which the learning rate rises; how slowly the norms of latent vectors forget; the longest gradient; Adam's.
+WARM_UP = 200
+NORM_MEMORY = 0.98
+CLIP_NORM = 2.0
+BETAS = 0.9, 0.99
+
+
+def share_loss(logits: tf.Tensor, presence: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Return the cross-entropy of logits with each tag's share of what is present, both (N, C + 1) -> (N,)."""
+    sure, shares = shares_of(presence)
+    smoothed = (1.0 - smoothing) * shares + smoothing / shares.shape[1]
+    log_shares = tf.nn.log_softmax(tf.where(sure, logits, IMPOSSIBLE))
+    anything = tf.reduce_sum(shares, axis=-1) > 0.0
+    return tf.where(anything, -tf.reduce_sum(tf.where(sure, smoothed * log_shares, 0.0), axis=-1), 0.0)
+
+
+def tag_loss(logits: tf.Tensor, presence: tf.Tensor) -> tf.Tensor:
+    """Return how wrong a yes or no for each tag is where it is sure, (N, C + 1) -> (N,)."""
+    # Both of two equally loud sounds are there.
+    present = tf.clip_by_value(2.0 * presence[:, :-1], 0.0, 1.0)
+    return tf.reduce_sum(tf.where(presence[:, :-1] < 0.0, 0.0, cross_entropy(logits[:, :-1], present)), axis=-1)
+
+
+def cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Return the binary cross-entropy of logits with targets 0 … 1, each by itself."""
+    return tf.nn.softplus(logits) - targets * logits
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a joint training is given beside its pool.
+
+    level, front_end : how sound becomes what encoders see
+    """
+
+    config: TrainConfig
+    level: LevelSettings
+    front_end: FrontEnd
+
+    def new_joint(self, key: tf.Tensor, pool: Mapping[str, Any]) -> Tree:
+        """Return untrained weights and norms for what a pool's arrays hold."""
+        n_targets, n_teacher = pool["presence"].shape[1], pool["teacher"].shape[1]
+        settings, context = self.config.learned, self.config.context
+        weights, norms = new_joint(key, settings, context, n_targets, n_teacher, self.front_end)
+        return {"weights": weights, "norms": norms}
+
+    def draw(self, key: tf.Tensor, pool: Tensors, count: int) -> tuple[tf.Tensor, ...]:
+        """Return so many augmented streams of a context's length, see `pool.augmented`."""
+        return augmented(key, pool, count, self.config.context, self.config.augment, self.level, self.front_end)
+
+    def windows_of(self, streams: tf.Tensor) -> tf.Tensor:
+        """Return the windows of streams, (N * W, columns, frames, M)."""
+        return tf.reshape(streams, (-1, self.front_end.columns_per_window, *streams.shape[2:]))
+
+
+def losses_of(
+    weights: Tree, norms: Tree, keys: Sequence[tf.Tensor], drawn: Sequence[tf.Tensor], task: Task
+) -> tuple[tf.Tensor, tf.Tensor, Tree]:
+    """Return what is minimised for one batch, the parts of it, and the norms of the batch.
+
+    Parameters
+    ----------
+    keys : of the chance of each part of the batch
+    drawn : augmented streams and what is in them
+    """
+    settings, windows = task.config.learned, task.config.context
+    scaled, presence, teacher, taught = drawn
+    counts, unevenness, seen = counts_of(weights, norms, task.windows_of(scaled), task.front_end, training=True)
+    rows = head_rows(tf.reshape(counts, (len(scaled), windows, -1)), keys, settings.drop_counts)
+    logits, teacher_logits = logits_of(weights, rows, settings, keys)
+    share = tf.reduce_mean(share_loss(logits, presence, settings.smoothing))
+    tag = tf.reduce_mean(tag_loss(logits, presence))
+    asked = tf.cast(taught, tf.float32)
+    taught_loss = tf.reduce_mean(tf.reduce_sum(cross_entropy(teacher_logits, teacher), axis=-1) * asked)
+    taught_loss /= tf.maximum(shared_mean(tf.reduce_mean(asked)), 1e-6)
+    parts = tf.stack([share, tag, taught_loss, unevenness])
+    factors = tf.constant([1.0, settings.yes_or_no, settings.taught, settings.usage])
+    return tf.reduce_sum(parts * factors), parts, seen
+
+
+class Training:
+    """A joint training: all that changes from step to step, as vectors, and what makes a step.
+
+    On several devices each has its part of a batch and all of the state, which is the same on all.
+
+    Attributes
+    ----------
+    weights, average : float32, the newest weights and the mean of the last ones
+    mean, square : float32, AdamW's moments
+    norms : float32, mean and variance of latent vectors
+    step : int32, how many steps are done
+    """
+
+    def __init__(self, task: Task, pool: Pool, start: Tree | None = None) -> None:
+        self.task, self.pool = task, on_device(pool, task.front_end)
+        self._draw = tf.function(self._draw_part, jit_compile=True)
+        if start is None:
+            start = begin(task, self.pool, self._draw)
+        weights, norms = start["weights"], start["norms"]
+        self.tree, self.norm_tree = cutter(weights), cutter(norms)
+        vector = as_vector(weights)
+        self.weights, self.average = variable(vector), variable(vector)
+        self.mean, self.square = variable(tf.zeros_like(vector)), variable(tf.zeros_like(vector))
+        self.norms, self.step = variable(as_vector(norms)), variable(0)
+        self.state = self.weights, self.average, self.mean, self.square, self.norms, self.step
+        self.advance = tf.function(self._advance)
+        self._move = tf.function(self._moved, jit_compile=True)
+
+    def _draw_part(self, key: tf.Tensor, pool: Tensors) -> tuple[tf.Tensor, ...]:
+        return self.task.draw(key, pool, self.task.config.learned.batch // BATCH_PARTS)
+
+    def _advance(self) -> tf.Tensor:
+        """Do one step and return its losses: of shares, of yes or no, of the teacher's tags, and the unevenness."""
+        context = tf.distribute.get_replica_context()
+        mine = BATCH_PARTS // context.num_replicas_in_sync
+        key = augment.fold(augment.new_key(self.task.config.seed, 1), self.step.read_value())
+        keys = [augment.fold(key, context.replica_id_in_sync_group * mine + part) for part in range(mine)]
+        drawn = [self._draw(key, self.pool) for key in keys]
+        drawn = [tf.concat(parts, axis=0) for parts in zip(*drawn)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            weights = self.tree(self.weights.read_value())
+            tape.watch(weights)
+            loss, parts, seen = losses_of(weights, self.norm_tree(self.norms), keys, drawn, self.task)
+        gradient = shared_mean(as_vector(tape.gradient(loss, weights, unconnected_gradients="zero")))
+        self._move(gradient, tf.sqrt(2.0 * tf.nn.l2_loss(gradient)), as_vector(seen))
+        return shared_mean(parts)
+
+    def _moved(self, gradient: tf.Tensor, length: tf.Tensor, seen: tf.Tensor) -> None:
+        """Do one step of AdamW with a rate that rises briefly and falls to 0 as a cosine."""
+        settings, index = self.task.config.learned, tf.cast(self.step, tf.float32)
+        warm = float(max(1, min(WARM_UP, settings.steps // 10)))
+        fallen = 0.5 + 0.5 * tf.cos(math.pi * (index - warm) / max(1.0, settings.steps - warm))
+        rate = settings.rate * tf.where(index < warm, (index + 1.0) / warm, fallen)
+        gradient *= tf.minimum(1.0, CLIP_NORM / (length + 1e-9))
+        mean = BETAS[0] * self.mean + (1.0 - BETAS[0]) * gradient
+        square = BETAS[1] * self.square + (1.0 - BETAS[1]) * tf.square(gradient)
+        first, second = 1.0 - BETAS[0] ** (index + 1.0), 1.0 - BETAS[1] ** (index + 1.0)
+        step = mean / first / (tf.sqrt(square / second) + 1e-7) + settings.decay * self.weights
+        weights = self.weights - rate * step
+        memory = tf.minimum(settings.memory, (index + 1.0) / (index + 10.0))
+        self.average.assign(memory * self.average + (1.0 - memory) * weights)
+        self.norms.assign(NORM_MEMORY * self.norms + (1.0 - NORM_MEMORY) * seen)
+        self.weights.assign(weights)
+        self.mean.assign(mean)
+        self.square.assign(square)
+        self.step.assign_add(1)
+
+    def result(self) -> Tree:
+        """Return the mean of the last weights, and the norms."""
+        return {"weights": self.tree(self.average.read_value()), "norms": self.norm_tree(self.norms.read_value())}
+
+
+def variable(value: Any) -> tf.Variable:
+    """Return a variable that each device changes for itself, to the same value."""
+    on_read, first = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(value, trainable=False, synchronization=on_read, aggregation=first)
+
+
+def on_device(pool: Pool, front_end: FrontEnd) -> Tensors:
+    """Return a pool's arrays, and noise, where they are worked with."""
+    arrays = pool.arrays() | {"noise": augment.restless(front_end.n_mels)}
+    return {name: tf.constant(values) for name, values in arrays.items()}
+
+
+def begin(task: Task, pool: Tensors, draw: Callable[..., Any]) -> Tree:
+    """Return weights and norms before the first step: centroids are latent vectors of the untrained encoders."""
+    new, seen, where, spread = augment.split(augment.new_key(task.config.seed, 0), 4)
+    joint = task.new_joint(new, pool)
+    weights, norms = joint["weights"], joint["norms"]
+    scaled = tf.concat([draw(one, pool)[0] for one in augment.split(seen, BATCH_PARTS)], axis=0)
+    latents, _ = latents_of(weights, norms, task.windows_of(scaled), task.front_end, training=True)
+    for family, rows in latents.items():
+        bands, sets, codes, values = weights["centroids"][family].shape
+        rows = tf.reshape(tf.transpose(rows, (1, 0, 2, 3)), (bands, -1, sets, values))
+        chosen = augment.integers(where, (bands, sets, codes), 0, rows.shape[1])
+        drawn = tf.gather(tf.transpose(rows, (0, 2, 1, 3)), chosen, axis=2, batch_dims=2)
+        weights["centroids"][family] = drawn + 0.05 * augment.normal(spread, drawn.shape)
+    return joint
+
+
+def train(training: Training, path: Path) -> Tree:
+    """Do all steps, and return the mean of the last weights and the norms.
+
+    Parameters
+    ----------
+    path : folder of the checkpoint, from which an interrupted training goes on
+    """
+    steps = training.task.config.learned.steps
+    load_state(path, training.state)
+    done, losses = int(training.step), list[tf.Tensor]()
+    for index in track(range(done, steps), steps, "joint", done):
+        losses.append(training.advance())
+        if (index + 1) % SAY_EVERY and index + 1 < steps:
+            continue
+        share, tag, taught, _ = np.mean(losses, axis=0)
+        say(f"joint  step {index + 1}/{steps}  loss {share:.3f}  yes or no {tag:.3f}  taught {taught:.3f}")
+        refuse_infinite("joint", share + tag + taught)
+        save_state(path, training.state)
+        losses.clear()
+    return training.result()
