@@ -21,7 +21,6 @@ from bowstream.audio.raw import RawFormat
 from bowstream.audio.started import started_at
 from bowstream.audio.stream import Player
 from bowstream.cli.folders import find_recordings
-from bowstream.cli.live import Shown, run
 from bowstream.cli.options import ReplayOptions
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session, personalise
@@ -114,6 +113,8 @@ def write_labels(report: Report, to: str) -> None:
 
 def play_all(paths: Sequence[str], work: Work) -> int:
     """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
+    from bowstream.cli.live import Shown, run  # with the sinks and the page, which need not be here otherwise
+
     errors = 0
     bundle = open_bundle(work.config)
     for path in paths:

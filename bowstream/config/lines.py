@@ -7,11 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 # The names that lead to a table or value.
 Steps = tuple[str, ...]
 DEPTH = 5
@@ -60,9 +55,19 @@ def heads(text: str) -> Iterator[tuple[int, str]]:
             start, began, seen = token.end(), line, False
 
 
+def parse(text: str) -> dict[str, Any]:
+    """Return what a TOML file holds; raise `ValueError` or `RecursionError` if it is none."""
+    # Not needed for `--help`.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
 def path_of(key: str) -> Steps:
     """Return the names in a key as TOML reads them."""
-    values: Any = tomllib.loads(f"{key} = 0")
+    values: Any = parse(f"{key} = 0")
     path: Steps = ()
     while isinstance(values, dict) and len(path) < DEPTH:
         ((name, values),) = values.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING
@@ -12,14 +11,9 @@ from typing import Any, TypeVar, get_type_hints
 
 from bowstream._text import redacted
 from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, type_of
-from bowstream.config.lines import Steps, lines_of
+from bowstream.config.lines import Steps, lines_of, parse
 from bowstream.config.paths import expanded
 from bowstream.errors import UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Table = TypeVar("Table")
 TYPES = {
@@ -51,7 +45,7 @@ class Document:
         self._text = text
         self._problems: list[tuple[int, str]] = []
         try:
-            self.values: dict[str, Any] = tomllib.loads(text)
+            self.values: dict[str, Any] = parse(text)
         except (ValueError, RecursionError) as error:  # a number or a nesting that Python itself will not read, too
             reason, _, where = str(error).partition(" (at ")
             line = (
@@ -171,6 +165,8 @@ def quoted(text: str) -> str:
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return `; did you mean …` if a known word is close, else all known words if they are few."""
+    import difflib  # takes longer to import than all else here
+
     words = list(known)
     close = difflib.get_close_matches(wrong.casefold()[:80], [word.casefold() for word in words], 1)
     if close:
