@@ -145,12 +145,11 @@ def test_a_lone_source_cannot_be_held_out(esc50):
         read_sets([f"esc50:{esc50}"], None, Joining(hold_out=SOURCES))
 
 
-def test_weights_are_of_sources_that_there_are(corpus):
-    data = read_sets([str(corpus)], None, Joining("everyday", weights={"place1": 0.25}))
-    weights = dict(zip((clip.source for clip in data.clips), data.clip_weights()))
-    assert weights["place1"] == 0.25 and weights["place0"] == 1.0
-    with pytest.raises(DataError, match="--weight nowhere: no clip is from there; there are place0, "):
-        read_sets([str(corpus)], None, Joining(weights={"nowhere": 1.0}))
+def test_what_is_only_learned_from_are_sources_that_there_are(corpus):
+    data = read_sets([str(corpus)], None, Joining("everyday", learn_only=("place1",)))
+    assert {clip.source for clip in data.clips if clip.fold == ALWAYS} == {"place1"}
+    with pytest.raises(DataError, match="--learn-only nowhere: no clip is from there; there are place0, "):
+        read_sets([str(corpus)], None, Joining(learn_only=("nowhere",)))
 
 
 def teacher_file(path, **arrays):

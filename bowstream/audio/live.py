@@ -6,7 +6,6 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -118,9 +117,7 @@ class LiveStream(StreamSource):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._stop.set()
         self._resumed.set()
         self._thread.join(CLOSED_AFTER_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from bowstream._stderr import silenced
@@ -110,9 +109,7 @@ class Microphone(StreamSource):
             raise DeviceAbsentError(self._elsewhere(self.route))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._stream.close()
 
     @property

@@ -6,7 +6,6 @@ import gc
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -81,11 +80,9 @@ class Reconnecting:
     def __enter__(self) -> Reconnecting:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self._source:
-            self._source.__exit__(kind, error, trace)
+            self._source.__exit__(*exc)
 
     def __iter__(self) -> Iterator[Block | Notice | None]:
         until_s, waited, reason = steady_s(), False, ""

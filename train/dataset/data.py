@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,6 @@ class DataSet:
 
     vocabulary : what labels were mapped onto, if they were
     teacher : what another tagger says of the clips, if it was asked
-    weights : how much a clip of a source counts, 1 where it is not named
     """
 
     name: str
@@ -80,7 +79,6 @@ class DataSet:
     published: bool
     vocabulary: Vocabulary | None = None
     teacher: Teacher | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
 
     def targets(self) -> Float32:
         """Return 1 where a clip has a tag, float32 [shape=(clips, C)]."""
@@ -106,10 +104,6 @@ class DataSet:
                 if tag in self.tags:
                     soft[asked, self.tags.index(tag)] = heard[asked]
         return soft
-
-    def clip_weights(self) -> Float32:
-        """Return how much each clip counts, float32 [shape=(clips,)]."""
-        return np.array([self.weights.get(clip.source, 1.0) for clip in self.clips], np.float32)
 
     @property
     def own_split(self) -> bool:

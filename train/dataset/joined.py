@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..common.progress import say
@@ -29,7 +29,6 @@ class Joining:
     licences : which clips are learned from, a name of `LICENCES`; all others are tried on only
     hold_out : what is held apart: groups, in the sets' own folds, or whole sources; then published sets with folds of
         their own are always learned from
-    weights : how much a clip of a source counts
     teacher : a file of teacher scores
     learn_only : sources that are never tried on
     fewest : clips to learn from that a tag of the vocabulary needs, else it is left out
@@ -38,7 +37,6 @@ class Joining:
     vocabulary: str = ""
     licences: str = "stated"
     hold_out: str = GROUPS
-    weights: Mapping[str, float] = field(default_factory=dict)
     teacher: Path | None = None
     learn_only: Sequence[str] = ()
     fewest: int = FEWEST_CLIPS
@@ -50,10 +48,10 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
     Raises
     ------
     DataError
-        If no clip may be learned from, or a source is weighed that there is not.
+        If no clip may be learned from, or a source is named that there is not.
     """
     sets = [licensed(data, how.licences) for data in sets]
-    refuse_unknown_sources(sets, {"--weight": how.weights, "--learn-only": how.learn_only})
+    refuse_unknown_sources(sets, how.learn_only)
     vocabulary = read_vocabulary(how.vocabulary) if how.vocabulary else None
     teacher = read_teacher(how.teacher) if how.teacher else None
     if vocabulary:
@@ -69,7 +67,7 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
         data = dealt_by_source(
             data, {*how.learn_only, *(clip.source for one in sets if one.published for clip in one.clips)}
         )
-    return replace(data, weights=how.weights, teacher=teacher)
+    return replace(data, teacher=teacher)
 
 
 def licensed(data: DataSet, licences: str) -> DataSet:
@@ -85,13 +83,12 @@ def licensed(data: DataSet, licences: str) -> DataSet:
     return replace(data, clips=tuple(replace(clip, learn=clip.name in allowed) for clip in data.clips))
 
 
-def refuse_unknown_sources(sets: Iterable[DataSet], named: Mapping[str, Iterable[str]]) -> None:
-    """Raise `DataError` for sources that a flag names and no clip is from."""
+def refuse_unknown_sources(sets: Iterable[DataSet], learn_only: Iterable[str]) -> None:
+    """Raise `DataError` for sources that are named and no clip is from."""
     known = {clip.source for data in sets for clip in data.clips}
     problems = [
-        f"{flag} {name}: no clip is from there; there are {', '.join(sorted(known))}"
-        for flag, names in named.items()
-        for name in sorted(set(names) - known)
+        f"--learn-only {name}: no clip is from there; there are {', '.join(sorted(known))}"
+        for name in sorted(set(learn_only) - known)
     ]
     if problems:
         raise DataError(problems)
