@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bowstream.audio.devices import list_devices
     from bowstream.audio.file import AudioFile
     from bowstream.audio.microphone import Microphone
+    from bowstream.audio.opening import Stream
     from bowstream.audio.source import Notice
     from bowstream.events import Event, EventTracker
     from bowstream.model.bundle import Bundle
@@ -47,6 +48,7 @@ __all__ = [
     "Result",
     "Scores",
     "Session",
+    "Stream",
     "Tagger",
     "UsageError",
     "list_devices",
@@ -66,6 +68,7 @@ _HOMES = {
     "Result": "result",
     "Scores": "scores",
     "Session": "session",
+    "Stream": "audio.opening",
     "Tagger": "tagger",
     "list_devices": "audio.devices",
     "load_bundle": "tagger",

@@ -15,6 +15,7 @@ from signals import RATE, scene
 from test_listen import Listening
 from test_reconnect import notice, scored
 
+from bowstream import Scores, Session, Stream, Tagger, UsageError
 from bowstream.cli.main import main
 
 
@@ -193,6 +194,29 @@ def test_a_transport_stream_on_standard_input(recording, bowstream):
     status, out, err = bowstream("listen", "--json", "--device", "-", input=content)
     assert status == 0, err
     assert len(out.splitlines()) >= 6
+
+
+def test_from_python(recording, replayed, bundle):
+    _, expected, _ = replayed(recording)
+    found = []
+    with Stream(str(recording)) as stream:
+        session = Session(stream, Tagger(bundle))
+        for record in session:
+            if isinstance(record, Scores):
+                found.append(record.top(1))
+            if len(found) == 5:
+                session.stop()
+    assert len(found) == 5
+    assert [tag for ((tag, _),) in found] == [max(hop["scores"], key=hop["scores"].get) for hop in expected[:5]]
+    with pytest.raises(UsageError, match="address must be that of a stream"):
+        Stream("USB")
+
+
+def test_without_pyav_it_says_what_to_install(monkeypatch, refused):
+    monkeypatch.setattr("bowstream.audio.network.is_there", lambda: False)
+    status, err = refused("--device", f"rtsp://a:{SECRET}@cam/x")
+    assert status == 1
+    assert err == "bowstream: 'rtsp://***@cam/x' is a stream: pip install 'bowstream[streams]' to hear it\n"
 
 
 def test_no_sound_on_standard_input(bowstream):

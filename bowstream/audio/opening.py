@@ -49,7 +49,7 @@ def open_once(settings: SourceSettings, format: Format = FORMAT) -> StreamSource
     format = mixed(format, settings)
     if is_microphone(settings.device):
         return Microphone(settings.device, format, settings.sample_rate)
-    return LiveStream(input_of(settings), format)
+    return Stream(settings.device or STDIN, settings.raw, format)
 
 
 def mixed(format: Format, settings: SourceSettings) -> Format:
@@ -89,6 +89,34 @@ def raw_format(text: str | None) -> RawFormat | None:
         ) from None
 
 
+class Stream(LiveStream):
+    """A stream from the network, standard input, or a file that grows, as a source for a `Session`.
+
+    It is opened, read and decoded in a thread of its own, from entering it to leaving it. What is missing on its way is
+    told as lost, by its own timestamps.
+
+    Parameters
+    ----------
+    address : `rtsp://…`, `http://…`, `udp://…` and so on, `-` for standard input, or a path that begins with / or ./
+    raw : format of headerless sound in a file or on standard input, as in `16000:1:PCM_16`
+
+    Raises
+    ------
+    UsageError
+        If the address can be none, or the format does not fit.
+    DeviceError
+        If PyAV is needed and not installed; while iterating, if it cannot be opened, delivers nothing or ends.
+    AudioError
+        While iterating, if standard input is no sound, or damaged.
+    """
+
+    def __init__(self, address: str, raw: str | None = None, format: Format = FORMAT) -> None:
+        settings = SourceSettings(device=address, raw=raw)
+        require(not is_microphone(address), "address", "must be that of a stream: a Microphone takes names of devices")
+        check_fit(settings)
+        super().__init__(input_of(settings), format)
+
+
 class Reopened:
     """Opens a stream or a growing file each time that it is asked to; for `Reconnecting`."""
 
@@ -99,9 +127,9 @@ class Reopened:
         self._settings = settings
         self._format = format
 
-    def open(self) -> LiveStream:
+    def open(self) -> Stream:
         """Return the stream, to be entered; it is opened in its own thread, and says there what is wrong."""
-        return LiveStream(input_of(self._settings), self._format)
+        return Stream(self._settings.device or STDIN, self._settings.raw, self._format)
 
     def look(self) -> Generator[None, None, str | None]:
         """Return at once: to open it is to look."""

@@ -40,6 +40,8 @@ class StandardInput:
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Yield what comes; raise an `AudioError` if it is no sound, or damaged."""
+        if os.isatty(0):
+            raise AudioError(f"{self.name} is a terminal: pipe sound into it")
         with AudioFile("-", raw=self._raw) as recording:
             for frames in recording.blocks(BLOCK_S):
                 yield Piece(frames, recording.native_rate)
