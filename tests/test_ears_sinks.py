@@ -3,18 +3,23 @@
 import json
 import urllib.request
 from contextlib import closing
+from datetime import date
 
 import numpy as np
 import pytest
 import soundfile
 from broker import free_port
 from stage import Stage, until
+from test_dashboard import printed
 
 from bowstream.config.settings import TagSettings
 from bowstream.config.sinks import ClipsSettings, CommandSettings, HistorySettings, JsonlSettings, PrometheusSettings
 from bowstream.config.web import WebSettings
 from bowstream.events import EventTracker
+from bowstream.history.queries import events
+from bowstream.history.spans import Span
 from bowstream.history.store import open_history
+from bowstream.history.view import events_table
 from bowstream.sinks import Sinks
 from bowstream.web.page import WebPage
 from bowstream.web.tuning import Tuning
@@ -146,3 +151,13 @@ def message(stream):
     while not (line := stream.readline()).startswith(b"event: "):
         assert line
     return line.decode().split()[1], json.loads(stream.readline().removeprefix(b"data: "))
+
+
+def test_the_table_of_the_past_names_sources_where_there_are_several(attic, hall, tmp_path):
+    path = tmp_path / "history.db"
+    delivered({"history": HistorySettings(path=str(path), days=36_500.0)}, attic, hall)
+    with open_history(path) as history:
+        found = events(history, Span.day(date(2027, 1, 15)))
+    shown = {len(chosen): printed(events_table(chosen, with_day=False), 120, 24) for chosen in (found, found[:1])}
+    assert "source" in shown[2] and "attic" in shown[2] and "hall" in shown[2]
+    assert "source" not in shown[1]

@@ -26,8 +26,10 @@ LONG_MS, ABSENCES = 60_000, 3
 
 
 def events_table(events: Sequence[PastEvent], with_day: bool) -> RenderableType:
-    """Return events as a table, each with its id, by which it can be judged."""
-    table = plain_table()
+    """Return events as a table, each with its id, by which it can be judged, and its source if there are several."""
+    table, with_source = plain_table(), len({event.source for event in events}) > 1
+    if with_source:
+        table.add_column("source")
     for heading, justify in (("began", "left"), ("lasted", "right"), ("tag", "left"), ("peak", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     table.add_column("level", justify="right")
@@ -41,7 +43,7 @@ def events_table(events: Sequence[PastEvent], with_day: bool) -> RenderableType:
         clip = printable(event.clip.name) if event.clip else ""
         style = "dim" if event.verdict == "wrong" else ""
         row = (began, lasted, printable(event.tag), f"{event.peak:.2f}", level, clip, VERDICTS[event.verdict], event.id)
-        table.add_row(*row, style=style)
+        table.add_row(*([printable(event.source)] if with_source else []), *row, style=style)
     return table
 
 

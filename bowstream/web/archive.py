@@ -102,6 +102,7 @@ class Archive:
         return {
             "id": event.id,
             "is_kept": True,
+            "source": event.source,
             "tag": event.tag,
             "onset_ms": event.onset_ms,
             "duration_ms": event.duration_ms,
