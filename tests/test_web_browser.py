@@ -9,6 +9,8 @@ import pytest
 from stage import until
 from web import DAY, Served
 
+from bowstream.history.store import open_history
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -124,6 +126,34 @@ def test_a_day_and_its_hours(served, opened):
     assert opened.locator("#heat tbody tr").count() == 7 and opened.locator("#heat td").count() == 7 * 25
 
 
+def test_hours_are_the_clocks_on_a_day_when_it_is_set(served, chromium, monkeypatch):
+    """At 3:00 it is put back to 2:00: what is heard at 12:30 UTC is 13.5 of 24 hours, and 14.5 of 25, from the left."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    noon_ms = 1_824_985_800_000  # 2027-10-31 12:30 UTC, 13:30 there
+    with open_history(served.archive.path, writable=True) as history, history:
+        history.execute(
+            "INSERT INTO events (id, onset_ms, duration_ms, utc_offset_s, tag, peak, mean, stream) "
+            "VALUES ('x', ?, 1000, 3600, 'dog', 1, 1, 1)",
+            (noon_ms,),
+        )
+    try:
+        with chromium.new_context(viewport={"width": 1440, "height": 800}, timezone_id="Europe/Berlin") as context:
+            page = context.new_page()
+            page.set_default_timeout(WAIT_MS)
+            page.goto(f"{served.page.address}#day/2027-10-31")
+            bar = page.locator("#timeline .bar").bounding_box()
+            lines = [page.locator("#timeline .grid").nth(number).bounding_box()["x"] for number in range(9)]
+            assert lines[1] - lines[0] == pytest.approx(4 / 3 * (lines[2] - lines[1]), abs=1.5)
+            assert (bar["x"] - lines[4]) / (lines[5] - lines[4]) == pytest.approx(0.5, abs=0.05)
+            page.locator("#timeline svg").click(position={"x": bar["x"] + 1 - lines[0] + 124, "y": 20})
+            page.wait_for_selector("#day-list >> text=Events from 13:00 to 14:00")
+            assert page.locator("#day-events .event").count() == 1
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_muting_by_keyboard_and_its_undo(served, opened):
     opened.focus('nav a[href="#tags"]')
     opened.keyboard.press("Enter")
@@ -148,7 +178,7 @@ def test_it_can_be_installed(opened):
 def test_every_control_has_a_name(served, opened):
     """As a screen reader has it."""
     served.stage.play(served.page, served.stage.piece(), served.stage.begin("dog", 11.0))
-    for view in ("now", "day", "tags"):
+    for view in ("now", "day", "hours", "tags", "health"):
         opened.click(f'nav a[href="#{view}"]')
         time.sleep(0.3)
         tree = opened.context.new_cdp_session(opened).send("Accessibility.getFullAXTree")["nodes"]

@@ -2,11 +2,13 @@
 import { $, clock, fill, get, h, lasted, tell, tinted } from "./api.js";
 import { eventRow, remember } from "./events.js";
 
-const AT_ONCE = 50, LANES = 9, LANE = 22, LEFT = 92, LOUD = 34;
+const AT_ONCE = 50, LANES = 9, LANE = 22, LEFT = 124, NARROW = 92, LOUD = 34;
 let shown = null, limit = AT_ONCE, hour = null;
 
 const text = (date) => `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")}`;
 const noon = (day) => new Date(`${day}T12:00:00`);
+// When an hour of the day begins: not always an hour after the last, since clocks are set.
+const begins = (at) => new Date(noon(shown.day).setHours(at, 0, 0, 0)).getTime();
 
 export async function showDay(day) {
   try {
@@ -40,7 +42,7 @@ function draw() {
 
 function timeline(events) {
   const width = Math.max(320, $("timeline").clientWidth || 320), length = shown.end_ms - shown.start_ms;
-  const left = width < 500 ? 76 : LEFT;
+  const left = width < 500 ? NARROW : LEFT;
   const x = (ms) => left + ((ms - shown.start_ms) / length) * (width - left - 2);
   const counts = new Map();
   for (const event of events) counts.set(event.tag, (counts.get(event.tag) || 0) + 1);
@@ -57,13 +59,13 @@ function timeline(events) {
   }
   svg.append(h("text", { x: left - 8, y: LOUD - 8, class: "name" }, "loudness"), loudness(x));
   for (let at = 0; at <= 24; at += width < 500 ? 6 : 3) {
-    const ms = shown.start_ms + (at / 24) * length;
+    const ms = begins(at);
     svg.append(h("line", { x1: x(ms), x2: x(ms), y1: 0, y2: bottom, class: "grid" }));
     svg.append(h("text", { x: x(ms), y: height - 5, class: "hour", "text-anchor": at === 0 ? "start" : at === 24 ? "end" : "middle" }, `${at}:00`));
   }
   named.forEach((tag, index) => {
     const y = top + index * LANE;
-    svg.append(h("text", { x: left - 8, y: y + LANE / 2 + 4, class: "name" }, short(tag, left < 80 ? 11 : 15)));
+    svg.append(h("text", { x: left - 8, y: y + LANE / 2 + 4, class: "name" }, short(tag, left < LEFT ? 12 : 17)));
   });
   for (const event of events) {
     const y = top + place.get(event.tag) * LANE;
@@ -72,10 +74,11 @@ function timeline(events) {
       h("title", {}, `${event.tag} ${clock(event.onset_ms)}, ${lasted(event.duration_ms)}`));
     svg.append(tinted(bar, event.tag));
   }
-  if (hour != null) svg.append(h("rect", { class: "chosen", x: x(shown.start_ms + hour * 3.6e6), y: 0, width: (width - left) / 24, height: bottom }));
+  if (hour != null) svg.append(h("rect", { class: "chosen", x: x(begins(hour)), y: 0, width: x(begins(hour + 1)) - x(begins(hour)), height: bottom }));
   svg.addEventListener("click", (click) => {
-    const at = ((click.clientX - svg.getBoundingClientRect().left - left) / (width - left)) * 24;
-    hour = at < 0 || hour === Math.floor(at) ? null : Math.min(23, Math.floor(at));
+    const at = (click.clientX - svg.getBoundingClientRect().left - left) / (width - left - 2);
+    const chosen = new Date(shown.start_ms + Math.min(at, 0.99999) * length).getHours();
+    hour = at < 0 || hour === chosen ? null : chosen;
     draw();
   });
   return svg;

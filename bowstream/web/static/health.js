@@ -27,6 +27,8 @@ const VITALS = {
 
 export function showHealth(report) {
   const found = Object.entries(VITALS).filter(([name]) => report[name] != null);
+  const worries = found.filter(([name, [, , worry]]) => worry?.(report[name])).map(([, [title]]) => title.toLowerCase());
+  fill($("well"), worries.length ? `Look at: ${worries.join(" · ")}` : "All is well.");
   fill($("vitals"), ...found.map(([name, [title, write, worry]]) =>
     h("div", { class: worry?.(report[name]) ? "worry" : "" }, h("dt", {}, title), h("dd", {}, write(report[name])))));
 }

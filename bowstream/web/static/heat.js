@@ -16,7 +16,7 @@ export async function showHeat() {
   const day = (text) => new Date(`${text}T12:00:00`).toLocaleDateString([], { weekday: "short", day: "numeric" });
   const rows = found.days.map((text, index) => [day(text), found.counts[index], found.listened_s[index], text]).reverse();
   fill($("heat"), table(`Events per hour${tag ? ` of ${tag}` : ""}, last ${days} days`, "Day", rows, () => highest));
-  fill($("heat-key"), ...[1, 2, 3, 4].map((level) => h("span", {}, h("i", { class: `l${level}` }), range(level, highest))),
+  fill($("heat-key"), ...[1, 2, 3, 4].filter((level) => range(level, highest)).map((level) => h("span", {}, h("i", { class: `l${level}` }), range(level, highest))),
     h("span", {}, h("i", { class: "l0" }), "nothing"), h("span", {}, h("i", { class: "deaf" }), "nobody listened"));
   const most = found.tags.map((one) => [one.tag, one.hours, null]);
   fill($("tag-heat"), most.length ? table("Events per hour of the day and tag", "Tag", most, (hours) => Math.max(1, ...hours)) : h("p", { class: "empty" }, "Nothing was heard yet."));
@@ -28,7 +28,7 @@ const level = (count, highest) => (count ? EDGES.findIndex((edge) => count <= Ma
 
 function range(wanted, highest) {
   const low = Math.ceil(EDGES[wanted - 1] * highest) + 1, high = Math.ceil(EDGES[wanted] * highest);
-  return low > high ? "–" : low === high ? `${low}` : `${low}–${high}`;
+  return low > high ? "" : low === high ? `${low}` : `${low}–${high}`;
 }
 
 function table(caption, corner, rows, highestOf) {
