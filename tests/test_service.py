@@ -65,6 +65,13 @@ def test_uninstall_is_idempotent(home, systemctl, capsys):
     assert "nothing to take away" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("device", "told"), [("./now.flac", "{here}/now.flac"), ("USB", "USB"), ("rtsp://cam/x",) * 2])
+def test_a_file_that_grows_is_found_from_the_services_folder(device, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in (["--device", device], [f"--device={device}"]):
+        assert f"--device {told}".format(here=tmp_path) in unit_text(False, options).replace("--device=", "--device ")
+
+
 @pytest.mark.parametrize("option", [["--device", "rtsp://me:hush@cam/x"], ["--device=rtsp://cam/x?pw=hush"]], ids=len)
 def test_a_password_does_not_get_into_a_unit(option, home, systemctl, capsys):
     assert main(["install-service", "--user", "--", *option]) == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 from bowstream._text import UNPRINTABLE, redacted
 from bowstream.cli import listen
 from bowstream.cli.parser import Parser, Verbs, add_verb
+from bowstream.config.address import is_path
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError, UsageError
 
@@ -20,8 +21,8 @@ NAME = "bowstream.service"
 TEMPLATE = Path(__file__).parent / NAME
 # There where systemd is in charge: sd_booted(3).
 BOOTED = Path("/run/systemd/system")
-# Options of `listen` whose value is a path; the service runs in another folder than we do now.
-PATHS = ("--config", "--bundle")
+# Options of `listen` whose value is, or may be, a path; the service runs in another folder than we do now.
+PATHS = ("--config", "--bundle", "--device")
 USER_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 
 
@@ -114,16 +115,20 @@ def absolute(options: Sequence[str]) -> list[str]:
     made: list[str] = []
     for option in options:
         if redacted(option) != option:
-            raise UsageError(
-                f"{redacted(option)}: a unit is for all to read, and a password in it, too: set device in "
-                "the configuration file, and 'chmod 600' that"
-            )
+            advice = "set device in the configuration file, and 'chmod 600' that"
+            raise UsageError(f"{redacted(option)}: a unit is for all to read, and its passwords, too: {advice}")
         name, equals, value = option.partition("=")
         if equals and name in PATHS:
-            made.append(f"{name}={existing(value)}")
-        else:
-            made.append(existing(option) if made and made[-1] in PATHS else option)
+            option = f"{name}={placed(name, value)}"
+        made.append(placed(made[-1], option) if made and made[-1] in PATHS else option)
     return made
+
+
+def placed(name: str, value: str) -> str:
+    """Return the value of an option as it has to be in another folder."""
+    if name == "--device":
+        return str(expanded(value).absolute()) if is_path(value) else value
+    return existing(value)
 
 
 def existing(path: str) -> str:
