@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -57,6 +58,8 @@ class Newest:
 class Doorway:
     """Gives the newest seconds to who asks for them through a socket that only this user can open.
 
+    Of several listeners that keep their state in one place, the first answers.
+
     Parameters
     ----------
     path : of the socket
@@ -72,9 +75,9 @@ class Doorway:
     def __enter__(self) -> Doorway:
         try:
             self._listener = bound(self._path)
-        except (OSError, BowstreamError) as error:
+        except OSError as error:
             self._warn(f"'bowstream learn --last' cannot ask this listener: {self._path}: {error}")
-        else:
+        if self._listener:
             self._thread.start()
         return self
 
@@ -106,35 +109,43 @@ class Doorway:
             asker.sendall(head.encode() + b"\n" + samples.astype("<f4").tobytes())
 
 
-def bound(path: Path) -> socket.socket:
-    """Return a socket that listens, which only this user can open.
+def bound(path: Path) -> socket.socket | None:
+    """Return a socket that listens, which only this user can open; None if another listener answers there already.
 
     Raises
     ------
     OSError
         If the path cannot be one of a socket.
-    BowstreamError
-        If another listener has it.
     """
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(os.fspath(path))
-        except FileNotFoundError:
-            pass
-        except ConnectionRefusedError:  # of a listener that was killed
-            path.unlink(missing_ok=True)
-        else:
-            raise BowstreamError("another listener answers there")
     listener = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind(os.fspath(path))
+        try:
+            listener.bind(os.fspath(path))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            if is_answered(path):
+                listener.close()
+                return None
+            path.unlink(missing_ok=True)  # of a listener that was killed
+            listener.bind(os.fspath(path))
         path.chmod(0o600)  # before it listens: until then nobody gets in
         listener.listen(4)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def is_answered(path: Path) -> bool:
+    """Whether somebody listens at a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return False
+        return True
 
 
 def ask(path: Path, seconds: float) -> tuple[Float32, int]:
