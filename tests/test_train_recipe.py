@@ -164,7 +164,7 @@ def test_what_no_device_can_do_is_tried_but_not_shipped(place, asked, capsys):
 
 def test_more_folds_than_there_are_is_said_in_one_line(place, asked, capsys):
     assert main(["sweep", *asked, "--axis", "mask=0,0.35", "--folds", "3", "--out", str(place / "never")]) == 2
-    assert capsys.readouterr().err.strip() == "train: --folds 3: labels has 2"
+    assert capsys.readouterr().err.strip() == "train: --folds must be 1 … 2, which labels has (got 3)"
 
 
 def test_more_codes_than_patches_is_said_in_one_line(place, asked, capsys):

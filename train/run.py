@@ -57,21 +57,12 @@ def run(
     trials = [try_split(its, split) for split in data.splits()]
     calibration = [try_split(its, split) for split in data.calibration_splits()] if data.own_split else trials
     models = [model_of(trial, its, calibration, negatives) for trial in trials]
-    precisions = by_tag(data, together([model.held.calibrated(model.tags) for model in models]))
-    metrics = {
-        "protocol": PROTOCOL
-        + ("calibrated on val: " if data.own_split else "each fold calibrated on the others: ")
-        + ", ".join(trial.split.name for trial in trials),
-        **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
-        "uncalibrated": scores_of_folds(data, [model.held for model in models]),
-        "precision": compare(its, trials),
-        "robustness": robustness(its, trials, models, negatives),
-        "stages": stages(root, trials[0]),
-    }
+    metrics = tried(its, trials, models, negatives)
     tags = calibrated([trial.held for trial in calibration], data)
     if negatives:
         metrics["false_events"] = false_events(data, its.sound.front_end, negatives, models)
         tags = shifted(tags, metrics["false_events"]["shipped"]["offset"])
+    precisions = by_tag(data, together([model.held.calibrated(model.tags) for model in models]))
     tags = [replace(tag, average_precision=precisions[name]) for tag, name in zip(tags, data.tags)]
     metrics |= {"data": about(its, trials), "tags": of_tags(data, tags)}
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
@@ -87,6 +78,22 @@ def run(
         (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{written}: the report, with {METRICS} beside it")
     return metrics
+
+
+def tried(
+    its: Study, trials: Sequence[Trial], models: Sequence[Model], negatives: Sequence[Negative]
+) -> dict[str, Any]:
+    """Return what the models of all folds scored on clips that they did not learn from."""
+    data = its.data
+    calibration = "calibrated on val: " if data.own_split else "each fold calibrated on the others: "
+    return {
+        "protocol": PROTOCOL + calibration + ", ".join(trial.split.name for trial in trials),
+        **scores_of_folds(data, [model.held.calibrated(model.tags) for model in models]),
+        "uncalibrated": scores_of_folds(data, [model.held for model in models]),
+        "precision": compare(its, trials),
+        "robustness": robustness(its, trials, models, negatives),
+        "stages": stages(its.root, trials[0]),
+    }
 
 
 def prepare(root: Path, data: DataSet, config: TrainConfig, negatives_folder: Path | None = None) -> None:

@@ -14,7 +14,7 @@ from .common.config import TrainConfig, all_settings, refuse_idle_negatives, ref
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
-from .dataset.data import DataSet
+from .dataset.data import DataSet, Split
 from .dataset.negatives import find_negatives
 from .dataset.problems import check
 from .experiments import Variant
@@ -59,13 +59,9 @@ def sweep(
     folds : splits to try each setting on, the first so many; None for all
     negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
     """
-    if folds is not None and folds < 1:
-        raise UsageError(f"--folds must be at least 1, got {folds}")
-    if folds is not None and folds > len(data.splits()):
-        raise UsageError(f"--folds {folds}: {data.name} has {len(data.splits())}")
+    splits = first_splits(data, folds)
     refuse_idle_negatives(negatives_folder, {config.method for config in configs})
     make_folder(out)
-    splits = data.splits()[:folds]
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
@@ -89,6 +85,14 @@ def sweep(
         plot_steps(out, rows, labels[0])
     (out / "sweep.md").write_text(markdown(rows, labels), "utf-8")
     return out / "sweep.csv"
+
+
+def first_splits(data: DataSet, folds: int | None) -> Sequence[Split]:
+    """Return the first so many of a data set's splits, or all."""
+    splits = data.splits()
+    if folds is not None and not 1 <= folds <= len(splits):
+        raise UsageError(f"--folds must be 1 … {len(splits)}, which {data.name} has (got {folds})")
+    return splits[:folds]
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -107,7 +107,7 @@ def reason_of(error: soundfile.LibsndfileError) -> str:
 class Pumped(SoundFileDecoder):
     """Pieces that another thread writes into a pipe, at whose other end libsndfile reads.
 
-    `at_once` bytes are written together at the least: many are soon heard, few are heard soon.
+    `at_once` bytes are written together at the least: many are soon decoded, few are decoded soon.
     """
 
     def __init__(self, pieces: Iterator[bytes], at_once: int = PUMPED_BYTES, **arguments: Any) -> None:

@@ -31,14 +31,14 @@ SHOWN_PROBLEMS = 3
 class AudioFile:
     """A recording, or standard input: read in blocks, in constant memory, as fast as it is asked for.
 
-    A file is heard to the end of what can be decoded, whatever length its header states.
+    A file is read to the end of what can be decoded, whatever length its header states.
 
     Parameters
     ----------
     path : a file, or `-` for a stream on standard input
     format : what sound is handed on in
     raw : the format of a headerless stream
-    descriptor : open for reading, heard in place of what the path names; it is closed with this
+    descriptor : open for reading, read in place of what the path names; it is closed with this
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class AudioFile:
         self.name = "standard input" if is_stdin else str(path)
         opened = 0 if is_stdin else descriptor
         self._raw = raw
-        self._heard = 0
+        self._frames_read = 0
         if problem := unreadable(os.fspath(path) if opened is None else opened):
             raise AudioError(f"{self.name}: {problem}")
         try:
@@ -131,7 +131,7 @@ class AudioFile:
     @property
     def heard_s(self) -> float:
         """Seconds that have been decoded so far."""
-        return self._heard / self.native_rate
+        return self._frames_read / self.native_rate
 
     @property
     def notes(self) -> list[str]:
@@ -150,14 +150,14 @@ class AudioFile:
         """Yield the recording's own frames, float32 [shape=(n, channels)], at the rate of the first."""
         while True:
             for frames in self._matched(self._decoded(block_s)):
-                self._heard += len(frames)
+                self._frames_read += len(frames)
                 yield frames
             decoder = next(self._links.decoders, None)
             self._place_problems()
             if not decoder:
                 break
             self._decoder = decoder
-        if not self._heard:
+        if not self._frames_read:
             reason = "".join(f": {problem}" for problem in self.problems[:1])
             raise AudioError(f"{self.name}: there is no audio in it (0 samples){reason}")
         if problems := self.problems:
@@ -201,7 +201,7 @@ class AudioFile:
             for frames in self.blocks():
                 yield from map(Block, self._converter.push(frames))
         except AudioError as error:
-            problem = error  # what came before it is heard all the same
+            problem = error  # what came before it is yielded all the same
         yield from map(Block, self._converter.finish())
         if 0.0 < (cancelled_s := self._converter.cancelled_s) >= min(CANCELLED_S, self.heard_s / 2):
             self.notes.append(f"{CANCELLING}, for {cancelled_s:.1f} s of {self.heard_s:.1f} s")

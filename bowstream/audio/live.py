@@ -109,7 +109,7 @@ class LiveStream(StreamSource):
 
     @property
     def began_s(self) -> float | None:
-        """When the stream's first frame was heard, by the steady clock; None until it delivers."""
+        """When the stream's first frame was captured, by the steady clock; None until it delivers."""
         return self._timeline.began_s
 
     def __enter__(self) -> LiveStream:

@@ -94,7 +94,7 @@ class Microphone(StreamSource):
 
     @property
     def began_s(self) -> float | None:
-        """When the stream's first frame was heard, by the steady clock; None until it delivers."""
+        """When the stream's first frame was captured, by the steady clock; None until it delivers."""
         return self._punctuality.began_s
 
     def __enter__(self) -> Microphone:
@@ -146,7 +146,7 @@ class Microphone(StreamSource):
     def _pours(self, now_s: float, length_s: float) -> bool:
         """Whether a block is of those that were kept while we were held up, or asleep with the machine.
 
-        What the ring holds is heard. More is given up whole, so that it is one gap.
+        What the ring holds is handed on. More is given up whole, so that it is one gap.
         """
         if self.began_s is not None and now_s - self._last_block_s > self.kept_s + length_s:
             self._pour = (now_s, -length_s)

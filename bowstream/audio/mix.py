@@ -16,7 +16,7 @@ from bowstream._types import Float32
 from bowstream.errors import AudioError
 
 SEGMENTS_PER_S = 20
-# What was heard a third of a second ago counts a third.
+# Sound of a third of a second ago counts a third.
 DECAY = float(np.exp(-3 / SEGMENTS_PER_S))
 # Power of the mean, times the number of channels, by that of a channel: 1 if they have nothing in common, and 0 if
 # they cancel each other. Below the first the loudest channel is taken, above the second the mean again.
@@ -41,7 +41,7 @@ class Mixer:
     Parameters
     ----------
     native_rate : in Hz
-    channels : that are heard, from 1; all if empty
+    channels : that are taken, from 1; all if empty
     mix : "mean", or "best" for the best channel at a time
 
     Attributes
@@ -50,7 +50,7 @@ class Mixer:
     """
 
     def __init__(self, native_rate: int, channels: Sequence[int] = (), mix: str = "mean") -> None:
-        self._heard = [channel - 1 for channel in channels]
+        self._taken = [channel - 1 for channel in channels]
         self._is_best = mix == "best"
         self._length = max(native_rate // SEGMENTS_PER_S, 1)
         self.reset()
@@ -70,11 +70,11 @@ class Mixer:
 
     def push(self, frames: Float32) -> Float32:
         """Return the next samples, float32 [shape=(m,)], of frames (n, channels); m is n but in the first segment."""
-        if self._heard:
-            if max(self._heard) >= frames.shape[1]:
+        if self._taken:
+            if max(self._taken) >= frames.shape[1]:
                 last = frames.shape[1]
-                raise AudioError(f"channels must be 1 … {last}, as it has (got {max(self._heard) + 1})")
-            frames = frames[:, self._heard]
+                raise AudioError(f"channels must be 1 … {last}, as it has (got {max(self._taken) + 1})")
+            frames = frames[:, self._taken]
         if frames.shape[1] == 1:
             return frames[:, 0]
         begun = 0 if self._tail is None else len(self._tail)

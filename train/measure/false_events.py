@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream.config.settings import Settings
 from bowstream.events import EventTracker
@@ -25,6 +26,8 @@ from ..model.calibrate import shifted
 from .evaluate import Held
 from .trial import Model
 
+Hours = NDArray[np.float64]
+
 OFFSETS = tuple(0.25 * step for step in range(25))  # logits
 MOST_PER_HOUR = 1.0
 LEAST_SHARE = 0.5
@@ -38,7 +41,6 @@ PROTOCOL = (
     "share of tags of held-out clips that raise an event there, the mean over models. The rate beside the shipped "
     "thresholds is measured on each file with the thresholds that the rule chooses on all others."
 )
-HOP_COLUMNS = Settings().hop_columns
 NO_CODES = np.empty(0, np.intp)
 
 
@@ -88,12 +90,51 @@ def trade(data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], mod
     return points
 
 
-def choose(points: Sequence[Point], hours: Float32, made: Index, among: Index) -> Point:
+@dataclass(frozen=True)
+class Exposure:
+    """What was heard of the negatives, each [shape=(files,)]: hours, whether it is made up, and its kind."""
+
+    hours: Hours
+    made: Index
+    kind: Index
+
+    @classmethod
+    def of(cls, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]) -> Exposure:
+        """Return what models have heard."""
+        windows = np.bincount(np.concatenate([model.of_negatives.clip for model in models]), minlength=len(negatives))
+        made = np.array([negative.made for negative in negatives])
+        return cls(windows * front_end.window_s / 3600, made, np.array([negative.kind for negative in negatives]))
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of what was heard."""
+        return sorted(set(self.kind[self.hours > 0]))
+
+    def per_hour(self, events: Float32, those: Index) -> float:
+        """Return how many events some files have an hour."""
+        return round(float(events[those].sum() / self.hours[those].sum()), 2)
+
+    def rates(self, events: Float32) -> dict[str, Any]:
+        """Return events an hour of recorded files, of made-up ones and of each kind."""
+        return {
+            "recorded_per_hour": self.per_hour(events, ~self.made),
+            "made_per_hour": self.per_hour(events, self.made),
+            "by_kind_per_hour": {name: self.per_hour(events, self.kind == name) for name in self.kinds()},
+        }
+
+    def interval(self, count: float) -> list[float]:
+        """Return the exact 95 % interval of a Poisson count on recorded files, an hour."""
+        from scipy.stats import chi2
+
+        ends = chi2.ppf(0.025, 2 * count) if count else 0.0, chi2.ppf(0.975, 2 * count + 2)
+        return [round(float(end / 2 / self.hours[~self.made].sum()), 2) for end in ends]
+
+
+def choose(points: Sequence[Point], hours: Hours, made: Index, among: Index) -> Point:
     """Return the point that `RULE` picks, looking at some of the files only.
 
     Parameters
     ----------
-    hours : float32 [shape=(files,)]
+    hours : float64 [shape=(files,)]
     made : bool [shape=(files,)], which are made up
     among : the numbers of those that may be looked at
     """
@@ -102,7 +143,7 @@ def choose(points: Sequence[Point], hours: Float32, made: Index, among: Index) -
     return min([*quiet[:1], able[-1]], key=lambda point: point.offset)
 
 
-def is_quiet(point: Point, hours: Float32, made: Index, among: Index) -> bool:
+def is_quiet(point: Point, hours: Hours, made: Index, among: Index) -> bool:
     """Whether a point has at most `MOST_PER_HOUR`, over recorded and over made-up files each."""
     recorded_and_made = among[~made[among]], among[made[among]]
     return all(point.events[those].sum() <= MOST_PER_HOUR * hours[those].sum() for those in recorded_and_made)
@@ -112,29 +153,8 @@ def false_events(
     data: DataSet, front_end: FrontEnd, negatives: Sequence[Negative], models: Sequence[Model]
 ) -> dict[str, Any]:
     """Return the trade of false events against recall, the thresholds to ship, and what they cost."""
-    points = trade(data, front_end, negatives, models)
-    window_h = front_end.window_length / front_end.sample_rate / 3600
-    heard = np.concatenate([model.of_negatives.clip for model in models])
-    hours = np.bincount(heard, minlength=len(negatives)) * window_h
-    made = np.array([negative.made for negative in negatives])
-    kind = np.array([negative.kind for negative in negatives])
-    kinds = sorted(set(kind[hours > 0]))
-
-    def rates(events: Float32) -> dict[str, Any]:
-        def per_hour(those: Index) -> float:
-            return round(float(events[those].sum() / hours[those].sum()), 2)
-
-        of_kinds = {name: per_hour(kind == name) for name in kinds}
-        return {"recorded_per_hour": per_hour(~made), "made_per_hour": per_hour(made), "by_kind_per_hour": of_kinds}
-
-    def interval(count: float) -> list[float]:
-        """Return the exact 95 % interval of a Poisson count, an hour."""
-        from scipy.stats import chi2
-
-        ends = chi2.ppf(0.025, 2 * count) if count else 0.0, chi2.ppf(0.975, 2 * count + 2)
-        return [round(float(end / 2 / hours[~made].sum()), 2) for end in ends]
-
-    files = np.flatnonzero(hours)
+    points, heard = trade(data, front_end, negatives, models), Exposure.of(front_end, negatives, models)
+    hours, made, files = heard.hours, heard.made, np.flatnonzero(heard.hours)
     chosen = {int(file): choose(points, hours, made, files[files != file]) for file in files}
     events = np.array([chosen[file].events[file] if file in chosen else 0.0 for file in range(len(negatives))])
     shipped, count = choose(points, hours, made, files), float(events[~made].sum())
@@ -143,15 +163,15 @@ def false_events(
         "rule": RULE,
         "files": len(files),
         "hours": {"recorded": round(float(hours[~made].sum()), 3), "made": round(float(hours[made].sum()), 3)},
-        "hours_by_kind": {name: round(float(hours[kind == name].sum()), 3) for name in kinds},
+        "hours_by_kind": {name: round(float(hours[heard.kind == name].sum()), 3) for name in heard.kinds()},
         "full_recall": round(points[0].recall, 4),
         "shipped": {
             "offset": shipped.offset,
             "recall": round(shipped.recall, 4),
             "quiet": is_quiet(shipped, hours, made, files),
             "recorded_events": int(count),
-            "recorded_interval_95": interval(count),
-            **rates(events),
+            "recorded_interval_95": heard.interval(count),
+            **heard.rates(events),
         },
-        "curve": [{"offset": p.offset, "recall": round(p.recall, 4), **rates(p.events)} for p in points],
+        "curve": [{"offset": p.offset, "recall": round(p.recall, 4), **heard.rates(p.events)} for p in points],
     }
