@@ -24,10 +24,15 @@ class Format:
     mix: str = "mean"
 
     def takes(self, has: int) -> list[int]:
-        """Return how many channels to open a device with, of those that it has, best first; empty if it has too few."""
+        """Return how many channels to open a device with, of those that it has, best first; empty if it has too few.
+
+        One alone of several is not asked for where it matters which: a sound server would mix all.
+        """
         least = max(self.channels, default=1)
         counts = sorted({least, max(least, min(2, has)), has}) if least <= has else []
-        return counts if self.channels or self.mix == "mean" else counts[::-1]
+        if self.channels:
+            return [count for count in counts if count >= min(2, has)]
+        return counts if self.mix == "mean" else counts[::-1]
 
 
 # What the shipped bundle's front end takes, and every bundle that `train` makes.

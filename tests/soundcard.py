@@ -90,6 +90,10 @@ class SoundCard:
         """Play samples, float32 on a 16 bit grid; return at once."""
         path = self.folder / f"{len(self._players)}.wav"
         soundfile.write(path, samples, RATE, "PCM_16")
+        self.play_file(path, sink)
+
+    def play_file(self, path, sink=SINK):
+        """Play a file; return at once."""
         self._players.append(self._start("paplay", f"--device={sink}", path))
 
     def ask(self, *command):

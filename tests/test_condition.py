@@ -199,6 +199,7 @@ def test_a_device_is_opened_with_as_few_channels_as_do():
     assert (FORMAT.takes(1), FORMAT.takes(6)) == ([1], [1, 2, 6])
     assert (Format(mix="best").takes(1), Format(mix="best").takes(4)) == ([1], [4, 2, 1])
     assert (Format(channels=(1, 3)).takes(4), Format(channels=(3,)).takes(2)) == ([3, 4], [])
+    assert (Format(channels=(1,)).takes(4), Format(channels=(1,)).takes(1)) == ([2, 4], [1])
 
 
 def test_the_settings_reach_the_source(monkeypatch):

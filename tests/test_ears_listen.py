@@ -3,9 +3,11 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 import soundcard
-from signals import noise
+import soundfile
+from signals import RATE, noise
 from soundcard import ATTIC
 from test_listen import Listening
 
@@ -97,3 +99,26 @@ def test_one_that_is_plugged_in_later_costs_the_other_a_moment(cards, written):
     lost_s = [one["health"]["lost_s"] for one in kitchen if one["type"] == "hop"][-1]
     assert lost_s == pytest.approx(sum(one["length_s"] for one in kitchen if one["type"] == "gap"), abs=0.01)
     assert lost_s < 3.0
+
+
+class StereoCard(soundcard.SoundCard):
+    """A card with two channels."""
+
+    pulse = soundcard.PULSE.replace("channels=1", "channels=2")
+
+
+def test_channels_that_cancel_are_noticed_and_one_of_them_can_be_heard(tmp_path, written, bowstream):
+    """A sound server mixes them when it is asked for one: doctor asks for two, and so does `channels`."""
+    sound = noise(30.0, 0.1)
+    soundfile.write(tmp_path / "antiphase.wav", np.stack([sound, -sound], axis=1), RATE, "PCM_16")
+    folder = tmp_path / "card"
+    folder.mkdir()
+    with StereoCard(folder) as card:
+        card.play_file(tmp_path / "antiphase.wav")
+        status, out, _ = bowstream("doctor", "--json", "--device", "mon", environment=card.environment)
+        (found,) = [one for one in map(json.loads, out.splitlines()) if one["check"] == "microphone"]
+        assert (status, found["state"]) == (0, "warn") and "its channels cancel each other" in found["found"]
+        listening = Listening(card, "--json", "--config", written('device = "mon"\nchannels = [1]\n'))
+        hop = json.loads(listening.until(lambda line: json.loads(line)["type"] == "hop"))
+        listening.end(signal.SIGINT)
+    assert hop["health"]["level_dbfs"] == pytest.approx(-20.0, abs=1.0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bowstream._types import Float32
+from bowstream._types import Float32, Format
+from bowstream.audio.microphone import Microphone
 from bowstream.audio.mix import CANCELLING
 from bowstream.audio.opening import open_once
 from bowstream.audio.source import Block
@@ -93,7 +94,7 @@ def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
     if settings.device == STDIN:
         yield Finding("ok", check, "standard input is heard by 'listen' alone")
         return
-    source = open_once(settings, front_end.format)
+    source = of_both_channels(settings, front_end.format)
     found = capture(source, front_end.sample_rate, STREAM_PATIENCE_S if is_stream else PATIENCE_S)
     heard = f"{source.name}: {len(found.samples) / front_end.sample_rate:.1f} s at {source.native_rate} Hz"
     heard += f", the first after {found.waited_s:.1f} s" if is_stream else ""
@@ -114,6 +115,14 @@ def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
         yield Finding("warn", check, f"{heard}, {level:.0f} dBFS, {worst[1]}", worst[2])
     else:
         yield Finding("ok", check, f"{heard}, {level:.0f} dBFS")
+
+
+def of_both_channels(settings: SourceSettings, format: Format) -> StreamSource:
+    """Return what is set, opened once; a microphone with two channels or more, so that they are seen to cancel."""
+    source = open_once(settings, format)
+    if isinstance(source, Microphone) and source.channels == 1 < source.device.channels and not settings.channels:
+        return open_once(replace(settings, channels=(1, 2)), format)
+    return source
 
 
 def capture(source: StreamSource, sample_rate: int, patience_s: float) -> Captured:
