@@ -127,7 +127,9 @@ def test_with_another_bundle_what_was_kept_is_learned_again(recordings, home, bu
     again = read_learned(path)
     assert again.names == ("machine",) and again.bundle == ours.bundle
     np.testing.assert_allclose(again.rows[0].weights, ours.rows[0].weights, atol=0.05)
-    store.write(path, taught(bundle, a_tag(bundle, "lathe")))
+    assert main(["learn", "--again"]) == 1
+    assert "nothing to learn again" in capsys.readouterr().err
+    store.write(path, replace(taught(bundle, a_tag(bundle, "lathe")), bundle="0" * 64))
     before = path.read_bytes()
     assert main(["learn", "--again"]) == 1
     assert "nothing can be learned again" in capsys.readouterr().err and path.read_bytes() == before

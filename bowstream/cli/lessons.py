@@ -49,10 +49,14 @@ def learn_again(teacher: Teacher, path: Path) -> int:
     Raises
     ------
     BowstreamError
-        If none was kept.
+        If nothing was taught, or with this very bundle, or no sound was kept.
     """
+    if not path.exists():
+        raise BowstreamError(f"nothing was taught yet ({path})")
     with store.alone(path):
         old = read_learned(path)
+        if old.bundle == teacher.bundle.description["sha256"]:
+            raise BowstreamError(f"{path} was learned with this bundle: there is nothing to learn again")
         learned, lost = teacher.again(old)
         if not learned.tags:
             raise BowstreamError(f"{path}: nothing can be learned again, since no sound was kept: see --keep-examples")

@@ -128,7 +128,7 @@ def with_learned(config: Config, bundle: Bundle) -> Bundle:
     try:
         learned = store.read(path, bundle)
     except store.ForeignError as error:
-        say(f"{error}: left out: name that bundle in the configuration, or see 'bowstream learn --again'")
+        say(f"left out: {error}")
         return bundle
     return learned.applied(bundle)
 

@@ -52,7 +52,10 @@ def read(path: Path, bundle: Bundle) -> Learned:
         return nothing_learned(bundle)
     learned = read_learned(path)
     if learned.bundle != bundle.description["sha256"]:
-        raise ForeignError(f"{path} was learned with another bundle than {bundle.name!r} as it is now")
+        raise ForeignError(
+            f"{path} was learned with another bundle than {bundle.name!r} as it is now: name that one in the "
+            "configuration, or 'bowstream learn --again' learns all with this one of which the sound was kept"
+        )
     return learned
 
 
