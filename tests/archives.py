@@ -5,11 +5,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import soundfile
-from pyarrow import parquet
 from signals import scene
 
 from bowstream.cli.setup import open_session
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs the archive extra: pip install 'bowstream[archive]'")
 
 EAGER = "on = 0.05\noff = 0.03\n"
 

@@ -31,8 +31,6 @@ from bowstream.cli.recordings import open_bundle
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
 
-pytest.importorskip("pyarrow")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -14,7 +14,6 @@ from archives import configured, made_up, tables
 from bowstream.cli.main import main
 
 pytest.importorskip("distributed")
-pytest.importorskip("pyarrow")
 
 SITES, DAYS = ("A", "B"), ("20260601", "20260602", "20260603")
 
