@@ -76,7 +76,10 @@ class Gathering:
         self._part, self._wanted = part, wanted
         self._start = part.start * round(info.sample_rate / 10)
         self._events: list[Event] = []
-        self._scores: list[Scores] = []
+        # Of each window that is kept: its end, its scores, the levels of its columns. A day of `Scores` is large.
+        self._ends: list[int] = []
+        self._scores: list[Float32] = []
+        self._levels: list[Float32] = []
         self._windows = 0
         self._energy: dict[int, list[float]] = {}  # of each minute: the sum of squares, the highest, columns
 
@@ -86,10 +89,13 @@ class Gathering:
             if self._wanted.loudness:
                 self._measure(record)
         elif isinstance(record, Scores):
-            if self._samples(record.end_s) > self._start or not self._start:
+            if (end := self._samples(record.end_s)) > self._start or not self._start:
                 self._windows += 1
                 if self._wanted.scores or not self._part.is_whole:
-                    self._scores.append(record)
+                    self._ends.append(end)
+                    self._scores.append(record.array)
+                if not self._part.is_whole:
+                    self._levels.append(record.levels)
         elif isinstance(record, Event) and record.offset_s is not None and self._part.is_whole:
             self._events.append(record)
 
@@ -116,15 +122,11 @@ class Gathering:
         )
         if not self._scores:
             return kept
-        kept = replace(
-            kept,
-            ends=np.array([self._samples(scores.end_s) for scores in self._scores], np.int64),
-            scores=np.stack([scores.array for scores in self._scores]),
-        )
+        kept = replace(kept, ends=np.array(self._ends, np.int64), scores=np.stack(self._scores))
         if self._part.is_whole:
             return kept
-        levels = [scores.levels for scores in self._scores]
-        return replace(kept, columns=np.array(list(map(len, levels)), np.int64), levels=np.concatenate(levels))
+        columns = np.array(list(map(len, self._levels)), np.int64)
+        return replace(kept, columns=columns, levels=np.concatenate(self._levels))
 
 
 def hear(
