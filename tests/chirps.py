@@ -35,7 +35,7 @@ def ear(bundle: Bundle) -> tuple[str, float, float]:
         first = 4 * RATE + offset
         samples[first : first + len(sound)] += sound
         windows = Tagger(bundle, hop_s=0.1).push(samples.astype(np.float32))
-        logits = {tags.end_s: np.log(tags.array + 1e-7) - np.log1p(1e-7 - tags.array) for tags in windows}
+        logits = {round(tags.end_s * RATE): np.log(tags.array + 1e-7) - np.log1p(1e-7 - tags.array) for tags in windows}
         hushes.append(np.max([row for end, row in logits.items() if end <= first], axis=0))
         chirps.append(np.max([row for end, row in logits.items() if first < end < first + RATE], axis=0))
     highest, lowest = np.max(hushes, axis=0), np.min(chirps, axis=0)

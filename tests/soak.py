@@ -1,12 +1,15 @@
 """Listens for as long as asked to a virtual microphone, with sounds at known times, while things break.
 
     python tests/soak.py --minutes 60
+    python tests/soak.py --minutes 5 --calm
 
-Chirps are played every ten seconds. Meanwhile all processors are kept busy, the MQTT broker goes away and comes back,
-and the sound card goes away and comes back. Then a table tells what came of it; the exit status is 1 if memory grew,
-sound was lost uncounted, an event's time was wrong by more than 20 ms, or a sink lost something.
+Chirps are played every ten seconds, and five pages are open. Meanwhile all processors are kept busy, the MQTT broker
+goes away and comes back, and the sound card goes away and comes back; with --calm nothing breaks, and no sound may be
+lost. Then a table tells what came of it; the exit status is 1 if memory grew, sound was lost uncounted, an event's time
+was wrong by more than 20 ms, or a sink or a page lost something.
 
-Needs pulseaudio, libasound2-plugins, libportaudio2 and mosquitto (all Debian packages), and bowstream[mqtt,prometheus].
+Needs pulseaudio, libasound2-plugins, libportaudio2 and mosquitto (all Debian packages), and
+bowstream[mqtt,prometheus,web].
 """
 
 from __future__ import annotations
@@ -17,21 +20,21 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import paho.mqtt.client as paho
 from broker import Broker, free_port
 from chirps import ear, find_chirps
 from rich.console import Console
 from rich.table import Table
 from room import Room
+from witnesses import Listener, Mail, Viewer
 
 from bowstream import load_bundle
 from bowstream.history import queries
@@ -61,6 +64,9 @@ longest_s = 5.0
 [sinks.history]
 path = "{folder}/history.db"
 
+[web]
+port = {web}
+
 [sinks.mqtt]
 host = "127.0.0.1"
 port = {mqtt}
@@ -72,43 +78,6 @@ port = {prometheus}
 """
 
 
-@dataclass
-class Listener:
-    """`bowstream listen`, and what it says."""
-
-    process: subprocess.Popen
-    hops: int = 0
-    events: list[dict] = field(default_factory=list)
-    gaps: list[dict] = field(default_factory=list)
-    health: dict = field(default_factory=dict)
-    memory_mb: list[tuple[float, float]] = field(default_factory=list)
-    files: list[int] = field(default_factory=list)
-    worst_p95_ms: float = 0.0
-
-    def read(self) -> None:
-        """Read what it writes, until it ends."""
-        for line in self.process.stdout:
-            fields = json.loads(line)
-            if fields["type"] == "hop":
-                self.hops += 1
-                self.health = fields["health"]
-                self.worst_p95_ms = max(self.worst_p95_ms, self.health["latency_p95_ms"])
-            elif fields["type"] in ("event", "gap"):
-                (self.events if fields["type"] == "event" else self.gaps).append(fields)
-
-    def read_complaints(self) -> None:
-        """Read what it says on standard error, until it ends."""
-        for line in self.process.stderr:
-            print(f"  {time.strftime('%H:%M:%S')}  {line.rstrip()}", flush=True)
-
-    def sample(self) -> None:
-        """Note its memory and its open files."""
-        process = Path(f"/proc/{self.process.pid}")
-        resident = int(process.joinpath("statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-        self.memory_mb.append((time.time(), resident))
-        self.files.append(len(list(process.joinpath("fd").iterdir())))
-
-
 def burn(seconds: float) -> None:
     """Keep a processor busy."""
     until = time.time() + seconds
@@ -116,21 +85,8 @@ def burn(seconds: float) -> None:
         pass
 
 
-class Mail:
-    """Everything published about events; the broker keeps it for us while we are away."""
-
-    def __init__(self, port: int) -> None:
-        self.events: set[str] = set()
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="soak", clean_session=False)
-        self.client.on_connect = lambda client, *_: client.subscribe("bowstream/soak/event/on", 1)
-        self.client.on_message = lambda _, __, message: self.events.add(message.payload.decode())
-        self.client.reconnect_delay_set(1, 1)
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-
-
-def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: int) -> dict[str, int]:
-    """Break things, one after the other, until it is time; return how often."""
+def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: int, is_calm: bool) -> dict[str, int]:
+    """Break things, one after the other, until it is time, or nothing if it is to be calm; return how often."""
     rng, counts = np.random.default_rng(seed), {"load": 0, "broker": 0, "device": 0}
     due = time.time() + 30.0
     while time.time() < until and listener.process.poll() is None:
@@ -138,7 +94,7 @@ def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: 
         if listener.process.poll() is not None:
             break
         listener.sample()
-        if time.time() < due or until - time.time() < 60.0:
+        if is_calm or time.time() < due or until - time.time() < 60.0:
             continue
         kind = ("load", "broker", "device")[sum(counts.values()) % 3]
         counts[kind] += 1
@@ -162,13 +118,22 @@ def disturb(room: Room, broker: Broker, listener: Listener, until: float, seed: 
     return counts
 
 
-def verdicts(folder: Path, listener: Listener, played: list[float], mail: Mail, counts: dict, minutes: float):
+def verdicts(
+    folder: Path,
+    listener: Listener,
+    viewers: list[Viewer],
+    played: list[float],
+    mail: Mail,
+    counts: dict,
+    minutes: float,
+    is_calm: bool,
+):
     """Yield the lines of the report: what, figure, whether it is as it should be (None: only told)."""
     health, found = listener.health, find_chirps(folder / "clips", played)
     yield "listened", f"{minutes:.1f} min, {listener.hops} hops, {len(listener.events)} events", None
     yield "disturbed by", ", ".join(f"{count} × {kind}" for kind, count in counts.items()), None
     gaps = ", ".join(f"{gap['length_s']:.3f} s at {gap['start_s']:.0f} s" for gap in listener.gaps)
-    yield "sound lost, counted", f"{health['lost_s']:.3f} s: {gaps}", None
+    yield "sound lost, counted", f"{health['lost_s']:.3f} s: {gaps}", health["lost_s"] == 0.0 if is_calm else None
     latency = f"{health['latency_p50_ms']:.1f} ms, 95 %: {health['latency_p95_ms']:.1f}"
     yield "hop latency", f"{latency} in the last minute, {listener.worst_p95_ms:.1f} in the worst", None
     yield "chirps found", f"{len(found)} of {len(played)}", len(found) >= 0.8 * len(played)
@@ -201,7 +166,16 @@ def verdicts(folder: Path, listener: Listener, played: list[float], mail: Mail, 
         remembered = len(queries.events(history, Span(0, 1 << 45)))
     yield "events in the history", f"{remembered} of {on}", remembered == on
     yield "given up by sinks", str(health["undelivered"]), health["undelivered"] == 0
+    hops, missed = sum(viewer.hops for viewer in viewers), sum(viewer.missed for viewer in viewers)
+    told = f"{hops} hops in {len(viewers)} pages, {missed} messages missed"
+    yield "told to open pages", told, missed == 0 and hops >= 0.95 * len(viewers) * listener.hops
     yield "exit status", str(listener.process.returncode), listener.process.returncode == 0
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def main() -> int:
@@ -209,6 +183,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="of how long each disturbance takes")
+    parser.add_argument("--pages", type=int, default=5, help="that are open")
+    parser.add_argument("--calm", action="store_true", help="break nothing")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
@@ -222,17 +198,23 @@ def main() -> int:
         room.plug()
         config = folder / "bowstream.toml"
         tag, on, off = ear(load_bundle())
-        settings = {"tag": tag, "on": on, "off": off, "mqtt": broker.port, "prometheus": free_port()}
+        ports = {"mqtt": broker.port, "prometheus": free_port(), "web": free_port()}
+        settings = {"tag": tag, "on": on, "off": off, **ports}
         config.write_text(CONFIG.format(folder=folder, **settings))
         command = [sys.executable, "-m", "bowstream", "listen", "--json", "--config", str(config)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         listener = Listener(subprocess.Popen(command, env=room.environment, **pipes))
         stack.callback(listener.process.kill)
         readers = [threading.Thread(target=read) for read in (listener.read, listener.read_complaints)]
+        viewers = [Viewer(ports["web"]) for _ in range(arguments.pages)]
+        readers += [threading.Thread(target=viewer.watch) for viewer in viewers]
+        while listener.process.poll() is None and not is_open(ports["web"]):
+            time.sleep(0.1)
         for reader in readers:
             reader.start()
         started = time.time()
-        counts = disturb(room, broker, listener, started + arguments.minutes * 60.0, arguments.seed)
+        until = started + arguments.minutes * 60.0
+        counts = disturb(room, broker, listener, until, arguments.seed, arguments.calm)
         minutes = (time.time() - started) / 60.0
         if listener.process.poll() is None:
             listener.process.send_signal(signal.SIGTERM)
@@ -243,7 +225,7 @@ def main() -> int:
         played = [moment for moment in room.played if started + 5.0 < moment < started + minutes * 60.0 - 15.0]
         if not listener.health:
             sys.exit(f"listen ended with status {listener.process.returncode} and said nothing")
-        lines = list(verdicts(folder, listener, played, mail, counts, minutes))
+        lines = list(verdicts(folder, listener, viewers, played, mail, counts, minutes, arguments.calm))
     table = Table(box=None, pad_edge=False, show_header=False)
     for what, figure, holds in lines:
         table.add_row(what, figure, "" if holds is None else "[green]holds[/]" if holds else "[red]FAILS[/]")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from bowstream.cli.parser import Once, Verbs, add_verb, whole_number
 from bowstream.cli.past import Chosen, HistoryFile, add_chosen, add_history_file
+from bowstream.errors import UsageError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from bowstream.history.spans import Span
 
-BY = ("event", "tag", "hour", "day")
+BY = ("event", "tag", "hour", "day", "minute")
 SHOWN = 40
 SILENCES = 3
 
@@ -25,7 +26,7 @@ SILENCES = 3
 class HistoryOptions:
     """What to show of which events.
 
-    by : what a line is about: an event, a tag, an hour (as a map) or a day
+    by : what a line is about: an event, a tag, an hour (as a map), a day or a minute
     limit : events on the screen, the newest
     json, csv : as rows instead
     """
@@ -37,12 +38,22 @@ class HistoryOptions:
     json: bool = False
     csv: bool = False
 
+    def __post_init__(self) -> None:
+        if self.by == "minute" and not (self.json or self.csv):
+            raise UsageError("--by minute is for other programs: add --json or --csv")
+
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "history", "show what was heard: today, or since any time, by event, tag, hour or day")
     add_chosen(parser, since="today")
-    parser.add_argument("--by", choices=BY, default=BY[0], action=Once, help="what a line is about (default: event)")
+    parser.add_argument(
+        "--by",
+        choices=BY,
+        default=BY[0],
+        action=Once,
+        help="what a line is about (default: event); a minute's are its loudness, and the highest score of each --tag",
+    )
     parser.add_argument(
         "--limit",
         type=whole_number(1, 1_000_000),
@@ -103,6 +114,9 @@ def rows_of(
         return rows.hour_rows(totals.by_hour(connection, span, tags)), rows.HOUR_COLUMNS
     if asked.by == "day":
         return map(rows.day_row, totals.by_day(connection, span, tags)), rows.DAY_COLUMNS
+    if asked.by == "minute":
+        minutes = queries.minutes(connection, span, tags)
+        return rows.minute_rows(minutes), (*rows.MINUTE_COLUMNS, *minutes.tags)
     return map(rows.event_row, queries.events(connection, span, tags)), rows.EVENT_COLUMNS
 
 

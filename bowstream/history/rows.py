@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+import numpy as np
+
 from bowstream.audio.clock import rfc3339, utc
-from bowstream.history.past import DayTotal, HeatMap, PastEvent, TagTotal
+from bowstream.history.past import DayTotal, HeatMap, Minutes, PastEvent, TagTotal
 from bowstream.output.report import cell
 
 Row = dict[str, Any]
@@ -20,6 +23,7 @@ EVENT_COLUMNS = (
 # fmt: on
 HOUR_COLUMNS = ("day", "hour", "events", "listened_s")
 DAY_COLUMNS = ("day", "events", "total_s", "listened_s")
+MINUTE_COLUMNS = ("time", "heard_s", "level_dbfs", "peak_dbfs")
 TAG_COLUMNS = ("tag", "events", "total_s", "peak", "last")
 
 
@@ -53,6 +57,15 @@ def day_row(total: DayTotal) -> Row:
     """Return a day."""
     values = (str(total.day), total.events, round(total.total_s, 3), round(total.listened_s, 3))
     return dict(zip(DAY_COLUMNS, values))
+
+
+def minute_rows(minutes: Minutes) -> Iterator[Row]:
+    """Yield minutes with their scores, which are empty where the run did not know the tag."""
+    numbers = (minutes.heard_s, minutes.level_dbfs, minutes.peak_dbfs)
+    columns = [np.round(each.astype(np.float64), 3).tolist() for each in (*numbers, *minutes.scores.T)]
+    for start_ms, *values in zip(minutes.start_ms.tolist(), *columns):
+        told = (None if math.isnan(value) else value for value in values)
+        yield dict(zip((*MINUTE_COLUMNS, *minutes.tags), (stamp(start_ms), *told)))
 
 
 def tag_row(total: TagTotal) -> Row:
