@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bowstream._types import FORMAT
-from bowstream.audio import microphone
+from bowstream.audio import device_stream, microphone
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.timeline import Punctuality
 
@@ -20,10 +20,11 @@ def heard(monkeypatch, front_end):
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(microphone, "steady_s", lambda: clock.now_s)
     monkeypatch.setattr(microphone, "load_sounddevice", lambda: None)
+    monkeypatch.setattr(device_stream, "load_sounddevice", lambda: None)
     device = SimpleNamespace(name="test", native_rate=RATE, channels=1, index=0)
     monkeypatch.setattr(microphone, "find_device", lambda *_: device)
     monkeypatch.setattr(microphone, "list_devices", lambda: [])
-    monkeypatch.setattr(Microphone, "_accepted", lambda self, rates: (RATE, 1))
+    monkeypatch.setattr(Microphone, "_accepted", lambda self, rates, format: (RATE, 1))
     mic = Microphone(None, front_end.format)
 
     def block(at_s, captured_s=None, overflow=False):
