@@ -83,6 +83,7 @@ def test_a_camera_that_is_stalled_killed_and_started_again(listen, serve, tmp_pa
     assert "does not answer" in listening.until(notice("away"))
     status, err = listening.end(signal.SIGINT)
     assert status == 0
+    assert "leaked" not in err  # of a thread that still waits for the camera
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path != config)
     assert b"127.0.0.1" in kept
     for text in (err, "".join(listening.lines), kept.decode("utf-8", "replace")):
@@ -115,9 +116,8 @@ def test_a_camera_that_refuses_and_one_without_sound(serve, refused):
 
 @needs_ffmpeg
 def test_nobody_is_there(refused):
-    for secret, reason in ((quoted(SECRET), "connection refused\n"), (SECRET, "invalid argument; write / ? # and @")):
-        status, err = refused("--device", f"http://me:{secret}@127.0.0.1:{free_port()}/x?key=abcdef")
-        assert status == 1 and f"/x?key=***' cannot be heard: {reason}" in err
+    status, err = refused("--device", f"http://me:{quoted(SECRET)}@127.0.0.1:{free_port()}/x?key=abcdef")
+    assert status == 1 and "/x?key=***' cannot be heard: connection refused" in err
 
 
 @needs_ffmpeg
@@ -251,6 +251,10 @@ def test_a_file_that_grows(suffix, recording, listen, replayed, tmp_path):
     [
         (["--device", "gopher://x:y@z/"], "--device must be a microphone, or begin with one of rtsp://"),
         (["--device", f"rtsp://a:{SECRET} @z/"], "--device must be an address without blanks"),
+        (["--device", f"rtsp://a:{SECRET}@z/"], "/ ? # and @ in a password are written as %2F"),
+        (["--device", "rtsp://[::1/x"], "--device must be an address, as in rtsp://"),
+        (["--device", "wyoming://"], "'wyoming://' must be wyoming://HOST[:PORT]"),
+        (["--device", "udp://:99999"], "--device must be an address, as in rtsp://"),
         (["--device", "rtsp://z/", "--raw", "16000"], "--raw must be left out for a stream"),
         (["--device", "rtsp://z/", "--sample-rate", "16000"], "--sample-rate must be left out"),
         (["--device", "-", "--raw", "16"], "--raw must be RATE[:CHANNELS[:ENCODING]]"),

@@ -14,7 +14,7 @@ from signals import RATE, scene
 from bowstream.audio import wyoming as ours
 from bowstream.audio.live import LiveStream
 from bowstream.audio.wyoming import WyomingInput
-from bowstream.errors import DeviceAbsentError, DeviceError
+from bowstream.errors import DeviceAbsentError, DeviceError, UsageError
 
 
 def heard(address):
@@ -138,8 +138,8 @@ def test_what_makes_no_sense_is_told(content, reason):
 def test_nobody_is_there():
     address = f"wyoming://127.0.0.1:{free_port()}"
     assert str(heard(address)[1]) == f"{address!r} cannot be heard: connection refused"
-    with pytest.raises(DeviceError, match="must be wyoming://HOST"):
-        WyomingInput("wyoming://:x/")
+    with pytest.raises(UsageError, match="must be wyoming://HOST"):
+        WyomingInput("wyoming://:1/")
 
 
 def test_one_that_goes_silent_is_gone(monkeypatch):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from bowstream._text import redacted
 from bowstream.audio.ffmpeg import CONTAINERS, FRAMES, INSTALL, MOST_FAILURES, is_there, reason_of, to_floats
 from bowstream.audio.live import Piece
+from bowstream.config.address import ESCAPES
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 # Without a packet for so long, a stream is gone; a playlist's segments come seconds apart.
@@ -139,7 +140,6 @@ class NetworkInput:
             reason = f"{reason_of(error)}; it may have pictures alone"
             raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
         except av.ArgumentError as error:
-            reason = f"{reason_of(error)}; write / ? # and @ in a password as %2F %3F %23 and %40"
-            raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
+            raise DeviceError(f"{self.name!r} cannot be heard: {reason_of(error)}; {ESCAPES}") from None
         except (av.FFmpegError, ValueError, OSError) as error:
             raise DeviceError(f"{self.name!r} cannot be heard: {reason_of(error)}") from None

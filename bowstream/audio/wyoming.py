@@ -19,7 +19,7 @@ from bowstream._text import redacted
 from bowstream._types import Float32
 from bowstream.audio.live import Piece
 from bowstream.audio.raw import CHANNELS, RATES_HZ
-from bowstream.errors import DeviceAbsentError, DeviceError
+from bowstream.errors import DeviceAbsentError, DeviceError, UsageError
 
 # Of wyoming-mic-external.
 PORT = 10_600
@@ -45,12 +45,9 @@ class WyomingInput:
     def __init__(self, address: str) -> None:
         self.name = redacted(address)
         parts = urlsplit(address)
-        try:
-            self._place = (parts.hostname or "", parts.port or PORT)
-        except ValueError:
-            self._place = ("", 0)
-        if not self._place[0]:
-            raise DeviceError(f"{self.name!r} must be wyoming://HOST[:PORT]")
+        self._place = (parts.hostname or "", parts.port or PORT)
+        if not parts.hostname:
+            raise UsageError(f"{self.name!r} must be wyoming://HOST[:PORT]")
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Connect and yield what comes.

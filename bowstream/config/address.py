@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from bowstream.config.fields import require
 
 STDIN = "-"
@@ -10,6 +12,7 @@ WYOMING = "wyoming"
 NETWORK = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps", "srt", WYOMING)
 # How a path begins: a microphone's name may have a slash within it.
 PATHS = ("/", "./", "../", "~/")
+ESCAPES = "/ ? # and @ in a password are written as %2F %3F %23 and %40"
 
 
 def scheme_of(device: str) -> str:
@@ -35,3 +38,13 @@ def check_device(device: str) -> None:
         known = ", ".join(f"{each}://" for each in NETWORK)
         require(scheme in NETWORK, "device", f"must be a microphone, or begin with one of {known}, / or ./")
         require(not any(map(str.isspace, device)), "device", "must be an address without blanks (%20 stands for one)")
+        require(has_place(device), "device", f"must be an address, as in rtsp://camera/stream; {ESCAPES}")
+
+
+def has_place(address: str) -> bool:
+    """Whether the host and port of an address can be some."""
+    try:
+        parts = urlsplit(address)
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
