@@ -9,6 +9,7 @@ import pytest
 from rich.color import Color
 from rich.console import Console
 
+from bowstream.dashboard.canvas import CLEAR, ENTER, LEAVE, WHOLE_EVERY, Canvas
 from bowstream.dashboard.glyphs import RAMP, heat_map
 from bowstream.dashboard.layout import render, render_timeline, usual_tags
 from bowstream.dashboard.view import TagRow, TimelineEntry, View
@@ -263,3 +264,66 @@ def test_no_name_gives_orders_to_a_terminal(view):
     assert r"dog\x1b]0;owned\x07\n\x9b31m\u202e" in shown
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
     assert len(lines(named, 120, 34)) == 34
+
+
+def canvas(width=80, height=24, **options):
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=True,
+        _environ={},
+        **{"color_system": "256", **options},
+    )
+    return Canvas(console)
+
+
+def written(canvas):
+    """What was written since the last time."""
+    text = canvas.console.file.getvalue()
+    canvas.console.file.seek(0)
+    canvas.console.file.truncate()
+    return text
+
+
+def rows_of(text):
+    pieces = re.split(r"\x1b\[(\d+);1H", text)
+    return {int(row): re.sub(r"\x1b\[[0-9;]*m", "", row_text) for row, row_text in zip(pieces[1::2], pieces[2::2])}
+
+
+def test_the_screen_is_what_is_printed_and_only_changes_are_drawn(view):
+    screen, drawn = {}, canvas()
+    later = replace(view, clock="12:41:11", position_s=89.0, picture=view.picture[::-1] * 0.5)
+    for shown in (view, later, replace(later, tags=view.tags[:3]), replace(later, timeline=())):
+        drawn.draw(render(shown))
+        screen |= rows_of(written(drawn))
+        found = printed(render(shown), 80, 24, color_system="256").removesuffix("\n").split("\n")
+        assert list(screen.values()) == [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in found]
+    drawn.draw(render(replace(later, timeline=(), clock="12:41:12")))
+    assert set(rows_of(written(drawn))) == {1}
+    for _ in range(WHOLE_EVERY):
+        drawn.draw(render(replace(later, timeline=(), clock="12:41:12")))
+    assert written(drawn).count("\x1b[24;1H") == 1  # all of them now and then
+
+
+def test_a_style_is_written_once_for_all_that_has_it(view):
+    drawn = canvas()
+    drawn.draw(render(view))
+    text = written(drawn)
+    assert text.startswith(CLEAR) and "\x1b[0m\x1b[1;32m● siren" in text and "48;5;228" in text
+    assert not re.search(r"(\x1b\[0m\x1b\[[0-9;]+m)[^\x1b]+\1", text)
+
+
+@pytest.mark.parametrize("options", [{"color_system": None}, {"no_color": True}])
+def test_a_screen_without_colours(options, view):
+    drawn = canvas(**options)
+    drawn.draw(render(view))
+    codes = set(re.findall(r"\x1b\[([0-9;]*)m", written(drawn)))
+    assert codes == ({"0"} if options == {"color_system": None} else {"0", "1", "2"})
+
+
+def test_the_other_screen_is_left(view):
+    with canvas() as drawn:
+        drawn.draw(render(view))
+    text = written(drawn)
+    assert text.startswith(ENTER) and text.endswith(LEAVE)
