@@ -1,5 +1,6 @@
 """Servers of streams on this machine, for real: FFmpeg's own, a web server, and a camera (RTSP)."""
 
+import functools
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ NOISE = "anoisesrc=r=48000:a=0.3:c=white"
 SECRET = "kE7;+x/9q"
 
 
+@functools.cache
 def camera_missing():
     """Why there can be no camera here; empty if there can."""
     try:
