@@ -53,7 +53,7 @@ def with_tags(settings: SinkSettings, tags: Sequence[Tag]) -> SinkSettings:
 
 
 # How often the sinks are asked how they are doing, in seconds of sound.
-ASK_EVERY_S = 0.95
+ASK_EVERY_S = 4.95
 
 
 class Sinks:

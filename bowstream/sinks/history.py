@@ -43,13 +43,10 @@ class HistorySink(Sink[Batch]):
 
     def convert(self, record: Record) -> Iterable[Batch]:
         """Return what changes in the history."""
-        if isinstance(record, Idle):
-            return ()
-        recorder = self._recorders[source_of(record)]
         if isinstance(record, Sound):
-            recorder.levels.push(record)
+            self._recorders[record.source].levels.push(record)
             return ()
-        return recorder.record(record)
+        return () if isinstance(record, Idle) else self._recorders[source_of(record)].record(record)
 
     def flush(self) -> Iterator[Batch]:
         """Return what changes when the session ends."""
