@@ -117,6 +117,21 @@ def test_a_sweep_shares_stages_and_writes_a_table(place, asked, out):
     assert lines[0].startswith("| mask | head_dropout | clip mAP | chunk mAP | clip accuracy |") and len(lines) == 6
 
 
+def test_a_sweep_of_two_processes_has_the_same_table(place, asked, tmp_path):
+    """From nothing: what the trials share is made once, by whichever comes first."""
+    arguments = [*asked, "--axis", "head_dropout=0.1,0.4", "--folds", "1"]
+    arguments[arguments.index("--runs") + 1] = str(tmp_path / "runs")
+    assert main(["sweep", *arguments, "--jobs", "2", "--out", str(tmp_path / "two")]) == 0
+    assert len(list((tmp_path / "runs").glob("encoder_pat/*/stage.json"))) == 1
+    arguments[arguments.index("--runs") + 1] = str(place / "runs")
+    assert main(["sweep", *arguments, "--out", str(tmp_path / "one")]) == 0
+    tables = []
+    for name in ("one", "two"):
+        with (tmp_path / name / "sweep.csv").open() as file:
+            tables.append([{**row, "us_per_s": ""} for row in csv.DictReader(file)])
+    assert tables[0] == tables[1] and len(tables[0]) == 2
+
+
 def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monkeypatch):
     steps = experiments.in_steps(
         ("recipe", experiments.PAPER),

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bowstream.archive import cluster
+from bowstream.archive.child import Children, Tell
+from bowstream.archive.engine import Local, each
 from bowstream.config.fields import flag
 from bowstream.errors import UsageError
 
 from .common.config import TrainConfig, all_settings, refuse_idle_negatives, refuse_unread
-from .common.progress import say
+from .common.progress import console, say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
 from .dataset.data import DataSet, Split
-from .dataset.negatives import find_negatives
+from .dataset.negatives import Negative, find_negatives
 from .dataset.problems import check
 from .experiments import Variant
 from .measure.evaluate import measure
 from .measure.expense import LABELS, expense
-from .measure.trial import study, try_split
+from .measure.trial import Study, study, try_split
 from .report.numbers import markdown
 from .report.plots import plot_steps, plot_sweep
+
+children = Children()
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[TrainConfig]:
@@ -43,6 +50,31 @@ def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Tr
     return configs
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Who carries trials out: this process, several of this machine, or a cluster.
+
+    dask : the address of its scheduler; its machines reach data and artefacts by the same paths
+    """
+
+    jobs: int = 1
+    dask: str | None = None
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all trials of a sweep have in common. What they make in common, one makes, and the others wait for it."""
+
+    root: Path
+    data: DataSet
+    hashes: Mapping[str, str]
+    negatives: Sequence[Negative]
+
+    def study(self, config: TrainConfig) -> Study:
+        """Return the study with these settings."""
+        return study(self.root, self.data, self.hashes, config, self.negatives)
+
+
 def sweep(
     root: Path,
     data: DataSet,
@@ -51,6 +83,7 @@ def sweep(
     configs: Sequence[TrainConfig],
     folds: int | None,
     negatives_folder: Path | None,
+    crew: Crew,
 ) -> Path:
     """Fit and try every variant; return the CSV, which grows a row at a time. Shared stages are made once.
 
@@ -58,32 +91,28 @@ def sweep(
     ----------
     folds : splits to try each setting on, the first so many; None for all
     negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
+    crew : who carries it out
     """
     splits = first_splits(data, folds)
     refuse_idle_negatives(negatives_folder, {config.method for config in configs})
     make_folder(out)
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
-    start_tensorflow()
-    rows: list[dict[str, Any]] = []
-    for number, (variant, config) in enumerate(zip(variants, configs), 1):
-        say(
-            f"setting {number}/{len(variants)}: {'  '.join(f'{name} {value}' for name, value in variant.label.items())}"
-        )
-        its = study(root, data, hashes, config, negatives)
-        for split in splits:
-            trial = try_split(its, split)
-            measures = measure(trial.held, data.presence(), data.single_label)
-            row = {name: round(value, 4) for name, value in measures.items()}
-            cost = expense(trial.bundle) if trial.bundle else dict.fromkeys(LABELS, "")
-            rows.append({**variant.label, "split": split.name, **row, **cost})
-            write_rows(out / "sweep.csv", rows)
+    common = Common(root.absolute(), data, hashes, negatives)
+    rows: dict[int, dict[str, Any]] = {}
+    trials = [(variant, config, split) for variant, config in zip(variants, configs) for split in splits]
+    for place, row in rows_of(trials, common, crew):
+        variant, _, split = trials[place]
+        rows[place] = {**variant.label, "split": split.name, **row}
+        say(f"{len(rows)}/{len(trials)}: {'  '.join(f'{name} {value}' for name, value in rows[place].items())}")
+        write_rows(out / "sweep.csv", [rows[done] for done in sorted(rows)])
+    every = [rows[place] for place in range(len(trials))]
     labels = list(variants[0].label)
     if labels[0] in all_settings():
-        plot_sweep(out, rows, labels)
+        plot_sweep(out, every, labels)
     else:
-        plot_steps(out, rows, labels[0])
-    (out / "sweep.md").write_text(markdown(rows, labels), "utf-8")
+        plot_steps(out, every, labels[0])
+    (out / "sweep.md").write_text(markdown(every, labels), "utf-8")
     return out / "sweep.csv"
 
 
@@ -93,6 +122,46 @@ def first_splits(data: DataSet, folds: int | None) -> Sequence[Split]:
     if folds is not None and not 1 <= folds <= len(splits):
         raise UsageError(f"--folds must be 1 … {len(splits)}, which {data.name} has (got {folds})")
     return splits[:folds]
+
+
+def rows_of(
+    trials: Sequence[tuple[Variant, TrainConfig, Split]], common: Common, crew: Crew
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the place of each trial and its row, as they end."""
+    if crew.jobs == 1 and not crew.dask:
+        start_tensorflow()
+        its: Study | None = None
+        for place, (_, config, split) in enumerate(trials):
+            if its is None or its.config != config:
+                its = common.study(config)
+            yield place, row_of(its, split)
+        return
+    engine = cluster.Cluster(crew.dask, 1, children) if crew.dask else Local(crew.jobs, children)
+    with closing(engine):
+        items = [(place, config, split) for place, (_, config, split) in enumerate(trials)]
+        for (place, _, _), row in each(engine, in_child, iter(items), common):
+            yield place, row
+
+
+def in_child(item: tuple[int, TrainConfig, Split], common: Common) -> dict[str, Any]:
+    """Return the row of a trial, from a process of this thread's: TensorFlow is one to a process."""
+    row: dict[str, Any] = children.mine().call(in_silence, *item[1:], common)
+    return row
+
+
+def in_silence(config: TrainConfig, split: Split, common: Common, tell: Tell) -> dict[str, Any]:
+    """Return the row of a trial, without a word, which would stand among those of others; runs in a child."""
+    console.quiet = True
+    start_tensorflow()
+    return row_of(common.study(config), split)
+
+
+def row_of(its: Study, split: Split) -> dict[str, Any]:
+    """Fit and try one model; return what it scores and costs."""
+    trial = try_split(its, split)
+    measures = measure(trial.held, its.data.presence(), its.data.single_label)
+    row = {name: round(value, 4) for name, value in measures.items()}
+    return {**row, **(expense(trial.bundle) if trial.bundle else dict.fromkeys(LABELS, ""))}
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
