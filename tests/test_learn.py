@@ -109,7 +109,10 @@ def test_forgetting_one_leaves_the_others_as_they_were(lesson, teacher, bundle, 
 
 
 def test_names_that_cannot_be(teacher, lesson):
-    for name, more in (("dog", False), ("machine", False), ("", False), ("x" * 61, False), ("new", True)):
+    for name, more in (
+        *(("dog", False), ("machine", False), ("", False), ("x" * 61, False), ("new", True)),
+        *(("a\nb", False), ("a\x07", False)),
+    ):
         with pytest.raises(UsageError):
             teacher.check_name(name, lesson.learned, more)
     teacher.check_name("machine", lesson.learned, more=True)
@@ -301,3 +304,13 @@ def test_a_file_that_another_holds_for_long_is_said(recordings, home, capsys, mo
         assert main(["learn", "machine", str(recordings)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "another bowstream is changing it" in line and not path.exists()
+
+
+def test_what_would_be_too_large_to_read_is_not_written(home, lesson):
+    path = home / "learned.npz"
+    store.write(path, lesson.learned)
+    before, (tag,) = path.read_bytes(), lesson.learned.tags
+    long = replace(tag.examples[0], samples=np.ones(18_000_000, np.int16))
+    with pytest.raises(BowstreamError, match="at most 33 MB"):
+        store.write(path, lesson.learned.with_tag(replace(tag, examples=(long,))))
+    assert path.read_bytes() == before

@@ -16,11 +16,14 @@ import numpy as np
 from bowstream.config.file import Config, default_files
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError
+from bowstream.model.archive import LARGEST_ARRAYS_BYTES
 from bowstream.model.bundle import Bundle
 from bowstream.model.learned import Learned, nothing_learned
 from bowstream.model.learned_file import encoded, read_learned
 
 FILE_NAME = "learned.npz"
+# Below what is read, with room for what an archive adds.
+LARGEST_BYTES = LARGEST_ARRAYS_BYTES - (1 << 20)
 # How long another process may be writing.
 PATIENCE_S, LOOK_EVERY_S = 10.0, 0.05
 
@@ -111,9 +114,15 @@ def undo(path: Path) -> None:
 
 
 def content_of(learned: Learned) -> bytes:
-    """Return the file's content."""
+    """Return the file's content; raise `BowstreamError` if it were larger than what is read."""
     file = io.BytesIO()
     arrays: dict[str, Any] = encoded(learned)
+    size = sum(array.nbytes for array in arrays.values())
+    if size > LARGEST_BYTES:
+        raise BowstreamError(
+            f"what is taught must take at most {LARGEST_BYTES / 1e6:.0f} MB (got {size / 1e6:.0f}): forget something, "
+            "or keep no sound of it"
+        )
     np.savez_compressed(file, **arrays)
     return file.getvalue()
 

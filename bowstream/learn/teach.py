@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._text import UNPRINTABLE
 from bowstream._types import Float32
 from bowstream.errors import UsageError
 from bowstream.learn.correct import Corrector
@@ -74,13 +75,15 @@ class Teacher:
         groups = {tag.get("group", "") for tag in self.bundle.description["tags"]}
         if not name.strip() or len(name) > LONGEST_NAME:
             raise UsageError(f"a name must have 1 … {LONGEST_NAME} characters (got {len(name)})")
+        if UNPRINTABLE.search(name):
+            raise UsageError(f"a name must be without control characters (got {name!r})")
         if name in taken or name in groups:
             raise UsageError(f"the bundle has a tag or group {name!r}: choose another name")
         if name in learned.names and not more:
             raise UsageError(f"{name!r} was taught already: --more adds examples to it, 'bowstream forget' forgets it")
         if more and name not in learned.names:
             raise UsageError(f"there is no {name!r} yet that could learn more")
-        if len(learned.names) >= MOST_TAGS:
+        if len(learned.names) >= MOST_TAGS and not more:
             raise UsageError(f"at most {MOST_TAGS} tags can be taught: forget one first")
 
     def teach(self, learned: Learned, name: str, cuts: Sequence[Cut], keep: bool = False) -> Lesson:
