@@ -189,7 +189,7 @@ def test_sinks_count_losses_in_the_health_and_say_what_changes(tmp_path):
         assert len(said) == 1 and said[0].startswith("jsonl: 0 delivered, 1 waiting (")
         (tmp_path / "a").unlink()
         until(lambda: not sinks.reports()[0].trouble)
-        stage.play(sinks, stage.sound(1))
+        stage.play(sinks, stage.sound(6))  # they are asked every five seconds
         assert said[1] == "jsonl: 1 delivered; delivers again"
     assert stage.health.report().undelivered == 0
 
