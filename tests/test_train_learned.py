@@ -1,5 +1,7 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +26,7 @@ from train.dataset.features import Features  # noqa: E402
 from train.dataset.negatives import Negative  # noqa: E402
 from train.dataset.vocabulary import read_vocabulary  # noqa: E402
 from train.learned import augment, heard, joint, learned, loop, refit, trees  # noqa: E402
-from train.learned.pool import STEP_DB, UNSURE, Pool, drawn, either, kept, shares_of, together  # noqa: E402
+from train.learned.pool import STEP_DB, UNSURE, Pool, augmented, drawn, either, kept, shares_of, together  # noqa: E402
 from train.model.codebook import load_encoder  # noqa: E402
 from train.model.export import NETWORK  # noqa: E402
 from train.model.head import COUNTS  # noqa: E402
@@ -86,8 +88,8 @@ def pool(sound, data):
 
 def streams(pool, count=64, windows=1, **values):
     """Streams that nothing but `values` is done to."""
-    task = loop.Task(TINY.with_values(**{**UNTOUCHED, **values, "context": windows}), LEVEL, FrontEnd())
-    return task.draw(KEY, loop.on_device(pool, FrontEnd()), count)
+    settings = AugmentSettings(**{**UNTOUCHED, **values})
+    return augmented(KEY, loop.on_device(pool, FrontEnd()), count, windows, settings, LEVEL, FrontEnd())
 
 
 def test_what_is_kept_of_log_mel_is_right_to_half_a_step(sound, front_end):
@@ -422,7 +424,7 @@ def test_joint_training_that_was_interrupted_ends_where_it_would_have(tmp_path, 
     task = loop.Task(TINY.with_values(steps=11), LEVEL, front_end)
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
-    whole = loop.train(loop.Training(task, pool), tmp_path / "whole")
+    whole = loop.train(loop.Training(task, pool, loop.begin(task, pool)), tmp_path / "whole")
     lines = []
 
     def interrupted(line):
@@ -432,8 +434,8 @@ def test_joint_training_that_was_interrupted_ends_where_it_would_have(tmp_path, 
 
     monkeypatch.setattr(loop, "say", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(loop.Training(task, pool), tmp_path / "cut")
-    again = loop.train(loop.Training(task, pool), tmp_path / "cut")
+        loop.train(loop.Training(task, pool, loop.begin(task, pool)), tmp_path / "cut")
+    again = loop.train(loop.Training(task, pool, loop.begin(task, pool)), tmp_path / "cut")
     # The second line was said before its checkpoint was written.
     assert [line.split("  ")[1] for line in lines] == ["step 4/11", "step 8/11", "step 8/11", "step 11/11"]
     alike(whole, again, atol=1e-3)
@@ -469,7 +471,7 @@ def test_a_joint_training_done_elsewhere_is_taken_for_its_own(monkeypatch, tmp_p
 
 
 def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_path, capsys, here):
-    start = here.task.new_joint(KEY, here.pool.arrays())
+    start = here.task.new_joint(KEY, here.pool)
     earlier = tmp_path / "earlier.npz"
     start["weights"]["head"][2]["bias"] += 50.0
     trees.save_joint(earlier, start, here.names)
@@ -487,3 +489,49 @@ def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_p
     earlier.write_text("nothing")
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 2
     assert "must be the joint.npz of a training" in capsys.readouterr().err
+
+
+# A processor as two devices, which TensorFlow makes before all else. Uncompiled: that takes minutes and changes no sum.
+SHARED = """
+import numpy as np, tensorflow as tf
+function = tf.function
+tf.function = lambda inner=None, jit_compile=None: function(inner) if inner else function
+from train.learned.devices import strategy_of
+strategy = strategy_of(2)
+assert strategy.num_replicas_in_sync == 2
+from bowstream.model.level import LevelSettings
+from bowstream.model.front_end import FrontEnd
+from test_train_learned import TINY
+from train.learned import loop
+from train.learned.pool import Pool
+rng = np.random.default_rng(0)
+pool = Pool(
+    steps=rng.integers(0, 90, (2000, 96), np.uint8),
+    first=np.arange(0, 2000, 500, np.int32),
+    length=np.full(4, 500, np.int32),
+    ends=np.tile(np.arange(100, 501, 10, np.int32), 4),
+    first_end=np.arange(5, dtype=np.int32) * 41,
+    until=np.array([0.1, 0.5, 0.9, 1.0], np.float32),
+    presence=np.eye(4, 3, dtype=np.float32),
+    teacher=rng.integers(0, 90, (4, 5), np.uint8),
+    taught=np.array([True, False, True, True]),
+)
+task = loop.Task(TINY.with_values(context=2), LevelSettings(), FrontEnd())
+start, losses = loop.begin(task, pool), []
+for scope in (tf.distribute.get_strategy(), strategy):
+    with scope.scope():
+        training = loop.Training(task, pool, start)
+    losses.append([training.advance().numpy() for _ in range(4)])
+    losses[-1].append([np.abs(vector.numpy()).sum() for vector in training.state[:4]])
+np.testing.assert_allclose(*(np.stack(of_one) for of_one in losses), rtol=1e-4)
+"""
+
+
+def test_two_devices_that_share_each_batch_learn_what_one_does():
+    subprocess.run([sys.executable, "-c", SHARED], check=True, cwd=Path(__file__).parent, timeout=600)
+
+
+@pytest.mark.parametrize("count", ["0", "3", "-1"])
+def test_a_batch_is_shared_evenly(here, capsys, count):
+    assert main(["joint", str(here.elsewhere), "--devices", count]) == 2
+    assert f"devices that train together must be 1, 2, 4, 8 (got {count})" in capsys.readouterr().err

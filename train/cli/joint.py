@@ -18,6 +18,12 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="go on from the joint.npz of an earlier training of the same sizes and tags; choose a lower --rate for it",
     )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="how many of this machine share each batch: 1, 2, 4 or 8 (default: all GPUs; TF_CONFIG names a cluster)",
+    )
     parser.set_defaults(command=run)
 
 
@@ -28,4 +34,4 @@ def run(arguments: Namespace) -> None:
     start_tensorflow()
     from ..learned.elsewhere import carry_out
 
-    carry_out(arguments.task, arguments.warm_start)
+    carry_out(arguments.task, arguments.warm_start, arguments.devices)

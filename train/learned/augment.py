@@ -19,7 +19,7 @@ from bowstream.model.level import LevelSettings
 from bowstream.model.log_mel import hz_to_mel, mel_to_hz
 
 DB = math.log(10.0) / 10.0  # natural log of power a decibel
-# The same numbers on all devices, compiled or not.
+# By name, since the one that TensorFlow would choose depends on the device.
 ALGORITHM = "philox"
 # The shortest ripple of the equaliser, in cosines over all bands.
 RIPPLES = 4

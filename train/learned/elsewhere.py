@@ -20,8 +20,9 @@ from bowstream.model.level import LevelSettings
 from ..common.config import TrainConfig
 from ..common.epochs import STATE
 from .augment import new_key
+from .devices import strategy_of, writes
 from .joint import Tree
-from .loop import Task, Training, train
+from .loop import Task, Training, begin, train
 from .pool import Pool
 from .trees import leaves, load_joint, save_joint
 
@@ -51,12 +52,13 @@ def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequenc
     (folder / TRAINING).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
-def carry_out(folder: Path, warm_start: Path | None = None) -> None:
+def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None = None) -> None:
     """Train what `write_task` wrote, and write `joint.npz` beside it.
 
     Parameters
     ----------
     warm_start : what an earlier training of the same sizes and tags came to, a `joint.npz`, to go on from
+    devices : how many of this machine share the work, see `devices.strategy_of`
 
     Raises
     ------
@@ -70,10 +72,14 @@ def carry_out(folder: Path, warm_start: Path | None = None) -> None:
     config = TrainConfig().with_values(**values)
     task = Task(config, LevelSettings(**given["level"]), FrontEnd(**given["front_end"]))
     names = {name: given[name] for name in NAMES}
+    strategy = strategy_of(devices)
     pool = Pool.load(folder / POOL)
-    start = earlier(warm_start, task, pool, names) if warm_start else None
-    save_joint(folder / JOINT, train(Training(task, pool, start), folder), names)
-    (folder / STATE).unlink(missing_ok=True)
+    start = earlier(warm_start, task, pool, names) if warm_start else begin(task, pool)
+    with strategy.scope():
+        joint = train(Training(task, pool, start), folder)
+    if writes(strategy):
+        save_joint(folder / JOINT, joint, names)
+        (folder / STATE).unlink(missing_ok=True)
 
 
 def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> Tree:
@@ -82,7 +88,7 @@ def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str
         joint, known = load_joint(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"--warm-start {file} must be the joint.npz of a training: {error}") from error
-    sizes, wanted = sizes_of(joint), sizes_of(task.new_joint(new_key(0, 0), pool.arrays()))
+    sizes, wanted = sizes_of(joint), sizes_of(task.new_joint(new_key(0, 0), pool))
     for place in sorted({*sizes, *wanted}):
         if sizes.get(place) != wanted.get(place):
             found = sizes.get(place, "nothing")

@@ -42,7 +42,7 @@ from . import augment
 from .elsewhere import JOINT, NAMES, write_task
 from .heard import new_pool
 from .joint import EPSILON, Tree, cut
-from .loop import Task, Training, on_device, train
+from .loop import Task, Training, begin, on_device, train
 from .pool import UNSURE, Pool
 from .refit import PRESENCE, TAUGHT, TRANSFORM, count_augmented, refit_head
 from .trees import load_joint, save_joint
@@ -147,7 +147,8 @@ class Learning:
             say(f"joint  trained elsewhere: {self.elsewhere / JOINT}")
             shutil.copyfile(self.elsewhere / JOINT, path / JOINT)
             return
-        save_joint(path / JOINT, train(Training(self.task, self.pool), path), self.names)
+        training = Training(self.task, self.pool, begin(self.task, self.pool))
+        save_joint(path / JOINT, train(training, path), self.names)
         (path / STATE).unlink(missing_ok=True)
 
     @functools.cached_property
@@ -166,9 +167,8 @@ class Learning:
         """
         task = replace(self.task, config=self.config.with_values(noisy=noisy, context=windows))
         pool, key = on_device(self.pool, task.front_end), augment.new_key(self.config.seed, chance)
-        draw = tf.function(functools.partial(task.draw, count=count), jit_compile=True)
         for batch in itertools.count():
-            scaled, presence, teacher, taught = draw(augment.fold(key, batch), pool)
+            scaled, presence, teacher, taught = task.draw(augment.fold(key, batch), pool, count)
             yield scaled.numpy(), presence.numpy(), np.where(taught[:, np.newaxis], teacher, UNSURE)
 
     @functools.cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from ..common.config import BATCH_PARTS, TrainConfig
 from ..common.epochs import load_state, refuse_infinite, save_state
 from ..common.progress import say, track
 from . import augment
+from .devices import writes
 from .joint import Tree, counts_of, head_rows, latents_of, logits_of, new_joint, shared_mean
-from .pool import Pool, Tensors, augmented, shares_of
+from .pool import Pool, Tensors, compiled, shares_of
 from .trees import as_vector, cutter
 
 # The logit of a tag that is left out of a softmax.
@@ -65,16 +66,17 @@ class Task:
     level: LevelSettings
     front_end: FrontEnd
 
-    def new_joint(self, key: tf.Tensor, pool: Mapping[str, Any]) -> Tree:
-        """Return untrained weights and norms for what a pool's arrays hold."""
-        n_targets, n_teacher = pool["presence"].shape[1], pool["teacher"].shape[1]
+    def new_joint(self, key: tf.Tensor, pool: Pool) -> Tree:
+        """Return untrained weights and norms for what a pool holds."""
+        n_targets, n_teacher = pool.presence.shape[1], pool.teacher.shape[1]
         settings, context = self.config.learned, self.config.context
         weights, norms = new_joint(key, settings, context, n_targets, n_teacher, self.front_end)
         return {"weights": weights, "norms": norms}
 
     def draw(self, key: tf.Tensor, pool: Tensors, count: int) -> tuple[tf.Tensor, ...]:
         """Return so many augmented streams of a context's length, see `pool.augmented`."""
-        return augmented(key, pool, count, self.config.context, self.config.augment, self.level, self.front_end)
+        draw = compiled(count, self.config.context, self.config.augment, self.level, self.front_end)
+        return draw(key, pool)
 
     def windows_of(self, streams: tf.Tensor) -> tf.Tensor:
         """Return the windows of streams, (N * W, columns, frames, M)."""
@@ -109,41 +111,41 @@ def losses_of(
 class Training:
     """A joint training: all that changes from step to step, as vectors, and what makes a step.
 
-    On several devices each has its part of a batch and all of the state, which is the same on all.
+    On several devices each has its part of a batch and all of the state, which is the same on all: those of the
+    strategy in whose scope it is made.
 
     Attributes
     ----------
     weights, average : float32, the newest weights and the mean of the last ones
     mean, square : float32, AdamW's moments
     norms : float32, mean and variance of latent vectors
-    step : int32, how many steps are done
+    step : int64, how many steps are done
     """
 
-    def __init__(self, task: Task, pool: Pool, start: Tree | None = None) -> None:
-        self.task, self.pool = task, on_device(pool, task.front_end)
-        self._draw = tf.function(self._draw_part, jit_compile=True)
-        if start is None:
-            start = begin(task, self.pool, self._draw)
+    def __init__(self, task: Task, pool: Pool, start: Tree) -> None:
+        self.task, self.strategy = task, tf.distribute.get_strategy()
+        self.pool = on_all(self.strategy, pool, task.front_end)
         weights, norms = start["weights"], start["norms"]
         self.tree, self.norm_tree = cutter(weights), cutter(norms)
         vector = as_vector(weights)
         self.weights, self.average = variable(vector), variable(vector)
         self.mean, self.square = variable(tf.zeros_like(vector)), variable(tf.zeros_like(vector))
-        self.norms, self.step = variable(as_vector(norms)), variable(0)
+        self.norms, self.step = variable(as_vector(norms)), variable(tf.constant(0, tf.int64))
         self.state = self.weights, self.average, self.mean, self.square, self.norms, self.step
-        self.advance = tf.function(self._advance)
         self._move = tf.function(self._moved, jit_compile=True)
+        self._advance_all = tf.function(lambda pool: self.strategy.run(self._advance, (pool,)))
 
-    def _draw_part(self, key: tf.Tensor, pool: Tensors) -> tuple[tf.Tensor, ...]:
-        return self.task.draw(key, pool, self.task.config.learned.batch // BATCH_PARTS)
-
-    def _advance(self) -> tf.Tensor:
+    def advance(self) -> tf.Tensor:
         """Do one step and return its losses: of shares, of yes or no, of the teacher's tags, and the unevenness."""
+        return self.strategy.experimental_local_results(self._advance_all(self.pool))[0]
+
+    def _advance(self, pool: Tensors) -> tf.Tensor:
+        """Do one device's part of a step."""
         context = tf.distribute.get_replica_context()
         mine = BATCH_PARTS // context.num_replicas_in_sync
-        key = augment.fold(augment.new_key(self.task.config.seed, 1), self.step.read_value())
+        key = augment.fold(augment.new_key(self.task.config.seed, 1), tf.cast(self.step, tf.int32))
         keys = [augment.fold(key, context.replica_id_in_sync_group * mine + part) for part in range(mine)]
-        drawn = [self._draw(key, self.pool) for key in keys]
+        drawn = [self.task.draw(key, pool, self.task.config.learned.batch // BATCH_PARTS) for key in keys]
         drawn = [tf.concat(parts, axis=0) for parts in zip(*drawn)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             weights = self.tree(self.weights.read_value())
@@ -184,18 +186,30 @@ def variable(value: Any) -> tf.Variable:
     return tf.Variable(value, trainable=False, synchronization=on_read, aggregation=first)
 
 
-def on_device(pool: Pool, front_end: FrontEnd) -> Tensors:
+def on_device(pool: Pool, front_end: FrontEnd, device: str | None = None) -> Tensors:
     """Return a pool's arrays, and noise, where they are worked with."""
     arrays = pool.arrays() | {"noise": augment.restless(front_end.n_mels)}
-    return {name: tf.constant(values) for name, values in arrays.items()}
+    with tf.device(device):
+        return {name: tf.constant(values) for name, values in arrays.items()}
 
 
-def begin(task: Task, pool: Tensors, draw: Callable[..., Any]) -> Tree:
+def on_all(strategy: tf.distribute.Strategy, pool: Pool, front_end: FrontEnd) -> Any:
+    """Return a pool's arrays on each device of this machine that trains."""
+    if strategy.num_replicas_in_sync == 1:
+        return on_device(pool, front_end)
+    devices = strategy.extended.worker_devices
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: on_device(pool, front_end, devices[context.replica_id_in_sync_group % len(devices)])
+    )
+
+
+def begin(task: Task, pool: Pool) -> Tree:
     """Return weights and norms before the first step: centroids are latent vectors of the untrained encoders."""
     new, seen, where, spread = augment.split(augment.new_key(task.config.seed, 0), 4)
-    joint = task.new_joint(new, pool)
+    joint, arrays = task.new_joint(new, pool), on_device(pool, task.front_end)
     weights, norms = joint["weights"], joint["norms"]
-    scaled = tf.concat([draw(one, pool)[0] for one in augment.split(seen, BATCH_PARTS)], axis=0)
+    part = task.config.learned.batch // BATCH_PARTS
+    scaled = tf.concat([task.draw(one, arrays, part)[0] for one in augment.split(seen, BATCH_PARTS)], axis=0)
     latents, _ = latents_of(weights, norms, task.windows_of(scaled), task.front_end, training=True)
     for family, rows in latents.items():
         bands, sets, codes, values = weights["centroids"][family].shape
@@ -215,14 +229,16 @@ def train(training: Training, path: Path) -> Tree:
     """
     steps = training.task.config.learned.steps
     load_state(path, training.state)
-    done, losses = int(training.step), list[tf.Tensor]()
+    done, losses = int(training.step.numpy()), list[tf.Tensor]()
     for index in track(range(done, steps), steps, "joint", done):
         losses.append(training.advance())
         if (index + 1) % SAY_EVERY and index + 1 < steps:
             continue
         share, tag, taught, _ = np.mean(losses, axis=0)
-        say(f"joint  step {index + 1}/{steps}  loss {share:.3f}  yes or no {tag:.3f}  taught {taught:.3f}")
-        refuse_infinite("joint", share + tag + taught)
-        save_state(path, training.state)
         losses.clear()
+        refuse_infinite("joint", share + tag + taught)
+        if not writes(training.strategy):
+            continue
+        say(f"joint  step {index + 1}/{steps}  loss {share:.3f}  yes or no {tag:.3f}  taught {taught:.3f}")
+        save_state(path, training.state)
     return training.result()
