@@ -13,6 +13,8 @@ from bowstream.records import Record, Sound
 
 # For how long it is known what was told: a stream from far away may be so late.
 KNOWN_S = 60.0
+# No event is held back for longer: the most that `merge_s` may be, and a hop.
+HELD_S = 11.0
 # For how long the loudness of each source is known.
 LEVELS_S = 30.0
 

@@ -93,7 +93,7 @@ class Capture:
         except BowstreamError as error:
             self._put(error)
         except Exception as error:  # a bug of one source must not end the others
-            self._put(Ended(f"{self.name}: {error!r}"))
+            self._put(Ended(repr(error)))
 
     def _pass_on(self, blocks: Iterable[Block | Notice | None]) -> None:
         for block in blocks:

@@ -14,6 +14,7 @@ from bowstream._types import Float32
 from bowstream.audio.clock import rfc3339
 from bowstream.config.sinks import ClipsSettings
 from bowstream.events import Event
+from bowstream.merge import HELD_S
 from bowstream.model.onset import SEARCH_S
 from bowstream.output.values import record_fields
 from bowstream.records import Gap, Record, Sound, StreamInfo
@@ -50,8 +51,9 @@ class Cutter:
         self._window = self._samples(info.window_s)
         # An event is reported this long after its clip begins.
         reported_s = settings.before_s + info.confirm_hops * info.hop_s
-        # Two seconds until it is scored, and more until it is raised.
-        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0 + SEARCH_S)
+        # Two seconds until it is scored, and more until it is raised, and told if others may have heard it, too.
+        held_s = HELD_S if info.is_named else 0.0
+        self._kept = self._samples(max(settings.longest_s, reported_s) + 2.0 + SEARCH_S + held_s)
         # The newest sound that is scored is also in later windows, which may still score a private tag.
         self._doubtful = self._window - self._samples(info.hop_s) if settings.never else 0
         self._never = self._private_tags(info)
