@@ -16,7 +16,6 @@ from bowstream.audio.source import Block
 from bowstream.cli.setup import open_ears, personalised
 from bowstream.config.file import read
 from bowstream.config.settings import SourceSettings, TagSettings
-from bowstream.ears import Ears
 from bowstream.errors import AudioError, BowstreamError, DeviceError, UsageError
 from bowstream.events import Event
 from bowstream.output.lines import JsonLines, PlainLines
@@ -268,7 +267,6 @@ def test_a_session_alone_names_no_source(eager):
     records = list(Session(Script(*columns(scene(2.0))), Tagger(eager)))
     assert {record.source for record in records} == {""}
     assert all("source" not in record_fields(record) for record in records)
-    assert isinstance(ears_of(eager, {"a": Script()}), Ears)
 
 
 def test_the_same_sound_is_told_once_if_that_is_set(eager):
