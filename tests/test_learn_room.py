@@ -49,7 +49,7 @@ def test_windows_are_apart():
 
 
 def test_a_room_is_read_as_it_was_written_and_is_this_users(bundle, tmp_path):
-    path, shape = tmp_path / "room.npz", (bundle.head.context, bundle.head.patches)
+    path, shape = tmp_path / "room.npz", (bundle.head.context, bundle.codes_per_window)
     room = Room(bundle.description["sha256"])
     for scores in windows(Stage(), 30, shape=shape):
         room.score(scores)
@@ -69,7 +69,7 @@ def test_a_room_is_read_as_it_was_written_and_is_this_users(bundle, tmp_path):
 
 def test_a_listener_draws_and_goes_on_where_it_ended(bundle, tmp_path):
     places = Places(None, tmp_path / "learned.npz", tmp_path / "evidence.db", tmp_path / "state" / "room.npz")
-    shape = (bundle.head.context, bundle.head.patches)
+    shape = (bundle.head.context, bundle.codes_per_window)
     for _ in range(2):
         with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
             Stage().play(sink, windows(Stage(), 20, shape=shape))

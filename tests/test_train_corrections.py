@@ -17,7 +17,7 @@ def windows(bundle):
     def windows(kind, seed, n=8):
         import bowstream
 
-        sure = np.random.default_rng(kind).integers(0, 4096, (bundle.head.context, bundle.head.patches))
+        sure = np.random.default_rng(kind).integers(0, 4096, (bundle.head.context, bundle.codes_per_window))
         rng = np.random.default_rng([kind, seed])
         n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
         found = []

@@ -28,8 +28,8 @@ def read_background(bundle: Bundle) -> Codes:
     try:
         codes, lengths = arrays["codes"].astype(np.intp), arrays["lengths"].tolist()
         n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
-        if codes.shape != (sum(lengths), bundle.head.patches) or not len(codes) or codes.min() < 0:
-            raise ValueError(f"codes, which must be windows of {bundle.head.patches} (got {codes.shape})")
+        if codes.shape != (sum(lengths), bundle.codes_per_window) or not len(codes) or codes.min() < 0:
+            raise ValueError(f"codes, which must be windows of {bundle.codes_per_window} (got {codes.shape})")
         if codes.max() >= n_counts or min(lengths) < 1:
             raise ValueError(f"codes, which must be below {n_counts}")
     except (KeyError, ValueError, TypeError) as error:

@@ -91,7 +91,7 @@ def read_room(path: Path, bundle: Bundle) -> Room:
             return Room(ours)
         codes, seen = arrays["codes"].astype(np.intp), int(arrays["seen"])
         n_counts = sum(len(encoder.codebook) for encoder in bundle.encoders.values())
-        fits = codes.shape[1:] == (bundle.head.context, bundle.head.patches) and 0 < len(codes) <= MOST
+        fits = codes.shape[1:] == (bundle.head.context, bundle.codes_per_window) and 0 < len(codes) <= MOST
         if not fits or codes.max() >= n_counts or seen < len(codes):
             raise ValueError(f"codes (got shape {codes.shape} of {seen})")
     except (KeyError, ValueError, TypeError) as error:

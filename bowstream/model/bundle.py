@@ -24,7 +24,7 @@ from bowstream.model.encoder import Encoder
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.head import Head, times_shown
 from bowstream.model.level import LevelSettings
-from bowstream.model.patches import FAMILIES, input_sizes, patches_per_window
+from bowstream.model.patches import FAMILIES, families_of_codes, input_sizes, patches_per_window
 from bowstream.model.sensitivity import Sensitivity, read_sensitivity
 from bowstream.model.sparse import SparseNetwork
 from bowstream.model.tags import Tag
@@ -69,6 +69,12 @@ class Bundle:
         outputs = self.head.outputs or range(len(self.tags))
         head = replace(self.head, outputs=tuple(outputs[place] for place in tags))
         return replace(self, tags=tuple(tags.values()), head=head)
+
+    @property
+    def codes_per_window(self) -> int:
+        """How many codes a window has: a patch has one, or one per part of its vector."""
+        parts = {family: encoder.codebook.n_parts for family, encoder in self.encoders.items()}
+        return len(families_of_codes(self.front_end, parts))
 
     def __repr__(self) -> str:
         return f"Bundle({self.name!r}, {len(self.tags)} tags, {str(self.path)!r})"

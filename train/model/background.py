@@ -18,6 +18,8 @@ from .bundle import seal
 
 LARGEST_BYTES = 1_000_000
 WINDOWS = 3600
+# Codes in all, which take less than so many bytes: a bundle whose patches have several has fewer windows.
+CODES = 900_000
 # Windows of a recording at the most: many recordings say more than long ones.
 OF_CLIP, OF_NEGATIVE = 3, 40
 SEED = 11
@@ -48,8 +50,8 @@ def add_background(path: Path, data: DataSet, negatives: Iterable[Path] = ()) ->
 
 
 def windows_of(tagger: Tagger, data: DataSet, negatives: Iterable[Path]) -> Iterator[Codes]:
-    """Yield the codes of recordings' windows, int [shape=(n, P)], until there are `WINDOWS`."""
-    left = WINDOWS
+    """Yield the codes of recordings' windows, int [shape=(n, P)], until there are enough."""
+    left = min(WINDOWS, CODES // tagger.bundle.codes_per_window)
     chosen = [(path, OF_NEGATIVE) for path in negatives] + [(path, OF_CLIP) for path in turns(data)]
     for path, most in chosen:
         try:
