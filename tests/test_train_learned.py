@@ -26,7 +26,19 @@ from train.dataset.features import Features  # noqa: E402
 from train.dataset.negatives import Negative  # noqa: E402
 from train.dataset.vocabulary import read_vocabulary  # noqa: E402
 from train.learned import augment, heard, joint, learned, loop, refit, trees  # noqa: E402
-from train.learned.pool import STEP_DB, UNSURE, Pool, augmented, drawn, either, kept, shares_of, together  # noqa: E402
+from train.learned.pool import (  # noqa: E402
+    STEP_DB,
+    UNSURE,
+    Pool,
+    augmented,
+    drawn,
+    either,
+    kept,
+    on_device,
+    restless,
+    shares_of,
+    together,
+)
 from train.model.codebook import load_encoder  # noqa: E402
 from train.model.export import NETWORK  # noqa: E402
 from train.model.head import COUNTS  # noqa: E402
@@ -89,7 +101,7 @@ def pool(sound, data):
 def streams(pool, count=64, windows=1, **values):
     """Streams that nothing but `values` is done to."""
     settings = AugmentSettings(**{**UNTOUCHED, **values})
-    return augmented(KEY, loop.on_device(pool, FrontEnd()), count, windows, settings, LEVEL, FrontEnd())
+    return augmented(KEY, on_device(pool, FrontEnd()), count, windows, settings, LEVEL, FrontEnd())
 
 
 def test_what_is_kept_of_log_mel_is_right_to_half_a_step(sound, front_end):
@@ -106,7 +118,7 @@ def test_a_pool_comes_back_from_its_file(tmp_path, pool):
 
 
 def test_clips_are_drawn_as_often_as_their_chance_and_windows_have_something_to_hear(pool, front_end):
-    arrays = loop.on_device(pool, front_end)
+    arrays = on_device(pool, front_end)
     clip, end = map(np.asarray, drawn(KEY, arrays, 2000, front_end))
     chance = np.diff(pool.until, prepend=0.0)
     assert np.abs(np.bincount(clip, minlength=len(chance)) - 2000 * chance).max() < 2
@@ -269,7 +281,7 @@ def test_a_narrow_band_keeps_its_middle_and_only_some_streams_have_one():
 
 
 def test_noise_only_adds_and_is_loud_in_some():
-    power, noise = tf.exp(tf.random.stateless_normal((40, 100, 96), KEY)), augment.restless(96)
+    power, noise = tf.exp(tf.random.stateless_normal((40, 100, 96), KEY)), restless(96)
     added = np.asarray(augment.add_noise(KEY, power, noise, 0.5, -16.0) - power)
     assert added.min() >= 0.0 and (added.max(axis=(1, 2)) > 0.0).all()
     loud = added.max(axis=(1, 2)) / np.asarray(power).max(axis=(1, 2)) > 10**-3.0
@@ -503,7 +515,7 @@ from bowstream.model.level import LevelSettings
 from bowstream.model.front_end import FrontEnd
 from test_train_learned import TINY
 from train.learned import loop
-from train.learned.pool import Pool
+from train.learned.pool import restless, on_device, Pool
 rng = np.random.default_rng(0)
 pool = Pool(
     steps=rng.integers(0, 90, (2000, 96), np.uint8),

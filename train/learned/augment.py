@@ -33,7 +33,6 @@ NARROW_DB = (15.0, 80.0)
 NOISE_BELOW_DB = (3.0, 45.0)
 FLOOR_BELOW_DB = (35.0, 85.0)
 NOISE_TILT_DB = (-35.0, 5.0)
-NOISE_FRAMES = 20_000
 # A room's reverberation: seconds to fall by 60 dB, and how loud it begins below the sound itself.
 DECAY_S = (0.15, 1.2)
 SMEAR_DB = (-20.0, 3.0)
@@ -160,14 +159,6 @@ def narrow(key: tf.Tensor, power: tf.Tensor, probability: float) -> tf.Tensor:
     return power * tf.where(narrowed, tf.exp(-fall), 1.0)[:, tf.newaxis]
 
 
-def restless(n_mels: int) -> np.ndarray[Any, Any]:
-    """Return the power of noise around its mean, (`NOISE_FRAMES`, M): drawn once, since drawing it costs much."""
-    bands = np.arange(n_mels) / n_mels
-    # A narrow low band holds one independent value of the spectrum, the widest high band about five.
-    log_power = np.random.default_rng(0).standard_normal((NOISE_FRAMES, n_mels)) * (1.1 - 0.6 * bands)
-    return np.exp(log_power).astype(np.float32)
-
-
 def add_noise(key: tf.Tensor, power: tf.Tensor, noise: tf.Tensor, probability: float, quietest: float) -> tf.Tensor:
     """Add steady noise of a random colour to mel power (N, T, M): a faint floor to all, a louder one to some."""
     count, frames, n_mels = power.shape
@@ -176,7 +167,7 @@ def add_noise(key: tf.Tensor, power: tf.Tensor, noise: tf.Tensor, probability: f
     below = tf.where(noisy, uniform(level, (count, 1), *NOISE_BELOW_DB), uniform(floor, (count, 1), *FLOOR_BELOW_DB))
     tilt = uniform(colour, (count, 1), *NOISE_TILT_DB) * (DB * np.arange(n_mels, dtype=np.float32) / n_mels)
     strength = loudest(power, quietest) * tf.exp(tilt - below * DB)
-    begin = integers(where, (count, 1), 0, NOISE_FRAMES - frames)
+    begin = integers(where, (count, 1), 0, noise.shape[0] - frames)
     return power + strength[:, tf.newaxis] * tf.gather(noise, begin + np.arange(frames))
 
 

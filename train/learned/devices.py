@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
 from bowstream.errors import UsageError
+from bowstream.model.front_end import FrontEnd
 
 from ..common.config import BATCH_PARTS
+from .pool import Pool, on_device
 
 
 def strategy_of(devices: int | None) -> tf.distribute.Strategy:
@@ -48,6 +51,16 @@ def refuse_uneven(count: int) -> None:
     even = [number for number in range(1, BATCH_PARTS + 1) if BATCH_PARTS % number == 0]
     if count not in even:
         raise UsageError(f"devices that train together must be {', '.join(map(str, even))} (got {count})")
+
+
+def on_all(strategy: tf.distribute.Strategy, pool: Pool, front_end: FrontEnd) -> Any:
+    """Return a pool's arrays on each device of this machine that trains."""
+    if strategy.num_replicas_in_sync == 1:
+        return on_device(pool, front_end)
+    devices = strategy.extended.worker_devices
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: on_device(pool, front_end, devices[context.replica_id_in_sync_group % len(devices)])
+    )
 
 
 def writes(strategy: tf.distribute.Strategy) -> bool:

@@ -42,8 +42,8 @@ from . import augment
 from .elsewhere import JOINT, NAMES, write_task
 from .heard import new_pool
 from .joint import EPSILON, Tree, cut
-from .loop import Task, Training, begin, on_device, train
-from .pool import UNSURE, Pool
+from .loop import Task, Training, begin, train
+from .pool import UNSURE, Pool, on_device
 from .refit import PRESENCE, TAUGHT, TRANSFORM, count_augmented, refit_head
 from .trees import load_joint, save_joint
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bowstream.errors import BowstreamError
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
 
@@ -18,9 +19,9 @@ from ..common.config import BATCH_PARTS, TrainConfig
 from ..common.epochs import load_state, refuse_infinite, save_state
 from ..common.progress import say, track
 from . import augment
-from .devices import writes
+from .devices import on_all, writes
 from .joint import Tree, counts_of, head_rows, latents_of, logits_of, new_joint, shared_mean
-from .pool import Pool, Tensors, compiled, shares_of
+from .pool import Pool, Tensors, compiled, on_device, shares_of
 from .trees import as_vector, cutter
 
 # The logit of a tag that is left out of a softmax.
@@ -136,8 +137,19 @@ class Training:
         self._advance_all = tf.function(lambda pool: self.strategy.run(self._advance, (pool,)))
 
     def advance(self) -> tf.Tensor:
-        """Do one step and return its losses: of shares, of yes or no, of the teacher's tags, and the unevenness."""
-        return self.strategy.experimental_local_results(self._advance_all(self.pool))[0]
+        """Do one step and return its losses: of shares, of yes or no, of the teacher's tags, and the unevenness.
+
+        Raises
+        ------
+        BowstreamError
+            If another machine of the cluster is lost.
+        """
+        try:
+            losses = self._advance_all(self.pool)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            problem = "a machine of the cluster is lost: start all again, and they go on from the last checkpoint"
+            raise BowstreamError(f"joint: {problem}") from error
+        return self.strategy.experimental_local_results(losses)[0]
 
     def _advance(self, pool: Tensors) -> tf.Tensor:
         """Do one device's part of a step."""
@@ -184,23 +196,6 @@ def variable(value: Any) -> tf.Variable:
     """Return a variable that each device changes for itself, to the same value."""
     on_read, first = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.ONLY_FIRST_REPLICA
     return tf.Variable(value, trainable=False, synchronization=on_read, aggregation=first)
-
-
-def on_device(pool: Pool, front_end: FrontEnd, device: str | None = None) -> Tensors:
-    """Return a pool's arrays, and noise, where they are worked with."""
-    arrays = pool.arrays() | {"noise": augment.restless(front_end.n_mels)}
-    with tf.device(device):
-        return {name: tf.constant(values) for name, values in arrays.items()}
-
-
-def on_all(strategy: tf.distribute.Strategy, pool: Pool, front_end: FrontEnd) -> Any:
-    """Return a pool's arrays on each device of this machine that trains."""
-    if strategy.num_replicas_in_sync == 1:
-        return on_device(pool, front_end)
-    devices = strategy.extended.worker_devices
-    return strategy.experimental_distribute_values_from_function(
-        lambda context: on_device(pool, front_end, devices[context.replica_id_in_sync_group % len(devices)])
-    )
 
 
 def begin(task: Task, pool: Pool) -> Tree:

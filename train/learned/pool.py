@@ -22,6 +22,8 @@ from . import augment
 Tensors = dict[str, Any]
 # How log-mel is kept: in steps of a decibel above the power floor, right to a half.
 STEP_DB = 1.0
+# Frames of noise that is drawn once for all.
+NOISE_FRAMES = 20_000
 # The presence of a tag that may or may not sound: nothing is learned about it there.
 UNSURE = -1.0
 # Columns of sound that a window which hangs over an end of its clip still has.
@@ -88,6 +90,21 @@ def audible_ends(steps: NDArray[np.uint8], audible_db: float, front_end: FrontEn
     loudest = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
     heard = np.flatnonzero(loudest >= peaks.max() - audible_db / STEP_DB)
     return (column * (heard + width - overhang)).astype(np.int32)
+
+
+def on_device(pool: Pool, front_end: FrontEnd, device: str | None = None) -> Tensors:
+    """Return a pool's arrays, and noise, where they are worked with."""
+    arrays = pool.arrays() | {"noise": restless(front_end.n_mels)}
+    with tf.device(device):
+        return {name: tf.constant(values) for name, values in arrays.items()}
+
+
+def restless(n_mels: int) -> np.ndarray[Any, Any]:
+    """Return the power of noise around its mean, (`NOISE_FRAMES`, M): drawn once, since drawing it costs much."""
+    bands = np.arange(n_mels) / n_mels
+    # A narrow low band holds one independent value of the spectrum, the widest high band about five.
+    log_power = np.random.default_rng(0).standard_normal((NOISE_FRAMES, n_mels)) * (1.1 - 0.6 * bands)
+    return np.exp(log_power).astype(np.float32)
 
 
 def drawn(key: tf.Tensor, pool: Tensors, count: int, front_end: FrontEnd) -> tuple[tf.Tensor, tf.Tensor]:
