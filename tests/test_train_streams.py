@@ -243,14 +243,14 @@ def test_streams_command(here, capsys):
 def test_tune_command(here, capsys):
     assert main(["tune", "final", "fold", *ASKED]) == 2
     assert "final: no tag works: of airplane, 0 held-out clips" in capsys.readouterr().err
-    siren = {"clips": 9, "average_precision": 0.9, "recall": 0.9, "sources": {"x": 9}, "recalls": {"x": 0.9}}
-    (here / "groups.json").write_text(json.dumps({"ours": {"tags": {"siren": siren}}}))
+    (here / "groups.json").write_text(json.dumps({"clip_ap_by_tag": {"siren": 0.9, "wind": 0.05}}))
     assert main(["tune", "final", "fold", *ASKED, "--by-group", "groups.json"]) == 0
-    assert "final: tuned; 49 tags do not work: airplane, " in capsys.readouterr().out
+    assert "final: tuned; 48 tags do not work: airplane, " in capsys.readouterr().out
     tuned = bowstream.load_bundle(here / "final")
-    assert [(tag.name, tag.on, tag.off) for tag in tuned.tags] == [("siren", 0.5, 0.25)]
+    # The dogs are of two places; what is said of sirens is said of ESC-50's.
+    assert {(tag.name, tag.on, tag.off) for tag in tuned.tags} == {("dog", 0.5, 0.25), ("siren", 0.5, 0.25)}
     assert len(tuned.description["tags"]) == 50
     assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 1.0]
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
     fold = bowstream.load_bundle(here / "fold")
-    assert [(tag.name, tag.on) for tag in fold.tags] == [("siren", 0.5)]
+    assert {tag.name for tag in fold.tags} == {"dog", "siren"}

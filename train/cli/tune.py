@@ -17,7 +17,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("bundle", type=Path, help="the bundle that is changed")
     parser.add_argument("folds", nargs="+", type=Path, metavar="FOLD", help="made alike, without some sources each")
     add_scenes(parser)
-    parser.add_argument("--by-group", type=Path, metavar="JSON", help="what evaluate wrote of tags that one source has")
+    parser.add_argument(
+        "--by-group", type=Path, metavar="JSON", help="metrics.json of a run on ESC-50, for what few other sources have"
+    )
     parser.set_defaults(command=run)
 
 
@@ -28,6 +30,6 @@ def run(arguments: Namespace) -> None:
 
     data = data_set(arguments, fewest=0)
     negatives = find_negatives(arguments.runs, arguments.negatives, data, {})
-    by_group = json.loads(arguments.by_group.read_text("utf-8"))["ours"]["tags"] if arguments.by_group else {}
+    by_group = json.loads(arguments.by_group.read_text("utf-8"))["clip_ap_by_tag"] if arguments.by_group else {}
     left_out = tune_bundle(arguments.runs, data, negatives, arguments.folds, arguments.bundle, by_group)
     print(f"{arguments.bundle}: tuned; {len(left_out)} tags do not work: {', '.join(left_out) or 'none'}")

@@ -24,7 +24,8 @@ URBANSOUND8K_LICENCE = (
     'Christopher Jacoby and Juan Pablo Bello: "A Dataset and Taxonomy for Urban Sound Research", '
     "ACM Multimedia 2014, https://urbansounddataset.weebly.com"
 )
-# Its kinds: what models of one vocabulary or another can be compared on.
+# Clips of each of its kinds, and the kinds: what models of one vocabulary or another can be compared on.
+ESC50_CLIPS = 40
 ESC50_KINDS = (
     *("dog", "rooster", "pig", "cow", "frog", "cat", "hen", "insects", "sheep", "crow"),
     *("rain", "sea waves", "crackling fire", "crickets", "chirping birds"),

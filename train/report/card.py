@@ -61,7 +61,7 @@ def reason(average_precision: float | None) -> str:
     if average_precision is None:
         return "no clip held out"
     if average_precision >= LEAST_PRECISION:
-        return f"average precision {average_precision:.2f}, of too few clips or none raised"
+        return f"average precision {average_precision:.2f}, of too few clips"
     return f"average precision {average_precision:.2f}"
 
 

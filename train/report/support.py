@@ -10,9 +10,9 @@ FEWEST_CLIPS, LEAST_PRECISION = 3, 0.1
 # Sources that make a tag's evidence one of other places.
 LEAST_SOURCES = 2
 RULE = (
-    f"A tag ships if it has at least {FEWEST_CLIPS} held-out clips, an average precision of at least "
-    f"{LEAST_PRECISION:g} over them and all others, and if its threshold is reached in at least one of them. Clips are "
-    "held out with their whole source where two or more sources have the tag, else with their group."
+    f"A tag ships if it has at least {FEWEST_CLIPS} held-out clips, and an average precision of at "
+    f"least {LEAST_PRECISION:g} over them and all others. Clips are held out with their whole source; for a tag that "
+    "too few other sources have, clips of ESC-50 are, with their recording."
 )
 
 
@@ -21,22 +21,19 @@ def wanting(evidence: Mapping[str, Any] | None) -> str:
 
     Parameters
     ----------
-    evidence : of a tag, as `measure.places.of_tags` collects it; None without any. Before thresholds are chosen it has
-        no recall, and nothing is asked of that
+    evidence : of a tag, as `measure.places.of_tags` collects it; None without any
     """
     if evidence is None or evidence["clips"] < FEWEST_CLIPS:
         return f"{evidence['clips'] if evidence else 0} held-out clips"
     if evidence["average_precision"] < LEAST_PRECISION:
         return f"average precision {evidence['average_precision']:.2f}"
-    if evidence.get("recall") == 0.0:
-        return "no clip reaches the threshold"
     return ""
 
 
 def evidence_of(tag: str, by_source: Mapping[str, Any], by_group: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what to judge a tag by: clips held out with their source if several sources have it, else by group."""
+    """Return what to judge a tag by: clips held out with their source if there are enough of several, else by group."""
     own: Mapping[str, Any] | None = by_source.get(tag)
-    if own and len(own["sources"]) >= LEAST_SOURCES:
+    if own and len(own["sources"]) >= LEAST_SOURCES and own["clips"] >= FEWEST_CLIPS:
         return own
     of_group: Mapping[str, Any] | None = by_group.get(tag, own)
     return of_group

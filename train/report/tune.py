@@ -6,7 +6,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from ..common.progress import say, track
 from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.negatives import Negative
+from ..dataset.published import ESC50_CLIPS
 from ..measure.evaluate import SCORES, Held, scores_of, together
 from ..measure.hearing import clips_for, heard_by_bundles, scenes_for
 from ..measure.places import Said, of_tags
@@ -42,7 +42,7 @@ def tune_bundle(
     negatives: Sequence[Negative],
     folds: Sequence[Path],
     final: Path,
-    by_group: Mapping[str, Any],
+    by_group: Mapping[str, float],
 ) -> list[str]:
     """Give a bundle its calibration, thresholds and sensitivity, and the folds the same; return what does not work.
 
@@ -51,49 +51,50 @@ def tune_bundle(
     root : the folder of all artefacts
     folds : bundles trained in the same way, each without some sources and negatives, whose scores are held out; what
         they show at thresholds that were chosen by what they say is a little flattered
-    final : the bundle that is changed
-    by_group : evidence of tags that one source has, from clips held out with their group
+    final : the bundle that is changed; it is heard itself on sources that it did not learn from
+    by_group : average precision of tags that too few sources have, from clips held out with their recording
 
     Raises
     ------
     UsageError
         If the bundles do not name the same tags, or none works.
     """
-    loaded, target = [bowstream.load_bundle(path) for path in folds], bowstream.load_bundle(final)
+    target, *others = loaded = [bowstream.load_bundle(path) for path in (final, *folds)]
     tags = tuple(str(tag["name"]) for tag in target.description["tags"])
     if any(tuple(tag.name for tag in bundle.tags) != tags for bundle in loaded):
         raise UsageError(f"{final.name} and the bundles it is tuned by must name the same tags, in the same order")
     data = in_order(data, tags)
     held = together([windows(root, data, bundle, clips) for bundle, clips in by_path(loaded, data)])
     slopes, biases = half_way(calibrate(held.scores, data.presence()[held.clip]))
-    unlikely = lacking(tags, of_tags(data, summed_up(held, slopes, biases), {}), by_group)
-    silent = np.array([SILENT if unlikely[tag] else 0.0 for tag in tags], np.float32)
+    evidence = of_tags(data, summed_up(held, slopes, biases), {})
+    groups = {tag: {"clips": ESC50_CLIPS, "average_precision": value} for tag, value in by_group.items()}
+    judged = {tag: evidence_of(tag, evidence, groups) for tag in tags}
+    lacks = {tag: wanting(of_tag) for tag, of_tag in judged.items()}
+    for tag, what in lacks.items():
+        if what:
+            say(f"note: {tag} is left out: {what}")
+    if all(lacks.values()):
+        raise UsageError(f"{final.name}: no tag works: of {tags[0]}, {lacks[tags[0]]}")
+    silent = np.array([SILENT if lacks[tag] else 0.0 for tag in tags], np.float32)
     scenes = scenes_for(data, negatives, loaded)
     by_hop = {
         hop_s: [one.scaled(slopes, biases - silent) for one in heard_by_bundles(root, scenes, hop_s)]
         for hop_s in HOPS_S
     }
     tuning = tune(by_hop, tags)
-    evidence = of_tags(data, summed_up(held, slopes, biases + tuning.shifts), dict.fromkeys(tags, ON))
-    lacks = {tag: unlikely[tag] or what for tag, what in lacking(tags, evidence, by_group).items()}
-    for tag, what in lacks.items():
-        if what:
-            say(f"note: {tag} is left out: {what}")
-    if all(lacks.values()):
-        raise UsageError(f"{final.name}: no tag works: of {tags[0]}, {lacks[tags[0]]}")
     settings = [
         TagCalibration(
             slope=round(float(slope), 4),
             bias=round(float(bias + shift), 4),
             on=ON,
             off=ON * OFF_SHARE,
-            average_precision=evidence[tag]["average_precision"] if tag in evidence else None,
+            average_precision=of_tag["average_precision"] if (of_tag := judged[tag]) else None,
             works=not lacks[tag],
         )
         for tag, slope, bias, shift in zip(tags, slopes, biases, tuning.shifts)
     ]
     rewrite(final, compose(target, settings), tuning.sensitivity, {"rule": RULE})
-    for bundle in loaded:  # so that what ships can be tried
+    for bundle in others:  # so that what ships can be tried
         rewrite(bundle.path, compose(bundle, settings), tuning.sensitivity, {})
     return [tag for tag in tags if lacks[tag]]
 
@@ -102,11 +103,6 @@ def half_way(found: Sequence[TagCalibration]) -> tuple[Float32, Float32]:
     """Return slopes and biases, float32 (C,), that go `CALIBRATED` of the way to a calibration."""
     slopes, biases = (np.array([getattr(tag, name) for tag in found], np.float32) for name in ("slope", "bias"))
     return 1.0 + CALIBRATED * (slopes - 1.0), CALIBRATED * biases
-
-
-def lacking(tags: Sequence[str], by_source: Mapping[str, Any], by_group: Mapping[str, Any]) -> dict[str, str]:
-    """Return what each tag lacks to ship, nothing for one that may."""
-    return {tag: wanting(evidence_of(tag, by_source, by_group)) for tag in tags}
 
 
 def in_order(data: DataSet, tags: tuple[str, ...]) -> DataSet:
