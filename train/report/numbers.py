@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[2]
 # Whose numbers, and where the metrics of the run lie; `run` writes them beside the bundle.
 COLUMNS = {
     "the paper's recipe, width 256": CHECKOUT / "train" / "metrics" / "recipe.json",
-    "the shipped bundle": CHECKOUT / "models" / "default" / "metrics.json",
+    "the learned codebook": CHECKOUT / "train" / "metrics" / "learned.json",
 }
 # Experiments whose means it quotes; `sweep` wrote them.
 SWEEPS = [CHECKOUT / "train" / "metrics" / f"{name}.csv" for name in ("context", "ablation")]
