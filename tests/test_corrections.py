@@ -69,7 +69,8 @@ def test_most_everyday_sound_is_let_alone(bundle, corrector, heard):
     _, name = heard
     corrected = corrector.judge(nothing_learned(bundle), of(heard), name, right=False).learned
     (row,) = corrected.rows
-    assert (row(corrector.background.features) > 0.0).mean() <= 0.1001
+    background = corrector.background.features
+    assert (row(background) > 0.0).mean() <= 0.1 + 1 / len(background)
 
 
 def test_what_is_taken_back_leaves_nothing(bundle, corrector, heard):

@@ -71,7 +71,8 @@ def test_a_sink_gets_groups(bundle):
 
 
 def test_tags_that_do_not_work_are_left_out_and_the_others_score_as_before(bundle, changed):
-    tags = [{**tag, "works": tag["name"] != "dog", "group": "x"} for tag in bundle.description["tags"]]
+    every = bundle.description["tags"]
+    tags = [{**tag, "works": tag["works"] and tag["name"] != "dog", "group": "x"} for tag in every]
     quieter, _ = read(changed(tags=tags))
     scores, whole = Tagger(quieter).push(NOISE)[-1], Tagger(bundle).push(NOISE)[-1]
     assert "dog" not in scores and dict(scores) == {tag: score for tag, score in whole.items() if tag != "dog"}

@@ -138,7 +138,8 @@ def names_of(bundle: Bundle, learned: Learned) -> list[str]:
 def excess(bundle: Bundle, learned: Learned, name: str, hidden: np.ndarray) -> Float32:
     """Return how far a tag's logits are above its threshold, float32 [shape=(n,)]."""
     taught, place = learned.applied(bundle), names_of(bundle, learned).index(name)
-    on = min(np.float32(taught.tags[place].on), np.float32(0.9999))  # 1 is never raised, unless the user lowers it
+    # What does not ship is never raised, nor is 1, unless the user lowers it.
+    on = min(np.float32(next((tag.on for tag in taught.tags if tag.name == name), 1.0)), np.float32(0.9999))
     above: Float32 = taught.head.logits_of(hidden)[:, place] - np.log(on / (1.0 - on))
     return above
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
@@ -61,12 +61,12 @@ class Teacher:
 
     Parameters
     ----------
-    bundle : as it was loaded
+    bundle : as it was loaded, without what was taught before
     room : windows of the user's room, int [shape=(context, P)] each
     """
 
     def __init__(self, bundle: Bundle, room: Sequence[Codes] = ()) -> None:
-        self.bundle = replace(bundle, head=replace(bundle.head, additions=None, outputs=None))
+        self.bundle = bundle
         self.background = Background.of(bundle, room)
 
     def check_name(self, name: str, learned: Learned, more: bool) -> None:
