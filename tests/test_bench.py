@@ -160,7 +160,9 @@ def codes_of(tagger, samples, hop):
     """The `pat` codes of a window's first columns."""
     tagger.reset()
     codes = tagger.push(samples)[-1].codes[-1]
-    return codes[:130].reshape(10, 13)[:hop, :12]
+    pat, env = (tagger.encoder.encoders[family].codebook.n_parts for family in ("pat", "env"))
+    of_columns = codes[: 10 * (12 * pat + env)].reshape(10, -1)
+    return of_columns[:hop, : 12 * pat]
 
 
 def test_further_sources_are_measured_in_processes_of_their_own():
