@@ -9,6 +9,7 @@ import soundfile
 from signals import noise, scene, scored, stereo
 from stage import stream_info
 
+from bowstream import Tagger
 from bowstream.cli.main import main
 from bowstream.events import Event
 from bowstream.output.lines import PlainLines
@@ -55,11 +56,12 @@ def without_name(objects):
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory, bundle):
     """The scene's scores, from the library."""
-    from bowstream import Tagger
+    return scores_of(Tagger(bundle), scene(2.3))
 
-    tagger = Tagger(bundle)
-    tags = [*tagger.push(scene(2.3)[: 23 * 1600]), *tagger.flush()]
-    return [{tag.name: round(float(score), 4) for tag, score in zip(bundle.tags, heard.array)} for heard in tags]
+
+def scores_of(tagger, samples):
+    windows = [*tagger.push(samples[: len(samples) // 1600 * 1600]), *tagger.flush()]
+    return [{tag: round(score, 4) for tag, score in heard.items()} for heard in windows]
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), FORMATS)
@@ -124,11 +126,14 @@ def test_events_of_a_file_end_with_it(tmp_path, replayed):
         assert event["offset_s"] is None or event["onset_s"] < event["offset_s"] <= 3.0
 
 
-def test_short_hops(tmp_path, replayed):
+def test_short_hops(tmp_path, replayed, bundle):
+    """As the library's: what a bundle shifts the scores by at a hop is in them."""
     path = write(tmp_path / "scene.wav", scene(2.0))
     slow, quick = (of_kind(replayed("--hop", hop, path)[1], "hop") for hop in (1, 0.1))
+    assert [hop["end_s"] for hop in slow] == [1.0, 2.0]
     assert [hop["end_s"] for hop in quick] == [round(1.0 + 0.1 * index, 1) for index in range(11)]
-    assert [quick[0]["scores"], quick[10]["scores"]] == [hop["scores"] for hop in slow]
+    assert [hop["scores"] for hop in slow] == scores_of(Tagger(bundle, 1.0), scene(2.0))
+    assert [hop["scores"] for hop in quick] == scores_of(Tagger(bundle, 0.1), scene(2.0))
 
 
 def test_a_folder_is_heard_deep_and_sorted(tmp_path, replayed):
@@ -172,18 +177,21 @@ def test_what_comes_before_the_damage_is_heard(tmp_path, replayed):
 
 def test_csv(tmp_path, capfd, replayed):
     path = write(tmp_path / 'a "quoted", name.wav', scene(3.0))
-    _, objects, _ = replayed(path)
-    assert main(["replay", "--csv", str(path), str(path)]) == 0
+    eager = tmp_path / "eager.toml"
+    eager.write_text("on = 0.05\noff = 0.03\nhold_s = 0.0\n")  # in a scene of noise, events abound
+    other = write(tmp_path / "other.wav", scene(3.0, seed=1))
+    _, objects, _ = replayed("--config", eager, path, other)
+    assert main(["replay", "--csv", "--config", str(eager), str(path), str(other)]) == 0
     out, err = capfd.readouterr()
     rows = list(csv.DictReader(io.StringIO(out)))
     finished = [event for event in of_kind(objects, "event") if event["state"] == "off"]
     assert out.splitlines()[0] == "file,onset_s,offset_s,tag,peak,mean,time"
-    assert err == ""
-    assert (
-        [{key: str(event.get(key, "")) for key in rows[0]} for event in finished * 2] == rows
-        if finished
-        else rows == []
-    )
+    assert err.splitlines() == [f"bowstream: configured by {eager}"]
+    assert {event["file"] for event in finished} == {str(path), str(other)}
+    # A recording that says no date has no time: null in JSON, nothing in CSV.
+    assert [
+        {key: str(event.get(key) or "") if key == "time" else str(event[key]) for key in rows[0]} for event in finished
+    ] == rows
 
 
 def test_table(tmp_path, capsys, monkeypatch):
