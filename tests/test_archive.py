@@ -30,6 +30,7 @@ from bowstream.cli.main import build_parser, main
 from bowstream.cli.recordings import open_bundle
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
+from bowstream.output.labels import FORMATS, Label
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +302,13 @@ def test_labels(program, tmp_path, capsys):
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     found = {file.name: file.read_text() for file in (tmp_path / "out" / "labels").rglob("*.txt")}
     assert found == beside and len(found) == 2
+
+
+@pytest.mark.parametrize("peak", [0.13497, 0.12503, 0.0, 1.0, 0.995])
+def test_a_label_of_a_rounded_peak_is_that_of_the_exact_one(peak):
+    """A recording's report rounds it to four digits, an archive's tables do not."""
+    for form in FORMATS.values():
+        assert form([Label(0.0, 1.0, "dog", round(peak, 4))]) == form([Label(0.0, 1.0, "dog", peak)])
 
 
 def test_a_list_and_a_zip_are_archives(tmp_path):

@@ -21,8 +21,13 @@ class Label:
 
 
 def audacity(labels: Iterable[Label]) -> str:
-    """Return a label track, for Audacity's File > Import > Labels: a line per label, parted by tabs."""
-    return "".join(f"{one.start_s:.6f}\t{one.end_s:.6f}\t{printable(one.tag)} {one.peak:.2f}\n" for one in labels)
+    """Return a label track, for Audacity's File > Import > Labels: a line per label, parted by tabs.
+
+    The two digits of a peak are those of its four: of some labels no more are known, and all verbs must say the same.
+    """
+    return "".join(
+        f"{one.start_s:.6f}\t{one.end_s:.6f}\t{printable(one.tag)} {round(one.peak, 4):.2f}\n" for one in labels
+    )
 
 
 def raven(labels: Iterable[Label], high_hz: float = 8000.0) -> str:
