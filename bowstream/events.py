@@ -205,4 +205,4 @@ def event_id(onset: datetime, source: str, tag: str) -> str:
 
 def _exact(seconds: float) -> float:
     """Return a sum of times without the rounding error of the sum: samples are 60 microseconds apart, or so."""
-    return round(seconds, 6)
+    return round(seconds, 6) + 0.0  # -0.0, of an error below 0, becomes 0.0

@@ -13,6 +13,7 @@ from bowstream.model.tags import Tag
 from bowstream.tagger import Tagger
 
 RATE = 16_000
+FRONT_END = FrontEnd()
 
 
 def room(seconds, level=1e-3, seed=0):
@@ -31,8 +32,7 @@ def heard(samples, begins_s):
     return scene
 
 
-def levels(samples):
-    front_end = FrontEnd()
+def levels(samples, front_end=FRONT_END):
     return levels_of(LogMel(front_end).push(samples), front_end)
 
 
@@ -85,7 +85,7 @@ def test_an_event_begins_with_its_sound_at_each_hop(bundle, hop_s, block):
 
 def test_levels_are_each_columns_once_whatever_the_hop_and_the_blocks(bundle):
     scene = heard(tone(1.0), 2.0)
-    whole = levels(scene)
+    whole = levels(scene, bundle.front_end)
     for hop_s, block in ((1.0, 1600), (0.3, 4800), (0.7, 64_000)):
         tagger = Tagger(bundle, hop_s)
         windows = [
@@ -96,6 +96,16 @@ def test_levels_are_each_columns_once_whatever_the_hop_and_the_blocks(bundle):
         assert found == pytest.approx(whole[: len(found)], abs=1e-4)
         tagger.reset()
         assert len(tagger.push(scene[:16_000])[0].levels) == 10
+
+
+def test_what_sounds_from_the_beginning_begins_at_0_whatever_window_raises_it(bundle):
+    """1.3 - 13 * 0.1 is below 0 in floating point: no -0.0 is written."""
+    for raised in range(10):
+        tracker, opened = EventTracker([Tag("tone", 0.5, 0.25)], 0.1), []
+        for number, scores in enumerate(Tagger(bundle, 0.1).push(heard(tone(0.5), 0.0)[:32_000])):
+            row = np.array([0.9 if number >= raised else 0.0], np.float32)
+            opened += tracker.push(dataclasses.replace(scores, tags=("tone",), array=row))
+        assert [str(event.onset_s) for event in opened] == ["0.0"]
 
 
 def test_an_event_begins_after_the_one_before_it(bundle):
