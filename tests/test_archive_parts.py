@@ -1,5 +1,7 @@
 """A recording heard in parts is the recording heard whole: scores, events and loudness, bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,7 +11,7 @@ from signals import scene
 
 from bowstream.archive.hear import Wanted, hear
 from bowstream.archive.join import joined
-from bowstream.archive.parts import Part, cut
+from bowstream.archive.parts import Part, cut, first_column
 from bowstream.audio.file import AudioFile
 from bowstream.events import EventTracker
 from bowstream.model.tags import Tag
@@ -99,6 +101,18 @@ def test_there_are_events_across_borders(eager, folder):
     borders = sorted(set(borders))
     parts = [Part(start, stop) for start, stop in zip([0, *borders], [*borders, None])]
     assert same(path, eager, 0.1, parts, hold_s=1.0, confirm_hops=1)
+
+
+@pytest.mark.parametrize("hop_s", [0.1, 0.3, 1.0])
+def test_parts_are_scored_from_a_little_before_them_or_with_a_highpass_from_the_beginning(hop_s, eager, folder):
+    """A high-pass never quite forgets; without one, a part needs its context and no more."""
+    path = written(folder, 31.0, 16_000, 1, seed=31)
+    parts = [Part(0, 133), Part(133, 250), Part(250)]
+    for highpass_hz in (0.0, 61.0):
+        bundle = replace(eager, front_end=replace(eager.front_end, highpass_hz=highpass_hz))
+        firsts = [first_column(part, Tagger(bundle, hop_s)) for part in parts]
+        assert not any(firsts) if highpass_hz else 0 < firsts[1] < firsts[2] < 250
+        assert same(path, bundle, hop_s, parts, hold_s=1.0, confirm_hops=1)
 
 
 def test_minutes_are_the_same(eager, folder):
