@@ -9,7 +9,6 @@ from bowstream._types import FORMAT, Format
 from bowstream.audio.live import Input, LiveStream
 from bowstream.audio.microphone import Microphone
 from bowstream.audio.network import NetworkInput
-from bowstream.audio.pipe import GrowingFile, StandardInput
 from bowstream.audio.raw import CHANNELS, RATES_HZ, RawFormat
 from bowstream.audio.reconnect import Reconnecting
 from bowstream.audio.replug import Replugged
@@ -70,10 +69,11 @@ def check_fit(settings: SourceSettings) -> None:
 def input_of(settings: SourceSettings) -> Input:
     """Return where the sound of an address, a path or standard input comes from."""
     device = settings.device or STDIN
-    if device == STDIN:
-        return StandardInput(raw_format(settings.raw))
-    if is_path(device):
-        return GrowingFile(expanded(device), raw_format(settings.raw))
+    if device == STDIN or is_path(device):
+        from bowstream.audio.pipe import GrowingFile, StandardInput  # it decodes, which a microphone does not need
+
+        raw = raw_format(settings.raw)
+        return StandardInput(raw) if device == STDIN else GrowingFile(expanded(device), raw)
     return WyomingInput(device) if scheme_of(device) == WYOMING else NetworkInput(device)
 
 

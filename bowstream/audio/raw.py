@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import soundfile
-
 # What files begin with that are not headerless.
 HEADERS = {
     b"RIFF": "WAV",
@@ -38,6 +36,8 @@ class RawFormat:
             raise ValueError(text)
         if int(rate) not in RATES_HZ or int(channels) not in CHANNELS:
             raise ValueError(text)
+        import soundfile  # only what has such a format needs it
+
         if subtype not in soundfile.available_subtypes("RAW"):
             raise ValueError(text)
         return cls(int(rate), int(channels), subtype)
