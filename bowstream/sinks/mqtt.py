@@ -70,7 +70,7 @@ class Mqtt(Sink[Message]):
         return self
 
     def add(self, info: StreamInfo, health: Health) -> None:
-        """Publish what another source hears, too."""
+        """Publish what another source hears, too; called before it is entered."""
         names = slugs([*self._branches, info.key])
         self._branches[info.key] = Branch(self._settings, info, health, names[info.key] if info.is_named else "")
 
