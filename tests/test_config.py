@@ -135,7 +135,7 @@ def test_tags_are_checked_against_the_bundle(text, line, message, written, bundl
 
 
 def test_an_off_for_all_tags_is_held_to_the_bundles_lowest_on(written, bundle):
-    lowest = min(bundle.tags, key=lambda tag: tag.on)
+    lowest = min(bundle.tags, key=lambda tag: (tag.on, tag.name))
     assert {tag.off for tag in personalise(read(written(f"off = {lowest.on}")), bundle).tags} == {lowest.on}
     with pytest.raises(UsageError, match=f"off must be at most {lowest.on:g}, at which '{lowest.name}' begins"):
         personalise(read(written(f"off = {lowest.on + 0.01}")), bundle)

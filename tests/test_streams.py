@@ -214,7 +214,7 @@ def test_from_python(recording, replayed, bundle):
 
 def test_without_pyav_it_says_what_to_install(monkeypatch, refused):
     monkeypatch.setattr("bowstream.audio.network.is_there", lambda: False)
-    status, err = refused("--device", f"rtsp://a:{SECRET}@cam/x")
+    status, err = refused("--device", f"rtsp://a:{quoted(SECRET)}@cam/x")
     assert status == 1
     assert err == "bowstream: 'rtsp://***@cam/x' is a stream: pip install 'bowstream[streams]' to hear it\n"
 
