@@ -301,8 +301,9 @@ def test_an_hours_outage_is_a_gap_of_an_hour(monkeypatch):
 
 def test_threads_of_streams_that_ended_are_gone(monkeypatch):
     Outage(monkeypatch)
+    before = set(threading.enumerate())
     ends = [Made([piece(0.1)], DeviceAbsentError("it has ended")) for _ in range(20)]
     with Reconnecting(Comings(ends)) as source, pytest.raises(RuntimeError):  # there is no next input
         for _ in source:
             pass
-    until(lambda: not [each for each in threading.enumerate() if each.name == "bowstream-stream"])
+    until(lambda: not [each for each in set(threading.enumerate()) - before if each.name == "bowstream-stream"])
