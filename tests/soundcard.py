@@ -123,7 +123,10 @@ class TwoCards(SoundCard):
     pulse = PULSE + f"load-module {' '.join(ATTIC_MODULE)}\n"
 
     def unplug_attic(self):
-        """Take the second away; the first stays."""
+        """Take the second away; the first stays, and is not given what was still playing to the second."""
+        for player in self._players:
+            player.kill()
+            player.wait()
         self.ask("unload-module", self._attic())
 
     def plug_attic(self):

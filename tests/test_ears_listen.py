@@ -59,6 +59,7 @@ def test_two_cards_are_heard_and_one_that_is_unplugged_disturbs_the_other_not(ca
     cards.unplug_attic()
     away = json.loads(listening.until(of("attic", kind="away")))
     assert "went away" in away["text"]
+    before = [one for one in map(json.loads, listening.lines) if one["type"] == "hop" and one["source"] == "kitchen"]
     cards.play(noise(2.0, 0.2))
     listening.until(lambda line: of("kitchen", type="hop")(line) and json.loads(line)["health"]["level_dbfs"] > -20.0)
     cards.plug_attic()
@@ -71,7 +72,7 @@ def test_two_cards_are_heard_and_one_that_is_unplugged_disturbs_the_other_not(ca
     hops = [one for one in listening.objects if one["type"] == "hop" and one["source"] == "kitchen"]
     assert hops[-1]["health"]["lost_s"] == 0.0
     assert [round(one["end_s"] - hops[0]["end_s"], 3) for one in hops] == [float(n) for n in range(len(hops))]
-    levels = {one["health"]["level_dbfs"] > -20.0 for one in hops[:3]}
+    levels = {one["health"]["level_dbfs"] > -20.0 for one in before}
     assert levels == {False}  # what is played to the attic is not heard in the kitchen
     (gap,) = [one for one in listening.objects if one["type"] == "gap"]
     assert gap["source"] == "attic" and gap["length_s"] > 1.0
