@@ -120,10 +120,11 @@ def test_it_ends_soon_with_a_page_open_and_lets_go_of_its_port(tmp_path):
 def test_a_page_that_nobody_opens_costs_nothing(served):
     def cpu_s():
         began_s = time.process_time()
-        time.sleep(0.5)
+        time.sleep(1.0)
         return time.process_time() - began_s
 
-    assert min(cpu_s() for _ in range(5)) < 0.5e-3
+    # A server that wakes up twenty times a second takes 3.5 ms; other tests may have left threads that take some.
+    assert any(cpu_s() < 2e-3 for _ in range(5))
 
 
 def test_a_port_that_is_taken(served, tmp_path):
