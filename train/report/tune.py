@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,15 +67,9 @@ def tune_bundle(
     data = in_order(data, tags)
     held = together([windows(root, data, bundle, clips) for bundle, clips in by_path(loaded, data)])
     slopes, biases = half_way(calibrate(held.scores, data.presence()[held.clip]))
-    evidence = of_tags(data, summed_up(held, slopes, biases), {})
-    groups = {tag: {"clips": ESC50_CLIPS, "average_precision": value} for tag, value in by_group.items()}
-    judged = {tag: evidence_of(tag, evidence, groups) for tag in tags}
+    judged = evidence(data, summed_up(held, slopes, biases), by_group)
     lacks = {tag: wanting(of_tag) for tag, of_tag in judged.items()}
-    for tag, what in lacks.items():
-        if what:
-            say(f"note: {tag} is left out: {what}")
-    if all(lacks.values()):
-        raise UsageError(f"{final.name}: no tag works: of {tags[0]}, {lacks[tags[0]]}")
+    refuse_nothing(final.name, lacks)
     silent = np.array([SILENT if lacks[tag] else 0.0 for tag in tags], np.float32)
     scenes = scenes_for(data, negatives, loaded)
     by_hop = {
@@ -82,21 +77,39 @@ def tune_bundle(
         for hop_s in HOPS_S
     }
     tuning = tune(by_hop, tags)
+    precisions = [of_tag["average_precision"] if of_tag else None for of_tag in judged.values()]
     settings = [
         TagCalibration(
             slope=round(float(slope), 4),
-            bias=round(float(bias + shift), 4),
+            bias=round(float(bias), 4),
             on=ON,
             off=ON * OFF_SHARE,
-            average_precision=of_tag["average_precision"] if (of_tag := judged[tag]) else None,
+            average_precision=precision,
             works=not lacks[tag],
         )
-        for tag, slope, bias, shift in zip(tags, slopes, biases, tuning.shifts)
+        for tag, slope, bias, precision in zip(tags, slopes, biases + tuning.shifts, precisions)
     ]
     rewrite(final, compose(target, settings), tuning.sensitivity, {"rule": RULE})
     for bundle in others:  # so that what ships can be tried
         rewrite(bundle.path, compose(bundle, settings), tuning.sensitivity, {})
     return [tag for tag in tags if lacks[tag]]
+
+
+def evidence(data: DataSet, said: Said, by_group: Mapping[str, float]) -> dict[str, Mapping[str, Any] | None]:
+    """Return what each tag is judged by."""
+    groups = {tag: {"clips": ESC50_CLIPS, "average_precision": value} for tag, value in by_group.items()}
+    by_source = of_tags(data, said, {})
+    return {tag: evidence_of(tag, by_source, groups) for tag in data.tags}
+
+
+def refuse_nothing(name: str, lacks: Mapping[str, str]) -> None:
+    """Say what is left out, and why; raise `UsageError` if all is."""
+    for tag, what in lacks.items():
+        if what:
+            say(f"note: {tag} is left out: {what}")
+    if all(lacks.values()):
+        tag, what = next(iter(lacks.items()))
+        raise UsageError(f"{name}: no tag works: of {tag}, {what}")
 
 
 def half_way(found: Sequence[TagCalibration]) -> tuple[Float32, Float32]:
