@@ -20,7 +20,8 @@ from bowstream.model.tflite import UNQUANTISED, Model
 tf = pytest.importorskip("tensorflow")
 
 from train.cli import main  # noqa: E402
-from train.common.config import AugmentSettings, TrainConfig  # noqa: E402
+from train.common.config import TrainConfig  # noqa: E402
+from train.common.learned_config import AugmentSettings  # noqa: E402
 from train.dataset.data import Clip, DataSet, Split  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.dataset.negatives import Negative  # noqa: E402

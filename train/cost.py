@@ -32,7 +32,8 @@ from bowstream.model.head import times_shown
 from bowstream.model.level import LevelSettings
 from bowstream.model.patches import FAMILIES, input_sizes
 
-from .common.config import LearnedSettings, TrainConfig
+from .common.config import TrainConfig
+from .common.learned_config import LearnedSettings
 from .common.memory import MEMORY
 from .common.progress import say
 from .common.quiet import start_tensorflow

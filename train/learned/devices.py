@@ -10,7 +10,7 @@ import tensorflow as tf
 from bowstream.errors import UsageError
 from bowstream.model.front_end import FrontEnd
 
-from ..common.config import BATCH_PARTS
+from ..common.learned_config import BATCH_PARTS
 from .pool import Pool, on_device
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bowstream.model.front_end import FrontEnd
 
-from ..common.config import AugmentSettings
+from ..common.learned_config import AugmentSettings
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features, hear
 from ..dataset.negatives import Negative

@@ -15,7 +15,7 @@ import tensorflow as tf
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES, O_FRAMES, PATCH_BANDS, bicubic, input_sizes
 
-from ..common.config import LearnedSettings
+from ..common.learned_config import LearnedSettings
 from . import augment
 from .augment import fold
 

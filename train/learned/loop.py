@@ -15,8 +15,9 @@ from bowstream.errors import BowstreamError
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
 
-from ..common.config import BATCH_PARTS, TrainConfig
+from ..common.config import TrainConfig
 from ..common.epochs import load_state, refuse_infinite, save_state
+from ..common.learned_config import BATCH_PARTS
 from ..common.progress import say, track
 from . import augment
 from .devices import on_all, writes

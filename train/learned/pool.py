@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
 
-from ..common.config import AugmentSettings
+from ..common.learned_config import AugmentSettings
 from . import augment
 
 Tensors = dict[str, Any]

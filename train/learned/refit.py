@@ -15,8 +15,9 @@ from bowstream.model.encoder import WindowEncoder
 from bowstream.model.head import shown
 from bowstream.model.patches import FAMILIES
 
-from ..common.config import LearnedSettings, TrainConfig
+from ..common.config import TrainConfig
 from ..common.epochs import adam, order_of_epoch, train_epochs
+from ..common.learned_config import LearnedSettings
 from ..common.progress import track
 from ..dataset.data import Float32
 from ..dataset.features import Features
