@@ -22,7 +22,7 @@ def listened(connection: Connection, span: Span) -> list[Interval]:
         "SELECT start_ms, end_ms FROM listening WHERE end_ms > ? AND start_ms < ? ORDER BY start_ms",
         (span.start_ms, span.end_ms),
     )
-    return cut(merged(Interval(start, end) for start, end in rows), Interval(span.start_ms, span.end_ms))
+    return cut(merged(Interval(start, end) for start, end in rows), span)
 
 
 def listened_s(connection: Connection, span: Span) -> float:

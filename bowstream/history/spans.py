@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from bowstream.errors import UsageError
+from bowstream.history.intervals import Interval
 
 DAY_MS = 86_400_000
 AGO = re.compile(r"([0-9]{1,4})(m|h|d|w)")
@@ -14,11 +15,8 @@ FORMS = "30m, 24h, 7d, 4w, today, yesterday, 2026-11-28 or 2026-11-28T14:30"
 
 
 @dataclass(frozen=True)
-class Span:
-    """From one moment up to another, in Unix milliseconds."""
-
-    start_ms: int
-    end_ms: int
+class Span(Interval):
+    """An interval that people ask about, by the days and hours of this machine's clock."""
 
     @property
     def start(self) -> datetime:
@@ -33,7 +31,7 @@ class Span:
     @property
     def length_s(self) -> float:
         """How long it is."""
-        return (self.end_ms - self.start_ms) / 1000.0
+        return self.length_ms / 1000.0
 
     @property
     def days(self) -> list[date]:
