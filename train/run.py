@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from bowstream.errors import UsageError
-from bowstream.model.level import LevelSettings
 
-from .common.config import LEARNED, FeatureSettings, TrainConfig
+from .common.config import LEARNED, TrainConfig
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import git_revision, lineage, make_folder, now, record
 from .dataset.data import DataSet
-from .dataset.features import features
+from .dataset.features import absolute
 from .dataset.negatives import Negative, find_negatives, to_learn_from
 from .dataset.problems import check
 from .measure.compare import compare
@@ -105,7 +104,7 @@ def prepare(root: Path, data: DataSet, config: TrainConfig, negatives_folder: Pa
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     from .learned.learned import Learning
 
-    sound = replace(features(root, data, hashes, FeatureSettings(level="absolute")), level=LevelSettings())
+    sound = absolute(root, data, hashes)
     for split in (*data.splits(), data.final()):
         learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
         say(f"{split.name}: {learning.write_task()}")

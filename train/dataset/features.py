@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,11 @@ def synthetic_second(front_end: FrontEnd) -> Float32:
     second[:: n // 8] += 0.5
     second[n // 2 : n // 2 + n // 10] = 0.0
     return np.clip(second, -1.0, 1.0).astype(np.float32)
+
+
+def absolute(root: Path, data: DataSet, hashes: Mapping[str, str]) -> Features:
+    """Return the absolute log-mel of a data set, with the level that a bundle will have: augmentation comes between."""
+    return replace(features(root, data, hashes, FeatureSettings(level="absolute")), level=LevelSettings())
 
 
 def features(root: Path, data: DataSet, hashes: Mapping[str, str], settings: FeatureSettings) -> Features:

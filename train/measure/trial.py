@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bowstream.errors import UsageError
-from bowstream.model.level import LevelSettings
 
-from ..common.config import LEARNED, FeatureSettings, TrainConfig
+from ..common.config import LEARNED, TrainConfig
 from ..common.device import device_code
 from ..common.progress import say
 from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Split
-from ..dataset.features import Features, features
+from ..dataset.features import Features, absolute, features
 from ..dataset.negatives import Negative
 from ..model import recipe
 from ..model.bundle import Parts, TagCalibration, write_bundle
@@ -101,8 +100,7 @@ def study(
     if config.method == LEARNED:
         from ..learned import learned
 
-        absolute = features(root, data, hashes, FeatureSettings(level="absolute"))
-        of_method = functools.partial(learned.fit, sound=replace(absolute, level=LevelSettings()), negatives=negatives)
+        of_method = functools.partial(learned.fit, sound=absolute(root, data, hashes), negatives=negatives)
     else:
         if any(clip.may for clip in data.clips):
             say("note: the recipe takes tags that may sound in a clip for absent there")

@@ -136,18 +136,18 @@ def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning
     for hop in (max(by_hop), min(by_hop)):
         heard = by_hop[hop]
         for value in SENSITIVITIES if heard is longest else SENSITIVITIES[1::2]:
-            shift = shifts + np.float32(SPAN * (value - USUAL) + hops[hop])
-            counts = counted(heard, tags, shift)
-            per_hour = counts.false_alone / max(hours(heard, alone=True), 1e-9)
-            costs.append(
-                {
-                    "hop_s": hop,
-                    "sensitivity": value,
-                    "false_per_hour": round(per_hour, 2),
-                    "recall": round(counts.recall, 4),
-                }
-            )
+            costs.append({"hop_s": hop, **cost(heard, tags, shifts + np.float32(hops[hop]), value)})
     return Tuning(
         shifts,
         {"hops": [{"hop_s": hop, "logits": shift} for hop, shift in sorted(hops.items())], "costs": costs},
     )
+
+
+def cost(heard: Sequence[Heard], tags: Sequence[str], shifts: Float32, sensitivity: float) -> dict[str, float]:
+    """Return false events an hour, on backgrounds alone, and recall at a sensitivity."""
+    counts = counted(heard, tags, shifts + np.float32(SPAN * (sensitivity - USUAL)))
+    return {
+        "sensitivity": sensitivity,
+        "false_per_hour": round(counts.false_alone / max(hours(heard, alone=True), 1e-9), 2),
+        "recall": round(counts.recall, 4),
+    }

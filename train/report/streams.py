@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 import bowstream
-from bowstream.model.sensitivity import SPAN, USUAL
 
 from ..common.progress import say
 from ..common.store import git_revision, now
@@ -20,7 +19,7 @@ from ..dataset.scenes import SNRS_DB
 from ..measure.detection import f1, onset_errors, psds
 from ..measure.hearing import brief_for, heard_by_bundles, heard_by_other, scenes_for
 from ..measure.streams import Heard, logit
-from ..measure.tuning import SENSITIVITIES, best_shifts, counted, hours
+from ..measure.tuning import SENSITIVITIES, best_shifts, cost, hours
 from ..measure.waveform import WaveformTagger
 from .numbers import table
 
@@ -121,16 +120,6 @@ def brief_sounds(heard: Sequence[Heard], tags: Sequence[str], shift: Float32) ->
     return {
         "brief_first": round(len(first) / max(1, len(heard)), 4),
         "brief_raised": round(sum(raised) / max(1, len(first)), 4),
-    }
-
-
-def cost(heard: Sequence[Heard], tags: Sequence[str], shift: Float32, sensitivity: float) -> dict[str, float]:
-    """Return false events an hour and recall at a sensitivity."""
-    counts = counted(heard, tags, shift + np.float32(SPAN * (sensitivity - USUAL)))
-    return {
-        "sensitivity": sensitivity,
-        "false_per_hour": round(counts.false_alone / max(hours(heard, alone=True), 1e-9), 2),
-        "recall": round(counts.recall, 4),
     }
 
 
