@@ -1,5 +1,6 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -208,11 +209,14 @@ def test_the_root_has_a_finite_gradient_at_nothing():
 
 def test_what_the_head_is_shown_is_what_the_device_shows():
     counts = np.random.default_rng(13).integers(0, 9, (3, 3, 5))
-    found = joint.shown(tf.constant(counts, tf.float32), tf.constant([1, 2, 3]))
+    found = joint.shown(tf.constant(counts, tf.float32), 3, tf.constant([1, 2, 3]))
     repeated = counts.copy()
     repeated[0, :2] = counts[0, 2]  # the first window stands for those before it
     repeated[1, 0] = counts[1, 1]
     assert np.array_equal(found, shown(repeated))
+    # Of a stream of one window the head sees what the device shows after the first second.
+    found = joint.shown(tf.constant(counts[:, 2:], tf.float32), 3, tf.constant([1, 1, 1]))
+    assert np.array_equal(found, shown(np.repeat(counts[:, 2:], 3, axis=1)))
 
 
 def test_mixing_adds_powers_and_shares_labels():
@@ -468,7 +472,8 @@ def test_a_tree_comes_back_from_its_file_and_from_a_vector(tmp_path, front_end):
 def here(tmp_path_factory, sound, data):
     """A training of one fold, and its task for another machine."""
     split = Split("fold 0", data.in_folds("1", "2", "3", "4"), data.in_folds("0"))
-    learning = learned.Learning(tmp_path_factory.mktemp("runs"), sound, data, split, TINY.with_values(steps=4), [])
+    config = TINY.with_values(steps=4, context=3, stream_windows=1)
+    learning = learned.Learning(tmp_path_factory.mktemp("runs"), sound, data, split, config, [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heard, "recorded", lambda *_: None)
         learning.write_task()
@@ -487,10 +492,12 @@ def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_p
     start = here.task.new_joint(KEY, here.pool)
     earlier = tmp_path / "earlier.npz"
     start["weights"]["head"][2]["bias"] += 50.0
-    trees.save_joint(earlier, start, here.names)
+    trees.save_joint(earlier, start, {**here.names, "trained": ['{"seed": 7}']})
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 0
-    found, _ = trees.load_joint(here.elsewhere / "joint.npz")
+    found, texts = trees.load_joint(here.elsewhere / "joint.npz")
     assert (found["weights"]["head"][2]["bias"] > 49.0).all()
+    first, last = map(json.loads, texts["trained"])
+    assert first == {"seed": 7} and last["learned"]["stream_windows"] == 1 and last["context"] == 3
     capsys.readouterr()
     trees.save_joint(earlier, start, {**here.names, "tags": ("low", "high")})
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 2

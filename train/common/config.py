@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bowstream.config.fields import Checked, flag, setting, settings_of
+from bowstream.config.fields import Checked, flag, require, setting, settings_of
 from bowstream.config.flags import add_flags as add_flags_of
 from bowstream.errors import UsageError
 
@@ -115,6 +115,11 @@ class TrainConfig(Checked):
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     refit: RefitSettings = field(default_factory=RefitSettings)
     scores: ScoreSettings = field(default_factory=ScoreSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        windows, at_most = self.learned.stream_windows, self.context
+        require(windows <= at_most, "stream_windows", f"must be at most the context, {at_most} (got {windows})")
 
     def with_values(self, **values: Any) -> TrainConfig:
         """Return a copy with settings changed by name, whichever stage they belong to."""

@@ -26,7 +26,8 @@ class LearnedSettings(Checked):
     codes_a_family: int = setting(128, "centroids of a part of `env` and of `o`", low=2)
     usage: float = setting(1.0, "weight of the entropy of a codebook's use: without it most codes die", low=0.0)
     steps: int = setting(12_000, "training steps", low=1)
-    batch: int = setting(128, f"streams of a context's length a step, a multiple of {BATCH_PARTS}", low=2)
+    batch: int = setting(128, f"streams a step, a multiple of {BATCH_PARTS}", low=2)
+    stream_windows: int = setting(0, "windows of a stream; fewer are cheaper; 0: as many as the context", low=0)
     rate: float = setting(2e-3, "AdamW's learning rate after a short rise; falls to 0 as a cosine", low=0.0, high=1.0)
     decay: float = setting(0.05, "AdamW's weight decay", low=0.0)
     memory: float = setting(

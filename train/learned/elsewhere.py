@@ -27,8 +27,10 @@ from .pool import Pool
 from .trees import leaves, load_joint, save_joint
 
 POOL, TRAINING, JOINT = "pool.npz", "training.json", "joint.npz"
-# What a training says beside its arrays: the names of what its head gives.
+# What a training says beside its arrays: the names of what its head gives, and the settings it was trained with, each
+# in JSON, one after the other where it went on from another.
 NAMES = "tags", "taught"
+TRAINED = "trained"
 
 
 def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequence[str]]) -> None:
@@ -41,10 +43,7 @@ def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequenc
     folder.mkdir(parents=True, exist_ok=True)
     pool.save(folder / POOL)
     content = {
-        "context": task.config.context,
-        "seed": task.config.seed,
-        "learned": asdict(task.config.learned),
-        "augment": asdict(task.config.augment),
+        **task.settings(),
         "level": asdict(task.level),
         "front_end": asdict(task.front_end),
         **names,
@@ -74,16 +73,16 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
     names = {name: given[name] for name in NAMES}
     strategy = strategy_of(devices)
     pool = Pool.load(folder / POOL)
-    start = earlier(warm_start, task, pool, names) if warm_start else begin(task, pool)
+    start, trained = earlier(warm_start, task, pool, names) if warm_start else (begin(task, pool), [])
     with strategy.scope():
         joint = train(Training(task, pool, start), folder)
     if writes(strategy):
-        save_joint(folder / JOINT, joint, names)
+        save_joint(folder / JOINT, joint, {**names, TRAINED: [*trained, json.dumps(task.settings())]})
         (folder / STATE).unlink(missing_ok=True)
 
 
-def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> Tree:
-    """Return what an earlier training came to, where it is of the same sizes and names."""
+def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> tuple[Tree, list[str]]:
+    """Return what an earlier training of the same sizes and names came to, and its settings."""
     try:
         joint, known = load_joint(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -96,7 +95,7 @@ def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str
     for name, values in names.items():
         if name in known and known[name] != list(values):
             raise UsageError(f"--warm-start {file} must know the same {name} in the same order")
-    return joint
+    return joint, known.get(TRAINED, [])
 
 
 def sizes_of(joint: Tree) -> dict[str, tuple[int, ...]]:

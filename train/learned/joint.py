@@ -194,25 +194,26 @@ def counts_of(
     return tf.concat(counts, axis=1), tf.add_n(unevenness) / len(unevenness), seen
 
 
-def shown(counts: tf.Tensor, heard: tf.Tensor) -> tf.Tensor:
+def shown(counts: tf.Tensor, context: int, heard: tf.Tensor) -> tf.Tensor:
     """Return what `bowstream.model.context` shows the head: the newest window's counts and the sum of all.
 
     Parameters
     ----------
     counts : float32 [shape=(N, W, K)], oldest window first
+    context : how many windows the head hears together, at least W
     heard : int [shape=(N,)], how many windows the stream has had; the first of them stands for those before it
     """
-    windows = counts.shape[1]
-    if windows == 1:
+    if context == 1:
         return counts[:, 0]
-    place, first = tf.range(windows), windows - heard[:, tf.newaxis]
-    weight = tf.where(place == first, first + 1, tf.cast(place > first, tf.int32))
+    place, first = tf.range(counts.shape[1]), counts.shape[1] - heard[:, tf.newaxis]
+    before = context - heard[:, tf.newaxis]
+    weight = tf.where(place == first, before + 1, tf.cast(place > first, tf.int32))
     both = tf.reduce_sum(tf.cast(weight, tf.float32)[:, :, tf.newaxis] * counts, axis=1)
     return tf.concat([counts[:, -1], both], axis=1)
 
 
 @tf.function(jit_compile=True)
-def head_rows(counts: tf.Tensor, keys: Sequence[tf.Tensor], dropped: float) -> tf.Tensor:
+def head_rows(counts: tf.Tensor, context: int, keys: Sequence[tf.Tensor], dropped: float) -> tf.Tensor:
     """Return what the head's first layer hears of streams of random lengths, (N, W, K) -> (N, K or 2 K), some put to 0.
 
     Parameters
@@ -220,7 +221,7 @@ def head_rows(counts: tf.Tensor, keys: Sequence[tf.Tensor], dropped: float) -> t
     keys : of the chance of equal parts of the streams
     """
     parts = [augment.integers(fold(key, 3), (len(counts) // len(keys),), 1, counts.shape[1] + 1) for key in keys]
-    return drop(keys, 0, square_root(shown(counts, tf.concat(parts, axis=0))), dropped)
+    return drop(keys, 0, square_root(shown(counts, context, tf.concat(parts, axis=0))), dropped)
 
 
 def logits_of(

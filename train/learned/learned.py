@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -39,7 +40,7 @@ from ..model.codebook import CENTROIDS
 from ..model.export import NETWORK, REPRESENTATIVE_ROWS, to_int8, write_network
 from ..model.head import COUNTS, HEAD, transformed
 from . import augment
-from .elsewhere import JOINT, NAMES, write_task
+from .elsewhere import JOINT, NAMES, TRAINED, write_task
 from .heard import new_pool
 from .joint import EPSILON, Tree, cut
 from .loop import Task, Training, begin, train
@@ -121,10 +122,7 @@ class Learning:
             "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
             "teacher": self.data.teacher.digest() if self.data.teacher else None,
             "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],
-            "settings": asdict(self.config.learned),
-            "augment": asdict(self.config.augment),
-            "context": self.config.context,
-            "seed": self.config.seed,
+            **self.task.settings(),
         }
 
     @property
@@ -148,13 +146,20 @@ class Learning:
             shutil.copyfile(self.elsewhere / JOINT, path / JOINT)
             return
         training = Training(self.task, self.pool, begin(self.task, self.pool))
-        save_joint(path / JOINT, train(training, path), self.names)
+        trained = {TRAINED: [json.dumps(self.task.settings())]}
+        save_joint(path / JOINT, train(training, path), {**self.names, **trained})
         (path / STATE).unlink(missing_ok=True)
 
     @functools.cached_property
     def joint(self) -> Tree:
         """Encoders, centroids and head trained together, and the norms of latent vectors."""
         return load_joint(self.joint_folder / JOINT)[0]
+
+    @property
+    def warm_starts(self) -> list[dict[str, Any]]:
+        """The settings of the joint trainings from whose ends this one went on, the first one first."""
+        trained = load_joint(self.joint_folder / JOINT)[1].get(TRAINED, [])
+        return [json.loads(settings) for settings in trained[:-1]]
 
     def streams(self, chance: int, count: int, noisy: float, windows: int) -> Iterator[tuple[Float32, ...]]:
         """Yield augmented streams for ever, (count, 10 * windows, 10, M), and what is in each.
@@ -165,7 +170,7 @@ class Learning:
         ----------
         chance : tells these streams from others of the same training
         """
-        task = replace(self.task, config=self.config.with_values(noisy=noisy, context=windows))
+        task = replace(self.task, config=self.config.with_values(noisy=noisy, stream_windows=windows))
         pool, key = on_device(self.pool, task.front_end), augment.new_key(self.config.seed, chance)
         for batch in itertools.count():
             scaled, presence, teacher, taught = task.draw(augment.fold(key, batch), pool, count)
@@ -231,4 +236,4 @@ def fit(
     learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
     networks = {family: learning.harden(family) for family in FAMILIES}
     head = learning.refit(learning.counts(networks))
-    return Parts(networks, networks, head, TRANSFORM, config.context, config.scores.competition)
+    return Parts(networks, networks, head, TRANSFORM, config.context, config.scores.competition, learning.warm_starts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,16 @@ class Task:
     level: LevelSettings
     front_end: FrontEnd
 
+    @property
+    def windows(self) -> int:
+        """How many windows a stream has."""
+        return self.config.learned.stream_windows or self.config.context
+
+    def settings(self) -> dict[str, Any]:
+        """Return what of the config a joint training reads, as JSON can hold it."""
+        one = self.config
+        return {"context": one.context, "seed": one.seed} | {k: asdict(getattr(one, k)) for k in ("learned", "augment")}
+
     def new_joint(self, key: tf.Tensor, pool: Pool) -> Tree:
         """Return untrained weights and norms for what a pool holds."""
         n_targets, n_teacher = pool.presence.shape[1], pool.teacher.shape[1]
@@ -76,9 +86,8 @@ class Task:
         return {"weights": weights, "norms": norms}
 
     def draw(self, key: tf.Tensor, pool: Tensors, count: int) -> tuple[tf.Tensor, ...]:
-        """Return so many augmented streams of a context's length, see `pool.augmented`."""
-        draw = compiled(count, self.config.context, self.config.augment, self.level, self.front_end)
-        return draw(key, pool)
+        """Return so many augmented streams, see `pool.augmented`."""
+        return compiled(count, self.windows, self.config.augment, self.level, self.front_end)(key, pool)
 
     def windows_of(self, streams: tf.Tensor) -> tf.Tensor:
         """Return the windows of streams, (N * W, columns, frames, M)."""
@@ -95,10 +104,11 @@ def losses_of(
     keys : of the chance of each part of the batch
     drawn : augmented streams and what is in them
     """
-    settings, windows = task.config.learned, task.config.context
+    settings = task.config.learned
     scaled, presence, teacher, taught = drawn
     counts, unevenness, seen = counts_of(weights, norms, task.windows_of(scaled), task.front_end, training=True)
-    rows = head_rows(tf.reshape(counts, (len(scaled), windows, -1)), keys, settings.drop_counts)
+    counts = tf.reshape(counts, (len(scaled), task.windows, -1))
+    rows = head_rows(counts, task.config.context, keys, settings.drop_counts)
     logits, teacher_logits = logits_of(weights, rows, settings, keys)
     share = tf.reduce_mean(share_loss(logits, presence, settings.smoothing))
     tag = tf.reduce_mean(tag_loss(logits, presence))

@@ -41,6 +41,7 @@ class Parts:
     """The artefacts of one fitted model, what its head wants to see, and how its tags compete.
 
     context : windows whose counts are one sum
+    warm_starts : settings of the trainings that it went on from, the first one first
     """
 
     networks: Mapping[str, Path]
@@ -49,6 +50,7 @@ class Parts:
     count_transform: str
     context: int
     competition: float = 0.0
+    warm_starts: Sequence[Mapping[str, Any]] = ()
 
     def names(self) -> list[str]:
         """Return the artefacts' names, which tell this model from any other."""
@@ -122,7 +124,7 @@ def write_bundle(
         "source_licences": licences_of(data, fit),
         "negatives_held_back": part,
         "licences": {"weights": data.licence, "code": "MIT"},
-        "training": config.read(),
+        "training": {**config.read(), **({"warm_starts": parts.warm_starts} if parts.warm_starts else {})},
         "metrics": dict(metrics),
     }
     finish(path, description, synthetic_second(features.front_end))
