@@ -50,7 +50,15 @@ def in_steps(*steps: tuple[str, Mapping[str, Any]]) -> list[Variant]:
     return variants
 
 
-PAPER = {"method": RECIPE, "level": "absolute", "whiten": "no", "band_codes": 0, "count_transform": "none", "idf": "no"}
+PAPER = {
+    "method": RECIPE,
+    "level": "absolute",
+    "low_cut": "no",
+    "whiten": "no",
+    "band_codes": 0,
+    "count_transform": "none",
+    "idf": "no",
+}
 NO_NOISE = {"noisy": 0.0, "refit_noisy": 0.0}
 NO_AUGMENTATION = {
     "gated": 0.0,

@@ -27,6 +27,9 @@ class FeatureSettings(Checked):
         "log-mel below the loudest of the last second, or absolute as in the paper",
         choices=("relative", "absolute"),
     )
+    low_cut: str = setting(
+        "yes", "without DC, hum and rumble, in bands from 100 Hz; the paper has all from 0 Hz", choices=("yes", "no")
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from .errors import DataError
 
 # What models are trained with: DC, hum and rumble are out, and the lowest band begins where the high-pass ends.
 FRONT_END = FrontEnd(highpass_hz=61.0, fmin_hz=100.0)
+WITHOUT_LOW_CUT = FrontEnd()
 FRAMES = "log_mel.f32"
 CLIPS = "clips.jsonl"
 # Of the synthetic sound that shows whether resampling is still the same.
@@ -121,7 +122,8 @@ def features(root: Path, data: DataSet, hashes: Mapping[str, str], settings: Fea
     ----------
     hashes : SHA-256 of each clip's file, by the clip's name
     """
-    front_end, level = FRONT_END, LevelSettings() if settings.level == "relative" else None
+    front_end = FRONT_END if settings.low_cut == "yes" else WITHOUT_LOW_CUT
+    level = LevelSettings() if settings.level == "relative" else None
     inputs = {
         "front_end": asdict(front_end),
         "level": asdict(level) if level else None,
