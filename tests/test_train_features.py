@@ -33,10 +33,12 @@ def data(tmp_path_factory):
     return folder(root)
 
 
-def test_cached_features_are_what_a_tagger_hears(tmp_path, data):
+@pytest.mark.parametrize(("low_cut", "front_end"), [("yes", FRONT_END), ("no", FrontEnd())])
+def test_cached_features_are_what_a_tagger_hears(tmp_path, data, low_cut, front_end):
     """Block by block through the run-time classes, with the silence of a flush: the same bits as the cache."""
-    sound = features(tmp_path, data, check(data), FeatureSettings())
-    front_end, level = FRONT_END, LevelSettings()
+    sound = features(tmp_path, data, check(data), FeatureSettings(low_cut=low_cut))
+    level = LevelSettings()
+    assert sound.front_end == front_end
     for number, clip in enumerate(data.clips):
         log_mel, leveller = LogMel(front_end), Level(level, front_end)
         with AudioFile(clip.path, front_end.format) as source:
@@ -83,6 +85,7 @@ def test_the_key_follows_content_front_end_and_level(tmp_path, data):
     changed = {**hashes, data.clips[0].name: "another content"}
     assert features(tmp_path, data, changed, FeatureSettings()).key != first
     assert features(tmp_path, data, hashes, FeatureSettings(level="absolute")).key != first
+    assert features(tmp_path, data, hashes, FeatureSettings(low_cut="no")).key != first
     assert fingerprint(FrontEnd(), None) != fingerprint(dataclasses.replace(FrontEnd(), fmax_hz=7900.0), None)
 
 

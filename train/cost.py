@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ from .dataset.features import Features
 from .model.bundle import Parts, TagCalibration, write_bundle
 from .model.codebook import CENTROIDS
 from .model.export import NETWORK, to_int8
-from .report.plots import figure
+from .report.plots import plot_over
 from .sweep import write_rows
 
 Row = dict[str, Any]
@@ -109,7 +108,7 @@ def cost(out: Path, plan: Plan) -> None:
             measured.append(row)
             say("  ".join(f"{name} {value}" for name, value in row.items()))
             write_rows(out / f"{table}.csv", measured)
-        plot(out / f"{table}.png", measured, x, y, lines)
+        plot_over(out / f"{table}.png", measured, (x, LABELS[x]), (y, LABELS[y]), lines)
 
 
 def by_hop() -> Iterator[Row]:
@@ -234,18 +233,3 @@ def random_network(n_inputs: int, width: int, n_outputs: int) -> bytes:
     examples = np.random.default_rng(0).random((EXAMPLES, n_inputs), np.float32)
     examples[0], examples[1] = 0.0, 1.0  # the whole range, as real patches have it
     return to_int8(network, examples)
-
-
-def plot(path: Path, rows: Sequence[Row], x: str, y: str, lines: Sequence[str]) -> None:
-    """Write `y` over `x` from 0 on, a line for each combination of the columns in `lines`."""
-    drawing, panels = figure(6, 4)
-    drawn: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        drawn[", ".join(f"{name} {row[name]}" for name in lines)].append((row[x], row[y]))
-    for label, points in drawn.items():
-        panels[0, 0].plot(*zip(*points), marker="o", label=label or None)
-    panels[0, 0].set(xlabel=LABELS[x], ylabel=LABELS[y], ylim=(0, 1.1 * max(row[y] for row in rows)))
-    panels[0, 0].grid(alpha=0.3)
-    if lines:
-        panels[0, 0].legend(fontsize=7)
-    drawing.savefig(path, dpi=120)

@@ -66,6 +66,23 @@ def plot_steps(out: Path, rows: Sequence[Mapping[str, Any]], label: str) -> None
     drawing.savefig(out / "sweep.png", dpi=120)
 
 
+def plot_over(
+    path: Path, rows: Sequence[Mapping[str, Any]], x: tuple[str, str], y: tuple[str, str], lines: Sequence[str]
+) -> None:
+    """Write one column over another from 0 on, each with its label, a line for each combination of those in `lines`."""
+    drawing, panels = figure(6, 4)
+    drawn: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        drawn[", ".join(f"{name} {row[name]}" for name in lines)].append((row[x[0]], row[y[0]]))
+    for label, points in drawn.items():
+        panels[0, 0].plot(*zip(*points), marker="o", label=label or None)
+    panels[0, 0].set(xlabel=x[1], ylabel=y[1], ylim=(0, 1.1 * max(row[y[0]] for row in rows)))
+    panels[0, 0].grid(alpha=0.3)
+    if lines:
+        panels[0, 0].legend(fontsize=7)
+    drawing.savefig(path, dpi=120)
+
+
 def plot_confusion(path: Path, confusion: Float32, tags: Sequence[str]) -> None:
     """Write the confusion matrix, (C, C), each row the share of a tag's clips that were given each tag."""
     side = max(4.0, 0.2 * len(tags) + 2)
