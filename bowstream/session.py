@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock, steady_s
 from bowstream.audio.source import Block, Notice, Source
 from bowstream.errors import AudioError, BowstreamError
@@ -174,6 +175,11 @@ class Session:
             if self.source.live:
                 for notice in self._monitor.check(self.health.refresh()):
                     yield from self._notice(notice)
+
+    def skip(self, samples: Float32) -> None:
+        """Step over whole columns at the beginning, without a record of them: high-passes alone hear them."""
+        self.tagger.columns.log_mel.skip(self._highpass.push(samples) if self._highpass else samples)
+        self.tagger.position += len(samples)
 
     def _notice(self, notice: Notice) -> Iterator[Record]:
         """Pass on what the source says; no event goes on while it is away."""

@@ -104,15 +104,22 @@ def test_there_are_events_across_borders(eager, folder):
 
 
 @pytest.mark.parametrize("hop_s", [0.1, 0.3, 1.0])
-def test_parts_are_scored_from_a_little_before_them_or_with_a_highpass_from_the_beginning(hop_s, eager, folder):
-    """A high-pass never quite forgets; without one, a part needs its context and no more."""
+def test_parts_are_scored_from_a_little_before_them(hop_s, eager, folder):
+    """A part needs its context and no more, but for high-passes, the bundle's and one's own, which never forget."""
     path = written(folder, 31.0, 16_000, 1, seed=31)
     parts = [Part(0, 133), Part(133, 250), Part(250)]
-    for highpass_hz in (0.0, 61.0):
+    for highpass_hz, own_hz in ((0.0, None), (61.0, None), (0.0, 100.0), (61.0, 100.0)):
         bundle = replace(eager, front_end=replace(eager.front_end, highpass_hz=highpass_hz))
         firsts = [first_column(part, Tagger(bundle, hop_s)) for part in parts]
-        assert not any(firsts) if highpass_hz else 0 < firsts[1] < firsts[2] < 250
-        assert same(path, bundle, hop_s, parts, hold_s=1.0, confirm_hops=1)
+        assert 0 < firsts[1] < firsts[2] < 250
+        assert same(path, bundle, hop_s, parts, hold_s=1.0, confirm_hops=1, highpass_hz=own_hz)
+
+
+def test_what_is_skipped_shows_signs_of_life(eager, folder):
+    path, told = written(folder, 31.0, 16_000, 1, seed=31), []
+    with AudioFile(path) as recording:
+        hear(recording, Part(250), Wanted(), lambda source: Session(source, Tagger(eager)), told.append)
+    assert told[0] < 5.0 and told == sorted(told)
 
 
 def test_minutes_are_the_same(eager, folder):

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
-from bowstream.archive.parts import PER_MINUTE, Part, PartOfFile, first_column
+from bowstream.archive.parts import PER_MINUTE, Part, PartOfFile
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Source
 from bowstream.errors import AudioError
 from bowstream.events import Event
 from bowstream.history.levels import dbfs
 from bowstream.model.onset import BANDS
-from bowstream.records import Record, Sound, StreamInfo
+from bowstream.records import Idle, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.session import Session
 
@@ -146,14 +146,12 @@ def hear(
     session = session_of(recording)
     source: Source = recording
     if not part.is_whole:
-        source = session.source = PartOfFile(
-            recording, first_column(part, session.tagger), part.stop, session.tagger.front_end.column_length
-        )
+        source = session.source = PartOfFile(recording, part, session)
     gathering, error = Gathering(session.info, part, wanted), None
     try:
         for record in session:
             gathering.write(record)
-            if isinstance(record, Sound):
+            if isinstance(record, (Sound, Idle)):
                 advance(recording.heard_s)
             if isinstance(source, PartOfFile) and source.is_over:
                 session.stop()

@@ -1,9 +1,9 @@
 """A recording heard in parts, by several processes, and put together again: the same scores and events, bit for bit.
 
-A part is decoded and resampled from the recording's start, which costs a quarter of hearing it, since no decoder or
-resampler gives the same bits from another start. It is scored from a little before its own first column on: what
-a score depends on ends there (`warm_up`). Events are then found in the scores of all parts by the very tracker that
-finds those of a whole recording.
+A part is decoded and resampled from the recording's start, which costs a quarter to a half of hearing it, since no
+decoder or resampler gives the same bits from another start; nor does a high-pass, which never quite forgets. All else
+begins a little before the part: what a score depends on ends there (`warm_up`). Events are then found in the scores of
+all parts by the very tracker that finds those of a whole recording.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Block
+from bowstream.session import Session
 from bowstream.tagger import Tagger
 
 # Columns that a column's own numbers depend on, beside itself: the one before it, for the transform's tail, and with
@@ -49,11 +50,9 @@ def cut(length_s: float | None, part_s: float, columns_per_s: int = 10) -> list[
     return [Part(start, stop) for start, stop in zip(borders, [*borders[1:], None])]
 
 
-def warm_up(tagger: Tagger) -> int | None:
-    """Return how many columns before a score's window it depends on, its window included; None if on all of them."""
+def warm_up(tagger: Tagger) -> int:
+    """Return how many columns before its end a score depends on, but for what a high-pass remembers."""
     front_end = tagger.front_end
-    if front_end.highpass_hz:
-        return None
     hops_apart = -(-front_end.columns_per_window // tagger.encoder.hop_columns)
     context = (tagger.bundle.head.context - 1) * hops_apart * tagger.encoder.hop_columns
     return context + 2 * front_end.columns_per_window + LOG_MEL_COLUMNS
@@ -61,13 +60,12 @@ def warm_up(tagger: Tagger) -> int | None:
 
 def first_column(part: Part, tagger: Tagger) -> int:
     """Return the column to score a part from, so that windows lie as they do in the whole."""
-    if (before := warm_up(tagger)) is None:
-        return 0
-    return max(0, part.start - before) // tagger.encoder.hop_columns * tagger.encoder.hop_columns
+    hop_columns = tagger.encoder.hop_columns
+    return max(0, part.start - warm_up(tagger)) // hop_columns * hop_columns
 
 
 class PartOfFile:
-    """A part of a recording as a source: what comes before it is lost, as it were.
+    """A part of a recording as the source of a session, which skips what comes before it.
 
     Attributes
     ----------
@@ -77,12 +75,12 @@ class PartOfFile:
     live = False
     overflows = 0
 
-    def __init__(self, recording: AudioFile, first: int, stop: int | None, column_length: int) -> None:
+    def __init__(self, recording: AudioFile, part: Part, session: Session) -> None:
         self.name = recording.name
         self.duration_s = recording.duration_s
         self.position = 0
-        self._recording = recording
-        self._first, self._stop, self._length = first, stop, column_length
+        self._recording, self._stop, self._skip = recording, part.stop, session.skip
+        self._first, self._length = first_column(part, session.tagger), session.tagger.front_end.column_length
 
     @property
     def clipped(self) -> int:
@@ -94,14 +92,15 @@ class PartOfFile:
         """Whether all of it was handed on; the recording may go on."""
         return self._stop is not None and self.position >= self._stop
 
-    def __iter__(self) -> Iterator[Block]:
-        lost = self._first * self._length
+    def __iter__(self) -> Iterator[Block | None]:
+        """Yield the part's sound, and None while what comes before it is skipped."""
         for block in self._recording:
             begin = self.position
             self.position += len(block.samples) // self._length
             stop = self.position if self._stop is None else min(self.position, self._stop)
-            samples = block.samples[max(self._first - begin, 0) * self._length : (stop - begin) * self._length]
-            yield Block(samples, lost if len(samples) else 0)
-            lost = 0 if len(samples) else lost
+            before = min(max(self._first - begin, 0), stop - begin) * self._length
+            self._skip(block.samples[:before])
+            samples = block.samples[before : (stop - begin) * self._length]
+            yield Block(samples) if len(samples) else None
             if self.is_over:
                 return

@@ -44,7 +44,7 @@ from bowstream.tagger import Tagger
 # A file that is smaller is no recording of many hours, whatever its format.
 SMALL_BYTES = 1 << 26
 # Settings that results follow from.
-SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity")
+SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity", "highpass_hz")
 
 
 def archive(

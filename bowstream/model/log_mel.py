@@ -172,6 +172,14 @@ class LogMel:
         np.log(log_mel, out=log_mel)
         return log_mel
 
+    def skip(self, samples: Float32) -> None:
+        """Step over whole columns whose log-mel is not asked for: the high-pass alone hears them, as it never forgets.
+
+        The first column after them has the log-mel of a stream that begins there, the next that of the whole stream.
+        """
+        if self._highpass:
+            self._highpass.push(samples)
+
     def _mel(self, samples: Float32, out: Float32) -> None:
         """Mel power of a few columns, into `out` (frames, n_mels)."""
         frames, length = len(out), len(samples)
