@@ -15,7 +15,7 @@ from bowstream.archive.engine import Local, each
 from bowstream.config.fields import flag
 from bowstream.errors import UsageError
 
-from .common.config import TrainConfig, all_settings, refuse_idle_negatives, refuse_unread
+from .common.config import TrainConfig, all_settings, refuse_unread
 from .common.progress import console, say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
@@ -70,35 +70,36 @@ class Common:
     hashes: Mapping[str, str]
     negatives: Sequence[Negative]
 
+    @classmethod
+    def of(cls, root: Path, data: DataSet, negatives_folder: Path | None) -> Common:
+        """Look at every file of a data set, once.
+
+        Parameters
+        ----------
+        negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
+        """
+        hashes = check(data)
+        negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
+        return cls(root.absolute(), data, hashes, negatives)
+
     def study(self, config: TrainConfig) -> Study:
         """Return the study with these settings."""
         return study(self.root, self.data, self.hashes, config, self.negatives)
 
 
 def sweep(
-    root: Path,
-    data: DataSet,
+    common: Common,
     out: Path,
     variants: Sequence[Variant],
     configs: Sequence[TrainConfig],
-    folds: int | None,
-    negatives_folder: Path | None,
+    splits: Sequence[Split],
     crew: Crew,
 ) -> Path:
-    """Fit and try every variant; return the CSV, which grows a row at a time. Shared stages are made once.
+    """Fit and try every variant on each split; return the CSV, which grows a row at a time.
 
-    Parameters
-    ----------
-    folds : splits to try each setting on, the first so many; None for all
-    negatives_folder : recordings of none of the tags for the learned codebook to learn from, if there are any
-    crew : who carries it out
+    Stages that trials share are made once. `crew` carries it out.
     """
-    splits = first_splits(data, folds)
-    refuse_idle_negatives(negatives_folder, {config.method for config in configs})
     make_folder(out)
-    hashes = check(data)
-    negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
-    common = Common(root.absolute(), data, hashes, negatives)
     rows: dict[int, dict[str, Any]] = {}
     trials = [(variant, config, split) for variant, config in zip(variants, configs) for split in splits]
     for place, row in rows_of(trials, common, crew):

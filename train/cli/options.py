@@ -17,6 +17,7 @@ from ..dataset.vocabulary import BUILT_IN
 
 if TYPE_CHECKING:
     from ..measure.waveform import WaveformTagger
+    from ..sweep import Crew
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -68,6 +69,24 @@ def add_training(command: argparse.ArgumentParser) -> None:
         "with --method learned, learns from the others",
     )
     add_flags(command)
+
+
+def add_crew(command: argparse.ArgumentParser) -> None:
+    """Add what says which splits trials are made on, and who makes them."""
+    command.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
+    command.add_argument("--jobs", type=int, default=1, help="processes that share the trials (default: 1)")
+    command.add_argument("--dask", metavar="ADDRESS", help="scheduler of a cluster that does, as in tcp://host:8786")
+
+
+def crew(arguments: argparse.Namespace) -> Crew:
+    """Return who makes the trials."""
+    from ..sweep import Crew
+
+    if not 1 <= arguments.jobs <= 256:
+        raise UsageError(f"--jobs must be 1 … 256 (got {arguments.jobs})")
+    if arguments.dask and arguments.jobs > 1:
+        raise UsageError("--dask has a cluster's workers do it: leave --jobs out")
+    return Crew(arguments.jobs, arguments.dask)
 
 
 def add_other(command: argparse.ArgumentParser) -> None:
