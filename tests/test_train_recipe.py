@@ -133,17 +133,18 @@ def test_a_sweep_of_two_processes_has_the_same_table(place, asked, tmp_path):
 
 
 def test_the_steps_of_an_experiment_share_what_they_can(place, asked, out, monkeypatch):
+    level = {"level": "relative", "low_cut": "yes"}
     steps = experiments.in_steps(
         ("recipe", experiments.PAPER),
         ("+ whitened", {"whiten": "yes"}),
-        ("+ level", {"level": "relative"}),
+        ("+ level", level),
         ("= logarithm", {"count_transform": "log"}),
         ("= tf-idf", {"idf": "yes"}),
         ("+ bands", {"band_codes": 4}),
         ("= pairs", {"pairs": 64}),
         ("= sums", {"context": 3}),
     )
-    assert steps[5].values == {**experiments.PAPER, "whiten": "yes", "level": "relative", "band_codes": 4}
+    assert steps[5].values == {**experiments.PAPER, "whiten": "yes", **level, "band_codes": 4}
     monkeypatch.setitem(experiments.EXPERIMENTS, "ablation", steps)
     before = set(made(place))
     arguments = [*asked, "--experiment", "ablation", "--folds", "1", "--out", str(place / "steps")]

@@ -177,7 +177,7 @@ def figures(data: DataSet, models: Sequence[Model]) -> dict[str, Any]:
 
 
 def stages(root: Path, trial: Trial) -> dict[str, dict[str, Any]]:
-    """Return what each stage of a split took: seconds, and the most memory that the process had held by its end."""
+    """Return what each stage of a split took: seconds, and the most memory that the process held meanwhile."""
     if trial.held.path is None:
         raise ValueError("the held-out scores must be an artefact (got none)")
     records = [record(path) for path in lineage(root, trial.held.path)]

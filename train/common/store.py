@@ -14,10 +14,8 @@ import functools
 import hashlib
 import json
 import re
-import resource
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +25,7 @@ import bowstream
 from bowstream.errors import UsageError
 
 from .progress import say
+from .spent import Spent
 
 RECORD = "stage.json"
 
@@ -83,14 +82,15 @@ def _make(root: Path, path: Path, stage: str, inputs: Mapping[str, Any], make: C
     if not resumed:
         path.mkdir()
         _write_record(path, {"stage": stage, "inputs": inputs, "made_from": made_from(root, inputs)})
-    begun = time.monotonic()
-    make(path)
+    with Spent() as spent:
+        make(path)
     took = {
         "git_revision": git_revision(),
         "created": now(),
-        "seconds": round(time.monotonic() - begun, 1),
+        "seconds": round(spent.seconds, 1),
+        "cpu_seconds": round(spent.cpu_seconds, 2),
         "resumed": resumed,  # then there were more seconds, in another process
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mb": round(spent.peak_memory_mb),
     }
     _write_record(path, record(path) | took)
 
