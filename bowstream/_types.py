@@ -16,12 +16,14 @@ class Format:
 
     channels : that it is made of, from 1; all if empty
     mix : how, "mean" or "best"; see `Mixer`
+    track : of several in a file or stream, its number from 1, language or title; None for the first
     """
 
     sample_rate: int = 16_000
     column_length: int = 1600
     channels: tuple[int, ...] = ()
     mix: str = "mean"
+    track: str | None = None
 
     def takes(self, has: int) -> list[int]:
         """Return how many channels to open a device with, of those that it has, best first; empty if it has too few.

@@ -42,7 +42,7 @@ def test_a_flag_is_its_settings_name_without_the_unit(verb):
     (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
     names = {field.name for field in fields(Settings)}
     flags = {action.dest: action.option_strings[0] for action in verbs.choices[verb]._actions if action.dest in names}
-    assert flags == {name: f"--{name.removesuffix('_s').replace('_', '-')}" for name in flags} != {}
+    assert flags == {name: f"--{name.removesuffix('_s').removesuffix('_hz').replace('_', '-')}" for name in flags} != {}
 
 
 def test_default_places(monkeypatch, tmp_path, capsys):

@@ -70,7 +70,7 @@ CHANGES = {
     "tags": {"dog": TagSettings(muted=True)},
 }
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
-BEFORE = {"sources", "merge_s", "channels", "mix", "device", "sample_rate", "raw", "reconnect"}
+BEFORE = {"sources", "merge_s", "channels", "mix", "track", "device", "sample_rate", "raw", "reconnect"}
 BEFORE |= {"bundle", "learned", "sinks", "web"}
 # Who gets a report is not the listener's, nor is what teaching keeps.
 BESIDE = {"report", "room", "keep_examples"}
@@ -155,10 +155,12 @@ def test_the_device_settings_reach_the_microphone(monkeypatch, bundle):
     ]
 
 
-@pytest.mark.parametrize("option", [["--device", "x"], ["--sample-rate", "8000"], ["--reconnect"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "option", [["--device", "x"], ["--sample-rate", "8000"], ["--reconnect"], ["--track", "2"]], ids=" ".join
+)
 def test_what_a_scene_has_no_use_for_is_refused(option, capsys):
     assert main(["listen", "--demo", *option]) == 2
-    assert capsys.readouterr().err.startswith("bowstream: --demo hears a made-up scene: leave --device")
+    assert capsys.readouterr().err == f"bowstream: --demo hears a made-up scene: leave {option[0]} out\n"
 
 
 # Modules that look at a sink's settings, beside its own.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._types import FORMAT, Format
 from bowstream.archive.child import Children, CrashError, HangingError, Tell
 from bowstream.archive.hear import Heard, Wanted, hear
 from bowstream.archive.plan import Recording, Task
@@ -42,6 +43,7 @@ class Work:
     open_bundle : returns the bundle as it is configured; a function of a module, as the next, or a `partial` of one
     open_session : returns a session of a source, with a bundle
     fingerprint : of the bundle that the first must return
+    format : what sound is handed on in
     raw : the format of recordings without a header
     patience_s : how long nothing may be heard of a recording
     """
@@ -50,6 +52,7 @@ class Work:
     open_session: Callable[[Source, Bundle], Session]
     fingerprint: str
     wanted: Wanted
+    format: Format = FORMAT
     raw: RawFormat | None = None
     patience_s: float = PATIENCE_S
 
@@ -106,7 +109,7 @@ def hear_one(recording: Recording, work: Work, bundle: Bundle, pulse: Pulse) -> 
         with fetched(recording.path, pulse) as file:
             digest = hashed(file, pulse) if not recording.part.start else ""
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC) if is_address(recording.path) else None
-            with AudioFile(recording.path, bundle.front_end.format, work.raw, descriptor) as source:
+            with AudioFile(recording.path, work.format, work.raw, descriptor) as source:
                 heard = hear(source, recording.part, work.wanted, lambda one: work.open_session(one, bundle), pulse)
     except AudioError as error:
         return Heard(error=str(error))

@@ -1,4 +1,4 @@
-"""What libsndfile does not read, through FFmpeg, where PyAV is installed: the first stream of sound in a file."""
+"""What libsndfile does not read, through FFmpeg, where PyAV is installed: a stream of sound in a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from bowstream._stderr import silenced
 from bowstream._types import Float32
 from bowstream.audio.reader import Reader
+from bowstream.audio.tracks import chosen, listed
 from bowstream.errors import AudioError
 
 INSTALL = "pip install 'bowstream[streams]'"
@@ -56,7 +57,16 @@ class Source:
 
 
 class FFmpegDecoder:
-    """The first stream of sound in a file.
+    """A stream of sound in a file.
+
+    Parameters
+    ----------
+    is_bare : whether it may be frames without a container
+    track : which of several; see `Format`
+
+    Attributes
+    ----------
+    others : what else there is, in words; empty if that is nothing, or this one was named
 
     Raises
     ------
@@ -64,7 +74,7 @@ class FFmpegDecoder:
         On opening, without the file's name in it, if there is none that can be decoded.
     """
 
-    def __init__(self, reader: Reader, is_bare: bool) -> None:
+    def __init__(self, reader: Reader, is_bare: bool, track: str | None = None) -> None:
         import av
 
         self._av: Any = av
@@ -79,7 +89,9 @@ class FFmpegDecoder:
         try:
             if not self._container.streams.audio:
                 raise AudioError("pictures alone, without sound")
-            self._stream = self._container.streams.audio[0]
+            streams = self._container.streams.audio
+            self._stream = chosen(streams, track)
+            self.others = listed(streams) if len(streams) > 1 and track is None else ""
             self._blocks = self._decoded()
             with silenced():
                 first = next(self._blocks, None)

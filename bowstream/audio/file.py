@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bowstream._types import FORMAT, Float32, Format
@@ -50,9 +51,9 @@ class AudioFile:
     Raises
     ------
     AudioError
-        On opening, if the file is missing, unreadable, empty or no recording, or has a header where it was said
-        to have none; while iterating, if it is not finite; at the end of iterating, if it is damaged or not all
-        there: what could be decoded before, between and after has been handed on by then.
+        On opening, if the file is missing, unreadable, empty or no recording, has no such track or channel, or has a
+        header where it was said to have none; while iterating, if it is not finite; at the end of iterating, if it is
+        damaged or not all there: what could be decoded before, between and after has been handed on by then.
     """
 
     live = False
@@ -68,7 +69,7 @@ class AudioFile:
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
         opened = 0 if is_stdin else descriptor
-        self._raw = raw
+        self._raw, self._track = raw, format.track
         self._frames_read = 0
         if problem := unreadable(os.fspath(path) if opened is None else opened):
             raise AudioError(f"{self.name}: {problem}")
@@ -86,11 +87,22 @@ class AudioFile:
         self.native_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
         self.duration_s = self._links.duration_s
         is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        format = replace(format, channels=self._channels_of(format))
         self._converter = Converter(self.name, self.native_rate, format, FILE_COLUMNS if is_file else PIPE_COLUMNS)
+
+    def _channels_of(self, format: Format) -> tuple[int, ...]:
+        """Return the channels that are heard; of a mono recording there is nothing to choose."""
+        if (last := max(format.channels, default=1)) <= self.channels:
+            return format.channels
+        if self.channels > 1:
+            self.close()
+            raise AudioError(f"{self.name}: channels must be 1 … {self.channels}, as it has (got {last})")
+        self.notes.append(f"it has one channel: that is heard in place of channel {last}")
+        return ()
 
     def _open(self) -> Links:
         try:
-            return links_in(self._descriptor, self._raw, Path(self.name).suffix.lower() in RAW_SUFFIXES)
+            return links_in(self._descriptor, self._raw, Path(self.name).suffix.lower() in RAW_SUFFIXES, self._track)
         except AudioError as error:
             raise AudioError(f"{self.name}: {error}") from error
         except OSError as error:

@@ -24,6 +24,7 @@ from bowstream.audio.flac import FlacDecoder
 from bowstream.audio.kinds import foreign_kind, kind_of
 from bowstream.audio.raw import RawFormat, header_in
 from bowstream.audio.reader import CHUNK_BYTES, Reader
+from bowstream.audio.tracks import FIRST, TrackError, is_first
 from bowstream.errors import AudioError
 
 # What has to be seen of a file to say what it is.
@@ -52,7 +53,7 @@ class Links:
     duration_s: float | None = None
 
 
-def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False) -> Links:
+def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False, track: str | None = None) -> Links:
     """Return the recordings in an open file or pipe.
 
     Parameters
@@ -60,6 +61,7 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
     descriptor : stays the caller's to close
     raw : the format of a headerless stream
     is_raw : whether its name is that of one
+    track : which of several streams of sound; see `Format`
 
     Raises
     ------
@@ -67,9 +69,15 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
         If there is none, without the file's name.
     """
     if raw:
+        if not is_first(track):
+            raise AudioError(f"track must be {FIRST}: headerless sound has no other (got {track!r})")
         return headerless(descriptor, raw)
     reader = Reader(descriptor)
     head = reader.peek(HEAD_BYTES)
+    if not is_first(track):
+        if not is_there():
+            raise AudioError(f"FFmpeg alone tells tracks apart: {INSTALL}")
+        return by_ffmpeg(reader, head, track=track)
     try:
         links = by_libsndfile(reader, head)
         first = next(links.decoders, None)
@@ -125,8 +133,14 @@ def by_libsndfile(reader: Reader, head: bytes) -> Links:
     return Links(one_by_one(container, opener), container.findings, container.duration_s)
 
 
-def by_ffmpeg(reader: Reader, head: bytes, reason: str) -> Links:
-    """Return what FFmpeg makes of a file that libsndfile has no decoder for."""
+def by_ffmpeg(reader: Reader, head: bytes, reason: str | None = None, track: str | None = None) -> Links:
+    """Return what FFmpeg makes of a file.
+
+    Parameters
+    ----------
+    reason : why libsndfile has no decoder for it; None if it was not asked
+    track : which of several streams of sound; see `Format`
+    """
     kind = foreign_kind(head)
     if kind and not is_there():
         raise AudioError(f"it is {kind}: {INSTALL} to hear it")
@@ -135,11 +149,15 @@ def by_ffmpeg(reader: Reader, head: bytes, reason: str) -> Links:
     if reader.size is not None:
         reader.seek(0)
     try:
-        decoder = FFmpegDecoder(reader, is_bare=kind is not None)
+        decoder = FFmpegDecoder(reader, is_bare=kind is not None or reason is None, track=track)
+    except TrackError:
+        raise
     except AudioError as error:
-        reason = str(error) if kind else reason
+        reason = str(error) if kind or reason is None else reason
         raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, found none: {reason}") from error
     findings = Findings()
+    if decoder.others:
+        findings.notes.append(f"the first of its sound tracks is heard: {decoder.others}; --track names another")
 
     def only() -> Iterator[Decoder]:
         yield decoder

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from bowstream._text import redacted
 from bowstream.audio.ffmpeg import CONTAINERS, FRAMES, INSTALL, MOST_FAILURES, is_there, reason_of, to_floats
 from bowstream.audio.live import Piece
+from bowstream.audio.tracks import TrackError, chosen
 from bowstream.config.address import ESCAPES
 from bowstream.errors import DeviceAbsentError, DeviceError
 
@@ -38,21 +39,22 @@ OPTIONS = {"rtsp_flags": "prefer_tcp", "allowed_media_types": "audio", "overrun_
 
 
 class NetworkInput:
-    """The first stream of sound at an address.
+    """A stream of sound at an address.
 
     Parameters
     ----------
     address : as in `rtsp://user:password@camera/stream`
+    track : which of several; see `Format`
     """
 
     quiet_after_s = float("inf")  # it is gone before
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, track: str | None = None) -> None:
         if not is_there():
             raise DeviceError(f"{redacted(address)!r} is a stream: {INSTALL} to hear it")
         self.name = redacted(address)
         self.damaged = 0
-        self._address = address
+        self._address, self._track = address, track
         parts = urlsplit(address)
         self._is_playlist = parts.path.lower().endswith(".m3u8")
         self._protocols = PROTOCOLS[parts.scheme.lower()]
@@ -94,7 +96,10 @@ class NetworkInput:
 
         if not container.streams.audio:
             raise DeviceError(f"{self.name!r} has pictures alone, without sound")
-        stream = container.streams.audio[0]
+        try:
+            stream = chosen(container.streams.audio, self._track)
+        except TrackError as error:
+            raise DeviceError(f"{self.name!r}: {error}") from error
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all

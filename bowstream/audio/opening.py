@@ -24,7 +24,7 @@ LOOK_EVERY_S = 1.0
 
 
 def open_live(settings: SourceSettings, format: Format = FORMAT) -> StreamSource | Reconnecting:
-    """Return what the settings `device`, `sample_rate`, `raw`, `reconnect`, `channels` and `mix` say, to be entered.
+    """Return what the settings `device`, `sample_rate`, `raw`, `reconnect`, `channels`, `mix` and `track` say.
 
     Raises
     ------
@@ -52,29 +52,30 @@ def open_once(settings: SourceSettings, format: Format = FORMAT) -> StreamSource
 
 
 def mixed(format: Format, settings: SourceSettings) -> Format:
-    """Return a format, of the channels that are set."""
-    return replace(format, channels=settings.channels, mix=settings.mix)
+    """Return a format, of the channels and the track that are set."""
+    return replace(format, channels=settings.channels, mix=settings.mix, track=settings.track)
 
 
 def check_fit(settings: SourceSettings) -> None:
     """Raise `SettingError` if a setting does not fit what is heard."""
     if is_microphone(settings.device):
         require(settings.raw is None, "raw", "must be left out for a microphone")
+        require(settings.track is None, "track", "must be left out for a microphone, which has channels")
     else:
         require(settings.sample_rate is None, "sample_rate", "must be left out for what is no microphone")
         is_bytes = settings.device == STDIN or is_path(settings.device or "")
         require(settings.raw is None or is_bytes, "raw", "must be left out for a stream from the network")
 
 
-def input_of(settings: SourceSettings) -> Input:
+def input_of(settings: SourceSettings, track: str | None) -> Input:
     """Return where the sound of an address, a path or standard input comes from."""
     device = settings.device or STDIN
     if device == STDIN or is_path(device):
         from bowstream.audio.pipe import GrowingFile, StandardInput  # it decodes, which a microphone does not need
 
         raw = raw_format(settings.raw)
-        return StandardInput(raw) if device == STDIN else GrowingFile(expanded(device), raw)
-    return WyomingInput(device) if scheme_of(device) == WYOMING else NetworkInput(device)
+        return StandardInput(raw, track) if device == STDIN else GrowingFile(expanded(device), raw, track)
+    return WyomingInput(device) if scheme_of(device) == WYOMING else NetworkInput(device, track)
 
 
 def raw_format(text: str | None) -> RawFormat | None:
@@ -114,7 +115,7 @@ class Stream(LiveStream):
         settings = SourceSettings(device=address, raw=raw)
         require(not is_microphone(address), "address", "must be that of a stream: a Microphone takes names of devices")
         check_fit(settings)
-        super().__init__(input_of(settings), format)
+        super().__init__(input_of(settings, format.track), format)
 
 
 class Reopened:
@@ -123,7 +124,7 @@ class Reopened:
     look_every_s = LOOK_EVERY_S
 
     def __init__(self, settings: SourceSettings, format: Format) -> None:
-        self.name = input_of(settings).name
+        self.name = input_of(settings, format.track).name
         self._settings = settings
         self._format = format
 

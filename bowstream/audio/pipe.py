@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bowstream._types import Format
 from bowstream.audio.decode import PATIENCE_S, close_quietly, write_all
 from bowstream.audio.file import AudioFile
 from bowstream.audio.live import Piece
@@ -29,20 +30,21 @@ class StandardInput:
     Parameters
     ----------
     raw : the format of a headerless stream
+    track : see `Format`
     """
 
     name = "standard input"
     damaged = 0
     quiet_after_s = QUIET_S
 
-    def __init__(self, raw: RawFormat | None = None) -> None:
-        self._raw = raw
+    def __init__(self, raw: RawFormat | None = None, track: str | None = None) -> None:
+        self._raw, self._format = raw, Format(track=track)
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Yield what comes; raise an `AudioError` if it is no sound, or damaged."""
         if os.isatty(0):
             raise AudioError(f"{self.name} is a terminal: pipe sound into it")
-        with AudioFile("-", raw=self._raw) as recording:
+        with AudioFile("-", self._format, self._raw) as recording:
             for frames in recording.blocks(BLOCK_S):
                 yield Piece(frames, recording.native_rate)
 
@@ -54,15 +56,16 @@ class GrowingFile:
     ----------
     path : of the file
     raw : its format, if it is headerless
+    track : see `Format`
     """
 
     damaged = 0
     quiet_after_s = QUIET_S
 
-    def __init__(self, path: Path, raw: RawFormat | None = None) -> None:
+    def __init__(self, path: Path, raw: RawFormat | None = None, track: str | None = None) -> None:
         self.name = str(path)
         self._path = path
-        self._raw = raw
+        self._raw, self._format = raw, Format(track=track)
         self._replaced = False
 
     def pieces(self) -> Generator[Piece, None, None]:
@@ -74,7 +77,7 @@ class GrowingFile:
             If it cannot be read, is no sound or is cut short, deleted or replaced.
         """
         try:
-            with self._followed() as pipe, AudioFile(self._path, raw=self._raw, descriptor=pipe) as recording:
+            with self._followed() as pipe, AudioFile(self._path, self._format, self._raw, pipe) as recording:
                 for frames in recording.blocks(BLOCK_S):
                     yield Piece(frames, recording.native_rate)
         except AudioError as error:

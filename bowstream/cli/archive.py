@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timezone, tzinfo
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bowstream import __version__
 from bowstream.archive import cluster
@@ -25,10 +26,11 @@ from bowstream.archive.summary import summarise
 from bowstream.archive.work import PATIENCE_S, Work, fingerprint
 from bowstream.audio.clock import rfc3339
 from bowstream.audio.file import AudioFile
-from bowstream.audio.opening import raw_format
+from bowstream.audio.opening import mixed, raw_format
 from bowstream.audio.started import in_name, started_at
 from bowstream.cli.folders import Found, find_recordings
 from bowstream.cli.options import ArchiveOptions, ReplayOptions
+from bowstream.cli.parser import HOW
 from bowstream.cli.recordings import open_bundle
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_session
@@ -44,7 +46,7 @@ from bowstream.tagger import Tagger
 # A file that is smaller is no recording of many hours, whatever its format.
 SMALL_BYTES = 1 << 26
 # Settings that results follow from.
-SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity", "highpass_hz")
+SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity", *HOW)
 
 
 def archive(
@@ -60,7 +62,8 @@ def archive(
         info = describe(Nothing(), tagger, config.settings.confirm_hops, None)
         results = Results(asked.out, info, config.settings.hold_s, wanted, asked.retry)
         opening = partial(open_bundle, config), partial(open_session, config.settings)
-        work = Work(*opening, fingerprint(bundle), wanted, raw_format(options.raw), patience_s)
+        format = mixed(bundle.front_end.format, config.settings)
+        work = Work(*opening, fingerprint(bundle), wanted, format, raw_format(options.raw), patience_s)
         with Pace() as pace:
             try:
                 carry_on(asked.out, results, engine(options, asked), work, pace)
@@ -121,7 +124,7 @@ def begun(
         bundle=bundle.name,
         bundle_sha256=bundle.description["sha256"],
         fingerprint=fingerprint(bundle),
-        settings={name: getattr(config.settings, name) for name in SETTINGS},
+        settings={name: plain(getattr(config.settings, name)) for name in SETTINGS},
         timezone=options.timezone,
         raw=options.raw,
         tables=tuple(name for name in ("scores", "loudness") if getattr(asked, name)),
@@ -139,6 +142,11 @@ def begun(
     manifest = replace(now, recordings=recordings, bytes=size, passed_over=tuple(found.passed_over))
     write_manifest(asked.out, manifest)  # last: until it is there, nothing has begun
     return manifest
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def plan(out: Path, paths: Sequence[str], zone: tzinfo | None, part_s: float) -> tuple[Found, int, int]:

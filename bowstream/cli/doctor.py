@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from dataclasses import asdict, dataclass
 
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
+from bowstream.cli.parser import HOW, ConfigOptions, Verbs, add_configuration, add_verb
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -22,7 +22,7 @@ class DoctorOptions:
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "doctor", "find out what keeps this machine from listening, and what to do")
-    add_configuration(parser, "bundle", "device", "sample_rate", "raw")
+    add_configuration(parser, "bundle", "device", "sample_rate", "raw", *HOW)
     parser.add_argument("--json", action="store_true", help="write one JSON object per check")
     parser.set_defaults(run=run)
 

@@ -12,7 +12,7 @@ import numpy as np
 from bowstream._stderr import muted
 from bowstream._text import printable
 from bowstream._types import Float32, Format
-from bowstream.audio.opening import open_live
+from bowstream.audio.opening import mixed, open_live
 from bowstream.audio.source import Block
 from bowstream.cli.folders import find_recordings
 from bowstream.cli.options import LearnOptions
@@ -62,7 +62,7 @@ def sounds(options: LearnOptions, config: Config, format: Format) -> Iterator[So
         for line in recordings.lines:
             say(line)
         for path in recordings.paths:
-            yield path, partial(hear, path, format)
+            yield path, partial(hear, path, mixed(format, config.settings))
 
 
 def newest(seconds: float, config: Config, format: Format) -> Float32:

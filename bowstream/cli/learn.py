@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 
 from bowstream.cli.options import ForgetOptions, LearnOptions
-from bowstream.cli.parser import ConfigOptions, Once, Verbs, add_configuration, add_verb, number_of_seconds
+from bowstream.cli.parser import CHOSEN, ConfigOptions, Once, Verbs, add_configuration, add_verb, number_of_seconds
 from bowstream.config.settings import NEWEST_S
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verbs."""
     parser = add_verb(verbs, "learn", "teach a sound: a tag beside the bundle's, from a few recordings of it")
-    add_configuration(parser, "bundle", "learned", "device", "sample_rate", "keep_examples")
+    add_configuration(parser, "bundle", "learned", "device", "sample_rate", "keep_examples", *CHOSEN)
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="what to call it, as in 'our doorbell'")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="recording of it, or folder of them")
     seconds = number_of_seconds(NEWEST_S)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import BooleanOptionalAction, Namespace
 
 from bowstream.cli.options import ListenOptions
-from bowstream.cli.parser import ConfigOptions, Verbs, add_configuration, add_verb
+from bowstream.cli.parser import HOW, ConfigOptions, Verbs, add_configuration, add_verb
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "listen", "name the sounds that a microphone hears, live")
-    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", "device", "sample_rate", "raw", "reconnect")
+    source = ("device", "sample_rate", "raw", "reconnect", *HOW)
+    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", *source)
     parser.add_argument(
         "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"
     )

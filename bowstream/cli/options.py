@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bowstream.cli.parser import ConfigOptions
+from bowstream.config.fields import flag
 from bowstream.errors import UsageError
+
+# Settings that the demo scene has no use for.
+OF_A_DEVICE = ("device", "sample_rate", "raw", "reconnect", "channels", "mix", "track")
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class ListenOptions:
     web: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.demo and self.config.overrides.keys() & {"device", "sample_rate", "raw", "reconnect"}:
-            raise UsageError("--demo hears a made-up scene: leave --device, --sample-rate, --raw and --reconnect out")
+        if self.demo and (named := [flag(name) for name in OF_A_DEVICE if name in self.config.overrides]):
+            raise UsageError(f"--demo hears a made-up scene: leave {' and '.join(named)} out")
         if self.demo and self.history:
             raise UsageError("--demo hears a made-up scene: it leaves no history")
 

@@ -12,6 +12,9 @@ from bowstream._text import printable, redacted
 from bowstream.config.flags import add_flags, given
 from bowstream.config.settings import Settings
 
+# Settings of which sound of a recording, a microphone or a stream is heard, and how.
+CHOSEN = ("channels", "mix", "track")
+HOW = (*CHOSEN, "highpass_hz")
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 

@@ -16,7 +16,7 @@ from bowstream._text import printable
 from bowstream.archive.child import Children, CrashError, Tell
 from bowstream.archive.engine import Local
 from bowstream.audio.file import AudioFile
-from bowstream.audio.opening import raw_format
+from bowstream.audio.opening import mixed, raw_format
 from bowstream.audio.raw import RawFormat
 from bowstream.audio.started import started_at
 from bowstream.audio.stream import Player
@@ -77,6 +77,10 @@ class Work:
     start: datetime | None = None
     zone: tzinfo | None = None
 
+    def opened(self, path: str, bundle: Bundle) -> AudioFile:
+        """Return a recording, to be entered; raise `AudioError` if it cannot be heard."""
+        return AudioFile(path, mixed(bundle.front_end.format, self.config.settings), self.raw)
+
     def started_at(self, path: str) -> datetime | None:
         """Return when a recording began; None if that is not known."""
         return self.start or (None if path == "-" else started_at(path, self.zone))
@@ -119,7 +123,7 @@ def play_all(paths: Sequence[str], work: Work) -> int:
     bundle = open_bundle(work.config)
     for path in paths:
         try:
-            with AudioFile(path, bundle.front_end.format, work.raw) as recording:
+            with work.opened(path, bundle) as recording:
                 shown = Shown(work.json, labels={"file": recording.name})
                 try:
                     session = run(played(recording, bundle, work, work.started_at(path)), work.config, shown, {})
@@ -190,7 +194,7 @@ def hear_recording(
     bundle = open_bundle(work.config)
     report = Report(path)
     try:
-        with AudioFile(path, bundle.front_end.format, work.raw) as recording:
+        with work.opened(path, bundle) as recording:
             session = open_session(work.config.settings, recording, bundle, work.started_at(path))
             gathering = Gathering(session.info)
             json_lines = JsonLines(lines, labels={"file": recording.name}) if work.json else None

@@ -7,14 +7,14 @@ from argparse import Namespace
 from pathlib import Path
 
 from bowstream.cli.options import ArchiveOptions, ReplayOptions
-from bowstream.cli.parser import ConfigOptions, Once, Parser, Verbs, add_configuration, add_verb, whole_number
+from bowstream.cli.parser import HOW, ConfigOptions, Once, Parser, Verbs, add_configuration, add_verb, whole_number
 from bowstream.errors import UsageError
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
     parser = add_verb(verbs, "replay", "name the sounds in recordings")
-    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s")
+    add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", *HOW)
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="file, folder, @FILE for a list of them, or - for standard input"
     )

@@ -136,8 +136,8 @@ def require(holds: bool, name: str, problem: str) -> None:
 
 
 def flag(name: str) -> str:
-    """Return a setting's flag on the command line: its name with dashes and without the unit of seconds."""
-    return "--" + name.removesuffix("_s").replace("_", "-")
+    """Return a setting's flag on the command line: its name with dashes and without the unit."""
+    return "--" + name.removesuffix("_s").removesuffix("_hz").replace("_", "-")
 
 
 def number(value: float) -> str:

@@ -11,6 +11,15 @@ from typing import Any, get_type_hints
 from bowstream.config.fields import KINDS, flag, meaning, number, settings_of, type_of
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of `1,3`; none of an empty text."""
+    return tuple(map(int, text.split(","))) if text else ()
+
+
+# What reads a value of a type that does not read it itself.
+READERS: dict[Any, Callable[[str], Any]] = {tuple[int, ...]: whole_numbers}
+
+
 def add_flags(
     parser: argparse._ActionsContainer,
     kind: type[Any],
@@ -47,7 +56,7 @@ def help_of(one: Field[Any]) -> str:
     """Return the help of a setting's flag: its meaning, range and default."""
     traits, default = meaning(one), one.default
     span = f", {traits.span}" if traits.span else ""
-    if isinstance(default, bool) or default is None:
+    if isinstance(default, bool) or default in (None, ()):
         return f"{traits.help}{span}".replace("%", "%%")
     shown = number(default) if isinstance(default, (int, float)) else default
     return f"{traits.help}{span} (default: {shown})".replace("%", "%%")
@@ -56,7 +65,7 @@ def help_of(one: Field[Any]) -> str:
 def converted(kind: Callable[[str], Any], text: str) -> Any:
     """Return what a flag gives as a value of the setting's type."""
     try:
-        return kind(text)
+        return READERS.get(kind, kind)(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be {KINDS[kind]} (got {text!r})") from None
 

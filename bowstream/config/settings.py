@@ -72,15 +72,27 @@ class SourceSettings(Checked):
         False, "wait for a microphone or stream that is absent, busy or has ended, instead of giving up"
     )
     channels: tuple[int, ...] = setting(
-        (), "channels that are heard, from 1; all if empty", low=1, high=LAST_CHANNEL, example=[1]
+        (), "channels that are heard, from 1; all if empty", low=1, high=LAST_CHANNEL, example=[1], metavar="N[,N…]"
     )
     mix: str = setting(
         "mean",
         "how several channels become one: their mean (the loudest where they cancel each other), or the best at a time",
         choices=("mean", "best"),
     )
+    track: str | None = setting(
+        None,
+        "which of several sound tracks of a film or stream is heard: its number, from 1, language or title; "
+        "else the first",
+        example="deu",
+        metavar="WHICH",
+    )
     highpass_hz: float | None = setting(
-        None, "up to here all is filtered out: an offset at 20, hum at 200", low=20.0, high=1000.0, example=100.0
+        None,
+        "up to here all is filtered out: an offset at 20, hum at 200",
+        low=20.0,
+        high=1000.0,
+        example=100.0,
+        metavar="HZ",
     )
     hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
     sensitivity: float = setting(
@@ -106,6 +118,7 @@ class SourceSettings(Checked):
         super().__post_init__()
         if self.device is not None:
             check_device(self.device)
+        require(self.track is None or bool(self.track.strip()), "track", "must be a number or a name (got none)")
         once = len(set(self.channels)) == len(self.channels)
         require(once, "channels", f"must name each channel once (got {list(self.channels)})")
         tenths = self.hop_s * 10.0

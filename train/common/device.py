@@ -12,7 +12,7 @@ import bowstream
 ON_THE_PATH = (
     *("_types", "scores", "tagger"),
     *("audio/convert", "audio/decode", "audio/feed", "audio/ffmpeg", "audio/file", "audio/kinds", "audio/links"),
-    *("audio/flac", "audio/mix", "audio/raw", "audio/reader", "audio/source"),
+    *("audio/flac", "audio/mix", "audio/raw", "audio/reader", "audio/source", "audio/tracks"),
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
     *(f"model/{name}" for name in ("additions", "archive", "bundle", "codebook", "columns", "context", "encoder")),
     *(f"model/{name}" for name in ("front_end", "head", "highpass", "level", "log_mel", "onset", "patches")),
