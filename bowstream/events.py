@@ -5,18 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 
 import numpy as np
 
+from bowstream._text import ID_DIGITS
 from bowstream.config.settings import Settings
 from bowstream.model.onset import COLUMN_S, Levels
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores
 
 HOLD_S = Settings.hold_s
-# Crockford's base 32: no letter that is read as a digit.
-ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True)
@@ -201,6 +200,18 @@ def event_id(onset: datetime, source: str, tag: str) -> str:
     """
     digits = round(onset.timestamp() * 1000.0) << 20 | zlib.crc32(f"{source}\0{tag}".encode()) & 0xFFFFF
     return "".join(ID_DIGITS[digits >> shift & 31] for shift in range(60, -1, -5))
+
+
+def onset_of(event: str) -> datetime:
+    """Return when an event began, by its id, to the millisecond.
+
+    Raises
+    ------
+    ValueError
+        If it is no id.
+    """
+    milliseconds = sum(ID_DIGITS.index(digit) << 5 * place for place, digit in enumerate(reversed(event[:9])))
+    return datetime.fromtimestamp(milliseconds / 1000.0, timezone.utc)
 
 
 def _exact(seconds: float) -> float:

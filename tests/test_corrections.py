@@ -16,11 +16,11 @@ from test_sinks_mqtt import broker, mqtt_settings, reader  # noqa: F401
 from bowstream.cli.main import main
 from bowstream.config.sinks import HistorySettings
 from bowstream.errors import BowstreamError
-from bowstream.events import Event, event_id
+from bowstream.events import Event, event_id, onset_of
 from bowstream.learn import evidence, store
-from bowstream.learn.correct import Corrector, correct
+from bowstream.learn.correct import STEP, Corrector, correct, too_many
 from bowstream.learn.evidence import Evidence, Peaks
-from bowstream.model.learned import Example, nothing_learned
+from bowstream.model.learned import Example, Verdict, nothing_learned
 from bowstream.model.learned_file import encoded, read_learned
 from bowstream.sinks import Sinks
 from bowstream.sinks.learning import Learning, Places
@@ -89,6 +89,56 @@ def test_right_events_are_not_lowered_with_the_wrong_ones(bundle, corrector, hea
     for place, right in enumerate((True, True, False)):
         learned = corrector.judge(learned, of(heard, f"{ID[:-1]}{place}"), name, right).learned
     assert score(bundle, learned, heard) == pytest.approx(scores[name], abs=1e-5)
+
+
+DAY = 86_400.0
+
+
+def judged(at_s, right=False):
+    """A verdict on an event that began then."""
+    return Verdict(event_id(at(at_s), "stage", "dog"), right, np.zeros(1, np.int8))
+
+
+def test_an_id_says_when_its_event_began():
+    assert onset_of(event_id(at(1.5), "stage", "dog")) == at(1.5)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "per_day", "expected"),
+    [
+        ([judged(0.0)], 1.0, 0.0),  # one a day is put up with
+        ([judged(0.0), judged(60.0), judged(120.0)], 1.0, pytest.approx(2.0, abs=0.01)),
+        ([judged(120.0), judged(0.0), judged(60.0)], 1.0, pytest.approx(2.0, abs=0.01)),  # in any order
+        ([judged(DAY * day) for day in range(9)], 1.0, 0.0),
+        ([judged(DAY * day) for day in range(9)], 0.5, pytest.approx(0.5 + 8 * 0.5)),
+        ([judged(0.0), judged(1.0), judged(2.0, right=True)], 1.0, pytest.approx(0.0, abs=0.01)),
+        ([judged(0.0, right=True)] * 5 + [judged(1.0), judged(2.0)], 1.0, pytest.approx(1.0, abs=0.01)),
+        ([judged(0.0), judged(1.0)], 0.0, 2.0),
+    ],
+)
+def test_wrong_events_are_too_many_beyond_the_wanted_rate(verdicts, per_day, expected):
+    assert too_many(verdicts, per_day) == expected
+
+
+def test_the_threshold_moves_with_the_wanted_rate_and_back(bundle, heard):
+    scores, _ = heard
+    tag = a_tag(bundle, "machine", 1.0)
+    background = Corrector.of(bundle).background
+    raised = []
+    for per_day in (1.0, 0.0):
+        corrector, learned = Corrector(bundle, background, per_day), taught(bundle, tag)
+        for second in range(3):
+            evidence = replace(of(heard, event_id(at(second), "stage", "machine")), tag="machine")
+            learned = corrector.judge(learned, evidence, "machine", right=False).learned
+        raised.append(learned.correction("machine").raised)
+        head = learned.applied(bundle).head
+        silent = np.zeros_like(scores.codes)[np.newaxis]
+        assert head.logits_of(head.hidden(silent))[0, -1] <= 1.0 - np.float32(raised[-1]) + 1e-6
+    assert raised == [pytest.approx(2 * STEP, abs=0.01), pytest.approx(3 * STEP)]
+    for second in range(3, 7):
+        evidence = replace(of(heard, event_id(at(second), "stage", "machine")), tag="machine")
+        learned = corrector.judge(learned, evidence, "machine", right=True).learned
+    assert learned.correction("machine").raised == 0.0
 
 
 def score(bundle, learned, heard):

@@ -72,8 +72,8 @@ CHANGES = {
 # What these change is who listens to what, before there is a session; what was taught has tests of its own.
 BEFORE = {"sources", "merge_s", "channels", "mix", "track", "device", "sample_rate", "raw", "reconnect"}
 BEFORE |= {"bundle", "learned", "sinks", "web"}
-# Who gets a report is not the listener's, nor is what teaching keeps.
-BESIDE = {"report", "room", "keep_examples"}
+# Who gets a report is not the listener's, nor is what teaching keeps, nor what verdicts change.
+BESIDE = {"report", "room", "keep_examples", "false_per_day"}
 
 
 def test_every_setting_has_a_witness():

@@ -26,7 +26,7 @@ def learn_from(history: HistoryFile, events: Sequence[str], verdict: str | None)
     if not any(known.values()):
         return
     bundle = load_bundle(config.settings.bundle)
-    corrector = Corrector.of(bundle, room_of(config, bundle))
+    corrector = Corrector.of(bundle, room_of(config, bundle), config.settings.false_per_day)
     right = None if verdict is None else verdict == "right"
     for event, evidence in known.items():
         if evidence is None:

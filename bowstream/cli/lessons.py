@@ -25,7 +25,7 @@ def learn(options: LearnOptions) -> int:
     config = load(options.config)
     config.check()
     bundle, path = load_bundle(config.settings.bundle), store.place(config)
-    teacher = Teacher(bundle, room_of(config, bundle))
+    teacher = Teacher(bundle, room_of(config, bundle), config.settings.false_per_day)
     if options.again:
         return learn_again(teacher, path)
     teacher.check_name(options.name, store.read(path, bundle), options.more)

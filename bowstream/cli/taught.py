@@ -63,7 +63,7 @@ class Taught:
         settings = self.config.settings
         known = history.with_name(evidence.FILE_NAME) if is_kept else None
         room = history.with_name(room_file.FILE_NAME) if settings.room else None
-        places = Places(settings.bundle, self.path, known, room, settings.keep_examples)
+        places = Places(settings.bundle, self.path, known, room, settings.keep_examples, settings.false_per_day)
         return Learning(places, info, self.bundle, settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:

@@ -153,6 +153,12 @@ class Settings(SourceSettings):
     room: bool = setting(
         False, "gather what the room sounds like, as codes and without sound: what is taught is told from that, too"
     )
+    false_per_day: float = setting(
+        1.0,
+        "events of a tag that are put up with if 'wrong' says that they are; more of them raise its threshold",
+        low=0.0,
+        high=1000.0,
+    )
     merge_s: float = setting(
         0.0,
         "seconds between onsets at several sources up to which a sound is told once, by the loudest; 0: never",

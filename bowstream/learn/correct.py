@@ -2,45 +2,59 @@
 
 The direction is that of `fit`: from everyday sound to the wrong events. What lies further along it than most everyday
 sound, and than most right events, is lowered, the more the further: a wrong event by what takes it below its threshold.
+More wrong events than are put up with raise the threshold itself, but not above most right events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from bowstream._types import Float32
+from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError
+from bowstream.events import onset_of
 from bowstream.learn import store
 from bowstream.learn.evidence import Evidence
 from bowstream.learn.fit import Background
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of, scores_of
-from bowstream.model.learned import Correction, Learned, Row, Verdict
+from bowstream.model.learned import Correction, Hidden, Learned, Row, Verdict
 
 # Share of everyday sound, and of the right events, that is let alone.
 LET_ALONE, RIGHT = 0.9, 0.9
-# How far below its threshold a wrong event is to come, as a logit.
+# How far below its threshold a wrong event is to come, as a logit; the highest sensitivity raises logits by 2.
 MARGIN = 3.0
+# How far a wrong event that is not put up with raises its tag's threshold, as a logit: a tenth of the sensitivity.
+STEP = 0.4
 # Verdicts on a tag that are kept, the newest.
 MOST_VERDICTS = 100
 
 
+@dataclass(frozen=True)
 class Corrected:
-    """What came of a verdict: what was learned, now in all, and the event's score before and after."""
+    """What came of a verdict.
 
-    def __init__(self, bundle: Bundle, before: Learned, after: Learned, name: str, verdict: Verdict) -> None:
-        self.learned, self.name = after, name
-        self.before, self.after = (score_of(bundle, each, name, verdict) for each in (before, after))
-        self.right = sum(each.right for each in after.verdicts_on(name))
-        self.wrong = len(after.verdicts_on(name)) - self.right
+    learned : now, in all
+    correction : of the tag, or None if nothing is left of it
+    before, after : the score of the window that raised the event, at the usual sensitivity
+    """
+
+    learned: Learned
+    name: str
+    correction: Correction | None
+    before: float
+    after: float
 
     def __str__(self) -> str:
         """In a line."""
-        said = f"{self.name}: {self.wrong} wrong, {self.right} right"
+        right, wrong = self.correction.counts if self.correction else (0, 0)
+        said = f"{self.name}: {wrong} wrong, {right} right"
         return f"{said}; what raised this event scored {self.before:.2f}, and scores {self.after:.2f} now"
 
 
@@ -51,15 +65,16 @@ class Corrector:
     ----------
     bundle : as it was loaded, without what was learned
     background : everyday sound
+    false_per_day : wrong events of a tag that are put up with
     """
 
-    def __init__(self, bundle: Bundle, background: Background) -> None:
-        self.bundle, self.background = bundle, background
+    def __init__(self, bundle: Bundle, background: Background, false_per_day: float = Settings.false_per_day) -> None:
+        self.bundle, self.background, self.false_per_day = bundle, background, false_per_day
 
     @classmethod
-    def of(cls, bundle: Bundle, room: Sequence[Codes] = ()) -> Corrector:
+    def of(cls, bundle: Bundle, room: Sequence[Codes] = (), false_per_day: float = Settings.false_per_day) -> Corrector:
         """Return one with the bundle's own everyday sound, and the room's; raise `BundleError` if it has none."""
-        return cls(bundle, Background.of(bundle, room))
+        return cls(bundle, Background.of(bundle, room), false_per_day)
 
     def judge(self, learned: Learned, evidence: Evidence, name: str, right: bool | None) -> Corrected:
         """Return what is learned from a verdict on an event, beside what was learned before.
@@ -79,33 +94,50 @@ class Corrector:
             raise BowstreamError(f"{evidence.event} was heard with another bundle: nothing can be learned from it")
         if name not in names_of(self.bundle, learned):
             raise BowstreamError(f"{name!r} is no tag any more: nothing can be learned of it")
-        hidden = self.bundle.head.hidden(evidence.codes[np.newaxis])[0]
-        verdict = Verdict(evidence.event, bool(right), hidden)
-        verdicts = tuple(each for each in learned.verdicts_on(name) if each.event != evidence.event)
+        hidden = self.bundle.head.hidden(evidence.codes[np.newaxis])
+        old = learned.correction(name)
+        verdicts = [each for each in old.verdicts if each.event != evidence.event] if old else []
         if right is not None:
-            verdicts = (*verdicts, verdict)[-MOST_VERDICTS:]
-        return Corrected(self.bundle, learned, self.with_verdicts(learned, name, verdicts), name, verdict)
-
-    def with_verdicts(self, learned: Learned, name: str, verdicts: tuple[Verdict, ...]) -> Learned:
-        """Return what was learned with a tag's correction made anew, of these verdicts."""
+            verdicts.append(Verdict(evidence.event, right, hidden[0]))
+        new = self.correction(learned, name, verdicts[-MOST_VERDICTS:])
+        logits = logits_of(self.bundle, learned, name, hidden)
+        lowered = [each.lowers(features_of(hidden)) if each else np.float32(0.0) for each in (old, new)]
+        before, after = (float(scores_of(logits - by)[0]) for by in lowered)
         rest = learned.without_correction(name)
-        if not verdicts:
-            return rest
-        right = [features_of(each.hidden[np.newaxis]) for each in verdicts if each.right]
-        right += [features_of(one.hidden) for tag in learned.tags if tag.name == name for one in tag.examples]
-        wrong = np.array([each.hidden for each in verdicts if not each.right], np.int8)
-        row = Row(np.zeros(self.bundle.head.n_hidden, np.float32), 0.0)
-        if len(wrong):
-            row = self.row(features_of(wrong), excess(self.bundle, rest, name, wrong), right)
-        return rest.with_correction(Correction(name, verdicts, row))
+        return Corrected(rest.with_correction(new) if new else rest, name, new, before, after)
 
-    def row(self, wrong: Float32, excess: Float32, right: list[Float32]) -> Row:
+    def again(self, learned: Learned, name: str) -> Learned:
+        """Return what was learned with a tag's correction made again: the tag has learned more, perhaps."""
+        old = learned.correction(name)
+        new = self.correction(learned, name, old.verdicts) if old else None
+        return learned.with_correction(new) if new else learned
+
+    def correction(self, learned: Learned, name: str, verdicts: Sequence[Verdict]) -> Correction | None:
+        """Return a tag's correction by these verdicts; None if there is no verdict."""
+        if not verdicts:
+            return None
+        wrong = np.array([each.hidden for each in verdicts if not each.right], np.int8)
+        if not len(wrong):
+            return Correction(name, tuple(verdicts), Row(np.zeros(self.bundle.head.n_hidden, np.float32), 0.0))
+        right = np.array([each.hidden for each in verdicts if each.right], np.int8).reshape(-1, wrong.shape[1])
+        examples = [features_of(one.hidden) for tag in learned.tags if tag.name == name for one in tag.examples]
+        on = threshold_of(self.bundle, learned, name)
+        above = logits_of(self.bundle, learned, name, wrong) - on
+        row = self.row(features_of(wrong), above, [features_of(right), *examples] if len(right) else examples)
+        plain = Correction(name, tuple(verdicts), row)
+        raised = STEP * too_many(verdicts, self.false_per_day)
+        if len(right):
+            left = logits_of(self.bundle, learned, name, right) - plain.lowers(features_of(right)) - on
+            raised = min(raised, max(0.0, float(np.quantile(left, 1.0 - RIGHT))))
+        return replace(plain, raised=raised)
+
+    def row(self, wrong: Float32, above: Float32, right: list[Float32]) -> Row:
         """Return what lowers the logits of wrong events.
 
         Parameters
         ----------
         wrong : float32 [shape=(n, F)], features of wrong events
-        excess : float32 [shape=(n,)], how far their logits are above the threshold
+        above : float32 [shape=(n,)], how far their logits are above the threshold
         right : features of right events, and of a learned tag's examples
         """
         direction = self.background.direction(wrong.mean(axis=0))
@@ -114,12 +146,8 @@ class Corrector:
         if right:
             let_alone = max(let_alone, float(np.quantile(np.concatenate(right) @ direction, RIGHT)))
         room = max(float(np.median(wrong @ direction)) - let_alone, 0.5 * float(everyday.std()), 1e-6)
-        steepness = (max(float(excess.max()), 0.0) + MARGIN) / room
+        steepness = (max(float(above.max()), 0.0) + MARGIN) / room
         return Row((direction * steepness).astype(np.float32), -let_alone * steepness)
-
-    def again(self, learned: Learned, name: str) -> Learned:
-        """Return what was learned with a tag's correction made anew: the tag has learned more, perhaps."""
-        return self.with_verdicts(learned, name, learned.verdicts_on(name))
 
 
 def correct(path: Path, corrector: Corrector, evidence: Evidence, name: str, right: bool | None) -> Corrected:
@@ -135,19 +163,36 @@ def names_of(bundle: Bundle, learned: Learned) -> list[str]:
     return [*(tag["name"] for tag in bundle.description["tags"]), *learned.names]
 
 
-def excess(bundle: Bundle, learned: Learned, name: str, hidden: np.ndarray) -> Float32:
-    """Return how far a tag's logits are above its threshold, float32 [shape=(n,)]."""
-    taught, place = learned.applied(bundle), names_of(bundle, learned).index(name)
+def logits_of(bundle: Bundle, learned: Learned, name: str, hidden: Hidden) -> Float32:
+    """Return a tag's logits as they are without a correction, float32 [shape=(n,)]."""
+    for tag in learned.tags:
+        if tag.name == name:
+            return tag.row(features_of(hidden))
+    logits: Float32 = bundle.head.logits_of(hidden)[:, names_of(bundle, learned).index(name)]
+    return logits
+
+
+def threshold_of(bundle: Bundle, learned: Learned, name: str) -> float:
+    """Return the logit at which a tag is raised."""
+    tags = [*bundle.tags, *(each.tag for each in learned.tags)]
     # What does not ship is never raised, nor is 1, unless the user lowers it.
-    on = min(np.float32(next((tag.on for tag in taught.tags if tag.name == name), 1.0)), np.float32(0.9999))
-    above: Float32 = taught.head.logits_of(hidden)[:, place] - np.log(on / (1.0 - on))
-    return above
+    on = min(next((tag.on for tag in tags if tag.name == name), 1.0), 0.9999)
+    return float(np.log(on / (1.0 - on)))
 
 
-def score_of(bundle: Bundle, learned: Learned, name: str, verdict: Verdict) -> float:
-    """Return the score of the window that raised an event."""
-    logits = learned.applied(bundle).head.logits_of(verdict.hidden[np.newaxis])
-    return float(scores_of(logits)[0, names_of(bundle, learned).index(name)])
+def too_many(verdicts: Sequence[Verdict], per_day: float) -> float:
+    """Return how many wrong events there are beyond those that are put up with.
+
+    It is a cumulative sum: a wrong event adds 1, a right one takes 1 away, a day takes `per_day`, and from there it
+    begins; so that it is above 0 if wrong events come more often for a while.
+    """
+    above, before = -per_day, None
+    for each in sorted(verdicts, key=lambda verdict: verdict.event):
+        onset = onset_of(each.event)
+        days = (onset - before) / timedelta(days=1) if before else 0.0
+        above = max(above - per_day * days, -per_day) + (-1.0 if each.right else 1.0)
+        before = onset
+    return max(above, 0.0)
 
 
 def without_correction(learned: Learned, name: str) -> Learned:

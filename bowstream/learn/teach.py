@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bowstream._text import UNPRINTABLE
 from bowstream._types import Float32
+from bowstream.config.settings import Settings
 from bowstream.errors import UsageError
 from bowstream.learn.correct import Corrector
 from bowstream.learn.fit import OFF, ON, Background
@@ -63,11 +64,16 @@ class Teacher:
     ----------
     bundle : as it was loaded, without what was taught before
     room : windows of the user's room, int [shape=(context, P)] each
+    false_per_day : wrong events of a tag that are put up with
     """
 
-    def __init__(self, bundle: Bundle, room: Sequence[Codes] = ()) -> None:
+    def __init__(
+        self, bundle: Bundle, room: Sequence[Codes] = (), false_per_day: float = Settings.false_per_day
+    ) -> None:
         self.bundle = bundle
         self.background = Background.of(bundle, room)
+        # A tag that knows more needs another correction.
+        self.corrector = Corrector(bundle, self.background, false_per_day)
 
     def check_name(self, name: str, learned: Learned, more: bool) -> None:
         """Raise `UsageError` if a name cannot be a new tag's, or, if it is to know more, is none that was taught."""
@@ -115,8 +121,7 @@ class Teacher:
             self.background.told(features),
             self.mistaken_for(np.concatenate([example.hidden for example in examples])),
         )
-        corrector = Corrector(self.bundle, self.background)  # a tag that knows more needs another correction
-        return Lesson(corrector.again(learned.with_tag(tag), name), tag)
+        return Lesson(self.corrector.again(learned.with_tag(tag), name), tag)
 
     def again(self, old: Learned) -> tuple[Learned, tuple[str, ...]]:
         """Return what is learned from the sound that was kept of examples, and the tags of which none was kept.

@@ -22,6 +22,7 @@ class Additions:
     ----------
     rows, biases : float32 [shape=(n, F)] and [shape=(n,)], of the new outputs
     corrections, offsets : the same of corrections: a logit is lowered by what is above 0
+    raised : float32 [shape=(m,)], what it is lowered by in any case
     places : of each correction, the output that it lowers, no two the same
     """
 
@@ -29,6 +30,7 @@ class Additions:
     biases: Float32
     corrections: Float32
     offsets: Float32
+    raised: Float32
     places: tuple[int, ...]
 
     def __call__(self, logits: Float32, features: Float32) -> Float32:
@@ -41,7 +43,7 @@ class Additions:
             sums = self._weights @ each
             sums += self._offsets
             row[n_own:] = sums[:n_new]
-            row[self._places] -= np.maximum(sums[n_new:], np.float32(0.0))
+            row[self._places] -= np.maximum(sums[n_new:], np.float32(0.0)) + self.raised
         return np.maximum(every, LOWEST_LOGIT)
 
     @cached_property

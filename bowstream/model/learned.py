@@ -104,11 +104,18 @@ class Correction:
 
     name : of the tag
     row : what its logit is lowered by, where it is above 0
+    raised : what its logit is lowered by in any case: as much as if its threshold were raised
     """
 
     name: str
     verdicts: tuple[Verdict, ...]
     row: Row = field(repr=False, compare=False)
+    raised: float = 0.0
+
+    def lowers(self, features: Float32) -> Float32:
+        """Return what the logits of features (n, F) are lowered by, float32 [shape=(n,)]."""
+        lowers: Float32 = np.maximum(self.row(features), np.float32(0.0)) + np.float32(self.raised)
+        return lowers
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -147,6 +154,8 @@ class Learned:
             raise ValueError("rows, which must be of one length")
         if not all(np.isfinite(row.weights).all() and np.isfinite(row.bias) for row in self.rows):
             raise ValueError("rows, which must be finite")
+        if not all(0.0 <= each.raised < np.inf for each in self.corrections):
+            raise ValueError("raised, which must be at least 0")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -158,9 +167,9 @@ class Learned:
         """Rows of the tags, then of the corrections."""
         return [*(each.row for each in self.tags), *(each.row for each in self.corrections)]
 
-    def verdicts_on(self, name: str) -> tuple[Verdict, ...]:
-        """Return the verdicts on a tag's events."""
-        return next((each.verdicts for each in self.corrections if each.name == name), ())
+    def correction(self, name: str) -> Correction | None:
+        """Return what was corrected of a tag."""
+        return next((each for each in self.corrections if each.name == name), None)
 
     def with_tag(self, tag: LearnedTag) -> Learned:
         """Return it with a tag added, or in the place of the one of its name."""
@@ -202,6 +211,7 @@ class Learned:
         additions = Additions(
             *stacked([each.row for each in self.tags], bundle.head.n_hidden),
             *stacked([each.row for each in self.corrections], bundle.head.n_hidden),
+            np.array([each.raised for each in self.corrections], np.float32),
             tuple(places[each.name] for each in self.corrections),
         )
         outputs = bundle.head.outputs or tuple(range(len(known)))

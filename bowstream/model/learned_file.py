@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream._text import UNPRINTABLE
+from bowstream._text import ID_DIGITS, UNPRINTABLE
 from bowstream.errors import BundleError
 from bowstream.model.archive import read_arrays, read_file
 from bowstream.model.bundle import digest, no_number
@@ -75,7 +75,11 @@ def encoded(learned: Learned) -> dict[str, NDArray[Any]]:
         "bundle": learned.bundle,
         "tags": [tag_fields(each) for each in learned.tags],
         "corrections": [
-            {"name": each.name, "events": {one.event: one.right for one in each.verdicts}}
+            {
+                "name": each.name,
+                "raised": each.raised,
+                "events": {one.event: one.right for one in each.verdicts},
+            }
             for each in learned.corrections
         ],
         "arrays": {name: hash_of(array) for name, array in arrays.items()},
@@ -160,9 +164,12 @@ def example_from(fields: Mapping[str, Any], hidden: Parts, samples: Parts) -> Ex
 
 def correction_from(fields: Mapping[str, Any], row: Row, hidden: Parts) -> Correction:
     """Return a correction that the file has."""
-    events: Iterator[tuple[str, bool]] = fields["events"].items()
-    verdicts = tuple(Verdict(event, bool(right), hidden.take(1)[0]) for event, right in events)
-    return Correction(name_from(fields), verdicts, row)
+    events: Mapping[str, bool] = fields["events"]
+    if strange := next((event for event in events if not set(event) <= set(ID_DIGITS)), None):
+        raise ValueError(f"the id of an event (got {strange!r})")
+    verdicts = tuple(Verdict(event, bool(right), hidden.take(1)[0]) for event, right in events.items())
+    raised = float(fields.get("raised", 0.0))  # files from before thresholds moved have none
+    return Correction(name_from(fields), verdicts, row, raised)
 
 
 def name_from(fields: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bowstream.audio.source import Notice
+from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, BundleError
 from bowstream.events import Event
 from bowstream.learn import store
@@ -38,20 +39,22 @@ KNOWN = 200
 
 @dataclass(frozen=True)
 class Places:
-    """Where what is learned comes from and goes to.
+    """Where what is learned comes from and goes to, and how it is learned.
 
     bundle : folder of the bundle; None for the one that is shipped
     learned : file of what was taught
     evidence : file of what events were raised by; None to keep that in memory only
     room : file of what the room sounds like; None to keep none
     keep_examples : whether the sound of what is taught is kept in its file
+    false_per_day : wrong events of a tag that are put up with
     """
 
     bundle: Path | None
     learned: Path
     evidence: Path | None
     room: Path | None = None
-    keep_examples: bool = False
+    keep_examples: bool = Settings.keep_examples
+    false_per_day: float = Settings.false_per_day
 
 
 @dataclass(frozen=True)
@@ -185,14 +188,14 @@ class Learning(Sink[Item]):
             raise BowstreamError("what it was raised by is not known, or no more")
         # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.
         bundle = load_bundle(self._places.bundle)
-        corrector = Corrector.of(bundle, self._windows(bundle))
+        corrector = Corrector.of(bundle, self._windows(bundle), self._places.false_per_day)
         right = None if judged.verdict is None else judged.verdict == "right"
         return str(correct(self._places.learned, corrector, evidence, self._own_name(evidence.tag), right))
 
     def _teach(self, taught: Taught) -> str:
         """Learn from an example; return what came of it."""
         bundle = load_bundle(self._places.bundle)
-        teacher = Teacher(bundle, self._windows(bundle))
+        teacher = Teacher(bundle, self._windows(bundle), self._places.false_per_day)
         with store.alone(self._places.learned):
             learned = store.read(self._places.learned, bundle)
             teacher.check_name(taught.name, learned, more=taught.name in learned.names)
