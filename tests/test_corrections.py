@@ -239,7 +239,7 @@ def said_of(sink):
 
 def test_a_verdict_is_learned_from_while_it_listens(bundle, heard, places):
     scores, name = heard
-    with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(places, [Stage().info], bundle, lambda tag: tag) as sink:
         Stage().play(sink, *raised(None, heard))
         sink.judged(ID, "wrong")
         (line,) = said_of(sink)
@@ -253,7 +253,7 @@ def test_a_verdict_is_learned_from_while_it_listens(bundle, heard, places):
 
 
 def test_without_a_history_the_newest_events_are_known_and_nothing_is_kept(bundle, heard, places):
-    with Learning(replace(places, evidence=None), Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(replace(places, evidence=None), [Stage().info], bundle, lambda tag: tag) as sink:
         Stage().play(sink, *raised(None, heard))
         sink.judged(ID, "wrong")
         assert f"{heard[1]}: 1 wrong" in said_of(sink)[0]
@@ -263,7 +263,7 @@ def test_without_a_history_the_newest_events_are_known_and_nothing_is_kept(bundl
 def test_the_name_that_the_bundle_has_is_corrected(bundle, heard, places):
     scores, name = heard
     aliased = replace(scores, tags=tuple("Rex" if each == name else each for each in scores.tags))
-    with Learning(places, Stage().info, bundle, lambda tag: {"Rex": name}.get(tag, tag)) as sink:
+    with Learning(places, [Stage().info], bundle, lambda tag: {"Rex": name}.get(tag, tag)) as sink:
         Stage().play(sink, *raised(None, (aliased, "Rex")))
         sink.judged(ID, "wrong")
         assert f"{name}: 1 wrong" in said_of(sink)[0]
@@ -271,7 +271,7 @@ def test_the_name_that_the_bundle_has_is_corrected(bundle, heard, places):
 
 def test_damaged_evidence_begins_anew(bundle, heard, places):
     places.evidence.write_bytes(b"nonsense" * 1000)
-    with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(places, [Stage().info], bundle, lambda tag: tag) as sink:
         sink.first_wait_s = 0.01
         Stage().play(sink, *raised(None, heard))
         until(lambda: sink.report().delivered == 2)
@@ -282,7 +282,7 @@ def test_a_file_that_cannot_be_written_is_said_in_a_line(bundle, heard, places, 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(places, [Stage().info], bundle, lambda tag: tag) as sink:
         Stage().play(sink, *raised(None, heard))
         until(lambda: sink.report().waiting == 0)
         monkeypatch.setattr(os, "fsync", full)
@@ -295,7 +295,7 @@ def test_a_file_that_cannot_be_written_is_said_in_a_line(bundle, heard, places, 
 def test_a_verdict_over_mqtt_and_the_button_of_home_assistant(bundle, heard, places, broker, reader):  # noqa: F811
     stage = Stage(*(tag.name for tag in bundle.tags))
     sinks = Sinks(stage.info, stage.health, {"mqtt": mqtt_settings(broker)}, print)
-    learning = Learning(places, Stage().info, bundle, lambda tag: tag)
+    learning = Learning(places, [Stage().info], bundle, lambda tag: tag)
     sinks.add(learning)
     with sinks:
         stage.play(sinks, *raised(stage, heard))
@@ -320,7 +320,7 @@ def past(bundle, heard, tmp_path, monkeypatch):
     stage = Stage(*(tag.name for tag in bundle.tags))
     settings = {"history": HistorySettings(path=str(state / "history.db"), days=36_500.0)}
     sinks = Sinks(stage.info, stage.health, settings, print)
-    sinks.add(Learning(Places(None, tmp_path / "x", state / "evidence.db"), stage.info, bundle, lambda tag: tag))
+    sinks.add(Learning(Places(None, tmp_path / "x", state / "evidence.db"), [stage.info], bundle, lambda tag: tag))
     with sinks:
         stage.play(sinks, *raised(stage, heard))
     return tmp_path / "config" / "bowstream" / "learned.npz"

@@ -1,6 +1,9 @@
 """Sinks that get the records of several sources: what they deliver says of which one it is, and mixes nothing up."""
 
+import csv
+import io
 import json
+import sqlite3
 import urllib.request
 from contextlib import closing
 from datetime import date
@@ -12,13 +15,14 @@ from broker import free_port
 from stage import Stage, until
 from test_dashboard import printed
 
+from bowstream.cli.main import main
 from bowstream.config.settings import TagSettings
 from bowstream.config.sinks import ClipsSettings, CommandSettings, HistorySettings, JsonlSettings, PrometheusSettings
 from bowstream.config.web import WebSettings
 from bowstream.events import EventTracker
 from bowstream.history.queries import events
-from bowstream.history.spans import Span
-from bowstream.history.store import open_history
+from bowstream.history.spans import DAY_MS, Span
+from bowstream.history.store import AGES, open_history
 from bowstream.history.view import events_table
 from bowstream.sinks import Sinks
 from bowstream.web.page import WebPage
@@ -161,3 +165,46 @@ def test_the_table_of_the_past_names_sources_where_there_are_several(attic, hall
     shown = {len(chosen): printed(events_table(chosen, with_day=False), 120, 24) for chosen in (found, found[:1])}
     assert "source" in shown[2] and "attic" in shown[2] and "hall" in shown[2]
     assert "source" not in shown[1]
+
+
+def a_year_ago(path):
+    """Questions end now, and what was played is yet to come."""
+    with closing(sqlite3.connect(path)) as history, history:
+        for table, column in AGES.items():
+            history.execute(f"UPDATE {table} SET {column} = {column} - 365 * {DAY_MS}")
+        history.execute(f"UPDATE listening SET start_ms = start_ms - 365 * {DAY_MS}")
+
+
+def test_what_one_of_them_heard_can_be_looked_at_alone(attic, hall, tmp_path, capsys):
+    path = tmp_path / "history.db"
+    delivered({"history": HistorySettings(path=str(path), days=36_500.0)}, attic, hall)
+    a_year_ago(path)
+    asked = ("--since", "2026-01-14", "--until", "2026-01-16", "--file", str(path))
+
+    def rows(verb, *arguments):
+        assert main([verb, *arguments]) == 0
+        return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    for by, column in (("event", "tag"), ("tag", "tag")):
+        both = [row[column] for row in rows("history", *asked, "--csv", "--by", by)]
+        one = [row[column] for row in rows("history", *asked, "--csv", "--by", by, "--source", "hall")]
+        assert (sorted(both), one) == (["dog", "rain"], ["rain"])
+    assert {row["source"] for row in rows("history", *asked, "--csv", "--by", "minute")} == {"attic", "hall"}
+    (minute,) = rows("history", *asked, "--csv", "--by", "minute", "--source", "attic")
+    assert minute["source"] == "attic"
+    assert [row["tag"] for row in rows("export", *asked, "--to", "csv", "--source", "attic")] == ["dog"]
+    report = ("report", "--day", "2026-01-15", "--out", "-", "--file", str(path))
+    assert main([*report, "--source", "hall"]) == 0
+    page = capsys.readouterr().out
+    assert "15 January 2026, by hall</h1>" in page and "rain" in page and "dog" not in page
+    assert main([*report]) == 0 and "dog" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["history", "export", "report"])
+def test_a_source_that_heard_nothing_is_answered_with_those_that_did(verb, attic, hall, tmp_path, capsys):
+    path = tmp_path / "history.db"
+    delivered({"history": HistorySettings(path=str(path), days=36_500.0)}, attic, hall)
+    more = ("--to", "csv") if verb == "export" else ()
+    for name, hint in (("atic", "did you mean 'attic'?"), ("x'; DROP TABLE events --", "there are attic, hall")):
+        assert main([verb, *more, "--source", name, "--file", str(path)]) == 2
+        assert capsys.readouterr().err == f"bowstream: nothing was heard by {name!r}; {hint}\n"

@@ -48,37 +48,57 @@ def door(tmp_path):
 def test_a_listener_is_asked_through_a_socket_of_this_user(door):
     samples = np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32)
     warnings = []
-    with Doorway(door, newest_of(samples), warnings.append):
+    with Doorway(door, {"": newest_of(samples)}, warnings.append):
         assert door.stat().st_mode & 0o777 == 0o600 and door.parent.stat().st_mode & 0o777 == 0o700
-        found, rate = ask(door, 5.0)
-        assert rate == RATE and np.array_equal(found, samples[-5 * RATE :])
-        for nonsense in (b"", b"\n", b"-1\n", b"nan\n", b"1e9\n", b"x" * 10_000):
+        found = ask(door, 5.0)
+        assert (found.sample_rate, found.source) == (RATE, "")
+        assert np.array_equal(found.samples, samples[-5 * RATE :])
+        for nonsense in (b"", b"\n", b"-1\n", b"nan\n", b"{}\n", b'{"last_s": "x", "source": 1}\n', b"x" * 10_000):
             with socket.socket(socket.AF_UNIX) as asker:
                 asker.connect(os.fspath(door))
                 asker.sendall(nonsense)
                 asker.shutdown(socket.SHUT_WR)
                 with suppress(ConnectionResetError):
                     assert asker.recv(10) == b""
-        assert len(ask(door, 1.0)[0]) == RATE
-        with Doorway(door, newest_of(samples), warnings.append):  # a second listener
-            assert len(ask(door, 1.0)[0]) == RATE
-        assert len(ask(door, 1.0)[0]) == RATE and not warnings
+        assert len(ask(door, 1.0).samples) == RATE
+        with Doorway(door, {"": newest_of(samples)}, warnings.append):  # a second listener
+            assert len(ask(door, 1.0).samples) == RATE
+        assert len(ask(door, 1.0).samples) == RATE and not warnings
     assert not door.exists()
     with pytest.raises(OSError):
         ask(door, 5.0)
+
+
+def test_of_several_sources_one_is_asked(learned, door, capsys):
+    sounds = {"kitchen": np.zeros(8 * RATE, np.float32), "back yard": beeps(1000, 0)}
+    with Doorway(door, {name: newest_of(sound) for name, sound in sounds.items()}, pytest.fail):
+        for name, source in (("", "kitchen"), ("kitchen", "kitchen"), ("back yard", "back yard")):
+            found = ask(door, 3.0, name)
+            assert found.source == source and np.array_equal(found.samples, sounds[source][-3 * RATE :])
+        assert main(["learn", "machine", "--last", "3"]) == 1
+        assert "the last 3 s of kitchen: silence" in capsys.readouterr().err
+        assert main(["learn", "machine", "--last", "3", "--source", "yard"]) == 2
+        assert capsys.readouterr().err == "bowstream: source must be one of kitchen, back yard (got 'yard')\n"
+        assert main(["learn", "machine", "--last", "3", "--source", "back yard"]) == 0
+        assert "the last 3 s of back yard" in capsys.readouterr().out
+    with Doorway(door, {"": newest_of(sounds["kitchen"])}, pytest.fail):
+        assert main(["learn", "other", "--last", "3", "--source", "yard"]) == 2
+        assert "source must be left out: only one is heard (got 'yard')" in capsys.readouterr().err
+    assert main(["learn", "other", "x.wav", "--source", "yard"]) == 2
+    assert "it goes with --last" in capsys.readouterr().err
 
 
 def test_what_a_killed_listener_left_is_no_hindrance(door):
     door.parent.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(os.fspath(door))
-    with Doorway(door, newest_of(np.ones(RATE, np.float32)), pytest.fail):
-        assert len(ask(door, 1.0)[0]) == RATE
+    with Doorway(door, {"": newest_of(np.ones(RATE, np.float32))}, pytest.fail):
+        assert len(ask(door, 1.0).samples) == RATE
 
 
 def test_a_path_that_is_too_long_is_said(tmp_path):
     warnings = []
-    with Doorway(tmp_path / ("x" * 120) / SOCKET_NAME, newest_of(np.ones(RATE, np.float32)), warnings.append):
+    with Doorway(tmp_path / ("x" * 120) / SOCKET_NAME, {"": newest_of(np.ones(RATE, np.float32))}, warnings.append):
         pass
     assert len(warnings) == 1 and "--last" in warnings[0]
 
@@ -94,7 +114,7 @@ def test_the_last_seconds_are_learned_from(learned, door, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "'bowstream listen'" in line
     silence = np.zeros(8 * RATE, np.float32)
-    with Doorway(door, newest_of(np.concatenate([silence, beeps(1000, 0)])), pytest.fail):
+    with Doorway(door, {"": newest_of(np.concatenate([silence, beeps(1000, 0)]))}, pytest.fail):
         assert main(["learn", "machine", "--last", "5"]) == 0
     assert "the last 5 s" in capsys.readouterr().out
     (example,) = read_learned(learned).tags[0].examples

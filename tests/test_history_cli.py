@@ -56,13 +56,14 @@ def events(path, *tags):
 
 def test_minutes_are_for_other_programs(said):
     rows = list(csv.DictReader(io.StringIO(said("history", *WEEK, "--by", "minute", "--csv", "--tag", "dog"))))
-    assert len(rows) == 7 * 1440 and list(rows[0]) == ["time", "heard_s", "level_dbfs", "peak_dbfs", "dog"]
+    assert len(rows) == 7 * 1440 and list(rows[0]) == ["time", "source", "heard_s", "level_dbfs", "peak_dbfs", "dog"]
     assert (rows[0]["time"], rows[0]["level_dbfs"]) == ("2026-09-13T23:00:00.000Z", "-55.0")
     assert all(0.0 <= float(row["dog"]) <= 0.16 for row in rows)
     first, *_ = said("history", *WEEK, "--by", "minute", "--json", "--tag", "kettle").splitlines()
     assert json.loads(first) == {
         "type": "minute",
         "time": "2026-09-13T23:00:00.000Z",
+        "source": "mic",
         "heard_s": 60.0,
         "level_dbfs": -55.0,
         "peak_dbfs": -40.0,

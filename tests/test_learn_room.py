@@ -71,15 +71,15 @@ def test_a_listener_draws_and_goes_on_where_it_ended(bundle, tmp_path):
     places = Places(None, tmp_path / "learned.npz", tmp_path / "evidence.db", tmp_path / "state" / "room.npz")
     shape = (bundle.head.context, bundle.codes_per_window)
     for _ in range(2):
-        with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
+        with Learning(places, [Stage().info], bundle, lambda tag: tag) as sink:
             Stage().play(sink, windows(Stage(), 20, shape=shape))
         assert sink.report().lost == 0
     assert read_room(places.room, bundle).seen == 40
     places.room.write_bytes(b"PK")
-    with Learning(places, Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(places, [Stage().info], bundle, lambda tag: tag) as sink:
         assert "begins anew" in sink.warnings()[0]
     without = replace(places, room=None)
-    with Learning(without, Stage().info, bundle, lambda tag: tag) as sink:
+    with Learning(without, [Stage().info], bundle, lambda tag: tag) as sink:
         Stage().play(sink, windows(Stage(), 20, shape=shape))
     assert places.room.read_bytes() == b"PK"
 

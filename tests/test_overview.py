@@ -4,9 +4,10 @@ import sys
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from pseudo_terminal import PseudoTerminal
-from signals import noise
+from signals import RATE, noise
 from test_dashboard import line_with, printed, view
 
 from bowstream.dashboard.overview import render_all
@@ -59,13 +60,14 @@ def test_keys_switch_between_all_and_one(tmp_path, bundle):
     config.write_text("".join(tables))
     for file in files.values():
         file.touch()
+    sounds = {"kitchen": np.zeros(RATE // 10), "hall": noise(0.1)}
     done = threading.Event()
 
     def grow():
         while not done.wait(0.1):
-            for file in files.values():
+            for name, file in files.items():
                 with file.open("ab") as stream:
-                    stream.write((noise(0.1) * 32767).astype("<i2").tobytes())
+                    stream.write((sounds[name] * 32767).astype("<i2").tobytes())
 
     growing = threading.Thread(target=grow)
     with PseudoTerminal([sys.executable, "-m", "bowstream", "listen", "--config", str(config)]) as terminal:
@@ -73,9 +75,13 @@ def test_keys_switch_between_all_and_one(tmp_path, bundle):
         try:
             terminal.wait_for("2 sources", timeout_s=60.0)
             terminal.wait_for("2 hall")
+            terminal.type("l")
+            terminal.wait_for("which of them? 1 … 2 shows one")
             terminal.type("2")
             terminal.wait_for("bowstream  hall")
             terminal.wait_for("4000")
+            terminal.type("l")
+            terminal.wait_for("steady noise, nothing to learn from")  # of what the hall hears
             terminal.type("\t")
             terminal.wait_for("1 … 9 a source")
             terminal.type("\t")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.history.place import default_files, kept_at
 from bowstream.history.queries import event
-from bowstream.learn.newest import SOCKET_NAME, ask
+from bowstream.learn.newest import SOCKET_NAME, Answer, ask
 from bowstream.learn.sound import Cut, cut, hear
 
 # Of an event's clip, what is before and after the event that is looked at as well.
@@ -52,7 +53,7 @@ def examples(options: LearnOptions, config: Config, format: Format) -> tuple[lis
 def sounds(options: LearnOptions, config: Config, format: Format) -> Iterator[Sound]:
     """Yield what is to be learned from."""
     if options.last_s is not None:
-        yield f"the last {options.last_s:g} s", partial(newest, options.last_s, config, format)
+        yield newest(options.last_s, options.source, config, format)
     elif options.record_s is not None:
         yield f"{options.record_s:g} s recorded", partial(recorded, options.record_s, config, format)
     elif options.events:
@@ -65,18 +66,22 @@ def sounds(options: LearnOptions, config: Config, format: Format) -> Iterator[So
             yield path, partial(hear, path, mixed(format, config.settings))
 
 
-def newest(seconds: float, config: Config, format: Format) -> Float32:
-    """Return the last seconds that a running listener has."""
+def newest(seconds: float, source: str, config: Config, format: Format) -> Sound:
+    """Return the last seconds that a running listener has of a source, the first if none is named."""
+    answer = answered(seconds, source, config)
+    if answer.sample_rate != format.sample_rate:
+        raise BowstreamError(f"the listener must hear {format.sample_rate} Hz (got {answer.sample_rate})")
+    of = f" of {answer.source}" if answer.source else ""
+    return f"the last {seconds:g} s{of}", lambda: answer.samples
+
+
+def answered(seconds: float, source: str, config: Config) -> Answer:
+    """Return the answer of the first listener that gives one."""
     history = config.history_path
     places = [kept_at(history)] if history else list(default_files())
     for place in places:
-        try:
-            samples, sample_rate = ask(place.with_name(SOCKET_NAME), seconds)
-        except OSError:  # none listens there, or it is another user's
-            continue
-        if sample_rate != format.sample_rate:
-            raise BowstreamError(f"the listener must hear {format.sample_rate} Hz (got {sample_rate})")
-        return samples
+        with suppress(OSError):  # none listens there, or it is another user's
+            return ask(place.with_name(SOCKET_NAME), seconds, source)
     folders = " or ".join(str(place.parent) for place in places)
     raise BowstreamError(f"--last needs a 'bowstream listen' of this user that runs (none answers in {folders})")
 

@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
     from bowstream.history import export, queries
 
     span = asked.chosen.span()
-    with asked.history.opened() as connection:
+    with asked.history.opened(source=asked.chosen.source) as connection:
         asked.chosen.check_tags(connection)
         events = queries.events(connection, span, asked.chosen.tags)
     if asked.to == "parquet":

@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> int:
     """Show what is asked for; return the exit status."""
     asked = options(arguments)
     span = asked.chosen.span()
-    with asked.history.opened() as connection:
+    with asked.history.opened(source=asked.chosen.source) as connection:
         asked.chosen.check_tags(connection)
         if asked.json or asked.csv:
             write_rows(connection, span, asked)

@@ -20,6 +20,9 @@ def add_parser(verbs: Verbs) -> None:
         "--last", type=seconds, metavar="SECONDS", action=Once, help="from what a running listen has just heard"
     )
     parser.add_argument(
+        "--source", metavar="NAME", default="", action=Once, help="of several sources the one that --last is of"
+    )
+    parser.add_argument(
         "--record", type=seconds, metavar="SECONDS", action=Once, help="from the microphone, from now on"
     )
     parser.add_argument(
@@ -50,8 +53,8 @@ def run_learn(arguments: Namespace) -> int:
     """Teach a sound; return the exit status."""
     config = ConfigOptions.of(arguments)
     paths, events = tuple(arguments.paths), tuple(arguments.event)
-    asked = arguments
-    options = LearnOptions(config, asked.name, paths, asked.last, asked.record, events, asked.more, asked.again)
+    asked, last = arguments, (arguments.last, arguments.source)
+    options = LearnOptions(config, asked.name, paths, *last, asked.record, events, asked.more, asked.again)
     from bowstream.cli.lessons import learn
 
     return learn(options)

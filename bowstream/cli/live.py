@@ -112,7 +112,7 @@ def run(
         delivered = Sinks(first.info, first.health, sinks, say, streams)
         history, pupil = kept(sinks), None
         if taught and history:
-            learning = taught.learning(first.info, history, is_kept="history" in sinks)
+            learning = taught.learning([session.info for session in loop.sessions], history, is_kept="history" in sinks)
             delivered.add(learning)
             pupil = Pupil(learning.newest, learning.teach, delivered.judge)
         if config.settings.report and config.file and history and "history" in sinks:

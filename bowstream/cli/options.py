@@ -107,6 +107,7 @@ class LearnOptions:
     name : of the tag
     paths : recordings of the sound, and folders of them
     last_s : so many of the seconds that a running listener has just heard
+    source : which of several sources they are of; empty for the first
     record_s : so many seconds from the microphone, now
     events : ids of events whose clips were kept
     more : add the examples to those that a tag was taught with
@@ -117,12 +118,15 @@ class LearnOptions:
     name: str = ""
     paths: tuple[str, ...] = ()
     last_s: float | None = None
+    source: str = ""
     record_s: float | None = None
     events: tuple[str, ...] = ()
     more: bool = False
     again: bool = False
 
     def __post_init__(self) -> None:
+        if self.source and self.last_s is None:
+            raise UsageError("--source is about what a running listen has just heard: it goes with --last")
         if self.again:
             if self.name or self.paths or self.last_s or self.record_s or self.events or self.more:
                 raise UsageError("--again learns all that was kept: it goes with no name and no example")

@@ -37,8 +37,8 @@ class HistoryFile:
         return cls(Path(file) if file else None, Path(config) if config else None)
 
     @contextmanager
-    def opened(self, writable: bool = False) -> Iterator[Connection]:
-        """Yield a connection to the history."""
+    def opened(self, writable: bool = False, source: str | None = None) -> Iterator[Connection]:
+        """Yield a connection to the history, or to what one source heard; raise `UsageError` if it has none of it."""
         import sqlite3
 
         from bowstream.errors import BowstreamError
@@ -47,6 +47,8 @@ class HistoryFile:
         path = self.path()
         try:
             with open_history(path, writable) as connection:
+                if source is not None:
+                    only(connection, source)
                 yield connection
         except sqlite3.Error as error:
             raise BowstreamError(f"{path}: {error}") from error
@@ -68,22 +70,34 @@ class HistoryFile:
         return load(self.config)
 
 
+def only(connection: Connection, source: str) -> None:
+    """Ask about one source alone from now on; raise `UsageError` if there is none of that name."""
+    from bowstream.errors import UsageError
+    from bowstream.history.sources import narrow, sources
+
+    if source not in (known := sources(connection)):
+        raise UsageError(f"nothing was heard by {source!r}{suggestion(source, known)}")
+    narrow(connection, source)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """Which events.
 
     since, until : as people name times; see `Span.parse`
     tags : all if empty
+    source : that heard them; None for all
     """
 
     since: str
     until: str | None = None
     tags: tuple[str, ...] = ()
+    source: str | None = None
 
     @classmethod
     def of(cls, arguments: Namespace) -> Chosen:
         """Return what parsed arguments ask for."""
-        return cls(arguments.since, arguments.until, tuple(arguments.tag))
+        return cls(arguments.since, arguments.until, tuple(arguments.tag), arguments.source)
 
     def span(self) -> Span:
         """Return the time that is asked for; raise `UsageError` if it is none."""
@@ -121,3 +135,9 @@ def add_chosen(parser: ArgumentParser, since: str) -> None:
     )
     parser.add_argument("--until", metavar="TIME", action=Once, help="until when (default: now)")
     parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="this tag only; can be repeated")
+    add_source(parser)
+
+
+def add_source(parser: ArgumentParser) -> None:
+    """Add what says which of several sources it is about."""
+    parser.add_argument("--source", metavar="NAME", action=Once, help="what this one of several sources heard")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bowstream.cli.parser import Once, Verbs, add_verb, whole_number
-from bowstream.cli.past import HistoryFile, add_history_file
+from bowstream.cli.past import HistoryFile, add_history_file, add_source
 from bowstream.config.report import ReportSettings
 
 LARGEST_MB = 20
@@ -17,6 +17,7 @@ LARGEST_MB = 20
 class ReportOptions:
     """What to report on, and where.
 
+    source : that heard what it is about; None for all
     day : the last one, as people name days
     days : how many
     out : the file; None for none
@@ -25,6 +26,7 @@ class ReportOptions:
     """
 
     history: HistoryFile
+    source: str | None
     day: str
     days: int
     out: Path | None
@@ -69,6 +71,7 @@ def add_parser(verbs: Verbs) -> None:
         action=Once,
         help=f"megabytes that the sounds in it may take (default: {LARGEST_MB})",
     )
+    add_source(parser)
     add_history_file(parser)
     parser.set_defaults(run=run)
 
@@ -77,7 +80,7 @@ def run(arguments: Namespace) -> int:
     """Write the report; return the exit status."""
     out = arguments.out or (None if arguments.send else Path("report.html"))
     history, days = HistoryFile.of(arguments), (arguments.day, arguments.days)
-    asked = ReportOptions(history, *days, out, arguments.send, arguments.largest_mb)
+    asked = ReportOptions(history, arguments.source, *days, out, arguments.send, arguments.largest_mb)
     from datetime import timedelta
 
     from bowstream.cli.written import STDOUT, write_text
@@ -88,8 +91,8 @@ def run(arguments: Namespace) -> int:
 
     settings = recipients(asked.history, asked.send) if asked.send else None
     first = day_named(asked.day) - timedelta(days=asked.days - 1)
-    with asked.history.opened() as connection:
-        report = gather(connection, first, asked.days)
+    with asked.history.opened(source=asked.source) as connection:
+        report = gather(connection, first, asked.days, asked.source or "")
     html = page(report, asked.largest_mb * 1e6)
     if asked.out:
         write_text(asked.out, html)

@@ -58,13 +58,13 @@ class Taught:
         except BowstreamError as error:
             say(f"{error}; what was taught before stays in force")
 
-    def learning(self, info: StreamInfo, history: Path, is_kept: bool) -> Learning:
-        """Return what learns while a session runs; `history` is where one is kept, or would be."""
+    def learning(self, streams: Sequence[StreamInfo], history: Path, is_kept: bool) -> Learning:
+        """Return what learns while sessions run; `history` is where one is kept, or would be."""
         settings = self.config.settings
         known = history.with_name(evidence.FILE_NAME) if is_kept else None
         room = history.with_name(room_file.FILE_NAME) if settings.room else None
         places = Places(settings.bundle, self.path, known, room, settings.keep_examples, settings.false_per_day)
-        return Learning(places, info, self.bundle, settings.own_name)
+        return Learning(places, streams, self.bundle, settings.own_name)
 
     def _stamped(self) -> tuple[int, int, int] | None:
         """Return what changes with the file; None if there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +23,12 @@ LONGEST_NAME = 60
 class Pupil:
     """What learns beside a session.
 
-    newest : the newest sound
+    newest : the newest sound of each source, by its name
     teach : takes a name and an example of its sound
     judge : takes an event's id and a verdict on it
     """
 
-    newest: Newest
+    newest: Mapping[str, Newest]
     teach: Callable[[str, Cut], None]
     judge: Callable[[str, str | None], None]
 

@@ -51,7 +51,7 @@ class Screen:
     ----------
     histories : gather what is shown of each session
     stop : ends the loop when the user presses q
-    pupil : learns beside the sessions, from the first of them; None if nothing does
+    pupil : learns beside the sessions; None if nothing does
     """
 
     def __init__(self, histories: Sequence[History], stop: Callable[[], None], pupil: Pupil | None = None) -> None:
@@ -186,10 +186,13 @@ class Screen:
         if not self._pupil:
             self._say("nothing can be taught here: listen to a microphone")
             return
-        first = next(iter(self._histories.values()))
-        self._choose(1)  # what is taught is seen
+        if len(self._chosen) > 1:
+            self._say(f"which of them? 1 … {len(self._chosen)} shows one, and l teaches what that has heard")
+            return
+        (source,) = self._chosen
+        self.frozen = ()  # what is taught is seen
         try:
-            self._lesson = Lesson.begin(self._pupil.newest, first.picture)
+            self._lesson = Lesson.begin(self._pupil.newest[source], self._histories[source].picture)
         except AudioError as error:
             self._say(str(error))
 

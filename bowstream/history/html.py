@@ -57,10 +57,10 @@ def page(report: Report, largest_bytes: float, each_tag: bool = False) -> str:
 
 
 def title_of(report: Report) -> str:
-    """Return the day, or the first and last one."""
-    days = report.span.days
+    """Return the day, or the first and last one, and the source if it is about one."""
+    days, by = report.span.days, f", by {printable(report.source)}" if report.source else ""
     last = f"{days[-1]:%A, %d %B %Y}"
-    return last if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}"
+    return (last if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}") + by
 
 
 def summary(report: Report) -> str:

@@ -161,6 +161,7 @@ class Minutes:
 
     Attributes
     ----------
+    sources : the name of each one's
     start_ms : int64 [shape=(n,)], Unix milliseconds
     heard_s : float32 [shape=(n,)], seconds that were heard of each
     level_dbfs, peak_dbfs : float32 [shape=(n,)], mean, and of the loudest tenth of a second
@@ -168,6 +169,7 @@ class Minutes:
     scores : float32 [shape=(n, C)], the highest of each minute, to 1/255; NaN where the run did not know the tag
     """
 
+    sources: tuple[str, ...]
     start_ms: np.ndarray[Any, np.dtype[np.int64]]
     heard_s: Float32
     level_dbfs: Float32

@@ -119,7 +119,9 @@ def loudness(connection: Connection, span: Span, parts: int) -> Loudness:
 
 def minutes(connection: Connection, span: Span, tags: Sequence[str] | None = None) -> Minutes:
     """Return loudness, and the scores of some tags, by default all, minute by minute."""
-    order = {stream: json.loads(names) for stream, names in connection.execute("SELECT id, tags FROM streams")}
+    known_streams = connection.execute("SELECT id, source, tags FROM streams").fetchall()
+    order = {stream: json.loads(names) for stream, _, names in known_streams}
+    sources = {stream: source for stream, source, _ in known_streams}
     rows = connection.execute(
         "SELECT start_ms, heard_ms, level_dbfs, peak_dbfs, stream, scores FROM minutes "
         "WHERE start_ms >= ? AND start_ms < ? ORDER BY start_ms, stream",
@@ -136,6 +138,7 @@ def minutes(connection: Connection, span: Span, tags: Sequence[str] | None = Non
         for index, place in places:
             scores[mine, index] = values[:, place] / np.float32(255.0)
     return Minutes(
+        tuple(sources.get(row[4], "") for row in rows),
         np.array([row[0] for row in rows], np.int64),
         np.array([row[1] for row in rows], np.float32) / np.float32(1000.0),
         np.array([row[2] for row in rows], np.float32),

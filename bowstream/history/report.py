@@ -39,6 +39,7 @@ class Report:
     silences, deaf : the longest silences, and when nobody listened
     gaps, notices, runs : what went wrong
     loudness : by parts of the span
+    source : what heard it, if it is about one of several
     """
 
     span: Span
@@ -55,6 +56,7 @@ class Report:
     notices: Sequence[PastNotice]
     runs: Sequence[Run]
     loudness: Loudness
+    source: str = ""
 
     @property
     def n_events(self) -> int:
@@ -67,8 +69,8 @@ class Report:
         return np.array([each.counts.sum(axis=0) for each in self.maps], np.int64).reshape(-1, 24)
 
 
-def gather(connection: Connection, first: date, days: int) -> Report:
-    """Return the report of so many days from a first one on."""
+def gather(connection: Connection, first: date, days: int, source: str = "") -> Report:
+    """Return the report of so many days from a first one on; `source` is the one that the connection is narrowed to."""
     end = min(midnight(first + timedelta(days=days)), datetime.now().astimezone())
     span = Span(unix_ms(midnight(first)), max(unix_ms(end), unix_ms(midnight(first)) + 1))
     before = Span(unix_ms(midnight(first - timedelta(days=BEFORE_DAYS))), span.start_ms)
@@ -91,4 +93,5 @@ def gather(connection: Connection, first: date, days: int) -> Report:
         notices=queries.notices(connection, span),
         runs=queries.runs(connection, span),
         loudness=queries.loudness(connection, span, PARTS),
+        source=source,
     )

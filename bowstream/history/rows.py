@@ -23,7 +23,7 @@ EVENT_COLUMNS = (
 # fmt: on
 HOUR_COLUMNS = ("day", "hour", "events", "listened_s")
 DAY_COLUMNS = ("day", "events", "total_s", "listened_s")
-MINUTE_COLUMNS = ("time", "heard_s", "level_dbfs", "peak_dbfs")
+MINUTE_COLUMNS = ("time", "source", "heard_s", "level_dbfs", "peak_dbfs")
 TAG_COLUMNS = ("tag", "events", "total_s", "peak", "last")
 
 
@@ -63,9 +63,9 @@ def minute_rows(minutes: Minutes) -> Iterator[Row]:
     """Yield minutes with their scores, which are empty where the run did not know the tag."""
     numbers = (minutes.heard_s, minutes.level_dbfs, minutes.peak_dbfs)
     columns = [np.round(each.astype(np.float64), 3).tolist() for each in (*numbers, *minutes.scores.T)]
-    for start_ms, *values in zip(minutes.start_ms.tolist(), *columns):
+    for start_ms, source, *values in zip(minutes.start_ms.tolist(), minutes.sources, *columns):
         told = (None if math.isnan(value) else value for value in values)
-        yield dict(zip((*MINUTE_COLUMNS, *minutes.tags), (stamp(start_ms), *told)))
+        yield dict(zip((*MINUTE_COLUMNS, *minutes.tags), (stamp(start_ms), source, *told)))
 
 
 def tag_row(total: TagTotal) -> Row:

@@ -8,20 +8,22 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bowstream._types import Float32
 from bowstream.config.settings import NEWEST_S
-from bowstream.errors import BowstreamError
+from bowstream.errors import BowstreamError, UsageError
 
 SOCKET_NAME = "listen.sock"
 # How long the other side may take.
 PATIENCE_S = 5.0
-LONGEST_LINE = 200
+LONGEST_LINE, LONGEST_ANSWER = 500, 1 << 16
 
 
 class Newest:
@@ -63,11 +65,11 @@ class Doorway:
     Parameters
     ----------
     path : of the socket
-    newest : what there is
+    newest : what there is of each source, by its name
     warn : takes a line if nobody can ask
     """
 
-    def __init__(self, path: Path, newest: Newest, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, newest: Mapping[str, Newest], warn: Callable[[str], None]) -> None:
         self._path, self._newest, self._warn = path, newest, warn
         self._listener: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, name="bowstream-doorway", daemon=True)
@@ -96,17 +98,21 @@ class Doorway:
                 asker, _ = self._listener.accept()
             except OSError:  # it is closed
                 return
-            with asker, suppress(OSError, ValueError):  # who asks nonsense, or hangs up, gets nothing
+            # Who asks nonsense, or hangs up, gets nothing.
+            with asker, suppress(OSError, ValueError, KeyError, TypeError):
                 asker.settimeout(PATIENCE_S)
                 self._answer(asker)
 
     def _answer(self, asker: socket.socket) -> None:
         with asker.makefile("rb") as questions:
-            seconds = float(questions.readline(LONGEST_LINE))
-        if 0.0 < seconds <= NEWEST_S:
-            samples = self._newest.last(seconds)
-            head = json.dumps({"sample_rate": self._newest.sample_rate, "samples": len(samples)})
-            asker.sendall(head.encode() + b"\n" + samples.astype("<f4").tobytes())
+            question = json.loads(questions.readline(LONGEST_LINE))
+        seconds, source = question["last_s"], question["source"] or next(iter(self._newest))
+        head: dict[str, Any] = {"source": source, "sources": list(self._newest), "samples": 0}
+        samples = np.empty(0, "<f4")
+        if 0.0 < seconds <= NEWEST_S and (newest := self._newest.get(source)):
+            samples = newest.last(seconds).astype("<f4")
+            head |= {"sample_rate": newest.sample_rate, "samples": len(samples)}
+        asker.sendall(json.dumps(head).encode() + b"\n" + samples.tobytes())
 
 
 def bound(path: Path) -> socket.socket | None:
@@ -148,24 +154,49 @@ def is_answered(path: Path) -> bool:
         return True
 
 
-def ask(path: Path, seconds: float) -> tuple[Float32, int]:
-    """Return the last seconds that a running listener has, float32 [shape=(N,)], and their sample rate.
+@dataclass(frozen=True)
+class Answer:
+    """The last seconds that a running listener has.
+
+    Attributes
+    ----------
+    samples : float32 [shape=(N,)]
+    sample_rate : in Hz
+    source : that heard them; empty where only one is heard
+    """
+
+    samples: Float32
+    sample_rate: int
+    source: str
+
+
+def ask(path: Path, seconds: float, source: str = "") -> Answer:
+    """Return the last seconds that a source of a running listener has, by default the first.
 
     Raises
     ------
     OSError
         If none answers.
+    UsageError
+        If it has no such source.
     BowstreamError
         If the answer is none.
     """
     with socket.socket(socket.AF_UNIX) as asker:
         asker.settimeout(PATIENCE_S)
         asker.connect(os.fspath(path))
-        asker.sendall(f"{seconds}\n".encode())
+        asker.sendall(json.dumps({"last_s": seconds, "source": source}).encode() + b"\n")
         with asker.makefile("rb") as answer:
             try:
-                head = json.loads(answer.readline(LONGEST_LINE))
+                head = json.loads(answer.readline(LONGEST_ANSWER))
+                if head["source"] not in head["sources"]:
+                    raise UsageError(f"source must be {heard_by(head['sources'])} (got {source!r})")
                 samples = np.frombuffer(answer.read(4 * head["samples"]), "<f4").astype(np.float32)
+                return Answer(samples, int(head["sample_rate"]), head["source"])
             except (ValueError, KeyError, TypeError) as error:
                 raise BowstreamError(f"{path}: no answer that could be understood") from error
-            return samples, int(head["sample_rate"])
+
+
+def heard_by(sources: Sequence[str]) -> str:
+    """Return which sources can be named."""
+    return f"one of {', '.join(sources)}" if any(sources) else "left out: only one is heard"

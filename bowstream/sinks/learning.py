@@ -25,7 +25,7 @@ from bowstream.learn.sound import Cut
 from bowstream.learn.teach import Teacher
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
-from bowstream.records import Gap, Record, Sound, StreamInfo, source_of
+from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import RetryableError, Sink
@@ -82,19 +82,20 @@ class Learning(Sink[Item]):
     Parameters
     ----------
     places : of files
-    info : describes the stream
-    bundle : of the session
+    streams : describe what is heard
+    bundle : of the sessions
     own_name : returns the name of a tag in the bundle, for its name in all output
 
     Attributes
     ----------
-    newest : the newest seconds of sound, of the first source if there are several
+    newest : the newest seconds of sound of each source, by its name
     """
 
-    def __init__(self, places: Places, info: StreamInfo, bundle: Bundle, own_name: Callable[[str], str]) -> None:
+    def __init__(
+        self, places: Places, streams: Sequence[StreamInfo], bundle: Bundle, own_name: Callable[[str], str]
+    ) -> None:
         super().__init__("learning")
-        self.newest = Newest(info.sample_rate)
-        self._first = info.key
+        self.newest = {info.key: Newest(info.sample_rate) for info in streams}
         self._places, self._own_name = places, own_name
         self._bundle = bundle.description["sha256"]
         self._peaks: dict[str, Peaks] = {}  # by source
@@ -126,12 +127,10 @@ class Learning(Sink[Item]):
             peaks = self._peaks.get(record.source)
             if peaks and (found := peaks.event(record)):
                 yield found
-        elif source_of(record) != self._first:
-            return
         elif isinstance(record, Sound):
-            self.newest.push(record.samples)
+            self.newest[record.source].push(record.samples)
         elif isinstance(record, Gap) or (isinstance(record, Notice) and record.kind == "away"):
-            self.newest.clear()
+            self.newest[record.source].clear()
 
     def _draw(self, scores: Scores) -> Iterator[Room]:
         """Let the room's windows be drawn from; return the room when it is due to be written."""
