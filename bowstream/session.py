@@ -114,7 +114,8 @@ class Session:
 
     def hear(self, block: Block | Notice | None) -> Iterator[Record]:
         """Yield what comes of the next that the source yields."""
-        yield from self._retag()
+        if self._next_bundle:
+            yield from self._retag(self._next_bundle)
         self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
         if block is None:
             yield Idle()
@@ -134,11 +135,9 @@ class Session:
                 yield from self._score(tags)
         yield from self._close(end_s)
 
-    def _retag(self) -> Iterator[Record]:
-        """Put other tags in force, if there are any, and tell of them; no event of one that is gone goes on."""
-        bundle, self._next_bundle = self._next_bundle, None
-        if not bundle:
-            return
+    def _retag(self, bundle: Bundle) -> Iterator[Record]:
+        """Put other tags in force and tell of them; no event of one that is gone goes on."""
+        self._next_bundle = None
         self.tagger.retag(bundle)
         yield from map(self._dated_event, self.tracker.retag(bundle.tags, self.position_s))
         self.info = replace(self.info, tags=bundle.tags)

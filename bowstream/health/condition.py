@@ -21,8 +21,8 @@ SECONDS = 10
 HUMS = {50: (5, 10, 15), 60: (6, 12, 18)}
 # And of what is compared with them: no harmonic of either.
 OTHERS = (3, 4, 7, 8, 9, 11, 13, 14, 16, 17, 19)
-# Where `waves` of the one end and those of the other begin.
-PARTS = tuple(np.cumsum([2 * len(places) for places in HUMS.values()]))
+# Where the waves of each begin, two a place: those of 50 Hz, of 60 Hz, and the others.
+FIRST_WAVES = (0, *np.cumsum([2 * len(places) for places in HUMS.values()]).tolist())
 # Hum has so many times the power of one of the others.
 STANDS_OUT = 20.0
 
@@ -74,7 +74,7 @@ class Condition:
 
     def _conclude(self, mean: Float32) -> None:
         """Take the mean column of a second."""
-        self._means.append(float(mean.mean()))
+        self._means.append(float(np.add.reduce(mean)) / len(mean))
         self._hums.append(hum_of(mean))
         if len(self._means) < (self._means.maxlen or 0):
             return
@@ -89,7 +89,7 @@ def hum_of(mean: Float32) -> tuple[int, float]:
     """Return the frequency of the mains (0 for no hum) and the hum's mean square, of a second's mean column."""
     parts = waves(len(mean)) @ mean
     parts *= parts
-    first, second, others = (float(part.sum()) for part in np.split(parts, PARTS))
+    first, second, others = np.add.reduceat(parts, FIRST_WAVES).tolist()
     power, hz = max(zip((first, second), HUMS))
     return (hz, power) if power > STANDS_OUT * others / len(OTHERS) else (0, 0.0)
 

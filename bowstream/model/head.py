@@ -94,7 +94,7 @@ class Head:
         else:
             logits = self.logits_of(self.hidden(codes))
         scores = scores_of(logits)
-        return scores if self.outputs is None else scores[:, self.outputs]
+        return scores if self.outputs is None else scores.take(self._places, axis=1)
 
     def logits_of(self, hidden: NDArray[np.int8]) -> Float32:
         """Return the calibrated logits of what `hidden` returned, of all outputs, float32 [shape=(n, outputs)]."""
@@ -145,6 +145,11 @@ class Head:
         if not isinstance(self.network, SparseNetwork):
             raise BundleError("this bundle is of an older format, beside which nothing can be learned: use a newer one")
         return self.network
+
+    @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        """`outputs` as an array, which NumPy would else make of them for each hop."""
+        return np.array(self.outputs, np.intp)
 
     @cached_property
     def _inputs(self) -> NDArray[Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bowstream.audio.clock import rfc3339
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.health.report import metrics
+from bowstream.health.report import METRICS
 from bowstream.records import Gap, Record
 from bowstream.scores import Scores
 
@@ -23,6 +24,8 @@ Fields = dict[str, Any]
 
 # Scores are given to four digits, in steps of a ten-thousandth.
 STEPS = 10_000
+# Of a health report, in the order of `METRICS`.
+VALUES = attrgetter(*METRICS)
 
 
 def record_fields(record: Record, health: Health | None = None) -> Fields:
@@ -64,14 +67,25 @@ def record_fields(record: Record, health: Health | None = None) -> Fields:
 def record_json(record: Record, health: Health | None = None, labels: Mapping[str, Any] | None = None) -> str:
     """Return `record_fields` as a JSON object, its `type` followed by labels; empty for the records without fields.
 
-    Most are hops. They are put together here, since most of their scores have been written before.
+    Most are hops. They are put together here, since most of their scores have been written before, and it takes the
+    encoder longer to begin than to write a few numbers.
     """
     if not isinstance(record, Scores):
         fields = record_fields(record)
         return json.dumps({"type": fields.pop("type"), **(labels or {}), **fields}) if fields else ""
     fields = {"type": "hop", **(labels or {}), **hop_fields(record)}
-    report = f', "health": {json.dumps(health_fields(health))}' if health else ""
-    return f'{json.dumps(fields)[:-1]}, "scores": {scores_json(record.array, record.tags)}{report}}}'
+    report = f', "health": {{{members_json(health_fields(health))}}}' if health else ""
+    return f'{{{members_json(fields)}, "scores": {scores_json(record.array, record.tags)}{report}}}'
+
+
+def members_json(fields: Fields) -> str:
+    """Return what `json.dumps` writes between the braces, of names that need no escape and of finite numbers."""
+    return ", ".join(
+        [
+            f'"{name}": {value!r}' if type(value) is float or type(value) is int else f'"{name}": {json.dumps(value)}'
+            for name, value in fields.items()
+        ]
+    )
 
 
 def hop_fields(scores: Scores) -> Fields:
@@ -93,9 +107,8 @@ def event_fields(event: Event) -> Fields:
 
 def health_fields(health: Health) -> Fields:
     """Return the health so far, without what this machine does not know."""
-    return {
-        name: round(value, 4) if isinstance(value, float) else value for name, _, value in metrics(health.refresh())
-    }
+    values = zip(METRICS, VALUES(health.refresh()))
+    return {name: round(value, 4) if type(value) is float else value for name, value in values if value is not None}
 
 
 def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
@@ -106,19 +119,27 @@ def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
 def scores_json(scores: Float32, tags: tuple[str, ...]) -> str:
     """Return what `json.dumps` makes of `named` scores."""
     steps = np.rint(scores.astype(np.float64) * STEPS).astype(np.intp).tolist()
-    return template(tags) % tuple(map(step_json, steps))
+    parts = template(tags).copy()
+    parts[1::2] = map(STEPS_JSON.__getitem__, steps)
+    return "".join(parts)
 
 
 @lru_cache(maxsize=16)
-def template(tags: tuple[str, ...]) -> str:
-    """Return `{"dog": %s, "cat": %s}`."""
-    return "{" + ", ".join(json.dumps(tag).replace("%", "%%") + ": %s" for tag in tags) + "}"
+def template(tags: tuple[str, ...]) -> list[str]:
+    """Return `{"dog": `, room for its score, `, "cat": `, and so on, and what ends it; to be copied."""
+    names = [f"{', ' if place else '{'}{json.dumps(tag)}: " for place, tag in enumerate(tags)]
+    return [part for name in names for part in (name, "")] + ["}" if tags else "{}"]
 
 
-@cache
-def step_json(step: int) -> str:
-    """Return a score that is so many steps."""
-    return json.dumps(step / STEPS)
+class _StepsJson(dict[int, str]):
+    """Scores that are so many steps, as they are written; each is worked out once."""
+
+    def __missing__(self, step: int) -> str:
+        self[step] = text = json.dumps(step / STEPS)
+        return text
+
+
+STEPS_JSON = _StepsJson()
 
 
 def source_field(source: str) -> Fields:
