@@ -65,12 +65,14 @@ class Sound:
     ----------
     start_s, end_s : where they are, in seconds from the start of the stream
     samples : float32 [shape=(columns * 1600,)], in -1 … 1
+    power : their mean square
     source : name of what it was heard by; empty where only one is heard
     """
 
     start_s: float
     end_s: float
     samples: Float32
+    power: float
     compute_log_mel: Callable[[], Float32] = field(repr=False)
     source: str = ""
 

@@ -168,7 +168,7 @@ class Session:
         if scored:
             self.health.scored(ready_s - (block.arrived_s or started_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, end_s, samples, self.tagger.newest.log_mel, self.info.key)
+        yield Sound(start_s, end_s, samples, self.health.power, self.tagger.newest.log_mel, self.info.key)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:

@@ -73,7 +73,10 @@ class Stage:
         last = first + columns * COLUMN
         self.position_s = last / RATE
         samples = (np.arange(first, last) % 30_000 / 32768).astype(np.float32)
-        return Sound(start_s, self.position_s, samples, lambda: np.zeros((10 * columns, 96), np.float32), self.source)
+        power = float(np.mean(np.square(samples)))
+        return Sound(
+            start_s, self.position_s, samples, power, lambda: np.zeros((10 * columns, 96), np.float32), self.source
+        )
 
     def scores(self, **named):
         names = tuple(tag.name for tag in self.info.tags)

@@ -165,7 +165,7 @@ def test_an_events_clip_is_learned_from(learned, home, capsys):  # noqa: F811
         for second in range(len(sound) // RATE):
             samples = sound[second * RATE : (second + 1) * RATE]
             stage.position_s = second + 1.0
-            sinks.write(Sound(float(second), second + 1.0, samples, lambda: None))
+            sinks.write(Sound(float(second), second + 1.0, samples, 0.0, lambda: None))
             sinks.write(stage.scores())
             if second == 6:
                 sinks.write(Event("dog", 4.5, None, 0.8, 0.8, at(4.5), name))

@@ -142,8 +142,8 @@ def test_notices_are_on_the_timeline(small):
 def test_meter_holds_peaks_and_says_when_there_was_clipping(small):
     session = Session(Nothing(), Tagger(small))
     history = history_for(session)
-    column = Sound(0.0, 0.1, np.zeros(1600, np.float32), lambda: np.zeros((10, 96), np.float32))
-    loud = Sound(0.0, 0.1, np.full(1600, 0.5, np.float32), lambda: np.ones((10, 96), np.float32))
+    column = Sound(0.0, 0.1, np.zeros(1600, np.float32), 0.0, lambda: np.zeros((10, 96), np.float32))
+    loud = Sound(0.0, 0.1, np.full(1600, 0.5, np.float32), 0.25, lambda: np.ones((10, 96), np.float32))
     assert history.view(1).peak_dbfs == -120.0 and not history.view(1).clipping
     session.health.clipped = 3
     history.write(loud)
@@ -160,7 +160,7 @@ def test_history_is_bounded(small):
     history = history_of(small, 10, (scored(second, 0.1, 0.1, 0.1) for second in range(1, 1000)))
     for _ in range(1000):
         history.mark()
-        history.write(Sound(0.0, 0.1, np.zeros(1600, np.float32), lambda: np.zeros((10, 96), np.float32)))
+        history.write(Sound(0.0, 0.1, np.zeros(1600, np.float32), 0.0, lambda: np.zeros((10, 96), np.float32)))
     view = history.view(3)
     assert (len(view.tags[0].history), len(view.timeline), len(view.picture)) == (SECONDS, ENTRIES, 600)
 

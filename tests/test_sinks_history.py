@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from bowstream.config.sinks import ClipsSettings, HistorySettings
 from bowstream.events import event_id
 from bowstream.history import listening, queries
 from bowstream.history.place import found_at, kept_at
+from bowstream.history.pulse import HALF
+from bowstream.history.recorder import Recorder
 from bowstream.history.spans import DAY_MS, Span, unix_ms
 from bowstream.history.store import Store, open_history
 from bowstream.sinks import Sinks
@@ -71,7 +74,10 @@ def test_an_open_event_lasts_for_as_long_as_was_listened(stage, path):
         until(lambda: sink.report().waiting == 0)
         with open_history(path) as found:
             (dog,) = queries.events(found, ALWAYS)
-    assert (dog.is_open, dog.duration_ms) == (True, 9500)  # noted every ten seconds: at 1 s and 11 s
+    assert (dog.is_open, dog.duration_ms) == (True, 500)  # readers were shown when it began: again after 30 s
+    with closing(Store(path)), open_history(path) as found:  # what a kill leaves is there in whole
+        (dog,) = queries.events(found, ALWAYS)
+    assert (dog.is_open, dog.duration_ms) == (True, 11_500)
 
 
 def test_nothing_heard_and_nobody_listening_are_told_apart(stage, history):
@@ -249,10 +255,12 @@ with HistorySink(HistorySettings(path=sys.argv[1], days=36_500.0), *stage.stream
     number = 0
     while True:
         begun = stage.position_s
-        stage.play(sink, stage.sound(1), stage.begin("dog", begun), stage.end("dog", begun, begun + 0.5))
+        stage.play(sink, stage.sound(1))
+        if begun % 3 == 0:
+            stage.play(sink, stage.begin("dog", begun), stage.end("dog", begun, begun + 0.5))
+            number += 1
         while sink.report().waiting:
             time.sleep(0.0005)
-        number += 1
         print(number, stage.position_s, flush=True)
 """
 
@@ -278,12 +286,79 @@ def test_killed_at_any_moment_it_opens_and_has_all_but_the_last_second(tmp_path,
     for kill in range(times):
         number, position_s = killed(path, 0.05 + 0.013 * (kill % 17), start_s)
         delivered += number
-        with open_history(path) as found:
+        with closing(Store(path)), open_history(path) as found:
             assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert len(queries.events(found, ALWAYS)) >= delivered
             assert listening.listened(found, ALWAYS)[-1].end_ms >= BEGAN_MS + round(position_s * 1000.0)
             delivered = len(queries.events(found, ALWAYS))
         start_s = position_s + 100.0
+
+
+def left(path, stage):
+    """What a listener that was killed has left: a history, and a beat that is newer; when it listened up to, in ms."""
+    with HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream) as sink:
+        stage.play(sink, stage.sound(5))
+        until(lambda: sink.report().waiting == 0)
+        copies = {each.name: each.read_bytes() for each in path.parent.iterdir()}
+    for name, content in copies.items():
+        (path.parent / name).write_bytes(content)
+    return heard_until(path)
+
+
+def heard_until(path):
+    with open_history(path) as found:
+        return listening.listened(found, ALWAYS)[-1].end_ms - BEGAN_MS
+
+
+def test_a_half_that_a_power_cut_has_torn_costs_a_second(stage, path):
+    assert left(path, stage) == 1000
+    pulse = path.with_name("history.db-beat")
+    content = bytearray(pulse.read_bytes())
+    content[HALF * (4 % 2) + 20] ^= 1  # the fourth beat, which is the newest: the first second was written
+    pulse.write_bytes(content)
+    Store(path).close()
+    assert heard_until(path) == 4000
+    pulse.write_bytes(bytes(2 * HALF))
+    Store(path).close()
+    assert heard_until(path) == 4000
+
+
+def test_what_another_history_has_left_is_no_part_of_a_new_one(stage, path):
+    left(path, stage)
+    path.unlink()
+    Store(path).close()
+    with open_history(path) as found:
+        assert listening.listened(found, ALWAYS) == []
+
+
+def test_two_listeners_keep_one_history(stage, path):
+    other = Stage(source="yard")
+    with (
+        HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream) as one,
+        HistorySink(HistorySettings(path=str(path), days=36_500.0), *other.stream) as two,
+    ):
+        stage.play(one, stage.sound(3))
+        until(lambda: one.report().waiting == 0)
+        other.play(two, other.sound(6))
+        until(lambda: two.report().waiting == 0)
+        assert heard_until(path) == 6000  # written, since the file for beats is the other's
+        stage.play(one, stage.sound(5))
+        until(lambda: one.report().waiting == 0)
+        assert one.report().lost == two.report().lost == 0
+    assert heard_until(path) == 8000
+
+
+def test_hops_wait_for_no_longer_than_the_power_may_take():
+    """Hops of 0.3 s and a sync of 1 s: they are noted every 0.9 s."""
+    stage = Stage(hop_s=0.3)
+    recorder = Recorder(stage.info, sync_s=1.0)
+    noted = []
+    for hop in range(1, 20):
+        stage.position_s = 0.3 * hop
+        for batch in recorder.record(stage.scores()):
+            row = batch.beat.listening if batch.beat else batch.changes[0].values
+            noted.append(row[2] - BEGAN_MS)
+    assert noted == [900, 1800, 2700, 3600, 4500, 5400]
 
 
 def test_where_it_is_kept(monkeypatch, tmp_path):

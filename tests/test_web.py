@@ -233,14 +233,14 @@ def test_a_tag_is_muted_at_once_kept_and_taken_back(served, tmp_path):
     tracker.reset()
     status, _, body = served.ask("POST", "/api/tag", {"tag": "dog", "muted": True})
     assert status == 200
-    served.page.write(stage.piece())  # from the next record on
+    served.page.write(stage.scores())  # from the next hop on
     assert tracker.push(stage.scores(dog=0.9)) == []
     again = Tuning(stage.info.tags, tracker.retune, tmp_path / "tags.toml")
     assert again["dog"].own.muted and again.changed == ["dog"]
     undo = json.loads(body)["before"]
     assert undo == {"tag": "dog", "on": None, "muted": False}
     assert served.ask("POST", "/api/tag", undo)[0] == 200
-    served.page.write(stage.piece())
+    served.page.write(stage.scores())
     assert [event.tag for event in tracker.push(stage.scores(dog=0.9))] == ["dog"]
     assert "dog" not in (tmp_path / "tags.toml").read_text()
 
@@ -248,7 +248,7 @@ def test_a_tag_is_muted_at_once_kept_and_taken_back(served, tmp_path):
 def test_a_threshold(served):
     stage, tracker = served.stage, served.tracker
     served.ask("POST", "/api/tag", {"tag": "rain", "on": 0.2})
-    served.page.write(stage.piece())
+    served.page.write(stage.scores())
     assert [event.tag for event in tracker.push(stage.scores(rain=0.25))] == ["rain"]
     (rain,) = (tag for tag in served.get("/api/tags")["tags"] if tag["tag"] == "rain")
     assert (rain["on"], rain["off"], rain["usual"], rain["own"]) == (0.2, 0.2, 0.6, 0.2)

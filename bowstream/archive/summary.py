@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from bowstream.archive.files import pyarrow_modules, replaced
 from bowstream.history.html import page
-from bowstream.history.recorder import BEGINS, ENDS, LISTENING, MINUTE, STREAM, STREAM_ENDS, milliseconds
+from bowstream.history.recorder import BEGINS, ENDS, STREAM, STREAM_ENDS, milliseconds
 from bowstream.history.report import gather
 from bowstream.history.spans import local, unix_ms
-from bowstream.history.store import Change, Store, open_history
+from bowstream.history.store import LISTENING, MINUTE, Change, Store, open_history
 from bowstream.output.labels import FORMATS, SUFFIXES, Label
 from bowstream.output.report import cell
 from bowstream.records import StreamInfo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import socket
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,9 @@ from bowstream.sinks import Sinks
 from bowstream.web.page import WebPage
 from bowstream.web.tuning import Tuning
 
+# Between two looks whether the disk has all of it: looking costs time, too.
+LOOK_EVERY_S = 0.02
+
 
 @functools.cache
 def folder() -> TemporaryDirectory[str]:
@@ -27,9 +31,25 @@ def folder() -> TemporaryDirectory[str]:
 
 
 def kept(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
-    """Return what `listen --json --history --web` does; without the page where uvicorn is not installed."""
+    """Return what `listen --json --history --web` does; without the page where uvicorn is not installed.
+
+    Each call ends when all is on the disk, else the history's thread would work at another's expense.
+    """
     pages = [page] if importlib.util.find_spec("uvicorn") else []
-    return played(bundle, samples, hop_columns, 1, json_lines, history, *pages)
+    opened: list[Sinks] = []
+
+    def opening(session: Session) -> Sinks:
+        opened.append(history(session))
+        return opened[0]
+
+    path = played(bundle, samples, hop_columns, 1, json_lines, opening, *pages)
+
+    def hear() -> None:
+        path.call()
+        while any(report.waiting for report in opened[0].reports()):
+            time.sleep(LOOK_EVERY_S)
+
+    return Timed(hear, path.units)
 
 
 def history(session: Session) -> Sinks:

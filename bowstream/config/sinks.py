@@ -66,6 +66,12 @@ class HistorySettings(SinkSettings):
     path: str = setting("", "the file; if empty, history.db in the service's folder, or in ~/.local/state/bowstream")
     days: float = setting(400.0, "days until something is deleted", low=0.01, high=36_500.0)
     cap_mb: float = setting(200.0, "megabytes that it may take; the oldest is deleted", low=0.5, high=1e6)
+    sync_s: float = setting(
+        1.0,
+        "seconds of listening and loudness that a power cut may take, events aside; longer spares a memory card",
+        low=0.1,
+        high=600.0,
+    )
     shared: bool = setting(False, "make a new file as the umask says; else only this user may read it")
 
 

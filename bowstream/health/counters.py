@@ -43,7 +43,12 @@ def quantile(ranked: Sequence[float], share: float) -> float:
 
 
 class Health(HealthReport):
-    """A session's health as it goes: what its report is worked out from, and the report as it was last asked for."""
+    """A session's health as it goes: what its report is worked out from, and the report as it was last asked for.
+
+    Attributes
+    ----------
+    power : mean square of the newest samples
+    """
 
     def __init__(self, sample_rate: int, sysfs: Path = SYSFS) -> None:
         self.sample_rate = sample_rate
@@ -54,7 +59,7 @@ class Health(HealthReport):
         """Begin a new session."""
         super().__init__()
         self._heard = self._lost = self._silent = self._dead = 0  # samples
-        self._power = 0.0  # of the newest samples, their mean square
+        self.power = 0.0
         self._condition = Condition(self.sample_rate)
         self._busy_s = 0.0
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
@@ -72,8 +77,8 @@ class Health(HealthReport):
         if count:
             self._heard += count
             self._condition.push(samples)
-            self._power = float(samples.dot(samples)) / count
-            is_silent = self._power < SILENCE
+            self.power = float(samples.dot(samples)) / count
+            is_silent = self.power < SILENCE
             self._silent = self._silent + count if is_silent else 0
             self._dead = self._dead + count if is_silent and not samples.any() else 0
 
@@ -107,7 +112,7 @@ class Health(HealthReport):
         rate = self.sample_rate
         self.heard_s, self.lost_s = self._heard / rate, self._lost / rate
         self.silent_s, self.dead_s = self._silent / rate, self._dead / rate
-        self.level_dbfs = dbfs(self._power)
+        self.level_dbfs = dbfs(self.power)
         self.dc_offset, self.hum_hz = self._condition.dc_offset, self._condition.hum_hz
         self.hum_dbfs = dbfs(self._condition.hum_power)
         self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0

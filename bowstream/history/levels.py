@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from bowstream._types import FORMAT, Float32
+from bowstream._types import Float32
 from bowstream.health.report import FLOOR_DBFS
 from bowstream.records import Sound
 
-COLUMN_S = FORMAT.column_length / FORMAT.sample_rate
-# How far back the level of an event is known, in columns: a minute.
-KEPT = 600
+# How far back the level of an event is known.
+KEPT_S = 60.0
+# Positions are rounded; the shortest sound is 0.1 s.
+SLACK_S = 0.05
+
+
+class Loud(NamedTuple):
+    """The mean square of some sound, usually of 0.1 s, and where in the stream that is."""
+
+    start_s: float
+    end_s: float
+    power: float
 
 
 def dbfs(power: float) -> float:
@@ -22,40 +33,38 @@ def dbfs(power: float) -> float:
 
 
 class Levels:
-    """The power of the newest minute of sound, column by column.
+    """How loud the newest minute of a stream was.
 
-    It is worked out when it is asked for: for many columns in a row that costs a fraction of as often one.
+    Attributes
+    ----------
+    push : takes sound that has arrived
     """
 
     def __init__(self) -> None:
-        self._waiting: list[Float32] = []  # sound since `take`
-        self._ends_s: list[float] = []  # where each of it ends
-        self._taken = np.zeros(0, np.float32)  # mean square of each column of the newest minute
-        self._taken_s = 0.0  # where the last of them ends
+        self._waiting: deque[Sound] = deque()  # since `take`
+        self.push = self._waiting.append
+        self._taken: deque[Loud] = deque()  # of the newest minute
 
-    def push(self, sound: Sound) -> None:
-        """Take sound that has arrived, without a gap before it since `take`."""
-        self._waiting.append(sound.samples)
-        self._ends_s.append(sound.end_s)
-
-    def take(self, until_s: float = math.inf) -> Float32:
-        """Return the mean square of each column since the last call, up to a moment."""
-        count = bisect_left(self._ends_s, until_s + COLUMN_S / 2.0)
-        if not count:
-            return np.zeros(0, np.float32)
-        columns = np.concatenate(self._waiting[:count]).reshape(-1, FORMAT.column_length)
-        powers: Float32 = np.einsum("ij,ij->i", columns, columns) / np.float32(FORMAT.column_length)
-        self._taken_s = self._ends_s[count - 1]
-        self._taken = np.concatenate([self._taken, powers])[-KEPT:]
-        del self._waiting[:count], self._ends_s[:count]
-        return powers
+    def take(self, until_s: float = math.inf) -> list[Loud]:
+        """Return what has come since the last call, up to a moment."""
+        found: list[Loud] = []
+        while self._waiting and self._waiting[0].end_s <= until_s + SLACK_S:
+            sound = self._waiting.popleft()
+            found.append(Loud(sound.start_s, sound.end_s, sound.power))
+        self._taken.extend(found)
+        while self._taken and self._taken[0].end_s < self._taken[-1].end_s - KEPT_S:
+            self._taken.popleft()
+        return found
 
     def mean_dbfs(self, start_s: float, end_s: float) -> float | None:
         """Return the mean level of a part of the newest minute that was taken; None if that has none of it."""
-        until = len(self._taken) - round((self._taken_s - end_s) / COLUMN_S)
-        since = until - round((end_s - start_s) / COLUMN_S)
-        inside = self._taken[max(since, 0) : max(until, 0)]
-        return dbfs(float(inside.mean())) if len(inside) else None
+        energy = length_s = 0.0
+        for loud in self._taken:
+            inside_s = min(end_s, loud.end_s) - max(start_s, loud.start_s)
+            if inside_s > 0.0:
+                energy += loud.power * inside_s
+                length_s += inside_s
+        return dbfs(energy / length_s) if length_s > SLACK_S else None
 
 
 class Minute:
@@ -70,22 +79,23 @@ class Minute:
     def __init__(self, start_ms: int, n_tags: int) -> None:
         self.start_ms = start_ms
         self.heard_ms = 0
-        self._powers = np.zeros(0, np.float32)
-        self._scores = [np.zeros(n_tags, np.float32)]
+        self._energy = self._length_s = self._loudest = 0.0
+        self._scores = np.zeros(n_tags, np.float32)
 
     def add(self, heard_ms: int, scores: Float32) -> None:
         """Take a hop: how long it was, and its scores (C,)."""
         self.heard_ms += heard_ms
-        self._scores.append(scores)
+        np.maximum(self._scores, scores, out=self._scores)
 
-    def add_sound(self, powers: Float32) -> None:
-        """Take the mean square of each column of hops."""
-        self._powers = np.concatenate([self._powers, powers])
+    def add_sound(self, sound: Sequence[Loud]) -> None:
+        """Take how loud hops were."""
+        for start_s, end_s, power in sound:
+            self._energy += power * (end_s - start_s)
+            self._length_s += end_s - start_s
+            self._loudest = max(self._loudest, power)
 
     def row(self, stream: int) -> tuple[int, int, int, float, float, bytes]:
         """Return the minute as it is written."""
-        self._scores = [np.maximum.reduce(self._scores)]
-        scores = np.rint(self._scores[0] * 255.0).astype(np.uint8).tobytes()
-        powers = self._powers if len(self._powers) else np.zeros(1, np.float32)
-        levels = dbfs(float(powers.mean())), dbfs(float(powers.max()))
-        return self.start_ms, stream, self.heard_ms, *levels, scores
+        scores = np.rint(self._scores * 255.0).astype(np.uint8).tobytes()
+        mean = self._energy / self._length_s if self._length_s else 0.0
+        return self.start_ms, stream, self.heard_ms, dbfs(mean), dbfs(self._loudest), scores

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.history.levels import Levels, Minute
+from bowstream.history.pulse import Beat
 from bowstream.history.spans import unix_ms
-from bowstream.history.store import Change
+from bowstream.history.store import Change, changes_of
 from bowstream.records import Gap, Record, StreamInfo
 from bowstream.scores import Scores
 
 DATED = (Scores, Event, Gap, Notice)
 MINUTE_MS = 60_000
-# How often it is noted that we listen, and how loud it is: what of that is lost when the process or the power ends.
-BEAT_S = 10.0
+# How often readers are shown that we listen, and how loud it is, while nothing else is written.
+SHOWN_MS = 30_000
+# Positions are rounded; they are whole columns of 0.1 s.
+SLACK_S = 0.05
 # If a hop comes so much sooner or later than the last one lets expect, the clock was set.
 JUMP_MS = 2000
 
 STREAM = "INSERT OR IGNORE INTO streams (id, started_ms, source, bundle, tags, hop_s) VALUES (?, ?, ?, ?, ?, ?)"
 STREAM_ENDS = "UPDATE streams SET ended_ms = ? WHERE id = ?"
-LISTENING = """
-INSERT INTO listening (start_ms, stream, end_ms) VALUES (?, ?, ?)
-ON CONFLICT (start_ms, stream) DO UPDATE SET end_ms = excluded.end_ms"""
-MINUTE = """
-INSERT OR REPLACE INTO minutes (start_ms, stream, heard_ms, level_dbfs, peak_dbfs, scores) VALUES (?, ?, ?, ?, ?, ?)"""
 BEGINS = """
 INSERT OR IGNORE INTO events (id, onset_ms, utc_offset_s, tag, peak, mean, stream) VALUES (?, ?, ?, ?, ?, ?, ?)"""
 ENDS = "UPDATE events SET duration_ms = ?, peak = ?, mean = ?, level_dbfs = ? WHERE id = ?"
@@ -38,15 +36,16 @@ GAP = "INSERT OR IGNORE INTO gaps (start_ms, stream, duration_ms) VALUES (?, ?, 
 NOTICE = "INSERT INTO notices (time_ms, stream, kind, text) VALUES (?, ?, ?, ?)"
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Changes that belong together.
 
     stream : the run that they belong to, which a file that is new has to be told first; None if they belong to none
+    beat : is noted, too, and readers need not see that yet; None if there is none
     """
 
     changes: tuple[Change, ...]
     stream: Change | None = None
+    beat: Beat | None = None
 
 
 class Recorder:
@@ -54,22 +53,29 @@ class Recorder:
 
     Hops wait for each other, or for something that happens: many in a row cost a fraction of as often one.
 
+    Parameters
+    ----------
+    info : describes the stream
+    sync_s : seconds that hops may wait, and that are lost with the power; at least a hop
+
     Attributes
     ----------
     levels : takes the sound
     """
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: StreamInfo, sync_s: float) -> None:
         self._stream: Change | None = None  # the row of this run; None before its first moment
         self._info = info
         self._id = time.time_ns()  # of the run
         self._tags = tuple(tag.name for tag in info.tags)
         self._hops: list[Scores] = []  # that wait
-        self._due_s = 0.0  # until when they do, in the stream
+        # When they wait no longer: if with another hop they had waited for too long.
+        self._patience_s = sync_s - info.hop_s - SLACK_S
+        self._followed_s = 0.0  # until when they were followed, in the stream
         self.levels = Levels()
         self._minute: Minute | None = None
         self._since_ms: int | None = None  # when we began to listen without a break
-        self._until_ms = self._noted_ms = 0  # until when we have, and until when that is noted
+        self._until_ms = self._shown_ms = 0  # until when we have, and until when readers are shown that
         self._until_s = 0.0  # the former, in the stream
 
     def record(self, record: Record) -> Iterator[Batch]:
@@ -78,15 +84,17 @@ class Recorder:
             return
         if isinstance(record, Scores):
             self._hops.append(record)
-            if record.end_s >= self._due_s:
-                self._due_s = record.end_s + BEAT_S
+            if record.end_s - self._followed_s >= self._patience_s:
                 yield from self._follow()
-                yield from self._noted(self._beat())
+                if self._until_ms - self._shown_ms >= SHOWN_MS:
+                    yield from self._shown()
+                elif beat := self._beat():
+                    yield Batch((), self._stream, beat)
             return
         yield from self._follow()
         self._begin(record.time)
         if isinstance(record, Event):
-            yield self._batch(*self._beat(), self._event(record, record.time))
+            yield self._batch(*self._so_far(), self._event(record, record.time))
         elif isinstance(record, Gap):
             lost = Change(GAP, (unix_ms(record.time), self._id, milliseconds(record.length_s)))
             yield self._batch(*self._pause(), lost)
@@ -103,9 +111,9 @@ class Recorder:
     def _batch(self, *changes: Change) -> Batch:
         return Batch(changes, self._stream)
 
-    def _noted(self, changes: Sequence[Change]) -> Iterator[Batch]:
-        """Yield changes, if there are any."""
-        if changes:
+    def _shown(self) -> Iterator[Batch]:
+        """Yield what readers have not been shown, if there is any."""
+        if changes := self._so_far():
             yield self._batch(*changes)
 
     def _begin(self, first: datetime) -> None:
@@ -117,7 +125,7 @@ class Recorder:
 
     def _end_run(self) -> Iterator[Batch]:
         if self._stream:
-            yield self._batch(*self._beat(), Change(STREAM_ENDS, (self._until_ms, self._id)))
+            yield self._batch(*self._so_far(), Change(STREAM_ENDS, (self._until_ms, self._id)))
         self._stream = self._minute = self._since_ms = None
 
     def _follow(self) -> Iterator[Batch]:
@@ -129,6 +137,7 @@ class Recorder:
             assert scores.time is not None  # else it would not wait
             self._begin(scores.time)
             yield from self._hop(scores, unix_ms(scores.time))
+            self._followed_s = scores.end_s
         self._hops.clear()
 
     def _hop(self, scores: Scores, end_ms: int) -> Iterator[Batch]:
@@ -136,30 +145,32 @@ class Recorder:
         expected_ms = self._until_ms + milliseconds(self._info.hop_s)
         minute_ms = (end_ms - 1) // MINUTE_MS * MINUTE_MS
         if self._since_ms is not None and abs(end_ms - expected_ms) > JUMP_MS:
-            yield from self._noted(self._beat())
+            yield from self._shown()
             self._since_ms = None
         if self._minute is None or self._minute.start_ms != minute_ms:
-            yield from self._noted(self._beat())
+            yield from self._shown()
             self._minute = Minute(minute_ms, len(self._tags))
         if self._since_ms is None:
-            self._since_ms = self._until_ms = self._noted_ms = end_ms - milliseconds(scores.end_s - scores.start_s)
+            self._shown_ms = 0  # a stretch is shown when it begins
+            self._since_ms = self._until_ms = end_ms - milliseconds(scores.end_s - scores.start_s)
         self._minute.add(max(0, end_ms - self._until_ms), scores.array)
         self._until_ms, self._until_s = end_ms, scores.end_s
 
-    def _beat(self) -> tuple[Change, ...]:
-        """Return until when we have listened, and the minute so far, if that is not noted yet."""
-        if self._since_ms is None or self._minute is None or self._noted_ms == self._until_ms:
-            return ()
-        self._noted_ms = self._until_ms
+    def _beat(self) -> Beat | None:
+        """Return until when we have listened, and the minute so far, if readers are not shown it yet."""
+        if self._since_ms is None or self._minute is None or self._shown_ms == self._until_ms:
+            return None
         self._minute.add_sound(self.levels.take(self._until_s))
-        return (
-            Change(LISTENING, (self._since_ms, self._id, self._until_ms)),
-            Change(MINUTE, self._minute.row(self._id)),
-        )
+        return Beat((self._since_ms, self._id, self._until_ms), self._minute.row(self._id))
+
+    def _so_far(self) -> tuple[Change, ...]:
+        """Return what readers have not been shown yet."""
+        beat, self._shown_ms = self._beat(), self._until_ms
+        return changes_of(beat) if beat else ()
 
     def _pause(self) -> tuple[Change, ...]:
-        """Stop listening where sound is missing; return what is not noted yet."""
-        changes = self._beat()
+        """Stop listening where sound is missing; return what readers have not been shown yet."""
+        changes = self._so_far()
         self._since_ms = None
         self.levels.take()  # of the hop that it cut short
         return changes

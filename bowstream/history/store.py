@@ -12,6 +12,7 @@ from typing import Any
 
 from bowstream.errors import BowstreamError
 from bowstream.history.place import unreadable
+from bowstream.history.pulse import SUFFIX, Beat, Pulse, left_by
 from bowstream.history.spans import DAY_MS
 
 VERSION = 1
@@ -57,6 +58,13 @@ CREATE TABLE IF NOT EXISTS minutes (
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
+LISTENING = """
+INSERT INTO listening (start_ms, stream, end_ms) VALUES (?, ?, ?)
+ON CONFLICT (start_ms, stream) DO UPDATE SET end_ms = max(end_ms, excluded.end_ms)"""
+MINUTE = """
+INSERT INTO minutes (start_ms, stream, heard_ms, level_dbfs, peak_dbfs, scores) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (start_ms, stream) DO UPDATE SET heard_ms = excluded.heard_ms, level_dbfs = excluded.level_dbfs,
+peak_dbfs = excluded.peak_dbfs, scores = excluded.scores WHERE excluded.heard_ms >= heard_ms"""
 VERDICT = "UPDATE events SET verdict = ?, judged_ms = ? WHERE id = ?"
 # Tables that grow, and the column that says how old a row is.
 AGES = {
@@ -74,6 +82,11 @@ class Change:
 
     statement: str
     values: Sequence[Any]
+
+
+def changes_of(beat: Beat) -> tuple[Change, Change]:
+    """Return what a beat changes; whether it is made once or twice, or after a newer one, makes no difference."""
+    return Change(LISTENING, beat.listening), Change(MINUTE, beat.minute)
 
 
 class ForeignError(BowstreamError):
@@ -98,11 +111,14 @@ class Store:
 
     def __init__(self, path: Path, shared: bool = False) -> None:
         self.path = path
+        self._mode = 0o666 if shared else 0o600
+        self._pulse: Pulse | None = None  # once there is a beat
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if shared else 0o600))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._mode))
         self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             self._make()
+            self._recover()
         except BaseException:
             self._connection.close()
             raise
@@ -119,8 +135,16 @@ class Store:
             self._connection.executescript(SCHEMA)
         self._connection.execute("PRAGMA synchronous = FULL")  # each commit waits for the disk
 
+    def _recover(self) -> None:
+        """Write what a listener has left, who was killed or whose power went."""
+        for beat in left_by(beside(self.path, SUFFIX)):
+            if self._value(f"SELECT count(*) FROM streams WHERE id = {beat.stream}"):
+                self.write(changes_of(beat))
+
     def close(self) -> None:
         """Close the file."""
+        if self._pulse:
+            self._pulse.close()
         self._connection.close()
 
     def seal(self) -> None:
@@ -141,6 +165,14 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             for change in changes:
                 connection.execute(change.statement, change.values)
+
+    def note(self, beat: Beat) -> None:
+        """Keep a beat: as safe as what is written, for less; readers see it with the next one that is written."""
+        try:
+            self._pulse = self._pulse or Pulse(beside(self.path, SUFFIX), self._mode)
+            self._pulse.keep(beat)
+        except OSError:  # another listener keeps this history, too; or there is no room
+            self.write(changes_of(beat))
 
     def tidy(self, now_ms: int, days: float, cap_bytes: float) -> None:
         """Delete what is older than so many days, and then the oldest, until the rest fits."""
@@ -212,8 +244,12 @@ def put_aside(path: Path, now_ms: int) -> Path:
     """Rename a damaged history, so that a new one can begin; return its new name."""
     aside = path.with_name(f"{path.name}.damaged-{now_ms}")
     path.replace(aside)
-    for suffix in ("-wal", "-shm"):
-        journal = path.with_name(path.name + suffix)
+    for suffix in ("-wal", "-shm", SUFFIX):
         with suppress(FileNotFoundError):
-            journal.replace(aside.with_name(aside.name + suffix))
+            beside(path, suffix).replace(beside(aside, suffix))
     return aside
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to a history."""
+    return path.with_name(path.name + suffix)

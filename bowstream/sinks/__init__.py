@@ -90,6 +90,7 @@ class Sinks:
                 sink.on_kept = self._kept
             elif isinstance(sink, mqtt.Mqtt):
                 sink.on_verdict = self.judge
+        self._hearing = [sink for sink in self._sinks if sink.takes_sound]
         self._open: list[Sink[Any]] = []
         self._troubles: dict[str, str] = {}
         self._ask_at_s = 0.0  # of the stream
@@ -97,6 +98,7 @@ class Sinks:
     def add(self, sink: Sink[Any]) -> None:
         """Have another one, which is no table of the configuration; before all are entered."""
         self._sinks.append(sink)
+        self._hearing += [sink] if sink.takes_sound else []
 
     def __enter__(self) -> Sinks:
         try:
@@ -111,13 +113,16 @@ class Sinks:
         self._close(FLUSH_S)
 
     def write(self, record: Record) -> None:
-        """Hand a record to every sink."""
+        """Hand a record to every sink that takes it."""
+        if isinstance(record, Sound):
+            for sink in self._hearing:
+                sink.write(record)
+            return
         for sink in self._sinks:
             sink.write(record)
-        # So much sound and so many scores come that to ask after each would cost more than to write.
-        if isinstance(record, Sound) or (isinstance(record, Scores) and record.end_s < self._ask_at_s):
-            return
-        if isinstance(record, Scores):
+        if isinstance(record, Scores):  # so many come that to ask after each would cost more than to write
+            if record.end_s < self._ask_at_s:
+                return
             self._ask_at_s = record.end_s + ASK_EVERY_S
         self._look_after()
 

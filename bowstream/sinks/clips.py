@@ -32,6 +32,8 @@ class Clips(Sink[Clip]):
     on_kept : told an event and its clip's file, in the worker's thread
     """
 
+    takes_sound = True
+
     def __init__(self, settings: ClipsSettings, info: StreamInfo, health: Health) -> None:
         super().__init__("clips", WAITING_S)
         self.on_kept: Callable[[Event, Path], None] = lambda event, file: None

@@ -22,30 +22,36 @@ TIDY_EVERY_S = 3600.0
 
 
 class HistorySink(Sink[Batch]):
-    """Writes events, gaps and notices as they come, and every ten seconds that it listens and how loud it is.
+    """Writes events, gaps and notices as they come, and every `sync_s` that it listens and how loud it is.
 
     What is written is safe on the disk, whether the process is killed or the power goes. A file that was deleted or
     moved away is begun again; one that is damaged is put aside.
     """
 
+    takes_sound = True
+
     def __init__(self, settings: HistorySettings, info: StreamInfo, health: Health) -> None:
         super().__init__("history", capacity=10_000)
         self._settings = settings
         self._path = kept_at(settings.path)
-        self._recorders = {info.key: Recorder(info)}
+        self._recorders = {info.key: Recorder(info, settings.sync_s)}
         self._store: Store | None = None
         self._told: list[Change] = []  # the runs that the file knows
         self._tidy_due_s = 0.0
 
     def add(self, info: StreamInfo, health: Health) -> None:
         """Keep the history of another source, too: a run for each."""
-        self._recorders[info.key] = Recorder(info)
+        self._recorders[info.key] = Recorder(info, self._settings.sync_s)
+
+    def write(self, record: Record) -> None:
+        """Put what changes in the queue; sound, which comes ten times a second, goes the short way."""
+        if isinstance(record, Sound):
+            self._recorders[record.source].levels.push(record)
+        else:
+            super().write(record)
 
     def convert(self, record: Record) -> Iterable[Batch]:
         """Return what changes in the history."""
-        if isinstance(record, Sound):
-            self._recorders[record.source].levels.push(record)
-            return ()
         return () if isinstance(record, Idle) else self._recorders[source_of(record)].record(record)
 
     def flush(self) -> Iterator[Batch]:
@@ -72,9 +78,13 @@ class HistorySink(Sink[Batch]):
                 self._store = Store(self._path, self._settings.shared)
             self._tidy(self._store)
             is_new = item.stream is not None and not any(item.stream is run for run in self._told)
-            self._store.write([item.stream, *item.changes] if item.stream and is_new else item.changes)
+            changes = [item.stream, *item.changes] if item.stream and is_new else item.changes
+            if changes:
+                self._store.write(changes)
             if item.stream and is_new:
                 self._told.append(item.stream)
+            if item.beat:
+                self._store.note(item.beat)
         except ForeignError as error:
             raise PermanentError(str(error)) from error
         except sqlite3.OperationalError as error:  # locked, full, not ours

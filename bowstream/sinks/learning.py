@@ -91,6 +91,8 @@ class Learning(Sink[Item]):
     newest : the newest seconds of sound of each source, by its name
     """
 
+    takes_sound = True
+
     def __init__(
         self, places: Places, streams: Sequence[StreamInfo], bundle: Bundle, own_name: Callable[[str], str]
     ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from bowstream.config.report import ReportSettings
 from bowstream.errors import BowstreamError
 from bowstream.history.schedule import DAYS, last_due
-from bowstream.records import Record, Sound
+from bowstream.records import Record
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink
 
@@ -66,7 +66,7 @@ class Reporter(Sink[Due]):
 
     def convert(self, record: Record) -> Iterator[Due]:
         """Return what has become due."""
-        if isinstance(record, Sound) or time.monotonic() < self._look_at_s:
+        if time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + LOOK_EVERY_S
         due = last_due(self._settings, datetime.now().astimezone())

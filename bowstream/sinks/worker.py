@@ -72,8 +72,13 @@ class Sink(ABC, Generic[Item]):
     ----------
     name : for messages
     capacity : items that may wait, or how much of them, as `size` measures it
+
+    Attributes
+    ----------
+    takes_sound : whether it is given `Sound`, too, which comes ten times a second
     """
 
+    takes_sound = False
     first_wait_s = FIRST_WAIT_S
     longest_wait_s = LONGEST_WAIT_S
     late_s = LATE_S

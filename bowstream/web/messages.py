@@ -14,8 +14,7 @@ import numpy as np
 from bowstream._types import Float32
 from bowstream.audio.source import Notice
 from bowstream.events import Event
-from bowstream.health.counters import Health
-from bowstream.health.report import FLOOR_DBFS
+from bowstream.health.counters import Health, dbfs
 from bowstream.output.values import health_fields
 from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
@@ -112,9 +111,7 @@ class Narrator:
         frames = self._info.frames_per_s // 10
         columns = sound.log_mel.reshape(-1, frames, self._info.n_mels).mean(axis=1)
         low, high = self._info.log_mel_range
-        energy = float(np.dot(sound.samples, sound.samples)) / max(len(sound.samples), 1)
-        level_dbfs = max(FLOOR_DBFS, 10.0 * float(np.log10(max(energy, 1e-12))))
-        return {"m": packed((columns - low) / (high - low)), "l": round(level_dbfs, 1)}
+        return {"m": packed((columns - low) / (high - low)), "l": round(dbfs(sound.power), 1)}
 
     def _event(self, event: Event) -> Fields:
         length_s = None if event.offset_s is None else event.offset_s - event.onset_s

@@ -99,9 +99,9 @@ class WebPage:
     def write(self, record: Record) -> None:
         """Tell the open pages of a record, and put in force what they have set."""
         try:
-            self._tuning.apply()
             if isinstance(record, Sound) and not self._hub.is_watched:
                 return  # ten times a second
+            self._tuning.apply()
             if not isinstance(record, Idle):
                 self._pass_on(record, self._narrators[source_of(record)])
             if isinstance(record, StreamInfo):  # a page begins anew: its scores are in the order of the tags
