@@ -3,12 +3,14 @@
 import json
 import re
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from post import serving
 
 from bowstream._types import Format
 from bowstream.audio.devices import NONE_FOUND
@@ -205,6 +207,48 @@ def test_a_sink_whose_package_is_missing(examined, monkeypatch):
         ("fail", "[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt"),
         ("ok", "what prometheus needs is installed"),
     ]
+
+
+def test_a_report_is_due_and_who_sends_it_answers(examined, tmp_path):
+    with serving() as (mail, web):
+        _, findings = examined(
+            f"""
+            [report]
+            every = "day"
+            to = ["me@example.org"]
+            port = {mail.server_address[1]}
+            host = "127.0.0.1"
+            security = "none"
+            webhook = "http://127.0.0.1:{web.server_address[1]}/hook"
+            [sinks.history]
+            path = "{tmp_path}/history.db"
+            """
+        )
+        assert mail.got == web.got == []
+    (state, due), *ways = findings["report"]
+    assert (state, due.partition(":")[0], due.rpartition("; ")[2]) == (
+        "ok",
+        f"the next is due {tomorrow():%A, %Y-%m-%d} 07",
+        "sent last: none yet",
+    )
+    assert ways == [
+        ("ok", f"127.0.0.1:{mail.server_address[1]} takes mail for me@example.org"),
+        ("ok", f"http://127.0.0.1:{web.server_address[1]}/*** answers"),
+    ]
+
+
+def tomorrow():
+    now = datetime.now()
+    return now.date() + timedelta(days=now.hour >= 7)
+
+
+def test_a_report_that_nobody_can_send(examined):
+    _, findings = examined(
+        "[report]\nto = ['me@example.org']\nhost = '127.0.0.1'\nport = 9\nwebhook = 'http://127.0.0.1:9/'\n"
+    )
+    (state, due), *ways = findings["report"]
+    assert state == "warn" and "there is no history" in due
+    assert [state for state, _ in ways] == ["fail", "fail"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import struct
 import time
 import zlib
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from html.parser import HTMLParser
 
 import numpy as np
@@ -84,6 +84,24 @@ def test_it_stands_alone_and_says_what_the_history_says(path):
     for total in heard:
         assert total.tag in found.words  # unescaped, as a browser shows it
     assert "nobody listened Fri 07:50 – 08:00 (10 min)" in text
+
+
+def test_what_is_still_to_come_is_left_out(path, monkeypatch):
+    """At half past eight nobody can say of nine that nobody listened."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2026, 9, 18, 8, 30, tzinfo=timezone.utc)
+
+    monkeypatch.setattr("bowstream.history.report.datetime", Then)
+    with open_history(path) as history:
+        report = gather(history, DAY, 1)
+    assert report.map.within[0].tolist() == [True] * 9 + [False] * 15
+    html = page(report, 0.0)
+    assert "Friday, 18 September 2026, up to 08:30" in html
+    empty = {int(hour) for hour in re.findall(r"(\d+):00: (?:0|nobody listened)<", html)}
+    assert empty and max(empty) <= 8
 
 
 def test_its_sound_is_the_clip_as_long_as_there_is_room(path, tmp_path):

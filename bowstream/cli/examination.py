@@ -9,6 +9,7 @@ from bowstream.cli import checks
 from bowstream.cli.checks import Finding
 from bowstream.cli.page_check import check_web
 from bowstream.cli.parser import ConfigOptions
+from bowstream.cli.report_check import check_report
 from bowstream.cli.source_check import check_source, kind_of
 from bowstream.config.address import is_microphone
 from bowstream.config.file import Config, load
@@ -29,6 +30,7 @@ def examine(options: ConfigOptions) -> Iterator[Finding]:
         yield from tried("config", checks.check_config(config, bundle))
         yield from tried("sinks", checks.check_sinks(config.settings))
         yield from tried("page", check_web(config.settings))
+        yield from tried("report", check_report(config.settings))
         yield from tried("disk", checks.check_disk(config.settings))
     sources = config.settings.heard if config else {"": SourceSettings()}
     devices: object = None

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream import __version__
 from bowstream._text import printable
@@ -15,7 +17,7 @@ from bowstream.errors import AudioError
 from bowstream.history.past import HeatMap, PastEvent
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import Report
-from bowstream.history.spans import local
+from bowstream.history.spans import local, midnight
 from bowstream.history.svg import escape, heat_map, loudness
 from bowstream.history.view import LONG_MS, duration, times
 
@@ -58,9 +60,9 @@ def page(report: Report, largest_bytes: float, each_tag: bool = False) -> str:
 
 def title_of(report: Report) -> str:
     """Return the day, or the first and last one, and the source if it is about one."""
-    days, by = report.span.days, f", by {printable(report.source)}" if report.source else ""
-    last = f"{days[-1]:%A, %d %B %Y}"
-    return (last if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}") + by
+    days, end, by = report.span.days, report.span.end, f", by {printable(report.source)}" if report.source else ""
+    named = f"{days[-1]:%A, %d %B %Y}" if len(days) == 1 else f"{days[0]:%d %B} – {days[-1]:%d %B %Y}"
+    return named + ("" if end == midnight(end.date()) else f", up to {end:%H:%M}") + by
 
 
 def summary(report: Report) -> str:
@@ -87,10 +89,10 @@ def head(report: Report) -> Iterator[str]:
 def hours(report: Report) -> Iterator[str]:
     """Yield the maps of hours, and the loudness."""
     yield "<h2>When</h2>"
-    ears = np.greater(report.map.listened_s, 0.0)
     if report.totals:
         names = [total.tag for total in report.totals[: len(report.hours)]]
-        yield heat_map(names, report.hours, ears.any(axis=0)[None].repeat(len(names), 0), "Events by tag and hour")
+        ears, within = (on_any_day(each, len(names)) for each in (report.map.listened_s, report.map.within))
+        yield heat_map(names, report.hours, ears, within, "Events by tag and hour")
     if len(report.map.days) > 1:
         yield "<h2>Day by day</h2>"
         yield map_of_days(report.map, "Events by day and hour")
@@ -100,6 +102,11 @@ def hours(report: Report) -> Iterator[str]:
     )
     yield "<h2>How loud</h2>"
     yield loudness(report.span, report.loudness, report.deaf)
+
+
+def on_any_day(hours: NDArray[Any], rows: int) -> NDArray[np.bool_]:
+    """Return which hours are not 0 on some day of (days, 24), for each of so many rows."""
+    return np.broadcast_to(np.any(hours, axis=0), (rows, 24))
 
 
 def tag_maps(report: Report) -> Iterator[str]:
@@ -116,8 +123,11 @@ def map_of_days(map_: HeatMap, title: str) -> str:
     for place, day in enumerate(map_.days):
         rows.setdefault(f"{day:{form}}", []).append(place)
     counts = np.array([map_.counts[places].sum(axis=0) for places in rows.values()], np.int64)
-    ears = np.array([map_.listened_s[places].any(axis=0) for places in rows.values()], np.bool_)
-    return heat_map(list(rows), counts, ears, title)
+    ears, within = (
+        np.array([each[places].any(axis=0) for places in rows.values()], np.bool_)
+        for each in (map_.listened_s, map_.within)
+    )
+    return heat_map(list(rows), counts, ears, within, title)
 
 
 def tags(report: Report) -> Iterator[str]:

@@ -53,6 +53,13 @@ def listened_by_hour(connection: Connection, span: Span) -> NDArray[np.float64]:
     return found
 
 
+def hours_within(span: Span) -> NDArray[np.bool_]:
+    """Return whether some of each hour of each day is in a span, bool [shape=(days, 24)]."""
+    hours = np.array([hours_ms(day) for day in span.days])  # (days, 25)
+    found: NDArray[np.bool_] = (hours[:, :-1] < span.end_ms) & (hours[:, 1:] > span.start_ms)
+    return found
+
+
 def hours_ms(day: date) -> list[int]:
     """Return when each hour of a day begins by this machine's clock, and when its last one ends: 25 times."""
     whole = Span.day(day)

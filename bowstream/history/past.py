@@ -97,11 +97,13 @@ class HeatMap:
     days : in order
     counts : int [shape=(days, 24)]
     listened_s : float64 [shape=(days, 24)], seconds that somebody listened; 0 where there were no ears
+    within : bool [shape=(days, 24)], whether it is asked about; an hour that is still to come is not
     """
 
     days: tuple[date, ...]
     counts: np.ndarray[Any, np.dtype[np.int64]]
     listened_s: np.ndarray[Any, np.dtype[np.float64]]
+    within: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)

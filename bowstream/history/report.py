@@ -78,14 +78,15 @@ def gather(connection: Connection, first: date, days: int, source: str = "") -> 
     earlier = totals.top_tags(connection, before) if days_before else []
     heard = totals.by_tag_and_hour(connection, span)
     listened_s, ears_s = listening.listened_s(connection, span), listening.listened_by_hour(connection, span)
+    within = listening.hours_within(span)
     return Report(
         span=span,
         listened_s=listened_s,
         totals=heard.totals,
         usual={total.tag: total.events / days_before for total in earlier},
         days_listened=listened_s / 86_400.0,
-        map=HeatMap(heard.days, heard.counts_of(), ears_s),
-        maps=[HeatMap(heard.days, counts, ears_s) for counts in heard.counts[:ROWS]],
+        map=HeatMap(heard.days, heard.counts_of(), ears_s, within),
+        maps=[HeatMap(heard.days, counts, ears_s, within) for counts in heard.counts[:ROWS]],
         best=queries.surest(connection, span, TOP_EVENTS, PER_TAG),
         silences=listening.silences(connection, span, limit=3),
         deaf=listening.deaf(connection, span),

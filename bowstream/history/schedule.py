@@ -20,6 +20,12 @@ def last_due(settings: ReportSettings, now: datetime) -> datetime | None:
     return due if due <= now else at(settings, day - timedelta(days=DAYS[settings.every]))
 
 
+def next_due(settings: ReportSettings, now: datetime) -> datetime | None:
+    """Return when a report is due next, by this machine's clock; None if none ever is."""
+    last = last_due(settings, now)
+    return last and at(settings, last.date() + timedelta(days=DAYS[settings.every]))
+
+
 def at(settings: ReportSettings, day: date) -> datetime:
     """Return the time of a day at which reports are made."""
     return datetime.combine(day, time.fromisoformat(settings.at)).astimezone()

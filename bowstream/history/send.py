@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from email.message import EmailMessage
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bowstream import __version__
 from bowstream.config.report import ReportSettings
 from bowstream.config.sinks import place_of
 from bowstream.errors import BowstreamError
+
+if TYPE_CHECKING:
+    import smtplib
 
 TIMEOUT_S = 60.0
 
@@ -47,20 +54,33 @@ def message(settings: ReportSettings, subject: str, summary: str, html: str) -> 
 
 def mail(settings: ReportSettings, message: EmailMessage) -> None:
     """Hand a mail to the mail server."""
+    with mail_server(settings) as server:
+        server.send_message(message)
+
+
+@contextmanager
+def mail_server(settings: ReportSettings, timeout_s: float = TIMEOUT_S) -> Iterator[smtplib.SMTP]:
+    """Yield a connection to the mail server, which knows us.
+
+    Raises
+    ------
+    BowstreamError
+        If it cannot be reached, or refuses what is asked of it.
+    """
     import smtplib
 
     context = ssl.create_default_context()
     try:
         if settings.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_S, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_s, context=context)
         else:
-            server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_S)
+            server = smtplib.SMTP(settings.host, settings.port, timeout=timeout_s)
         with server:
             if settings.security == "starttls":
                 server.starttls(context=context)
             if settings.username:
                 server.login(settings.username, settings.password)
-            server.send_message(message)
+            yield server
     except (OSError, smtplib.SMTPException) as error:  # an SMTPException is an OSError, but says so nowhere
         raise BowstreamError(f"the report cannot be mailed by {settings.host}:{settings.port}: {error}") from error
 
@@ -78,3 +98,21 @@ def post(url: str, html: str) -> None:
         raise BowstreamError(f"{place_of(url)} answered {error.code} {error.reason}") from error
     except OSError as error:
         raise BowstreamError(f"the report cannot be sent to {place_of(url)}: {error}") from error
+
+
+def reach(url: str, timeout_s: float) -> None:
+    """Connect to the host of a URL, and send it nothing.
+
+    Raises
+    ------
+    BowstreamError
+        If it cannot be reached, or its certificate is not right.
+    """
+    place = urlsplit(url)
+    host, is_encrypted = place.hostname or "", place.scheme == "https"
+    try:
+        with socket.create_connection((host, place.port or (443 if is_encrypted else 80)), timeout_s) as connection:
+            if is_encrypted:
+                ssl.create_default_context().wrap_socket(connection, server_hostname=host).close()
+    except OSError as error:
+        raise BowstreamError(f"{place_of(url)} cannot be reached: {error}") from error

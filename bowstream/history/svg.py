@@ -19,7 +19,13 @@ WIDTH, HEIGHT = LEFT + 24 * CELL + 50, 130
 LOUDEST_DBFS, QUIETEST_DBFS = 0.0, -90.0
 
 
-def heat_map(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np.bool_], title: str) -> str:
+def heat_map(
+    labels: Sequence[str],
+    counts: NDArray[np.int64],
+    listened: NDArray[np.bool_],
+    within: NDArray[np.bool_],
+    title: str,
+) -> str:
     """Return a map of hours.
 
     Parameters
@@ -27,13 +33,16 @@ def heat_map(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray
     labels : of the rows
     counts : int [shape=(rows, 24)]
     listened : bool [shape=(rows, 24)], whether somebody did
+    within : bool [shape=(rows, 24)], whether it is asked about; what is still to come is left out
     title : what is read out in its place
     """
     height = TOP + ROW * len(labels) + 4
-    return svg(height, title, cells(labels, counts, listened))
+    return svg(height, title, cells(labels, counts, listened, within))
 
 
-def cells(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np.bool_]) -> Iterator[str]:
+def cells(
+    labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np.bool_], within: NDArray[np.bool_]
+) -> Iterator[str]:
     """Yield the parts of a heat map: hours on top, then a row with its label, its cells and its sum."""
     for hour in range(0, 24, 3):
         yield text(LEFT + hour * CELL, TOP - 7, f"{hour}:00", "axis")
@@ -44,6 +53,8 @@ def cells(labels: Sequence[str], counts: NDArray[np.int64], listened: NDArray[np
         yield text(LEFT - 8, top + 15, short, "label")
         for hour in range(24):
             count = int(counts[row, hour])
+            if not count and not within[row, hour]:
+                continue
             shade = f"s{shade_of(count, highest)}" if count else "none" if listened[row, hour] else "deaf"
             place = f'x="{LEFT + hour * CELL}" y="{top}" width="{CELL - 2}" height="{ROW - 2}" rx="3"'
             said = f"{label}, {hour}:00: {count}" if count or listened[row, hour] else f"{hour}:00: nobody listened"

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from bowstream.history.listening import listened_by_hour
+from bowstream.history.listening import hours_within, listened_by_hour
 from bowstream.history.past import DayTotal, HeatMap, TagHours, TagTotal
 from bowstream.history.queries import Connection, chosen
 from bowstream.history.spans import Span
@@ -38,7 +38,7 @@ def by_hour(connection: Connection, span: Span, tags: Sequence[str] = ()) -> Hea
     counts = np.zeros((len(days), 24), np.int64)
     for hour, count in rows:
         counts[place_of(hour, days)] += count
-    return HeatMap(tuple(days), counts, listened_by_hour(connection, span))
+    return HeatMap(tuple(days), counts, listened_by_hour(connection, span), hours_within(span))
 
 
 def by_tag_and_hour(connection: Connection, span: Span) -> TagHours:

@@ -15,10 +15,10 @@ from bowstream.history.intervals import Interval
 from bowstream.history.past import DayTotal, HeatMap, Loss, PastEvent, TagTotal
 from bowstream.history.spans import Span, local
 
-# From few to many events: legible in colour and without.
+# From few to many events: legible in colour and without. What is not asked about, or still to come, is blank.
 SHADES = ("░░", "▒▒", "▓▓", "██")
 COLOURS = ("#5b7bd5", "#2a9d8f", "#e9c46a", "#e76f51")
-NOTHING, NOBODY = " ·", "  "
+NOTHING, NOBODY, OUTSIDE = " ·", " –", "  "
 VERDICTS = {"right": "✓", "wrong": "✗", None: ""}
 BAR = 24
 # Absences that are shown: so long, and so many.
@@ -51,15 +51,16 @@ def hours_map(map_: HeatMap) -> RenderableType:
     """Return a week, or any number of days, as a map of hours: the more events, the brighter."""
     highest = int(map_.counts.max(initial=0))
     lines = [Text("            " + "".join(f"{hour:<4}" for hour in range(0, 24, 2)), style="dim")]
-    for day, counts, listened_s in zip(map_.days, map_.counts.tolist(), map_.listened_s.tolist()):
+    rows = zip(map_.counts.tolist(), map_.listened_s.tolist(), map_.within.tolist())
+    for day, (counts, listened_s, within) in zip(map_.days, rows):
         line = Text(f"{day:%a %m-%d}  ", style="")
-        for count, ears_s in zip(counts, listened_s):
-            line.append_text(square(count, ears_s, highest))
+        for count, ears_s, is_within in zip(counts, listened_s, within):
+            line.append_text(square(count, ears_s, highest) if is_within or count else Text(OUTSIDE))
         lines.append(line.append(f"  {sum(counts)}", style="bold"))
     legend = Text("            ")
     for index, (low, high) in enumerate(steps(highest)):
         legend.append(SHADES[index], COLOURS[index]).append(f" {low}" + (f"–{high}" if high > low else "") + "  ")
-    legend.append(f"{NOTHING.strip()} nothing   blank: nobody listened", "dim")
+    legend.append(f"{NOTHING.strip()} nothing  {NOBODY.strip()} nobody listened", "dim")
     return Group(*lines, Text(""), legend)
 
 
