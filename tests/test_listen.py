@@ -54,11 +54,16 @@ class Listening:
         self._lines.put(None)
 
     def until(self, wanted):
-        """Read on to the first line for which `wanted` holds, and return it."""
-        while (line := self._lines.get(timeout=60)) is not None:
+        """Read on to the first line for which `wanted` holds, and return it; it has to come within two minutes."""
+        until_s = time.monotonic() + 120.0
+        while time.monotonic() < until_s and (line := self._lines.get(timeout=60)) is not None:
             self.lines.append(line)
             if wanted(line):
                 return line
+        if self.process.poll() is None:
+            self.process.kill()
+            said = [line for line in self.lines if '"hop"' not in line]
+            raise AssertionError(f"it did not come: {''.join(said)}{self.process.stderr.read().decode()}")
         raise AssertionError(f"listen ended: {self.process.stderr.read().decode()}")
 
     def send(self, *numbers):

@@ -3,7 +3,10 @@
 import gc
 import itertools
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 import weakref
 from dataclasses import replace
@@ -15,6 +18,7 @@ from conftest import IMPATIENT
 from signals import noise
 from test_listen import Listening
 
+from bowstream._stderr import silenced
 from bowstream.audio import reconnect, replug
 from bowstream.audio.devices import Device
 from bowstream.audio.reconnect import Reconnecting
@@ -272,3 +276,46 @@ def test_a_stream_that_ended_is_let_go_of_at_once(coming):
         assert len(Coming.there) <= 1
     finally:
         gc.enable()
+
+
+ASKED_MEANWHILE = """
+import threading
+from bowstream.audio.device_stream import refresh
+from bowstream.audio.microphone import Microphone
+
+answers, done = set(), threading.Event()
+with Microphone("mon") as microphone:
+    def ask():
+        while not done.is_set():
+            try:
+                answers.add(microphone._stream.active)
+            except Exception as error:
+                answers.add(repr(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(5):
+        refresh()
+    done.set()
+    asking.join()
+print(answers)
+"""
+
+
+@needs_card
+def test_a_microphone_is_there_all_the_time_that_portaudio_looks_anew(card):
+    """Its own thread asks while another thread closes its stream and opens it again."""
+    command = [sys.executable, "-c", ASKED_MEANWHILE]
+    done = subprocess.run(command, env={**os.environ, **card.environment}, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("{True}\n", 0), done.stderr
+
+
+def test_standard_error_is_there_again_in_whatever_order_threads_let_go_of_it(capfd):
+    outer, inner = silenced(), silenced()
+    outer.__enter__()
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    os.write(2, b"dropped\n")
+    inner.__exit__(None, None, None)
+    os.write(2, b"there\n")
+    assert capfd.readouterr().err == "there\n"

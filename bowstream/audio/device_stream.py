@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 
 from bowstream._stderr import silenced
@@ -14,10 +15,11 @@ from bowstream.audio.devices import Device, list_devices, load_sounddevice
 from bowstream.audio.sound_server import Route
 from bowstream.errors import DeviceError
 
-# A device that hangs also hangs whoever closes it; we wait no longer than this.
-CLOSED_AFTER_S = 2.0
-# Nor may a thread that hangs in PortAudio hold up the others for longer.
-LOCKED_S = 3.0
+# A device that hangs also hangs whoever closes it; we wait no longer than this, or than that where other devices are
+# lost if it only takes its time, on a busy machine.
+CLOSED_AFTER_S, LET_GO_AFTER_S = 2.0, 8.0
+# Nor may a thread that hangs in PortAudio hold up the others for longer; one that asks a sound server takes seconds.
+LOCKED_S = 10.0
 
 _PORTAUDIO = threading.RLock()
 
@@ -31,6 +33,19 @@ def portaudio() -> Iterator[None]:
     finally:
         if is_ours:
             _PORTAUDIO.release()
+
+
+@cache
+def take_over(shut_down: Callable[[], None]) -> None:
+    """Have PortAudio shut down at our end as `leave` does, not as sounddevice would."""
+    atexit.unregister(shut_down)
+    atexit.register(leave, shut_down)
+
+
+def leave(shut_down: Callable[[], None]) -> None:
+    """Shut PortAudio down, unless a thread is in it still: then one of both would hang."""
+    if _PORTAUDIO.acquire(timeout=CLOSED_AFTER_S):
+        shut_down()
 
 
 class DeviceStream:
@@ -51,10 +66,13 @@ class DeviceStream:
 
     def __init__(self, device: Device, sample_rate: int, channels: int, callback: Callable[..., None]) -> None:
         self._sounddevice = load_sounddevice()
+        take_over(self._sounddevice._exit_handler)
         self.device = device
         self._options = {"samplerate": sample_rate, "channels": channels, "callback": callback}
         self._stream: Any = None
         self._closing: threading.Thread | None = None
+        self._in_use = threading.Lock()  # PortAudio frees what it closes
+        self._is_over = False
         self.route: Route | None = None
         self.is_let_go = False
 
@@ -71,20 +89,27 @@ class DeviceStream:
             self.route = Route()
 
     def close(self) -> None:
-        """Close it; a device that hangs is left to a thread."""
-        if self in self.opened:
-            self.opened.remove(self)
-        if self.route:
-            self.route.close()
-        if self._stream is None or self._closing:
-            return
-        self._closing = threading.Thread(target=self._stream.close, name="bowstream-close", daemon=True)
+        """Close it for good; a device that hangs is left to a thread."""
+        self._is_over = True
+        self._shut(CLOSED_AFTER_S)
+
+    def _shut(self, patience_s: float) -> None:
         with portaudio():
+            if self in self.opened:
+                self.opened.remove(self)
+            if self.route:
+                self.route.close()
+            if self._stream is None or self._closing:
+                return
+            self._closing = threading.Thread(target=self._close, name="bowstream-close", daemon=True)
             self._closing.start()
-            self._closing.join(CLOSED_AFTER_S)
+            self._closing.join(patience_s)
         if not self.closed:
-            # Neither can PortAudio be shut down when we leave.
-            atexit.unregister(self._sounddevice._exit_handler)
+            atexit.unregister(leave)  # PortAudio cannot be shut down, either
+
+    def _close(self) -> None:
+        with self._in_use:
+            self._stream.close()
 
     @property
     def closed(self) -> bool:
@@ -93,20 +118,27 @@ class DeviceStream:
 
     @property
     def active(self) -> bool:
-        """Whether it delivers, or will in a moment."""
-        return self.is_let_go or bool(self._stream.active)
+        """Whether it delivers, or will in a moment; asked by one thread while another may let it go and take it up."""
+        stream = self._stream
+        if self.is_let_go or not self._in_use.acquire(blocking=False):
+            return self.is_let_go or stream is not self._stream
+        try:
+            is_active = bool(stream.active)
+        finally:
+            self._in_use.release()
+        return is_active or self.is_let_go or stream is not self._stream
 
     def let_go(self) -> None:
         """Close it for a moment."""
         self.is_let_go = True
-        self.close()
+        self._shut(LET_GO_AFTER_S)
 
     def take_up(self) -> None:
         """Open it again; if that cannot be, it is not active."""
         try:
             with portaudio():
                 same = [each for each in list_devices() if replace(each, index=0) == replace(self.device, index=0)]
-                if same and self.closed:
+                if same and self.closed and not self._is_over:
                     self.device = same[0]
                     self.open()
         except (DeviceError, self._sounddevice.PortAudioError):

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import deque
 
+from bowstream._stderr import redirections
 from bowstream._text import printable
 
 CAPTURED_LINES = 20
@@ -71,34 +72,32 @@ class StderrCapture:
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=CAPTURED_LINES)
         self._tail = ""
-        self._before = -1
+        self._redirection = -1
 
     def __enter__(self) -> StderrCapture:
-        if os.isatty(2):
+        if redirections.is_terminal():
             sys.stderr.flush()
-            self._before = os.dup(2)
             self._pipe, write_end = os.pipe()
             os.set_blocking(self._pipe, False)
-            os.dup2(write_end, 2)
+            self._redirection = redirections.begin(write_end)
             os.close(write_end)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._before < 0:
+        if self._redirection < 0:
             return
         sys.stderr.flush()
         self.gather()
-        os.dup2(self._before, 2)
-        os.close(self._before)
+        redirections.end(self._redirection)
         os.close(self._pipe)
-        self._before = -1
+        self._redirection = -1
         for line in (*self.lines, *filter(None, [self._tail])):
             print(printable(line), file=sys.stderr)
         self.lines.clear()
 
     def gather(self) -> bool:
         """Read what was written since the last call; return whether there was a whole line."""
-        if self._before < 0:
+        if self._redirection < 0:
             return False
         lines: list[str] = []
         try:
