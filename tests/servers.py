@@ -79,16 +79,17 @@ class Camera(Server):
     SOUND = "audiotestsrc is-live=true wave=white-noise volume=0.3 ! audio/x-raw,rate=8000,channels=1 ! mulawenc"
     PICTURE = "videotestsrc is-live=true ! video/x-raw,format=I420,width=64,height=48,framerate=5/1 ! vp8enc deadline=1"
 
-    def __init__(self, has_sound=True):
+    def __init__(self, has_sound=True, certificate=None):
+        self.scheme = "rtsps" if certificate else "rtsp"
         self.port = free_port()
         sound = f"{self.SOUND} ! rtppcmupay name=pay1 pt=97" if has_sound else ""
         pipeline = f"( {self.PICTURE} ! rtpvp8pay name=pay0 pt=96 {sound} )"
         program = str(Path(__file__).with_name("rtsp_server.py"))
-        arguments = (str(self.port), pipeline, f"admin:{SECRET}")
+        arguments = (str(self.port), pipeline, f"admin:{SECRET}", *filter(None, [certificate]))
         super().__init__(PYTHON_WITH_GSTREAMER, program, *arguments, ready=True, env={"PATH": "/usr/bin"})
 
     def address(self, secret=SECRET):
-        return f"rtsp://admin:{quoted(secret)}@127.0.0.1:{self.port}/camera"
+        return f"{self.scheme}://admin:{quoted(secret)}@127.0.0.1:{self.port}/camera"
 
 
 def ffmpeg(*arguments, source=NOISE, seconds=None):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bowstream.cli.main import main
 from bowstream.cli.setup import personalise
-from bowstream.config.file import Config, read
+from bowstream.config.file import Config, load, read
 from bowstream.config.sample import MASKED, as_toml
 from bowstream.config.settings import Settings, TagSettings
 from bowstream.config.sinks import SETTINGS, ClipsSettings, JsonlSettings
@@ -357,3 +357,10 @@ def test_a_password_that_every_user_can_read_is_told(text, mode, said, written, 
     remedy = f"chmod 600 {path}" if path.stat().st_uid else f"chgrp audio {path} && chmod 640 {path}"
     told = f"bowstream: every user can read [sinks.mqtt] password in {path}: {remedy}\n"
     assert (told in capsys.readouterr().err) == said
+
+
+def test_a_password_on_the_command_line_is_not_the_files(written):
+    path = written("hop_s = 0.5\n")
+    path.chmod(0o644)
+    for file in (path, Path("/dev/null")):
+        assert load(file, {"device": "rtsp://me:hush@cam/x"}).exposed() is None

@@ -1,6 +1,7 @@
 """`bowstream listen` hears streams for real: from servers here that are killed, stalled and started again."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from test_listen import Listening
 from test_reconnect import notice, scored
 
 from bowstream import Scores, Session, Stream, Tagger, UsageError
+from bowstream.audio.network import PROTOCOLS
 from bowstream.cli.main import main
 
 
@@ -26,7 +28,8 @@ def listen():
 
     def run(address, *arguments, **options):
         nowhere = SimpleNamespace(environment={})
-        started.append(Listening(nowhere, "--device", address, "--json", *arguments, program=IMPATIENT, **options))
+        where = ("--device", address) if address else ()
+        started.append(Listening(nowhere, *where, "--json", *arguments, program=IMPATIENT, **options))
         return started[-1]
 
     yield run
@@ -133,6 +136,50 @@ def test_web_radio(kind, listen, serve):
     server.kill()
     status, err = listening.end()
     assert status == 1 and "has ended" in err
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A file with a certificate and its key, signed by nobody."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem")
+    subject = ("-days", "2", "-subj", "/CN=localhost", "-out", "certificate.pem")
+    subprocess.run(["openssl", "req", "-x509", *key, *subject], cwd=tmp_path, check=True, capture_output=True)
+    both = tmp_path / "both.pem"
+    both.write_text((tmp_path / "certificate.pem").read_text() + (tmp_path / "key.pem").read_text())
+    return str(both)
+
+
+@needs_camera
+@needs_ffmpeg
+@pytest.mark.skipif(not shutil.which("openssl"), reason="apt install openssl")
+def test_other_addresses_and_the_track_that_is_named(certificate, serve, written, listen):
+    camera = serve(Camera(certificate=certificate))
+    rtmp, tcp = (f"{scheme}://127.0.0.1:{free_port()}" for scheme in ("rtmp", "tcp"))
+    serve(ffmpeg("-c:a", "aac", "-f", "flv", "-listen", 1, f"{rtmp}/live/garden"))
+    quiet = ("-f", "lavfi", "-i", "anoisesrc=r=48000:a=0.003", "-map", "0:a", "-map", "1:a")
+    language = ("-metadata:s:a:1", "language=deu")
+    serve(ffmpeg(*quiet, *language, "-c:a", "mp2", "-f", "mpegts", f"{tcp}?listen=1"))
+    time.sleep(1.0)  # each serves one, who must not only look
+    sources = {"camera": (camera.address(), 1), "garden": (f"{rtmp}/live/garden", 1), "quiet": (tcp, "deu")}
+    tables = (f'[sources.{name}]\ndevice = "{where}"\ntrack = "{track}"\n' for name, (where, track) in sources.items())
+    config = written("".join(tables))
+    config.chmod(0o600)
+    listening = listen(None, "--config", config)
+    levels = {}
+    for name in sources:
+        for _ in range(2):
+            found = listening.until(lambda line, name=name: f'"type": "hop", "source": "{name}"' in line)
+        levels[name] = json.loads(found)["health"]["level_dbfs"]
+    status, err = listening.end(signal.SIGINT)
+    assert status == 0 and levels["camera"] > -30.0 and levels["garden"] > -30.0 and -70.0 < levels["quiet"] < -50.0
+    assert SECRET not in err and quoted(SECRET) not in err and "admin" not in err
+
+
+@needs_ffmpeg
+def test_an_address_that_pyavs_ffmpeg_does_not_know(monkeypatch, refused):
+    monkeypatch.setitem(PROTOCOLS, "srt", "udp")  # as in PyAV's wheels, wherever this runs
+    status, err = refused("--device", f"srt://me:{quoted(SECRET)}@127.0.0.1:9?passphrase=abcdefghijk")
+    assert status == 1 and "has no srt here" in err and "| bowstream listen --device -" in err
 
 
 @needs_ffmpeg

@@ -12,7 +12,7 @@ from bowstream._text import redacted
 from bowstream.audio.ffmpeg import CONTAINERS, FRAMES, INSTALL, MOST_FAILURES, is_there, reason_of, to_floats
 from bowstream.audio.live import Piece
 from bowstream.audio.tracks import TrackError, chosen
-from bowstream.config.address import ESCAPES
+from bowstream.config.address import ESCAPES, scheme_of
 from bowstream.errors import DeviceAbsentError, DeviceError
 
 # Without a packet for so long, a stream is gone; a playlist's segments come seconds apart.
@@ -144,6 +144,10 @@ class NetworkInput:
             # What a camera answers to one who asks for its sound alone, where it has none.
             reason = f"{reason_of(error)}; it may have pictures alone"
             raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
+        except av.ProtocolNotFoundError:
+            scheme = scheme_of(self._address)
+            way = "the program may have it: ffmpeg -i ADDRESS -f wav - | bowstream listen --device -"
+            raise DeviceError(f"{self.name!r} cannot be heard: PyAV's FFmpeg has no {scheme} here; {way}") from None
         except av.ArgumentError as error:
             raise DeviceError(f"{self.name!r} cannot be heard: {reason_of(error)}; {ESCAPES}") from None
         except (av.FFmpegError, ValueError, OSError) as error:

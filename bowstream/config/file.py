@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,19 +68,24 @@ class Config:
         """
         if not self.file or not (status := self.file.stat()).st_mode & stat.S_IROTH:
             return None
-        tables: dict[str, Any] = {f"[sources.{name}]": table for name, table in self.settings.sources.items()}
-        tables |= {f"[sinks.{name}]": table for name, table in self.settings.sinks.items()}
-        if self.settings.report:
-            tables["[report]"] = self.settings.report
-        if self.settings.web:
-            tables["[web]"] = self.settings.web
-        for title, table in {"": self.settings, **tables}.items():
-            for name, one in settings_of(table).items():
-                if meaning(one).is_secret(getattr(table, name)):
-                    what = f"every user can read {f'{title} {name}'.strip()} in {self.file}"
+        tables: dict[tuple[str, ...], Any] = {("sources", name): table for name, table in self.settings.sources.items()}
+        tables |= {("sinks", name): table for name, table in self.settings.sinks.items()}
+        tables |= {("report",): self.settings.report, ("web",): self.settings.web}
+        for path, table in {(): self.settings, **tables}.items():
+            for name in self._stated(path) & settings_of(table).keys() if table else ():
+                if meaning(settings_of(table)[name]).is_secret(getattr(table, name)):
+                    title = f"[{'.'.join(path)}] " if path else ""
                     to_audio = f"chgrp audio {self.file} && chmod 640 {self.file}"
+                    what = f"every user can read {title}{name} in {self.file}"
                     return what, f"chmod 600 {self.file}" if status.st_uid else to_audio
         return None
+
+    def _stated(self, path: tuple[str, ...]) -> AbstractSet[str]:
+        """Return the names that a table of the file has; the command line may have given others."""
+        table: Any = self.document.values if self.document else {}
+        for step in path:
+            table = table.get(step, {})
+        return set(table)
 
 
 def load(named: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
