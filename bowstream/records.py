@@ -30,6 +30,7 @@ class StreamInfo:
     confirm_hops : scores in a row that open an event
     frames_per_s, n_mels, span_hz : shape of `Sound.log_mel`, and its lowest and highest frequency
     log_mel_range : values of `Sound.log_mel` that are black and white in a picture
+    log_mel_db : decibels per unit of it
     is_named : whether it is one of several, by a name that its records have, too
     """
 
@@ -47,6 +48,7 @@ class StreamInfo:
     n_mels: int
     span_hz: tuple[float, float]
     log_mel_range: tuple[float, float]
+    log_mel_db: float
     is_named: bool = False
 
     @property

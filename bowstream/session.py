@@ -16,6 +16,7 @@ from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.model.bundle import Bundle
 from bowstream.model.highpass import HighPass
+from bowstream.model.log_mel import DB_PER_NEPER
 from bowstream.records import Gap, Idle, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 from bowstream.tagger import Tagger
@@ -236,5 +237,6 @@ def describe(
         n_mels=front_end.n_mels,
         span_hz=(front_end.fmin_hz, front_end.fmax_hz),
         log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
+        log_mel_db=bundle.level.range_db if bundle.level else DB_PER_NEPER,
         is_named=bool(name),
     )

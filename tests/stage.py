@@ -19,7 +19,7 @@ COLUMN = 1600
 STARTED = datetime(2027, 1, 15, 8, tzinfo=timezone.utc)
 
 
-def stream_info(*names, hop_s=1.0, confirm_hops=1, **fields):
+def stream_info(*names, hop_s=1.0, confirm_hops=1, groups={}, **fields):  # noqa: B006, which nobody changes
     """What a session of a microphone would say of its stream, with these tags."""
     info = StreamInfo(
         source="stage",
@@ -27,7 +27,7 @@ def stream_info(*names, hop_s=1.0, confirm_hops=1, **fields):
         duration_s=None,
         started_at=None,
         bundle="stage",
-        tags=tuple(Tag(name, 0.6, 0.4) for name in names),
+        tags=tuple(Tag(name, 0.6, 0.4, groups.get(name, "")) for name in names),
         sample_rate=RATE,
         hop_s=hop_s,
         window_s=1.0,
@@ -36,6 +36,7 @@ def stream_info(*names, hop_s=1.0, confirm_hops=1, **fields):
         n_mels=96,
         span_hz=(0.0, 8000.0),
         log_mel_range=(0.0, 1.0),
+        log_mel_db=60.0,
     )
     return replace(info, **fields)
 
@@ -48,10 +49,10 @@ def at(position_s):
 class Stage:
     """What sinks get of a session: its description, its health, and records."""
 
-    def __init__(self, *names, hop_s=1.0, confirm_hops=1, source=""):
+    def __init__(self, *names, hop_s=1.0, confirm_hops=1, source="", groups={}):  # noqa: B006
         named = {"source": source, "is_named": True} if source else {}
         tags = names or ("dog", "laughing", "rain")
-        self.info = stream_info(*tags, hop_s=hop_s, confirm_hops=confirm_hops, **named)
+        self.info = stream_info(*tags, hop_s=hop_s, confirm_hops=confirm_hops, groups=groups, **named)
         self.source = source
         self.health = Health(RATE)
         self.position_s = 0.0

@@ -119,11 +119,44 @@ def test_a_day_and_its_hours(served, opened):
     opened.evaluate(f"location.hash = 'day/{DAY}'")
     opened.wait_for_selector("#timeline .bar")
     assert opened.locator("#timeline .bar").count() == 2
-    opened.select_option("#day-tag", "rain")
+    opened.select_option("#day-tag", "tag rain")
     assert opened.locator("#day-events .event").count() == 1
     opened.click('nav a[href="#hours"]')
     opened.wait_for_selector("#heat tbody tr")
     assert opened.locator("#heat tbody tr").count() == 7 and opened.locator("#heat td").count() == 7 * 25
+
+
+def test_groups_sift_tags_days_and_hours(chromium, tmp_path):
+    """More tags than a timeline has lanes: each group has one, and can be chosen."""
+    groups = {
+        "dog": "animals",
+        "cat": "animals",
+        "rain": "nature",
+        **{f"bell {number}": "alarms" for number in range(9)},
+    }
+    with Served(tmp_path, *groups, groups=groups) as served, chromium.new_context(timezone_id="UTC") as context:
+        stage = served.stage
+        begun = [stage.begin(tag, 5.0) for tag in groups]
+        served.live_through(stage.sound(8), *begun, *(stage.end(tag, 5.0, 7.0) for tag in groups), stage.sound(3))
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(f"{served.page.address}#day/{DAY}")
+        lanes = page.locator("#timeline .name")
+        page.wait_for_selector("#timeline .bar")
+        assert lanes.all_text_contents() == ["loudness", "alarms", "animals", "nature"]
+        page.select_option("#day-tag", "group animals")
+        assert sorted(lanes.all_text_contents()) == ["cat", "dog", "loudness"]
+        assert page.locator("#day-events .event").count() == 2
+        assert served.get("/api/heat?days=7&group=animals")["tags"] == []  # which was long after
+        page.click('nav a[href="#tags"]')
+        page.get_by_role("button", name="animals").press("Enter")
+        assert page.locator("#tag-list .tag:visible b").all_inner_texts() == ["dog", "cat"]
+        assert page.get_by_role("button", name="animals").get_attribute("aria-pressed") == "true"
+        page.fill("#find", "CAT")
+        assert page.locator("#tag-list .tag:visible b").all_inner_texts() == ["cat"]
+        page.get_by_role("button", name="all").click()
+        page.fill("#find", "bell")
+        assert page.locator("#tag-list .heading:visible").all_inner_texts() == ["alarms"]
 
 
 def test_hours_are_the_clocks_on_a_day_when_it_is_set(served, chromium, monkeypatch):

@@ -25,9 +25,9 @@ JSON = {"content-type": "application/json"}
 class Served:
     """A page, and a browser of few words."""
 
-    def __init__(self, folder, *names, hop_s=1.0, **settings):
+    def __init__(self, folder, *names, hop_s=1.0, groups=None, **settings):
         self.folder = Path(folder)
-        self.stage = Stage(*names, hop_s=hop_s)
+        self.stage = Stage(*names, hop_s=hop_s, groups=groups or {})
         self.port = free_port()
         self.tracker = EventTracker(self.stage.info.tags, hop_s)
         self.tuning = Tuning(self.stage.info.tags, self.tracker.retune, self.folder / "tags.toml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -121,9 +121,9 @@ class TagHours:
     days: tuple[date, ...]
     counts: np.ndarray[Any, np.dtype[np.int64]]
 
-    def counts_of(self, tag: str = "") -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the events of a tag, or of all, int [shape=(days, 24)]."""
-        chosen = [index for index, total in enumerate(self.totals) if tag in ("", total.tag)]
+    def counts_of(self, tags: Collection[str] = ()) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the events of some tags, or of all if none are given, int [shape=(days, 24)]."""
+        chosen = [index for index, total in enumerate(self.totals) if not tags or total.tag in tags]
         found: np.ndarray[Any, np.dtype[np.int64]] = self.counts[chosen].sum(axis=0)
         return found
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bowstream._types import Float32
 from bowstream.audio.file import AudioFile
 from bowstream.model.front_end import FrontEnd
-from bowstream.model.log_mel import LogMel
+from bowstream.model.log_mel import DB_PER_NEPER, LogMel
 
 # From quiet to loud, dark blue over red to light yellow: every step is lighter than the last, as print needs.
 COLOURS = ("#0b0724", "#3b0f6f", "#8c2981", "#de4968", "#fe9f6d", "#fcfdbf")
@@ -20,8 +20,6 @@ COLOURS = ("#0b0724", "#3b0f6f", "#8c2981", "#de4968", "#fe9f6d", "#fcfdbf")
 RANGE_DB = 60.0
 # A longer clip is shown by the loudest frames of so many pieces.
 WIDEST = 600
-# log-mel is the natural logarithm of power.
-DB_PER_NEPER = 10.0 / np.log(10.0)
 
 
 def spectrogram_png(clip: Path) -> bytes:

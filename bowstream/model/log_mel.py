@@ -8,6 +8,7 @@ pushed, so a file in one piece and a microphone in hundredths give the same bits
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +22,8 @@ from bowstream.model.highpass import HighPass
 NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 # Columns that are worked on at a time: enough to be worth NumPy's calls, few enough to stay in a Pi's cache.
 COLUMNS_AT_ONCE = 5
+# Log-mel is the natural logarithm of power.
+DB_PER_NEPER = 10.0 / math.log(10.0)
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
@@ -54,17 +55,21 @@ class Archive:
                 ],
             }
 
-    def heat(self, days: int, tag: str = "") -> Fields:
-        """Return events per hour: of each of the last days, and of each tag that is heard most."""
+    def heat(self, days: int, tag: str = "", group: Collection[str] = ()) -> Fields:
+        """Return events per hour: of each of the last days, and of each tag that is heard most.
+
+        The former may be of one tag alone; both may be of a group of tags.
+        """
         if not 1 <= days <= DAYS:
             raise UsageError(f"days must be 1 … {DAYS} (got {days})")
         span = Span.parse(f"{days}d")
         with self._opened() as connection:
             heard = totals.by_tag_and_hour(connection, span)
             listened_s = listening.listened_by_hour(connection, span)
+            shown = [pair for pair in zip(heard.totals, heard.counts) if not group or pair[0].tag in group]
             return {
                 "days": [str(day) for day in heard.days],
-                "counts": heard.counts_of(tag).tolist(),
+                "counts": heard.counts_of([tag] if tag else group).tolist(),
                 "listened_s": listened_s.round().astype(int).tolist(),
                 "tags": [
                     {
@@ -73,8 +78,9 @@ class Archive:
                         "total_s": round(total.total_s, 1),
                         "hours": hours.sum(axis=0).tolist(),
                     }
-                    for total, hours in zip(heard.totals[:TAGS], heard.counts)
+                    for total, hours in shown[:TAGS]
                 ],
+                "heard": sorted(total.tag for total in heard.totals),
             }
 
     def judge(self, name: str, verdict: str | None) -> Fields:

@@ -20,6 +20,8 @@ from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 
 HEALTH_EVERY_S = 2.0
+# Levels of a mel that are the ends of the picture's colours.
+DARKEST_DBFS, BRIGHTEST_DBFS = -95.0, -25.0
 # Events that a page is shown when it opens.
 RECENT = 30
 
@@ -109,9 +111,11 @@ class Narrator:
     def _sound(self, sound: Sound) -> Fields:
         """Return a column of the picture per 100 ms, a byte per mel, and the level."""
         frames = self._info.frames_per_s // 10
-        columns = sound.log_mel.reshape(-1, frames, self._info.n_mels).mean(axis=1)
-        low, high = self._info.log_mel_range
-        return {"m": packed((columns - low) / (high - low)), "l": round(dbfs(sound.power), 1)}
+        columns = sound.log_mel.reshape(-1, frames, self._info.n_mels).mean(axis=1) * self._info.log_mel_db
+        level_dbfs = dbfs(sound.power)
+        # Log-mel may be relative to the loudest recent sound: in a picture, what is quiet looks quiet.
+        columns += level_dbfs - 10.0 * np.log10(np.power(10.0, columns / 10.0).sum(axis=1, keepdims=True))
+        return {"m": packed((columns - DARKEST_DBFS) / (BRIGHTEST_DBFS - DARKEST_DBFS)), "l": round(level_dbfs, 1)}
 
     def _event(self, event: Event) -> Fields:
         length_s = None if event.offset_s is None else event.offset_s - event.onset_s

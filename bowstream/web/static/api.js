@@ -37,8 +37,7 @@ export function h(name, traits = {}, ...children) {
 
 export const fill = (place, ...children) => place.replaceChildren(...children);
 
-export const clock = (ms, seconds = true) =>
-  new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hour12: false });
+export const clock = (ms) => new Date(ms).toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" });
 
 export function lasted(ms) {
   const s = ms / 1000;

@@ -1,6 +1,7 @@
 // A day: its timeline, and its events.
 import { $, clock, fill, get, h, lasted, tell, tinted } from "./api.js";
 import { eventRow, remember } from "./events.js";
+import { grouped, groupOf, isChosen, offer } from "./groups.js";
 
 const AT_ONCE = 50, LANES = 9, LANE = 22, LEFT = 124, NARROW = 92, LOUD = 34;
 let shown = null, limit = AT_ONCE, hour = null;
@@ -17,18 +18,17 @@ export async function showDay(day) {
   shown.events.forEach(remember);
   limit = AT_ONCE;
   hour = null;
-  const tags = [...new Set(shown.events.map((event) => event.tag))].sort();
-  const chosen = tags.includes($("day-tag").value) ? $("day-tag").value : "";
-  fill($("day-tag"), h("option", { value: "" }, "all"), ...tags.map((tag) => h("option", { value: tag, selected: tag === chosen }, tag)));
+  offer($("day-tag"), [...new Set(shown.events.map((event) => event.tag))].sort());
   draw();
   return null;
 }
 
 function draw() {
-  const date = noon(shown.day), tag = $("day-tag").value;
+  const date = noon(shown.day);
   fill($("day-name"), date.toLocaleDateString([], { weekday: "short", day: "numeric", month: "long" }));
   $("after").disabled = shown.day >= text(new Date());
-  const events = shown.events.filter((event) => !tag || event.tag === tag);
+  const isWanted = isChosen($("day-tag"));
+  const events = shown.events.filter((event) => isWanted(event.tag));
   fill($("timeline"), timeline(events));
   const ears = shown.listened.reduce((sum, [start, end]) => sum + end - start, 0);
   const lost = shown.gaps.reduce((sum, [, length]) => sum + length, 0);
@@ -44,11 +44,11 @@ function timeline(events) {
   const width = Math.max(320, $("timeline").clientWidth || 320), length = shown.end_ms - shown.start_ms;
   const left = width < 500 ? NARROW : LEFT;
   const x = (ms) => left + ((ms - shown.start_ms) / length) * (width - left - 2);
-  const counts = new Map();
-  for (const event of events) counts.set(event.tag, (counts.get(event.tag) || 0) + 1);
-  const lanes = [...counts].sort((a, b) => b[1] - a[1]).map(([tag]) => tag);
+  const laneOf = lanesOf(events), counts = new Map();
+  for (const event of events) counts.set(laneOf(event.tag), (counts.get(laneOf(event.tag)) || 0) + 1);
+  const lanes = [...counts].sort((a, b) => b[1] - a[1]).map(([lane]) => lane);
   const named = lanes.length > LANES ? [...lanes.slice(0, LANES - 1), "others"] : lanes;
-  const place = new Map(lanes.map((tag, index) => [tag, Math.min(index, named.length - 1)]));
+  const place = new Map(lanes.map((lane, index) => [lane, Math.min(index, named.length - 1)]));
   const top = LOUD + 8, bottom = top + Math.max(named.length, 1) * LANE, height = bottom + 20;
   const label = `Timeline of ${shown.day}: ${events.length} events, most of ${lanes.slice(0, 3).join(", ") || "nothing"}. The list below has each.`;
   const svg = h("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label, class: "timeline" });
@@ -68,7 +68,7 @@ function timeline(events) {
     svg.append(h("text", { x: left - 8, y: y + LANE / 2 + 4, class: "name" }, short(tag, left < LEFT ? 12 : 17)));
   });
   for (const event of events) {
-    const y = top + place.get(event.tag) * LANE;
+    const y = top + place.get(laneOf(event.tag)) * LANE;
     const wide = Math.max(2.5, x(event.onset_ms + event.duration_ms) - x(event.onset_ms));
     const bar = h("rect", { class: `bar ${event.verdict || ""}`, x: x(event.onset_ms), y: y + 4, width: wide, height: LANE - 8, rx: 1.5 },
       h("title", {}, `${event.tag} ${clock(event.onset_ms)}, ${lasted(event.duration_ms)}`));
@@ -82,6 +82,12 @@ function timeline(events) {
     draw();
   });
   return svg;
+}
+
+// Where there are more tags than lanes, each group of them has one; a group that is chosen has one for each of its tags.
+function lanesOf(events) {
+  const tags = [...new Set(events.map((event) => event.tag))];
+  return tags.length > LANES && grouped(tags).length > 1 ? groupOf : (tag) => tag;
 }
 
 function loudness(x) {

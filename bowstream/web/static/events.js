@@ -72,7 +72,7 @@ async function openClip(id) {
   dialog.dataset.event = id;
   tinted(dialog, event.tag);
   fill($("clip-title"), event.tag);
-  const level = event.level == null ? "" : ` · ${Math.round(event.level)} dBFS`;
+  const level = event.level == null ? "" : ` · ${Math.round(event.level)} dBFS`.replace("-", "−");
   fill($("clip-facts"), `${new Date(event.onset_ms).toLocaleString([], { hour12: false })} · ${lasted(event.duration_ms || 0)} · ${percent(event.peak)}${level}`);
   fill($("clip-verdict"), ...(canJudge ? verdictButtons(event, true) : []));
   dialog.showModal();

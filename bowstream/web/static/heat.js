@@ -1,21 +1,20 @@
 // Heat maps as tables: the more events, the deeper; a screen reader reads the numbers.
 import { $, fill, get, h, tell } from "./api.js";
+import { chosen, offer } from "./groups.js";
 
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 
 export async function showHeat() {
-  const days = $("heat-days").value, tag = $("heat-tag").value;
+  const days = $("heat-days").value, { tag, group } = chosen($("heat-tag"));
   let found;
   try {
-    found = await get(`/api/heat?days=${days}&tag=${encodeURIComponent(tag)}`);
+    found = await get(`/api/heat?${new URLSearchParams({ days, tag, group })}`);
   } catch (error) { return tell(error); }
-  const names = found.tags.map((one) => one.tag);
-  if (tag && !names.includes(tag)) names.unshift(tag);
-  fill($("heat-tag"), h("option", { value: "" }, "all"), ...names.map((name) => h("option", { value: name, selected: name === tag }, name)));
+  offer($("heat-tag"), tag && !found.heard.includes(tag) ? [tag, ...found.heard] : found.heard);
   const highest = Math.max(1, ...found.counts.flat());
   const day = (text) => new Date(`${text}T12:00:00`).toLocaleDateString([], { weekday: "short", day: "numeric" });
   const rows = found.days.map((text, index) => [day(text), found.counts[index], found.listened_s[index], text]).reverse();
-  fill($("heat"), table(`Events per hour${tag ? ` of ${tag}` : ""}, last ${days} days`, "Day", rows, () => highest));
+  fill($("heat"), table(`Events per hour${tag || group ? ` of ${tag || group}` : ""}, last ${days} days`, "Day", rows, () => highest));
   fill($("heat-key"), ...[1, 2, 3, 4].filter((level) => range(level, highest)).map((level) => h("span", {}, h("i", { class: `l${level}` }), range(level, highest))),
     h("span", {}, h("i", { class: "l0" }), "nothing"), h("span", {}, h("i", { class: "deaf" }), "nobody listened"));
   const most = found.tags.map((one) => [one.tag, one.hours, null]);

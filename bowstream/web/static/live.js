@@ -11,7 +11,7 @@ export function begin(hello) {
   tags = hello.tags;
   picture ??= new Picture($("picture"), 600, hello.n_mels);
   const [low, high] = hello.span_hz;
-  fill($("span"), `${(low / 1000).toFixed(1)} … ${(high / 1000).toFixed(1)} kHz`);
+  fill($("span"), `${(low / 1000).toFixed(1)} – ${(high / 1000).toFixed(1)} kHz`);
   fill($("scores"));
   rows = new Map();
   open.clear();
@@ -66,7 +66,7 @@ export function gap(source) {
 function showOpen() {
   const place = $("open");
   place.classList.toggle("calm", !open.size);
-  if (!open.size) return fill(place, "quiet");
+  if (!open.size) return fill(place, "nothing recognised");
   return fill(place, ...[...open.values()].map((event) => tinted(h("span", { class: "chip" }, event.tag), event.tag)));
 }
 

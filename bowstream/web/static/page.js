@@ -1,6 +1,7 @@
 // The page: one line to the listener, five views.
 import { $, fill, h, post, tell } from "./api.js";
 import * as live from "./live.js";
+import { setGroups } from "./groups.js";
 import { allowVerdicts, complete, nameSources, show, startClips } from "./events.js";
 import { showDay, startDay } from "./day.js";
 import { showHeat, startHeat } from "./heat.js";
@@ -35,6 +36,7 @@ function greet(message) {
   $("sources").hidden = hello.sources.length < 2;
   nameSources(hello.sources.length > 1);
   allowVerdicts(message.has_history);
+  setGroups(message.tags);
   live.begin(message);
   choose(chosen);
   showTags(message.tags, message.tags_file);

@@ -1,11 +1,14 @@
 // Thresholds and mutes; each change can be undone.
 import { $, fill, h, percent, post, tell, tinted, toast } from "./api.js";
+import { grouped, groupOf } from "./groups.js";
 import { scoreOf } from "./live.js";
 
 const rows = new Map();
+let headings = [], wanted = "";
 
 export function showTags(tags, file) {
   if (file !== undefined) fill($("tags-note"), file ? `In force at once, and kept in ${file}, which wins over the configuration.` : "In force at once, and forgotten when the listener ends.");
+  const isNew = tags.some(({ tag }) => !rows.has(tag));
   tags.forEach((tag, place) => {
     const row = rows.get(tag.tag) || tagRow(tag, place);
     row.place = place;
@@ -17,6 +20,23 @@ export function showTags(tags, file) {
     row.reset.hidden = tag.own == null && !tag.muted;
     row.usual.style.left = `${tag.usual * 100}%`;
   });
+  if (isNew) arrange();
+}
+
+// By group, each with its heading, and a button above that shows it alone.
+function arrange() {
+  const parts = grouped(rows.keys()), several = parts.length > 1;
+  headings = parts.map(([group, tags]) => Object.assign(h("li", { class: "heading" }, h("h3", { class: "note" }, group)), { tags }));
+  fill($("tag-list"), ...headings.flatMap((heading) => [several ? heading : null, ...heading.tags.map((tag) => rows.get(tag))]).filter(Boolean));
+  fill($("groups"), ...(several ? ["", ...parts.map(([group]) => group)] : []).map((group) =>
+    h("button", { class: "pill", "aria-pressed": String(group === wanted), onclick: () => { wanted = group; arrange(); } }, group || "all")));
+  sift();
+}
+
+function sift() {
+  const text = $("find").value.trim().toLowerCase();
+  for (const [name, row] of rows) row.hidden = !name.toLowerCase().includes(text) || (wanted !== "" && groupOf(name) !== wanted);
+  for (const heading of headings) heading.hidden = heading.tags.every((tag) => rows.get(tag).hidden);
 }
 
 async function set(fields, text, isUndo = false) {
@@ -44,7 +64,6 @@ function tagRow(tag, place) {
   });
   reset.addEventListener("click", () => set({ tag: row.tag.tag, on: null, muted: false }, `${row.tag.tag}: as configured`));
   rows.set(tag.tag, row);
-  $("tag-list").append(row);
   return row;
 }
 
@@ -54,8 +73,5 @@ export function showScores() {
 }
 
 export function startTags() {
-  $("find").addEventListener("input", () => {
-    const wanted = $("find").value.trim().toLowerCase();
-    for (const [name, row] of rows) row.hidden = !name.toLowerCase().includes(wanted);
-  });
+  $("find").addEventListener("input", sift);
 }
