@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,10 +12,12 @@ from datetime import datetime, timezone
 import numpy as np
 
 from bowstream._text import ID_DIGITS
+from bowstream._types import Float32
 from bowstream.config.settings import Settings
-from bowstream.model.onset import COLUMN_S, Levels
+from bowstream.floor import Floor
+from bowstream.model.onset import COLUMN_S, SEARCH_S, Levels
 from bowstream.model.tags import Tag
-from bowstream.scores import Scores
+from bowstream.scores import Scores, logits_of
 
 HOLD_S = Settings.hold_s
 
@@ -23,9 +27,9 @@ class Event:
     """A sound that began, and ended unless `offset_s` is None.
 
     A score is about a whole window, so the onset is where the sound rose in the last seconds before the end of the
-    first window that reached the threshold (`model.onset`), or the beginning of that window's newest hop if nothing
-    did; the offset is the beginning of the first window that no longer held it. An onset is never before the end of
-    the tag's last event.
+    first window that reached the threshold, and the tag's scores after it (`model.onset`), or the beginning of that
+    window's newest hop if nothing did; the offset is the beginning of the first window that no longer held it. An
+    onset is never before the end of the tag's last event.
 
     Attributes
     ----------
@@ -60,6 +64,16 @@ class _Candidate:
     windows: int = 0
     lull_s: float | None = None
 
+    def hear(self, score: np.float32, off: np.float32, start_s: float) -> None:
+        """Take the score of a window that begins at `start_s`; below `off` it is one of a lull."""
+        if score >= off:
+            self.peak = max(self.peak, float(score))
+            self.total += float(score)
+            self.windows += 1
+            self.lull_s = None
+        elif self.lull_s is None:
+            self.lull_s = start_s
+
 
 class EventTracker:
     """Turns scores into events, with one state machine per tag.
@@ -74,7 +88,8 @@ class EventTracker:
 
     With `confirm_hops` of 1 a tag goes from idle to open at once. An event that is confirmed late still begins with
     the first score that reached `on`. A lull that ends in time belongs to the event, but its scores do not count
-    in `mean` and `peak`.
+    in `mean` and `peak`. Where a tag scores higher all the time than it usually does, `on` and `off` are so much higher
+    (`floor`).
 
     Parameters
     ----------
@@ -92,13 +107,20 @@ class EventTracker:
         self._rising: dict[int, _Candidate] = {}
         self._open: dict[int, _Candidate] = {}  # open, or in a lull
         self._levels = Levels()
+        self._past: deque[Float32] = deque(maxlen=1 + math.ceil(SEARCH_S / hop_s))  # the last scores
+        self._floor = Floor(tags, hop_s)
+        self._adapt()
         self._free_s: dict[int, float] = {}  # the end of each tag's last event
 
     def _take(self, tags: Sequence[Tag]) -> None:
         self.tags = tags
         # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
         self._on = np.array([tag.on for tag in tags], np.float32)
-        self._off = np.array([tag.off for tag in tags], np.float32).tolist()
+        self._off = np.array([tag.off for tag in tags], np.float32)
+
+    def _adapt(self) -> None:
+        """Raise the thresholds by what tags score here all the time."""
+        self._here = self._floor.above(self._on), self._floor.above(self._off)
 
     def retag(self, tags: Sequence[Tag], end_s: float) -> list[Event]:
         """Go on with other tags, known by their names; return the events of those that are gone, closed here."""
@@ -109,6 +131,9 @@ class EventTracker:
         self._rising = {moved[index]: candidate for index, candidate in self._rising.items() if index in moved}
         self._free_s = {moved[index]: end_s for index, end_s in self._free_s.items() if index in moved}
         self._take(tags)
+        self._floor.retag(tags)
+        self._adapt()
+        self._past.clear()
         return closed
 
     def reset(self) -> None:
@@ -116,12 +141,16 @@ class EventTracker:
         self._rising.clear()
         self._open.clear()
         self._levels.reset()
+        self._past.clear()
+        self._floor.reset()
+        self._adapt()
         self._free_s.clear()
 
     def retune(self, place: int, on: float, off: float) -> None:
         """Begin and end the events of the tag at this place at other scores from now on; above 1 is never."""
         self._on[place] = on
-        self._off[place] = float(np.float32(off))
+        self._off[place] = off
+        self._adapt()
 
     @property
     def open_events(self) -> list[Event]:
@@ -137,11 +166,13 @@ class EventTracker:
         """Return the events that these scores open (`offset_s` None) and close."""
         changed = []
         self._levels.push(scores.levels)
+        self._past.append(scores.array)
+        on, off = self._here
         for index, candidate in list(self._open.items()):
-            self._update(candidate, index, scores)
+            candidate.hear(scores.array[index], off[index], scores.start_s)
             if candidate.lull_s is not None and _exact(scores.start_s - candidate.lull_s) >= self._hold_s:
                 changed.append(self._closed(index, scores.end_s))
-        loud = (scores.array >= self._on).nonzero()[0].tolist()
+        loud = (scores.array >= on).nonzero()[0].tolist()
         if self._rising:
             self._rising = {index: candidate for index, candidate in self._rising.items() if index in loud}
         for index in loud:
@@ -150,33 +181,28 @@ class EventTracker:
             if index not in self._rising:
                 self._rising[index] = _Candidate(self._onset_s(index, scores))
             candidate = self._rising[index]
-            self._update(candidate, index, scores)
+            candidate.hear(scores.array[index], off[index], scores.start_s)
             if candidate.windows >= self.confirm_hops:
                 self._open[index] = self._rising.pop(index)
                 changed.append(self._event(index, None))
+        if self._floor.push(scores.array, self._open):
+            self._adapt()
         return changed
 
     def close(self, end_s: float) -> list[Event]:
         """Close all open events because no sound follows this moment directly: the end, or a gap."""
         self._rising.clear()
         self._levels.reset()
+        self._past.clear()
         return [self._closed(index, end_s) for index in list(self._open)]
 
     def _onset_s(self, index: int, scores: Scores) -> float:
         """Return when the sound began that these scores have raised a tag for."""
-        columns = self._levels.columns_since_onset(round((scores.end_s - scores.start_s) / COLUMN_S))
+        window, hop = round((scores.end_s - scores.start_s) / COLUMN_S), round(self._hop_s / COLUMN_S)
+        logits = logits_of(np.array([past[index] for past in self._past], np.float32))
+        columns = self._levels.columns_since_onset(window, logits, hop)
         since_s = self._hop_s if columns is None else columns * COLUMN_S
         return max(_exact(scores.end_s - since_s), self._free_s.get(index, 0.0))
-
-    def _update(self, candidate: _Candidate, index: int, scores: Scores) -> None:
-        score = float(scores.array[index])
-        if score >= self._off[index]:
-            candidate.peak = max(candidate.peak, score)
-            candidate.total += score
-            candidate.windows += 1
-            candidate.lull_s = None
-        elif candidate.lull_s is None:
-            candidate.lull_s = scores.start_s
 
     def _closed(self, index: int, end_s: float) -> Event:
         candidate = self._open[index]

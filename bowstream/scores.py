@@ -13,6 +13,7 @@ from bowstream.model.codebook import Codes
 from bowstream.model.onset import BANDS
 
 SHOWN = 3
+LEAST = np.float32(1e-7)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +70,13 @@ class Scores(Mapping[str, float]):
     def __repr__(self) -> str:
         best = ", ".join(f"{tag}={score:.2f}" for tag, score in self.top())
         return f"Scores(end_s={self.end_s:g}, {best}{', …' * (len(self) > SHOWN)})"
+
+
+def logits_of(scores: Float32) -> Float32:
+    """Return the logits of scores; scores of 0 and 1 are a little less sure."""
+    clipped = np.clip(scores, LEAST, 1.0 - LEAST)
+    logits: Float32 = np.log(clipped / (np.float32(1.0) - clipped))
+    return logits
 
 
 def top(tags: tuple[str, ...], scores: Float32, n: int) -> list[tuple[str, float]]:

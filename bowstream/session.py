@@ -140,8 +140,8 @@ class Session:
         """Put other tags in force and tell of them; no event of one that is gone goes on."""
         self._next_bundle = None
         self.tagger.retag(bundle)
-        yield from map(self._dated_event, self.tracker.retag(bundle.tags, self.position_s))
-        self.info = replace(self.info, tags=bundle.tags)
+        yield from map(self._dated_event, self.tracker.retag(self.tagger.tracked, self.position_s))
+        self.info = replace(self.info, tags=self.tagger.tracked)
         yield self.info
 
     def _hear(self, block: Block) -> Iterator[Record]:
@@ -228,7 +228,7 @@ def describe(
         duration_s=source.duration_s,
         started_at=started_at,
         bundle=bundle.name,
-        tags=bundle.tags,
+        tags=tagger.tracked,
         sample_rate=front_end.sample_rate,
         hop_s=round(tagger.encoder.hop_columns * front_end.column_s, 6),
         window_s=front_end.window_length / front_end.sample_rate,

@@ -121,7 +121,7 @@ class Tagger:
         if not one.position:
             raise AudioError("there is no audio in it (0 samples)")
         end_s = one.position / one.front_end.sample_rate
-        return Result.of([*scores, *one.flush()], self.bundle.tags, self.hop_s, end_s)
+        return Result.of([*scores, *one.flush()], one.tracked, self.hop_s, end_s)
 
     def feed(self, block: ArrayLike, sample_rate: int | None = None) -> list[Scores]:
         """Take the next block of a stream and return the scores of the windows that it completes, if any.
@@ -148,9 +148,10 @@ class Tagger:
 
     def retag(self, bundle: Bundle) -> None:
         """Score other tags, or corrected ones, from the next window on; all else of the bundle must be the same."""
-        self.bundle = bundle
-        self.head = bundle.head.shifted(bundle.sensitivity.shift(self.hop_s, self.sensitivity))
+        logits = bundle.sensitivity.shift(self.hop_s, self.sensitivity)
+        self.bundle, self.head = bundle, bundle.head.shifted(logits)
         self.tags = tuple(tag.name for tag in bundle.tags)
+        self.tracked = tuple(tag.shifted(logits) for tag in bundle.tags)
 
     def reset(self) -> None:
         """Begin a new stream at sample 0."""

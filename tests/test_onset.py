@@ -14,6 +14,7 @@ from bowstream.tagger import Tagger
 
 RATE = 16_000
 FRONT_END = FrontEnd()
+STEADY = np.zeros(5, np.float32)
 
 
 def room(seconds, level=1e-3, seed=0):
@@ -39,7 +40,7 @@ def levels(samples, front_end=FRONT_END):
 def ago(rows, window=10):
     one = Levels()
     one.push(rows)
-    return one.columns_since_onset(window)
+    return one.columns_since_onset(window, STEADY, 10)
 
 
 @pytest.mark.parametrize("begins_s", [2.04, 3.5, 3.97])
@@ -57,6 +58,17 @@ def test_a_steady_room_has_no_onset_and_an_old_one_is_forgotten():
 def test_the_first_burst_of_several_is_the_onset():
     bursts = np.concatenate([tone(0.3), np.zeros(8_000, np.float32), tone(0.3), np.zeros(8_000, np.float32), tone(0.3)])
     assert 5.0 - 0.1 * ago(levels(heard(bursts, 3.0))[:50]) == pytest.approx(3.0, abs=0.11)
+
+
+@pytest.mark.parametrize(("risen", "begins_s"), [(2, 3.0), (4, 1.5)])
+def test_of_two_sounds_the_onset_is_that_after_which_the_tag_rose(risen, begins_s):
+    scene = room(8.0)
+    for first, level in ((1.5, 0.02), (3.0, 0.02)):
+        scene[round(first * RATE) :][: RATE // 2] += tone(0.5, level)
+    logits = np.where(np.arange(5) < 5 - risen, -6.0, 0.5).astype(np.float32)
+    one = Levels()
+    one.push(levels(scene)[:50])
+    assert 5.0 - 0.1 * one.columns_since_onset(10, logits, 10) == pytest.approx(begins_s, abs=0.11)
 
 
 def test_what_sounds_from_the_beginning_began_there():

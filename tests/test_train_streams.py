@@ -18,8 +18,8 @@ from train.dataset.data import Clip, data_set
 from train.dataset.negatives import Negative
 from train.dataset.scenes import MOST_CLIPS, Placed, Scene, active, backgrounds_alone, chosen, in_a_quiet_room, scenes
 from train.measure.detection import area, f1, onset_errors, psds
-from train.measure.streams import Heard, by_bundle, matched, sigmoid
-from train.measure.tuning import best_shifts, counted, hours, thresholds, tune
+from train.measure.streams import Heard, by_bundle, matched, sigmoid, usual_of, with_usual
+from train.measure.tuning import counted, hours, shift_for, tune
 from train.model.bundle import TagCalibration, rewrite
 from train.report import support
 
@@ -164,22 +164,30 @@ def streams():
     return made
 
 
-def test_thresholds_spend_false_events_where_they_buy_most(streams):
+def test_all_tags_are_shifted_alike_to_the_rate_that_is_asked_for(streams):
     tags = ("cat", "dog")
-    shifts = best_shifts(streams, tags, per_hour=3.0)
-    counts = counted(streams, tags, shifts)
-    assert counts.raised[1] == counts.placed[1] == 12 and counts.false[1] == 0
-    assert counts.false.sum() <= 3.0 * hours(streams) and shifts[0] < shifts[1]
-    spent = counted(streams, tags, best_shifts(streams, tags, per_hour=1e4))
-    assert spent.raised.tolist() == [12, 12] and spent.false[0] > 0
+    shift = shift_for(streams, tags, 3.0)
+    rates = [counted(streams, tags, shift + more).false.sum() / hours(streams) for more in (0.0, 1.0)]
+    assert rates[0] <= 3.0 < rates[1]
 
 
-def test_half_of_a_tags_own_shift_is_taken_and_the_rest_is_shared(streams):
+def test_what_tags_usually_score_is_told_by_scenes_without_them_unnamed(streams):
     tags = ("cat", "dog")
-    own, chosen = best_shifts(streams, tags, 3.0), thresholds(streams, tags, 3.0)
-    assert chosen[1] - chosen[0] == pytest.approx((own[1] - own[0]) / 2)
-    rate = counted(streams, tags, chosen).false.sum() / hours(streams)
-    assert rate <= 3.0 < counted(streams, tags, chosen + np.float32(1.0)).false.sum() / hours(streams)
+    assert usual_of(streams, tags) == pytest.approx([-4.0, -4.0])
+    loud = [dataclasses.replace(one, logits=one.logits + 3.0) for one in streams]
+    unnamed = [dataclasses.replace(one, scene=dataclasses.replace(one.scene, may=frozenset({"cat"}))) for one in loud]
+    assert usual_of([*streams, *unnamed, *unnamed], tags) == pytest.approx([-4.0, -1.0])
+
+
+def test_what_is_usual_in_a_scene_raises_no_event_there():
+    rows = np.full((20, 2), -0.5)
+    rows[15] = 1.0
+    one = heard(rows, placed("dog", 15.0, 16.0))
+    tags = ("cat", "dog")
+    assert len(one.events(tags)) == 2
+    usual = with_usual([one], np.array([-0.5, -6.0], np.float32))[0]
+    assert [event.tag for event in usual.events(tags)] == ["cat"]
+    assert [event.tag for event in usual.events(tags, 0.4)] == ["cat"]
 
 
 def test_a_shorter_hop_raises_no_more_false_events(streams):
@@ -191,7 +199,8 @@ def test_a_shorter_hop_raises_no_more_false_events(streams):
     tags = ("cat", "dog")
     tuning = tune({1.0: streams, 0.1: often}, tags)
     hops = {hop["hop_s"]: hop["logits"] for hop in tuning.sensitivity["hops"]}
-    rates = [counted(streams, tags, tuning.shifts), counted(often, tags, tuning.shifts + np.float32(hops[0.1]))]
+    known = [with_usual(of_hop, tuning.usual - np.float32(tuning.shift)) for of_hop in (streams, often)]
+    rates = [counted(known[0], tags, tuning.shift), counted(known[1], tags, tuning.shift + hops[0.1])]
     assert hops[1.0] == 0.0 and hops[0.1] < 0.0
     assert rates[1].false.sum() <= rates[0].false.sum() + 1
     usual = next(c for c in tuning.sensitivity["costs"] if (c["hop_s"], c["sensitivity"]) == (1.0, 0.5))
@@ -257,6 +266,7 @@ def test_tune_command(here, capsys, monkeypatch):
     tuned = bowstream.load_bundle(here / "final")
     # The dogs are of two places; what is said of sirens is said of ESC-50's.
     assert {(tag.name, tag.on, tag.off) for tag in tuned.tags} == {("dog", 0.5, 0.25), ("siren", 0.5, 0.25)}
+    assert all(tag.usual is not None and tag.usual < 0.0 for tag in tuned.tags)
     assert len(tuned.description["tags"]) == n_tags
     assert [hop["hop_s"] for hop in tuned.description["sensitivity"]["hops"]] == [0.1, 1.0]
     assert "A tag ships if" in tuned.description["metrics"]["rule"]

@@ -40,7 +40,7 @@ def stages(bundle: Bundle, samples: Float32, hop_columns: int) -> dict[str, Time
         return {"pat": cut_pat(quantised), "env": cut_env(quantised), **of_window}
 
     log_mel, level = LogMel(front_end), Level(bundle.level, front_end) if bundle.level else None
-    tracker = EventTracker(bundle.tags, hop_columns * front_end.column_s)
+    tracker = EventTracker(tagger.tracked, hop_columns * front_end.column_s)
     patches = cut()
     # Window after window, since a head may cost less the less they differ.
     contexts = cycle([scores.codes[np.newaxis] for scores in tagger.push(samples)])

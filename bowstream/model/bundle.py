@@ -110,7 +110,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             encoders=read_encoders(contents),
             head=read_head(description, contents),
             tags=tuple(
-                Tag(tag["name"], float(tag["on"]), float(tag["off"]), str(tag.get("group", "")))
+                Tag(tag["name"], float(tag["on"]), float(tag["off"]), str(tag.get("group", "")), usual_of(tag))
                 for tag in description["tags"]
             ),
             sensitivity=read_sensitivity(description),
@@ -144,6 +144,11 @@ def read_description(path: Path) -> Mapping[str, Any]:
     if description.get("sha256") != digest(description):
         raise BundleError(f"{file} does not match its own sha256: it was changed or damaged after it was made")
     return description
+
+
+def usual_of(tag: Mapping[str, Any]) -> float | None:
+    """Return what a tag usually scores, as a logit, by `bundle.json`; older bundles do not say."""
+    return None if tag.get("usual") is None else float(tag["usual"])
 
 
 def no_number(name: str) -> float:

@@ -1,7 +1,8 @@
 """Onsets: when the sound began that a score is about, searched for in the levels of the last seconds.
 
 A score is about a window, and says that a sound is there some time after it began. What changed then is in the
-levels: an onset is where the bands rise above what they were before.
+levels: an onset is where the bands rise above what they were before. Which of several rises began the sound is told by
+its tag's own scores: they rise in the windows after it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream._types import FORMAT, Float32
 from bowstream.model.front_end import FrontEnd
@@ -17,7 +19,7 @@ COLUMN_S = FORMAT.column_length / FORMAT.sample_rate
 # Bands that levels are the means of.
 BANDS = 12
 # How far back a sound may have begun, in columns (100 ms).
-SEARCH = 40
+SEARCH = 50
 SEARCH_S = SEARCH * COLUMN_S
 # A rise is what the next columns are above those before.
 BEFORE, AFTER = 10, 5
@@ -27,6 +29,11 @@ KEPT = SEARCH + BEFORE + 1
 NEAR, FADE = 0.6, 40.0
 # Nats of power, about 2 dB, root mean square over bands: less is no rise.
 LEAST = 0.5
+SMALLEST = 1e-9
+# A tag's logits rise within so many columns after an onset, a window, and by chance by the root of so much.
+RAMP, CHANCE = 10, 0.5
+# A rise weighs less, by a factor e to the power of this, the less the tag's logits rise after it.
+TRUST = 4.0
 
 
 def levels_of(log_mel: Float32, front_end: FrontEnd) -> Float32:
@@ -59,18 +66,20 @@ class Levels:
         while self._held - len(self._parts[0]) >= KEPT:
             self._held -= len(self._parts.popleft())
 
-    def columns_since_onset(self, window: int) -> int | None:
+    def columns_since_onset(self, window: int, logits: Float32, hop: int) -> int | None:
         """Return how many columns ago the newest sound began; None if nothing rose.
 
         Parameters
         ----------
         window : columns in a window
+        logits : float32 [shape=(n,)], of the sound's tag in the last windows, the newest last
+        hop : columns from one window to the next
         """
         rises = self._rises()
         age = np.arange(len(rises) + 1, 1, -1)
-        weighted = rises * np.exp(-np.maximum(age - window, 0) / FADE)
-        padded = np.concatenate([[0.0], weighted, [0.0]])
-        is_peak = (weighted >= padded[:-2]) & (weighted >= padded[2:])
+        weighted = rises * np.exp(-np.maximum(age - window, 0) / FADE + TRUST * agreement(logits, hop, age))
+        padded = np.concatenate([[0.0], rises, [0.0]])
+        is_peak = (rises >= padded[:-2]) & (rises >= padded[2:])
         peaks = np.flatnonzero(is_peak & (rises >= LEAST) & (age <= SEARCH))
         if not len(peaks):
             return None
@@ -91,3 +100,22 @@ class Levels:
         before = (sums[places] - sums[places - BEFORE]) / BEFORE
         rises: Float32 = np.sqrt(np.mean(np.square(np.maximum(after - before, 0.0)), axis=1)).astype(np.float32)
         return rises
+
+
+def agreement(logits: Float32, hop: int, age: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return how well a tag's logits fit an onset at each age, 0 … 1 [shape=(n,)]: their squared correlation to a ramp.
+
+    Parameters
+    ----------
+    logits : float32 [shape=(windows,)], the newest last
+    hop : columns from one window to the next
+    age : int [shape=(n,)], columns ago
+    """
+    ends = np.arange(len(logits))[::-1] * hop  # columns ago
+    ramps = np.clip((age[:, np.newaxis] - ends) / RAMP, 0.0, 1.0)
+    ramps -= ramps.mean(axis=1, keepdims=True)
+    around = logits - logits.mean(dtype=np.float64)
+    together = np.maximum(ramps @ around, 0.0)
+    apart = np.square(ramps).sum(axis=1) * (np.square(around).sum() + CHANCE * len(logits))
+    fits: NDArray[np.float64] = np.square(together) / np.maximum(apart, SMALLEST)
+    return fits

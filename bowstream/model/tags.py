@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bowstream.config.settings import SourceSettings, TagSettings
 from bowstream.config.toml import suggestion
@@ -15,16 +15,24 @@ Complain = Callable[[tuple[str, ...], str], None]
 
 @dataclass(frozen=True)
 class Tag:
-    """A name, with the scores at which its events begin (`on`) and end (`off`), and the group that it belongs to."""
+    """A name, with the scores at which its events begin (`on`) and end (`off`), and the group that it belongs to.
+
+    `usual` is the logit of its score that other sound usually has; None where that is not known.
+    """
 
     name: str
     on: float
     off: float
     group: str = ""
+    usual: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.off <= self.on <= 1.0:
             raise BundleError(f"tag {self.name!r} must have 0 <= off <= on <= 1 (got on={self.on}, off={self.off})")
+
+    def shifted(self, logits: float) -> Tag:
+        """Return the tag as it is with the logits of all scores shifted."""
+        return self if self.usual is None else replace(self, usual=self.usual + logits)
 
 
 def named(names: Iterable[str], tags: Iterable[Tag]) -> tuple[str, ...]:
@@ -84,7 +92,7 @@ def _personal(tag: Tag, settings: SourceSettings, complain: Complain) -> Tag:
     off = next((value for value in (own.off, settings.off) if value is not None), None)
     if own.off is not None and own.off > on:
         complain(("tags", tag.name, "off"), f"off must be at most on, which is {on:g} for {tag.name} (got {own.off:g})")
-    return Tag(own.alias or tag.name, on, min(on, tag.off if off is None else off), tag.group)
+    return replace(tag, name=own.alias or tag.name, on=on, off=min(on, tag.off if off is None else off))
 
 
 def _check_off(on: dict[str, float], settings: SourceSettings, complain: Complain) -> None:

@@ -139,8 +139,9 @@ def measure(bundle: Bundle, days: Sequence[Recording], clips: Sequence[Recording
 def raised(recording: Recording, bundle: Bundle, learned: Learned, sensitivity: float) -> Iterator[Evidence]:
     """Yield what each event of a recording is raised by."""
     taught = learned.applied(bundle)
-    head = taught.head.shifted(bundle.sensitivity.shift(Settings.hop_s, sensitivity))
-    tracker = EventTracker(taught.tags, Settings.hop_s, Settings.hold_s, Settings.confirm_hops)
+    logits = bundle.sensitivity.shift(Settings.hop_s, sensitivity)
+    head, tags = taught.head.shifted(logits), [tag.shifted(logits) for tag in taught.tags]
+    tracker = EventTracker(tags, Settings.hop_s, Settings.hold_s, Settings.confirm_hops)
     peaks = Peaks(learned.bundle)
 
     def named(event: Event) -> Event:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle
+from bowstream.tagger import Tagger
 
 from ..common.progress import say
 from ..common.store import artefact, digest
@@ -18,7 +19,7 @@ from ..dataset.negatives import Negative
 from ..dataset.scenes import Scene, backgrounds_alone, in_a_quiet_room, scenes
 from .evaluate import SCORES, loaded
 from .places import stranger
-from .streams import Heard, by_bundle, by_other, hear, without_samples
+from .streams import Heard, by_bundle, by_other, hear, with_usual, without_samples
 from .waveform import WaveformTagger
 
 
@@ -75,10 +76,15 @@ def brief_for(data: DataSet, bundles: Sequence[Bundle]) -> dict[Path, list[Scene
 def heard_by_bundles(root: Path, scenes: Mapping[Path, list[Scene]], hop_s: float) -> list[Heard]:
     """Return what each bundle says of its scenes, worked out once."""
     return [
-        heard
-        for path, of_bundle in scenes.items()
-        for heard in kept(root, of_bundle, hop_s, loaded(str(path)).description["sha256"], by_bundle_at(path, hop_s))
+        one for path, of_bundle in scenes.items() for one in heard_by_bundle(root, loaded(str(path)), of_bundle, hop_s)
     ]
+
+
+def heard_by_bundle(root: Path, bundle: Bundle, scenes: list[Scene], hop_s: float) -> list[Heard]:
+    """Return what a bundle says of scenes, and what its tags usually score, if it states that."""
+    heard = kept(root, scenes, hop_s, bundle.description["sha256"], by_bundle_at(bundle.path, hop_s))
+    usual = [tag.usual for tag in Tagger(bundle, hop_s).tracked]
+    return heard if None in usual else with_usual(heard, np.array(usual, np.float32))
 
 
 def by_bundle_at(path: Path, hop_s: float) -> Callable[[Scene], Heard]:

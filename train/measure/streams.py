@@ -42,16 +42,18 @@ class Heard:
     logits : float32 [shape=(windows, C)]
     levels : float32 [shape=(columns, bands)], of the scene's columns, for onsets
     hop_s : seconds between two windows
+    usual : what tags usually score, as logits, float32 [shape=(C,)]; None if they are to have no floor
     """
 
     scene: Scene
     logits: Float32
     levels: Float32
     hop_s: float
+    usual: Float32 | None = None
 
     def scaled(self, slopes: Float32, biases: Float32) -> Heard:
-        """Return the same with calibrated logits."""
-        return replace(self, logits=(slopes * self.logits + biases).astype(np.float32))
+        """Return the same with calibrated logits; what is usual for them is to be found out."""
+        return replace(self, logits=(slopes * self.logits + biases).astype(np.float32), usual=None)
 
     def events(self, tags: Sequence[str], shift: float | Float32 = 0.0, onsets: bool = True) -> list[Event]:
         """Return the events that bowstream's tracker makes of the scores, with logits shifted.
@@ -64,7 +66,9 @@ class Heard:
         """
         levels = self.levels if onsets else self.levels[:0]
         kept = [index for index, tag in enumerate(tags) if tag not in self.scene.may]
-        tracker = EventTracker([Tag(tags[index], ON, OFF) for index in kept], self.hop_s, Settings().hold_s)
+        usual = [None] * len(tags) if self.usual is None else (self.usual + shift).tolist()
+        tracked = [Tag(tags[index], ON, OFF, usual=usual[index]) for index in kept]
+        tracker = EventTracker(tracked, self.hop_s, Settings().hold_s)
         scores = sigmoid(self.logits + shift)[:, kept]
         names, hop = tuple(tags[index] for index in kept), round(self.hop_s / COLUMN_S)
         found, begin = [], 0
@@ -90,6 +94,20 @@ def logit(scores: NDArray[np.float32]) -> Float32:
     """Return the inverse of `sigmoid`; scores of 0 and 1 are a little less sure."""
     clipped = np.clip(scores.astype(np.float64), 1e-7, 1.0 - 1e-7)
     return np.log(clipped / (1.0 - clipped)).astype(np.float32)
+
+
+def usual_of(heard: Sequence[Heard], tags: Sequence[str]) -> Float32:
+    """Return what tags usually score, as logits, float32 [shape=(C,)]: the median over scenes without it unnamed."""
+    usual = np.empty(len(tags), np.float32)
+    for place, tag in enumerate(tags):
+        without = [one for one in heard if tag not in one.scene.may] or heard
+        usual[place] = np.median(np.concatenate([one.logits[:, place] for one in without]))
+    return usual
+
+
+def with_usual(heard: Sequence[Heard], usual: Float32) -> list[Heard]:
+    """Return the same with what tags usually score, (C,)."""
+    return [replace(one, usual=usual) for one in heard]
 
 
 def hear(scenes: Iterable[Scene], work: Callable[[Scene], Heard], count: int) -> list[Heard]:

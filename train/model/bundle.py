@@ -62,7 +62,7 @@ class TagCalibration:
     """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
 
     `average_precision` is that over held-out clips, None where the tag was in none. A tag that does not work is heard
-    of by the head only.
+    of by the head only. `usual` is the logit that other sound usually scores, if that was measured.
     """
 
     slope: float = 1.0
@@ -71,6 +71,7 @@ class TagCalibration:
     off: float = 0.25
     average_precision: float | None = None
     works: bool = True
+    usual: float | None = None
 
 
 def write_bundle(

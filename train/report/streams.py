@@ -18,8 +18,8 @@ from ..dataset.negatives import Negative
 from ..dataset.scenes import SNRS_DB
 from ..measure.detection import f1, onset_errors, psds
 from ..measure.hearing import brief_for, heard_by_bundles, heard_by_other, scenes_for
-from ..measure.streams import Heard, logit
-from ..measure.tuning import SENSITIVITIES, best_shifts, cost, hours
+from ..measure.streams import Heard, logit, usual_of, with_usual
+from ..measure.tuning import SENSITIVITIES, TARGET_PER_HOUR, cost, hours, shift_for
 from ..measure.waveform import WaveformTagger
 from .numbers import table
 
@@ -49,7 +49,7 @@ def streams(
     ----------
     root : the folder of all artefacts
     hops_s : seconds between two scores, each tried
-    other : is heard on the same scenes, at the longest hop; the threshold of each of its tags is chosen there
+    other : is heard on the same scenes, at the longest hop; its threshold and what it usually says are found there
     """
     loaded = [bowstream.load_bundle(path) for path in bundles]
     tags = tuple(tag.name for tag in loaded[0].tags)
@@ -72,9 +72,11 @@ def streams(
         metrics["ours"][f"{hop_s:g}"] |= brief_sounds(heard_by_bundles(root, brief, hop_s), tags, shift)
     if other:
         heard = heard_by_other(root, scenes, other, data, tags, longest)
-        own = best_shifts(heard, tags)
+        usual = usual_of(heard, tags)
+        heard = with_usual(heard, usual)
+        own = np.full(len(tags), shift_for(heard, tags, TARGET_PER_HOUR), np.float32)
         metrics["other"] = {"name": other.path.stem, f"{longest:g}": measured(heard, tags, own, True)}
-        heard = heard_by_other(root, brief, other, data, tags, longest)
+        heard = with_usual(heard_by_other(root, brief, other, data, tags, longest), usual)
         metrics["other"][f"{longest:g}"] |= brief_sounds(heard, tags, own)
     out.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"{out}: {metrics['scenes']} scenes")

@@ -86,8 +86,9 @@ def tune_bundle(
             off=ON * OFF_SHARE,
             average_precision=precision,
             works=not lacks[tag],
+            usual=round(float(usual), 2),
         )
-        for tag, slope, bias, precision in zip(tags, slopes, biases + tuning.shifts, precisions)
+        for tag, slope, bias, precision, usual in zip(tags, slopes, biases + tuning.shift, precisions, tuning.usual)
     ]
     rewrite(final, compose(target, settings), tuning.sensitivity, {"rule": RULE})
     for bundle in others:  # so that what ships can be tried
