@@ -237,6 +237,6 @@ def describe(
         n_mels=front_end.n_mels,
         span_hz=(front_end.fmin_hz, front_end.fmax_hz),
         log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
-        log_mel_db=bundle.level.range_db if bundle.level else DB_PER_NEPER,
+        log_mel_db=bundle.level.top_db if bundle.level else DB_PER_NEPER,
         is_named=bool(name),
     )

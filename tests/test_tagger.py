@@ -183,9 +183,9 @@ def straight(bundle, sound):
     if bundle.front_end.highpass_hz:
         sound = HighPass(bundle.front_end.highpass_hz, 16_000, 1600).push(sound)
     log_mel = straight_log_mel(sound, mel_filterbank(bundle.front_end), bundle.front_end).reshape(-1, 10, 96)
-    peaks = np.maximum(log_mel.max(axis=(1, 2)), bundle.level.quietest)
+    peaks = np.maximum(log_mel.max(axis=(1, 2)), bundle.level.ref_floor)
     loudest = np.array([peaks[max(0, column - 9) : column + 1].max() for column in range(len(peaks))])
-    scaled = (log_mel - loudest[:, np.newaxis, np.newaxis]) / (bundle.level.range_db * np.log(10.0) / 10.0) + 1.0
+    scaled = (log_mel - loudest[:, np.newaxis, np.newaxis]) / (bundle.level.top_db * np.log(10.0) / 10.0) + 1.0
     offsets, found = Tagger(bundle).encoder.offsets, []
     for columns in np.maximum(scaled, 0.0).astype(np.float32).reshape(-1, 10, 10, 96):
         window = columns.reshape(1, 100, 96)

@@ -106,7 +106,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
             name=description["name"],
             path=path,
             front_end=FrontEnd(**description["front_end"]),
-            level=LevelSettings(**description["level"]) if description["level"] else None,
+            level=LevelSettings.read(description["level"]) if description["level"] else None,
             encoders=read_encoders(contents),
             head=read_head(description, contents),
             tags=tuple(

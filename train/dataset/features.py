@@ -126,7 +126,7 @@ def features(root: Path, data: DataSet, hashes: Mapping[str, str], settings: Fea
     level = LevelSettings() if settings.level == "relative" else None
     inputs = {
         "front_end": asdict(front_end),
-        "level": asdict(level) if level else None,
+        "level": level.stored() if level else None,
         "fingerprint": fingerprint(front_end, level),
         "clips": hashlib.sha256("".join(hashes[clip.name] for clip in data.clips).encode()).hexdigest(),
     }

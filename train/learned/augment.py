@@ -159,25 +159,25 @@ def narrow(key: tf.Tensor, power: tf.Tensor, probability: float) -> tf.Tensor:
     return power * tf.where(narrowed, tf.exp(-fall), 1.0)[:, tf.newaxis]
 
 
-def add_noise(key: tf.Tensor, power: tf.Tensor, noise: tf.Tensor, probability: float, quietest: float) -> tf.Tensor:
+def add_noise(key: tf.Tensor, power: tf.Tensor, noise: tf.Tensor, probability: float, ref_floor: float) -> tf.Tensor:
     """Add steady noise of a random colour to mel power (N, T, M): a faint floor to all, a louder one to some."""
     count, frames, n_mels = power.shape
     whether, level, floor, colour, where = split(key, 5)
     noisy = uniform(whether, (count, 1)) < probability
     below = tf.where(noisy, uniform(level, (count, 1), *NOISE_BELOW_DB), uniform(floor, (count, 1), *FLOOR_BELOW_DB))
     tilt = uniform(colour, (count, 1), *NOISE_TILT_DB) * (DB * np.arange(n_mels, dtype=np.float32) / n_mels)
-    strength = loudest(power, quietest) * tf.exp(tilt - below * DB)
+    strength = loudest(power, ref_floor) * tf.exp(tilt - below * DB)
     begin = integers(where, (count, 1), 0, noise.shape[0] - frames)
     return power + strength[:, tf.newaxis] * tf.gather(noise, begin + np.arange(frames))
 
 
-def loudest(power: tf.Tensor, quietest: float) -> tf.Tensor:
-    """Return the greatest power of each stream (N, 1), at least that of the quietest reference."""
-    return tf.maximum(tf.reduce_max(power, axis=(1, 2)), math.exp(quietest))[:, tf.newaxis]
+def loudest(power: tf.Tensor, ref_floor: float) -> tf.Tensor:
+    """Return the greatest power of each stream (N, 1), at least that of the lowest reference."""
+    return tf.maximum(tf.reduce_max(power, axis=(1, 2)), math.exp(ref_floor))[:, tf.newaxis]
 
 
 def mix(
-    key: tf.Tensor, power: tf.Tensor, probability: float, quietest: float
+    key: tf.Tensor, power: tf.Tensor, probability: float, ref_floor: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Mix some streams with another, which is made as loud first, by random shares of amplitude.
 
@@ -187,7 +187,7 @@ def mix(
     share : float32 [shape=(N, 1)], of the stream's own sound; 1 where it is alone
     partner : int [shape=(N,)], the other stream
     """
-    count, levels = power.shape[0], loudest(power, quietest)
+    count, levels = power.shape[0], loudest(power, ref_floor)
     who, whether, shares = split(key, 3)
     partner = tf.argsort(uniform(who, (count,)))
     mixed = (uniform(whether, (count, 1)) < probability) & (partner != np.arange(count))[:, tf.newaxis]
@@ -214,7 +214,7 @@ def scale(key: tf.Tensor, power: tf.Tensor, level: LevelSettings, front_end: Fro
     columns = tf.reshape(log_mel, (count, frames // front_end.frames_per_column, front_end.frames_per_column, n_mels))
     peaks = tf.reduce_max(columns, axis=(2, 3))
     before = tf.reduce_max(peaks, axis=1, keepdims=True) + DB * uniform(loud, (count, 1), *BEFORE_DB)
-    before = tf.where(uniform(whether, (count, 1)) < 0.5, before, level.quietest)
+    before = tf.where(uniform(whether, (count, 1)) < 0.5, before, level.ref_floor)
     peaks = tf.concat([tf.repeat(before, front_end.columns_per_window - 1, axis=1), peaks], axis=1)
     return relative(columns, peaks, level, front_end)
 
@@ -227,8 +227,8 @@ def relative(columns: tf.Tensor, peaks: tf.Tensor, level: LevelSettings, front_e
     peaks : float32 [shape=(N, columns_per_window - 1 + n)], of the columns before them too
     """
     references = tf.nn.max_pool1d(peaks[:, :, tf.newaxis], front_end.columns_per_window, 1, "VALID")[:, :, 0]
-    references = tf.maximum(references, level.quietest)[:, :, tf.newaxis, tf.newaxis]
-    return tf.maximum((columns - references) / (level.range_db * DB) + 1.0, 0.0)
+    references = tf.maximum(references, level.ref_floor)[:, :, tf.newaxis, tf.newaxis]
+    return tf.maximum((columns - references) / (level.top_db * DB) + 1.0, 0.0)
 
 
 def mask(key: tf.Tensor, scaled: tf.Tensor, most_frames: int, most_bands: int) -> tf.Tensor:

@@ -44,7 +44,7 @@ def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequenc
     pool.save(folder / POOL)
     content = {
         **task.settings(),
-        "level": asdict(task.level),
+        "level": task.level.stored(),
         "front_end": asdict(task.front_end),
         **names,
     }
@@ -69,7 +69,7 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
     given: Mapping[str, Any] = json.loads((folder / TRAINING).read_text("utf-8"))
     values = {**given["learned"], **given["augment"], "context": given["context"], "seed": given["seed"]}
     config = TrainConfig().with_values(**values)
-    task = Task(config, LevelSettings(**given["level"]), FrontEnd(**given["front_end"]))
+    task = Task(config, LevelSettings.read(given["level"]), FrontEnd(**given["front_end"]))
     names = {name: given[name] for name in NAMES}
     strategy = strategy_of(devices)
     pool = Pool.load(folder / POOL)

@@ -117,7 +117,7 @@ class Learning:
         """What the joint training depends on."""
         return {
             "features": self.sound.key,
-            "level": asdict(self.task.level),
+            "level": self.task.level.stored(),
             "fit": digest(self.split.fit.tolist()),
             "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
             "teacher": self.data.teacher.digest() if self.data.teacher else None,

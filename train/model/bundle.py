@@ -96,13 +96,7 @@ def write_bundle(
     part : the part of the negatives that it did not learn from, if there is one
     """
     path.mkdir(parents=True, exist_ok=True)
-    for family in FAMILIES:
-        shutil.copyfile(parts.networks[family] / NETWORK, path / ENCODERS[family])
-    rows, rest = split_head((parts.head / NETWORK).read_bytes())
-    save_arrays(path / HEAD_ROWS, rows)
-    (path / HEAD).write_bytes(rest)
-    save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
-    save_arrays(path / PROBE, {})
+    copy_parts(path, parts)
     (path / LICENCE_FILE).write_text(licence_text(data, fit), "utf-8")
     groups = data.vocabulary.groups() if data.vocabulary else {}
     description = {
@@ -111,7 +105,7 @@ def write_bundle(
         "created": now(),
         "git_revision": git_revision(),
         "front_end": asdict(features.front_end),
-        "level": asdict(features.level) if features.level else None,
+        "level": features.level.stored() if features.level else None,
         "count_transform": parts.count_transform,
         "context": parts.context,
         "competition": parts.competition,
@@ -120,15 +114,33 @@ def write_bundle(
             for tag, settings in zip(data.tags, tags)
         ],
         "sensitivity": sensitivity,
-        "trained_on": data.name,
-        "sources": sources_of(data, fit),
-        "source_licences": licences_of(data, fit),
+        **origin(data, fit),
         "negatives_held_back": part,
-        "licences": {"weights": data.licence, "code": "MIT"},
         "training": {**config.read(), **({"warm_starts": parts.warm_starts} if parts.warm_starts else {})},
         "metrics": dict(metrics),
     }
     finish(path, description, synthetic_second(features.front_end))
+
+
+def copy_parts(path: Path, parts: Parts) -> None:
+    """Copy networks and codebooks into a bundle's folder, the head's first layer as rows."""
+    for family in FAMILIES:
+        shutil.copyfile(parts.networks[family] / NETWORK, path / ENCODERS[family])
+    rows, rest = split_head((parts.head / NETWORK).read_bytes())
+    save_arrays(path / HEAD_ROWS, rows)
+    (path / HEAD).write_bytes(rest)
+    save_arrays(path / CODEBOOKS, {f: np.load(parts.codebooks[f] / CENTROIDS) for f in FAMILIES})
+    save_arrays(path / PROBE, {})  # until the bundle can be heard
+
+
+def origin(data: DataSet, fit: Index) -> dict[str, Any]:
+    """Return the fields that say what a bundle learned from, and the licences."""
+    return {
+        "trained_on": data.name,
+        "sources": sources_of(data, fit),
+        "source_licences": licences_of(data, fit),
+        "licences": {"weights": data.licence, "code": "MIT"},
+    }
 
 
 def finish(path: Path, description: Mapping[str, Any], samples: Float32) -> None:
@@ -140,7 +152,7 @@ def finish(path: Path, description: Mapping[str, Any], samples: Float32) -> None
 
 
 def rewrite(
-    path: Path, tags: Sequence[TagCalibration], sensitivity: Mapping[str, Any], metrics: Mapping[str, Any]
+    path: Path, tags: Sequence[TagCalibration], sensitivity: Mapping[str, Any] | None, metrics: Mapping[str, Any]
 ) -> None:
     """Give a bundle other calibration and thresholds, its sensitivity, and more metrics; its networks stay."""
     bundle, _ = bowstream.model.bundle.read(path)

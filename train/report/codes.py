@@ -88,7 +88,7 @@ def as_wav(patch: Float32, family: str, band: int, sound: Features) -> bytes:
         patch = patch.repeat(front_end.frames_per_window // O_FRAMES, 0).repeat(front_end.n_mels // PATCH_BANDS, 1)
     power = np.exp(patch)
     if sound.level:
-        power = 10.0 ** ((patch - 1.0) * sound.level.range_db / 10.0) * (patch > 0)
+        power = 10.0 ** ((patch - 1.0) * sound.level.top_db / 10.0) * (patch > 0)
     if family in ("pat", "env"):
         power = np.tile(power, (REPEATS, 1))
     spectrum = np.zeros((len(power), front_end.n_mels))
