@@ -11,14 +11,11 @@ from typing import Any
 from .numbers import table, text_of
 from .places import kinds_table
 from .streams import in_short, told
-from .support import LEAST_PRECISION, RULE, wanting
+from .support import LEAST_PRECISION, RULE
 
 PLACES, STREAMS = "places.json", "streams.json"
 # Sources that are named of a tag at most.
 MOST_SOURCES = 6
-# A tag of a bundle that was made before there was a rule, and lacks what it asks for.
-MARK = " ¹"
-OLDER = "¹ By this rule it would not ship: the bundle is older than the rule, and has all tags that it learned."
 
 
 def card(bundle: Path) -> str:
@@ -50,10 +47,8 @@ def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
             continue
         theirs = other.get("tags", {}).get(tag["name"], {}).get("average_precision")
         group, of = tag.get("group") or "—", learned(tag.get("sources", {}))
-        older = "works" not in tag and wanting(of_tag) != ""
-        lines.append([tag["name"] + MARK * older, group, *known(of_tag, theirs), of])
-    text = table(lines) + (f"\n{OLDER}\n" if any(MARK in line[0] for line in lines) else "")
-    return text + (f"\nLearned, but not shipped: {', '.join(left_out)}.\n" if left_out else "")
+        lines.append([tag["name"], group, *known(of_tag, theirs), of])
+    return table(lines) + (f"\nLearned, but not shipped: {', '.join(left_out)}.\n" if left_out else "")
 
 
 def reason(average_precision: float | None) -> str:
