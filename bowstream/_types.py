@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock, steady_s
-from bowstream.audio.source import Block, Notice, Source
+from bowstream.audio.source import Block, Notice, Source, check_format, check_samples
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker, event_id
 from bowstream.health.counters import Health
@@ -47,6 +47,11 @@ class Session:
     name : of the source where it is one of several, for its records; see `Ears`
     highpass_hz : up to here all is filtered out before anything else; None for nothing
 
+    Raises
+    ------
+    UsageError
+        If the source hands sound on in another format than the tagger takes; while iterating, if a block is of another.
+
     Attributes
     ----------
     info : what outputs need to know about the stream
@@ -69,6 +74,8 @@ class Session:
         self.source = source
         self.tagger = tagger
         front_end = tagger.front_end
+        check_format(source, front_end.format)
+        self._format = front_end.format
         self._highpass = HighPass(highpass_hz, front_end.sample_rate, front_end.column_length) if highpass_hz else None
         self.info = describe(source, tagger, confirm_hops, started_at, name)
         self.tracker = EventTracker(self.info.tags, self.info.hop_s, hold_s, confirm_hops)
@@ -146,6 +153,7 @@ class Session:
 
     def _hear(self, block: Block) -> Iterator[Record]:
         samples = block.samples
+        check_samples(self.source, samples, self._format)
         if self._highpass:
             if block.lost:
                 self._highpass.reset()

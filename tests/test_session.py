@@ -8,15 +8,17 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+import soundfile
 from signals import blocks, noise, scene
 
+from bowstream._types import Format
 from bowstream.audio.clock import rfc3339, steady_s
 from bowstream.audio.convert import Converter
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.live import closing_line
-from bowstream.errors import AudioError
+from bowstream.errors import AudioError, UsageError
 from bowstream.events import Event, event_id
 from bowstream.health.counters import Health
 from bowstream.output.lines import JsonLines, PlainLines
@@ -53,6 +55,31 @@ def test_sound_comes_first_then_its_tags_and_events(bundle):
     report = session.health.report()
     assert (report.heard_s, report.clipped, report.overflows) == (2.0, 3, 2)
     assert session.windows == 2
+
+
+@pytest.mark.parametrize(
+    ("samples", "got"),
+    [
+        (np.zeros(1600, np.int16), r"int16 \(1600,\)"),
+        (np.zeros(1600), r"float64 \(1600,\)"),
+        (np.zeros((1600, 2), np.float32), r"float32 \(1600, 2\)"),
+        (np.zeros(1024, np.float32), r"float32 \(1024,\)"),
+    ],
+)
+@pytest.mark.parametrize("highpass_hz", [None, 100.0])
+def test_blocks_of_another_form_are_refused(bundle, samples, got, highpass_hz):
+    session = Session(Script(Block(samples)), Tagger(bundle), highpass_hz=highpass_hz)
+    with pytest.raises(UsageError, match=f"script: blocks must be mono float32 in columns of 1600 samples.*{got}"):
+        list(session)
+
+
+def test_a_source_of_another_rate_is_refused(bundle, tmp_path):
+    soundfile.write(tmp_path / "one.wav", scene(0.5), 16_000)
+    refused = pytest.raises(UsageError, match=r"one.wav: sound must be 16000 Hz.*got 8000 Hz in columns of 800")
+    with AudioFile(tmp_path / "one.wav", Format(8000, 800)) as recording, refused:
+        Session(recording, Tagger(bundle))
+    with AudioFile(tmp_path / "one.wav", Format(mix="best")) as recording:
+        assert told(Session(recording, Tagger(bundle)))
 
 
 def test_the_last_window_is_filled_with_silence(bundle):

@@ -88,13 +88,13 @@ class AudioFile:
         self.native_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
         self.duration_s = self._links.duration_s
         is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
-        self._format = replace(format, channels=self._channels_of(format))
+        self.format = replace(format, channels=self._channels_of(format))
         self._columns = FILE_COLUMNS if is_file else PIPE_COLUMNS
 
     @cached_property
     def _converter(self) -> Converter:
         """Made when it is needed: a thread that takes `blocks` from a pipe may hang there when Python ends."""
-        return Converter(self.name, self.native_rate, self._format, self._columns)
+        return Converter(self.name, self.native_rate, self.format, self._columns)
 
     def _channels_of(self, format: Format) -> tuple[int, ...]:
         """Return the channels that are heard; of a mono recording there is nothing to choose."""

@@ -61,7 +61,7 @@ class Reconnecting:
     def __init__(self, opener: Opener, format: Format = FORMAT) -> None:
         self.name = opener.name
         self._opener = opener
-        self._format = format
+        self.format = format
         self._source: StreamSource | None = None
         self._clipped = 0  # by sources that have ended
         self._overflows = 0
@@ -107,7 +107,7 @@ class Reconnecting:
                     away_s = source.began_s - until_s
                     self._said.clear()
                     yield Notice("back", f"{self.name!r} is there again, after {away_s:.1f} s")
-                    yield Block(np.empty(0, np.float32), round(max(0.0, away_s) * self._format.sample_rate))
+                    yield Block(np.empty(0, np.float32), round(max(0.0, away_s) * self.format.sample_rate))
                 yield block
 
     def _take(self, source: StreamSource) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bowstream._types import Float32
+from bowstream._types import FLOAT32, Float32, Format
+from bowstream.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Source(Protocol):
     name : of the file or device
     duration_s : length; None if it is not known
     live : whether the sound is captured as it happens
+
+    A source that can hand sound on in several formats also says in which it does, as `format`.
     """
 
     name: str
@@ -72,3 +75,22 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Block | Notice | None]:
         """Yield the sound in order; a live source yields None when nothing came for a while."""
+
+
+def check_format(source: Source, wanted: Format) -> None:
+    """Raise `UsageError` if a source says that it hands sound on at another rate, or in other columns."""
+    has = getattr(source, "format", wanted)
+    if (has.sample_rate, has.column_length) != (wanted.sample_rate, wanted.column_length):
+        raise UsageError(
+            f"{source.name}: sound must be {wanted.sample_rate} Hz in columns of {wanted.column_length} samples, as "
+            f"the bundle takes it (got {has.sample_rate} Hz in columns of {has.column_length})"
+        )
+
+
+def check_samples(source: Source, samples: Float32, wanted: Format) -> None:
+    """Raise `UsageError` unless a block's samples are mono float32 in whole columns."""
+    if samples.ndim != 1 or samples.dtype != FLOAT32 or len(samples) % wanted.column_length:
+        raise UsageError(
+            f"{source.name}: blocks must be mono float32 in columns of {wanted.column_length} samples "
+            f"(got {samples.dtype} {samples.shape})"
+        )

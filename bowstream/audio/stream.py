@@ -42,7 +42,7 @@ class StreamSource:
         self.name = name
         self.overflows = 0
         self.kept_s = KEPT_S
-        self._format = format
+        self.format = format
         self._failure: Exception | None = None
         self._begin(native_rate, channels)
 
@@ -50,7 +50,7 @@ class StreamSource:
         """Make room for sound of this rate and so many channels."""
         self.native_rate, self.channels = native_rate, channels
         self._ring = RingBuffer(round(RING_S * native_rate), channels)
-        self._converter = Converter(self.name, native_rate, self._format, chunk_columns=1)
+        self._converter = Converter(self.name, native_rate, self.format, chunk_columns=1)
         # When what was written came in: (frames written until then, steady time).
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=ARRIVALS)
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bowstream._types import Float32
+from bowstream._types import FLOAT32, Float32
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import LogMel
 from bowstream.model.onset import BANDS, levels_of
 from bowstream.model.sliding import joined
-
-FLOAT32 = np.dtype(np.float32)
 
 
 class Segment:
