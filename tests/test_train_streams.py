@@ -234,7 +234,7 @@ def here(tmp_path, monkeypatch, bundle_path):
     shutil.copytree(bundle_path, "final")
     shipped = bowstream.load_bundle("final").description
     # As it was trained: nothing is left out yet.
-    rewrite(tmp_path / "final", [TagCalibration()] * len(shipped["tags"]), shipped["sensitivity"], {})
+    rewrite(tmp_path / "final", [TagCalibration()] * len(shipped["tags"]), None, {})
     shutil.copytree("final", "fold")
     description = json.loads((tmp_path / "fold" / DESCRIPTION).read_text()) | {"negatives_held_back": 0}
     description["sha256"] = digest(description)
@@ -272,3 +272,9 @@ def test_tune_command(here, capsys, monkeypatch):
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
     fold = bowstream.load_bundle(here / "fold")
     assert {tag.name for tag in fold.tags} == {"dog", "siren"}
+    # What was left out is judged again.
+    monkeypatch.setattr(support, "LEAST_PRECISION", 0.0)
+    assert main(["tune", "final", "fold", *ASKED, "--by-group", "groups.json"]) == 0
+    again = bowstream.load_bundle(here / "final")
+    assert {tag.name for tag in again.tags} == {"dog", "siren", "wind"}
+    assert [tag["name"] for tag in again.description["tags"]] == [tag["name"] for tag in tuned.description["tags"]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def tune_bundle(
     UsageError
         If the bundles do not name the same tags, or none works.
     """
-    target, *others = loaded = [bowstream.load_bundle(path) for path in (final, *folds)]
+    target, *others = loaded = [bowstream.load_bundle(untuned(root, path)) for path in (final, *folds)]
     tags = tuple(str(tag["name"]) for tag in target.description["tags"])
     if any(tuple(tag.name for tag in bundle.tags) != tags for bundle in loaded):
         raise UsageError(f"{final.name} and the bundles it is tuned by must name the same tags, in the same order")
@@ -91,9 +92,27 @@ def tune_bundle(
         for tag, slope, bias, precision, usual in zip(tags, slopes, biases + tuning.shift, precisions, tuning.usual)
     ]
     rewrite(final, compose(target, settings), tuning.sensitivity, {"rule": RULE})
-    for bundle in others:  # so that what ships can be tried
-        rewrite(bundle.path, compose(bundle, settings), tuning.sensitivity, {})
+    for path, bundle in zip(folds, others):  # so that what ships can be tried
+        rewrite(path, compose(bundle, settings), tuning.sensitivity, {})
     return [tag for tag in tags if lacks[tag]]
+
+
+def untuned(root: Path, path: Path) -> Path:
+    """Return a bundle's folder, or that of a copy without what an earlier tuning made of it.
+
+    That left tags out, which are judged again, and moved the scores of short hops, which would be moved twice.
+    """
+    description = bowstream.load_bundle(path).description
+    if description.get("sensitivity") is None and all(tag.get("works", True) for tag in description["tags"]):
+        return path
+
+    def make(copy: Path) -> None:
+        shutil.copytree(path, copy, dirs_exist_ok=True)
+        names = [field.name for field in fields(TagCalibration)]
+        tags = [{name: tag[name] for name in names if name in tag} for tag in description["tags"]]
+        rewrite(copy, [TagCalibration(**tag | {"works": True}) for tag in tags], None, {})
+
+    return artefact(root, "untuned", {"sha256": description["sha256"]}, make)
 
 
 def evidence(data: DataSet, said: Said, by_group: Mapping[str, float]) -> dict[str, Mapping[str, Any] | None]:
