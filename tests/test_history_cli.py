@@ -128,6 +128,26 @@ def test_rows_for_programs(said, path):
     assert sum(float(row["listened_s"]) for row in by_hour) == pytest.approx(7 * 86_400 - 20 * 600 - 600, abs=1200)
 
 
+def test_a_group_stands_for_its_tags_as_they_are_called_here(said, tmp_path, path):
+    """Those of the bundle in force, by their aliases."""
+    with open_history(path, writable=True) as history, history:
+        history.execute("UPDATE events SET tag = 'our dog' WHERE tag = 'dog'")
+    (tmp_path / "bowstream.toml").write_text("[tags.dog]\nalias = 'our dog'\n")
+    chosen = *WEEK, "--csv", "--by", "tag", "--config", str(tmp_path / "bowstream.toml")
+    rows = list(csv.DictReader(io.StringIO(said("history", *chosen, "--group", "animals", "--group", "alarms"))))
+    assert {row["tag"] for row in rows} == {"our dog", "siren"}
+    rows = list(csv.DictReader(io.StringIO(said("history", *chosen, "--group", "alarms", "--tag", "rain"))))
+    assert {row["tag"] for row in rows} == {"rain", "siren"}
+    assert len(said("export", *chosen[:4], "--to", "csv", "--group", "alarms").splitlines()) - 1 == len(
+        events(path, "siren")
+    )
+
+
+def test_a_group_that_is_none(path, capsys):
+    assert main(["history", "--file", str(path), "--group", "beasts"]) == 2
+    assert "--group must be one of alarms, animals, " in capsys.readouterr().err
+
+
 def test_a_tag_that_was_never_heard_is_said(path, capsys):
     assert main(["history", "--file", str(path), "--tag", "dgo"]) == 0
     assert "bowstream: 'dgo' was never heard; did you mean 'dog'?\n" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def run(arguments: Namespace) -> int:
     span = asked.chosen.span()
     with asked.history.opened(source=asked.chosen.source) as connection:
         asked.chosen.check_tags(connection)
-        events = queries.events(connection, span, asked.chosen.tags)
+        events = queries.events(connection, span, asked.chosen.with_groups(asked.history).tags)
     if asked.to == "parquet":
         export.write_parquet(events, asked.out)
     else:

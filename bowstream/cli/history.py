@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bowstream.cli.parser import Once, Verbs, add_verb, whole_number
@@ -81,6 +81,7 @@ def run(arguments: Namespace) -> int:
     span = asked.chosen.span()
     with asked.history.opened(source=asked.chosen.source) as connection:
         asked.chosen.check_tags(connection)
+        asked = replace(asked, chosen=asked.chosen.with_groups(asked.history))
         if asked.json or asked.csv:
             write_rows(connection, span, asked)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,17 +87,43 @@ class Chosen:
     since, until : as people name times; see `Span.parse`
     tags : all if empty
     source : that heard them; None for all
+    groups : of tags, which `with_groups` makes tags of
     """
 
     since: str
     until: str | None = None
     tags: tuple[str, ...] = ()
     source: str | None = None
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, arguments: Namespace) -> Chosen:
         """Return what parsed arguments ask for."""
-        return cls(arguments.since, arguments.until, tuple(arguments.tag), arguments.source)
+        tags, groups = tuple(arguments.tag), tuple(arguments.group)
+        return cls(arguments.since, arguments.until, tags, arguments.source, groups)
+
+    def with_groups(self, history: HistoryFile) -> Chosen:
+        """Return the same with the tags of the groups, as the configuration calls them.
+
+        Raises
+        ------
+        UsageError
+            If there is no such group.
+        """
+        if not self.groups:
+            return self
+        from bowstream.errors import UsageError
+        from bowstream.tagger import load_bundle
+
+        settings = history.configuration().settings
+        every = load_bundle(settings.bundle).tags
+        known = sorted({tag.group for tag in every if tag.group})
+        for group in self.groups:
+            if group not in known:
+                raise UsageError(f"--group must be one of {', '.join(known) or 'none'} (got {group!r})")
+        own = ((tag, settings.tags.get(tag.name)) for tag in every if tag.group in self.groups)
+        named = (tag.name if config is None else config.alias or tag.name for tag, config in own)
+        return replace(self, tags=(*self.tags, *named), groups=())
 
     def span(self) -> Span:
         """Return the time that is asked for; raise `UsageError` if it is none."""
@@ -106,7 +132,7 @@ class Chosen:
         return Span.parse(self.since, self.until)
 
     def check_tags(self, connection: Connection) -> None:
-        """Say which tags were never heard: they may be misspelt."""
+        """Say which of the tags that are named were never heard: they may be misspelt."""
         from bowstream.cli.say import say
         from bowstream.history.queries import tags_heard
 
@@ -135,6 +161,13 @@ def add_chosen(parser: ArgumentParser, since: str) -> None:
     )
     parser.add_argument("--until", metavar="TIME", action=Once, help="until when (default: now)")
     parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="this tag only; can be repeated")
+    parser.add_argument(
+        "--group",
+        metavar="GROUP",
+        action="append",
+        default=[],
+        help="this group of tags, as in animals; can be repeated",
+    )
     add_source(parser)
 
 

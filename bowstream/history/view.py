@@ -20,7 +20,7 @@ SHADES = ("░░", "▒▒", "▓▓", "██")
 COLOURS = ("#5b7bd5", "#2a9d8f", "#e9c46a", "#e76f51")
 NOTHING, NOBODY, OUTSIDE = " ·", " –", "  "
 VERDICTS = {"right": "✓", "wrong": "✗", None: ""}
-BAR = 24
+BAR = 16  # fits 80 columns, with what is beside it
 # Absences that are shown: so long, and so many.
 LONG_MS, ABSENCES = 60_000, 3
 
