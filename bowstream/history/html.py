@@ -137,13 +137,14 @@ def tags(report: Report) -> Iterator[str]:
         yield '<p class="soft">Nothing was heard.</p>'
         return
     right = "".join(f'<th class="right">{heading}' for heading in ("events", "in all", "peak"))
-    yield f"<table><tr><th>sound{right}<th>{'compared with the week before' if report.usual else ''}</tr>"
+    compare = "compared with the week before" if report.usual else ""
+    yield f'<div class="scroll"><table><thead><tr><th>sound{right}<th>{compare}</tr></thead>'
     for total in report.totals:
         change = compared(total.events, report.usual.get(total.tag, 0.0) * report.days_listened) if report.usual else ""
         numbers = (str(total.events), duration(total.total_s), f"{total.peak:.2f}")
         cells = "".join(f'<td class="right">{number}' for number in numbers)
         yield f"<tr><td>{escape(total.tag)}{cells}<td>{change}</tr>"
-    yield "</table>"
+    yield "</table></div>"
 
 
 def compared(events: int, usual: float) -> str:
@@ -207,7 +208,7 @@ def losses(report: Report) -> Iterator[str]:
     ]
     if report.gaps:
         lost = duration(sum(gap.duration_ms for gap in report.gaps) / 1000.0)
-        lines.append(f"{lost} of sound were lost in {len(report.gaps)} gaps")
+        lines.append(f"{lost} of sound lost in {len(report.gaps)} gap{'s' * (len(report.gaps) > 1)}")
     lines += [f"{local(run.started_ms):%a %H:%M} the listener started on {run.source}" for run in report.runs]
     lines += [f"{local(notice.time_ms):%a %H:%M} {notice.text}" for notice in report.notices]
     if len(lines) > LONGEST_LIST:

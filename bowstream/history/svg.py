@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from bowstream._text import printable
 from bowstream.history.intervals import Interval
+from bowstream.history.listening import hours_ms
 from bowstream.history.past import Loudness
-from bowstream.history.spans import Span
+from bowstream.history.spans import Span, local
 
 CELL, ROW, LEFT, TOP = 26, 22, 150, 20
 SHADES = 5
 WIDTH, HEIGHT = LEFT + 24 * CELL + 50, 130
+# Between two times that are named below a plot.
+STEPS_H = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672)
 LOUDEST_DBFS, QUIETEST_DBFS = 0.0, -90.0
 
 
@@ -84,7 +87,7 @@ def loudness_parts(span: Span, loud: Loudness, deaf: Sequence[Interval]) -> Iter
     for level in (-80, -60, -40, -20):
         y = floor - height * (level - QUIETEST_DBFS) / (LOUDEST_DBFS - QUIETEST_DBFS)
         yield f'<line class="grid" x1="{LEFT}" x2="{LEFT + wide}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield text(LEFT - 8, y + 4, f"{level} dBFS", "label")
+        yield text(LEFT - 8, y + 4, f"−{-level} dBFS", "label")
     places = LEFT + (loud.start_ms - span.start_ms) * per_ms
     # At most a bar per half pixel: the loudest of the minutes in it.
     for style, levels in (("peak", loud.peak_dbfs), ("level", loud.level_dbfs)):
@@ -94,10 +97,16 @@ def loudness_parts(span: Span, loud: Loudness, deaf: Sequence[Interval]) -> Iter
             bars[place] = max(bars.get(place, 0.0), part)
         path = "".join(f"M{place / 2:g} {floor}v{-height * part:.1f}" for place, part in bars.items())
         yield f'<path class="{style}" d="{path}"/>'
-    for part in range(9):
-        moment = Span(span.start_ms + round((span.end_ms - span.start_ms) * part / 8), span.end_ms).start
-        form = "%H:%M" if span.length_s <= 90_000 else "%a %H:%M"
-        yield text(LEFT + wide * part / 8, HEIGHT - 4, moment.strftime(form), "axis")
+    for moment_ms, name in ticks(span):
+        yield text(LEFT + (moment_ms - span.start_ms) * per_ms, HEIGHT - 4, name, "axis")
+
+
+def ticks(span: Span) -> list[tuple[int, str]]:
+    """Return whole hours of a span, or midnights if it is of days, each with its name; at most nine."""
+    hours = [at_ms for day in span.days for at_ms in hours_ms(day)[:24]]
+    step = next((step for step in STEPS_H if len(hours) <= 9 * step), len(hours))
+    form = "%H:%M" if step < 24 else "%a %d %b"
+    return [(at_ms, f"{local(at_ms):{form}}") for at_ms in hours[::step] if span.start_ms <= at_ms < span.end_ms]
 
 
 def svg(height: float, title: str, parts: Iterator[str]) -> str:

@@ -126,7 +126,7 @@ def absences(deaf: Sequence[Interval], gaps: Sequence[Loss]) -> Iterator[Text]:
         total = duration(sum(one.length_ms for one in long) / 1000.0)
         yield Text("nobody listened: ", style="bold").append(f"{total} ({', '.join(shown)}{more})", "not bold")
     if gaps:
-        lost = f"{duration(sum(gap.duration_ms for gap in gaps) / 1000.0)} in {len(gaps)} gaps"
+        lost = f"{duration(sum(gap.duration_ms for gap in gaps) / 1000.0)} in {len(gaps)} gap{'s' * (len(gaps) > 1)}"
         yield Text("sound lost: ", style="bold").append(lost, "not bold")
 
 
