@@ -224,6 +224,8 @@ def test_the_command_line_teaches_lists_and_forgets(recordings, home, capsys):
     soundfile.write(heard, beeps(1050, 9), RATE)
     assert main(["replay", str(heard), "--csv"]) == 0
     assert ",machine," in capsys.readouterr().out
+    assert main(["learn", "machine", "--more", str(heard)]) == 0  # a recording may come after an option
+    assert "of 4 tries" in capsys.readouterr().out
     assert main(["forget", "machine"]) == 0
     assert main(["replay", str(heard), "--csv"]) == 0
     assert ",machine," not in capsys.readouterr().out.partition("onset_s")[2]

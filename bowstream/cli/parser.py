@@ -23,15 +23,22 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+        self._mixed = False
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {printable(redacted(message))}; see '{self.prog} --help'\n")
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
-        """Complain about what a verb does not know here, where its name and its help are known."""
+        """Take names also after options, and complain about what a verb does not know, where its name is known."""
         found, unknown = super().parse_known_args(*arguments, **options)
-        if unknown:
+        if unknown and not self._mixed and self._subparsers is None:
+            self._mixed = True  # it parses by this very method
+            try:
+                found, unknown = self.parse_known_intermixed_args(*arguments, **options)
+            finally:
+                self._mixed = False
+        if unknown and not self._mixed:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
 

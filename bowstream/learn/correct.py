@@ -140,7 +140,7 @@ class Corrector:
         above : float32 [shape=(n,)], how far their logits are above the threshold
         right : features of right events, and of a learned tag's examples
         """
-        direction = self.background.direction(wrong.mean(axis=0))
+        direction = self.background.direction(wrong.mean(axis=0), len(wrong))
         everyday = self.background.features @ direction
         let_alone = float(np.quantile(everyday, LET_ALONE))
         if right:

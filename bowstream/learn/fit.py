@@ -1,7 +1,8 @@
 """From features of a sound and of everyday sound to a row of the head: linear discriminant analysis, in seconds.
 
-The direction is `S⁻¹ (mean of the sound - mean of everyday sound)`, with `S` the covariance of everyday sound. Along it
-the threshold lies above nearly all everyday sound, and the score at it is 0.5.
+The direction is `S⁻¹ (mean of the sound - mean of everyday sound)`, with `S` the covariance of everyday sound and a
+ridge, which is higher the fewer the examples. Along it the threshold lies above nearly all everyday sound, and the
+score at it is 0.5.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of
 from bowstream.model.learned import Row
 
-# Added to the covariance's diagonal, of its mean.
-RIDGE = 3.0
+# What is added to the covariance's diagonal, of its mean: `RIDGE * (1 + FEW / examples)`.
+RIDGE, FEW = 3.0, 3.0
 # Share of everyday windows that may reach the threshold.
 FALSE_SHARE = 0.001
 ON, OFF = 0.5, 0.25
@@ -51,22 +52,23 @@ class Background:
         return cls(features, features_of(bundle.head.hidden(np.array(room))) if len(room) else None)
 
     @cached_property
-    def inverse(self) -> NDArray[np.float64]:
-        """The inverse of the covariance with its ridge."""
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The covariance's eigenvalues (F,), of their mean, and its eigenvectors (F, F)."""
         centred = (self.features - self.mean).astype(np.float32)
-        covariance = (centred.T @ centred / len(centred)).astype(np.float64)
-        covariance[np.diag_indices(len(covariance))] += RIDGE * covariance.trace() / len(covariance)
-        return np.linalg.inv(covariance)
+        values, vectors = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
+        return values / values.mean(), vectors
 
-    def direction(self, mean: Float32) -> Float32:
-        """Return the direction from everyday sound to features with this mean, float32 [shape=(F,)]."""
-        direction: Float32 = (self.inverse @ (mean - self.mean)).astype(np.float32)
+    def direction(self, mean: Float32, n: int) -> Float32:
+        """Return the direction from everyday sound to `n` examples with this mean, float32 [shape=(F,)]."""
+        values, vectors = self.axes
+        ridge = RIDGE * (1.0 + FEW / n)
+        direction: Float32 = (vectors @ ((mean - self.mean) @ vectors / (values + ridge))).astype(np.float32)
         return direction
 
     def fit(self, examples: Sequence[Float32]) -> Row:
         """Return the row that tells examples, each with its windows (n, F), from everyday sound."""
         mean = np.mean([example.mean(axis=0) for example in examples], axis=0)
-        direction = self.direction(mean)
+        direction = self.direction(mean, len(examples))
         everyday = self.features @ direction
         usual = np.median(np.concatenate(examples) @ direction)
         is_room = np.arange(len(everyday)) >= len(everyday) - len(self.room)

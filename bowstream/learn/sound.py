@@ -92,12 +92,12 @@ def is_noise(columns: Float32, levels: np.ndarray) -> bool:
 
 
 def variations(samples: Float32, rng: np.random.Generator) -> Iterator[tuple[Float32, float]]:
-    """Yield a sound as it is, tilted, quieter, slower, faster and in noise, each with its speed."""
+    """Yield a sound as it is, tilted, quieter, slower, faster and in noise of two levels, each with its speed."""
     yield samples, 1.0
     yield tilted(samples, -0.5), 1.0
     yield 0.3 * tilted(samples, 0.5), 1.0
-    for speed in (0.94, 1.06):
-        yield in_noise(at_speed(samples, speed), rng), speed
+    yield in_noise(at_speed(samples, 0.94), rng, below_db=20.0), 0.94
+    yield in_noise(tilted(at_speed(samples, 1.06), 0.5), rng, below_db=10.0), 1.06
 
 
 def tilted(samples: Float32, by: float) -> Float32:
@@ -114,7 +114,7 @@ def at_speed(samples: Float32, speed: float) -> Float32:
     return moved
 
 
-def in_noise(samples: Float32, rng: np.random.Generator, below_db: float = 20.0) -> Float32:
+def in_noise(samples: Float32, rng: np.random.Generator, below_db: float) -> Float32:
     """Return a sound with noise like that of a room, so much below it."""
     spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
     spectrum /= np.sqrt(np.arange(1, len(spectrum) + 1))  # as much in each octave

@@ -16,6 +16,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--tag", action="append", default=[], help="this tag; repeat it (default: all it lacks)")
     parser.add_argument("--trials", type=int, default=2, help="other background and examples each (default: 2)")
     parser.add_argument("--verifier", action="store_true", help="learn by logistic regression as well, as openWakeWord")
+    parser.add_argument(
+        "--of-source", type=int, metavar="N", help="hear N clips of each source, and those of the tags (default: all)"
+    )
     add_other(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of fewshot.json and fewshot.png")
     parser.set_defaults(command=run)
@@ -30,7 +33,10 @@ def run(arguments: Namespace) -> None:
 
     if arguments.trials < 1:
         raise UsageError(f"--trials must be at least 1 (got {arguments.trials})")
+    if arguments.of_source is not None and arguments.of_source < 1:
+        raise UsageError(f"--of-source must be at least 1 (got {arguments.of_source})")
     other, data = other_tagger(arguments), data_set(arguments, fewest=0)
-    measured = few_shot(data, arguments.bundle, arguments.tag, arguments.trials, other, arguments.verifier)
+    asked = (arguments.bundle, arguments.tag, arguments.trials)
+    measured = few_shot(data, *asked, other, arguments.verifier, arguments.of_source)
     write(arguments.out, measured)
     print(told(measured), end="")

@@ -1,13 +1,14 @@
 """Teaching, measured: tags that a bundle does not know, learned from few clips and tried on clips of other recordings.
 
 Background and what is tried come from different sources, and no recording is both learned from and tried. Another
-tagger's scores (their logarithm) are learned from by the same analysis; and all by logistic regression, as
-openWakeWord's verifier does it.
+tagger's scores (their logarithm) and its embedding are learned from by the same analysis; and all by logistic
+regression, as openWakeWord's verifier does it.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,21 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream.errors import AudioError, UsageError
+from bowstream.errors import UsageError
 from bowstream.learn.fit import Background
-from bowstream.learn.teach import HOP_S
-from bowstream.model.head import features_of
-from bowstream.tagger import Tagger
 
 from ..common.parallel import parallel
 from ..common.progress import track
 from ..dataset.data import Clip, DataSet, Float32
 from .evaluate import loaded
+from .lessons import Heard, hear_embedding, hear_ours, hear_scores
 from .waveform import WaveformTagger
 
 EXAMPLES = (1, 3, 5, 10, 20)
-# Clips and recordings that a tag needs to be tried.
-FEWEST_CLIPS, FEWEST_GROUPS = 20, 4
+# Clips and recordings that a tag needs to be tried, and recordings that are left to try it on.
+FEWEST_CLIPS, FEWEST_GROUPS, FEWEST_TRIED = 5, 3, 2
 # Share of the clips that must surely be without it: what may be anywhere is told from nothing.
 WITHOUT = 0.5
 # Windows of everyday sound, and of a clip of it.
@@ -38,9 +37,7 @@ WINDOWS, OF_CLIP = 2000, 2
 # Share of the tried clips that are of the tag, by weight: what average precision depends on.
 SHARE = 0.25
 FALSE_SHARE = 0.01
-# Windows that are learned from are at most so much below the loudest of their clip, in log power.
-AUDIBLE = np.log(10.0) * 2.0
-TINY = 1e-3
+SEED = 5
 
 
 @dataclass(frozen=True)
@@ -51,35 +48,6 @@ class Measured:
     k: int
     average_precision: float
     recall: float
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A clip as features of its windows (n, F), and which of them are loud."""
-
-    features: Float32
-    loud: NDArray[np.bool_]
-
-
-def hear_ours(path: Path, bundle: str) -> Heard | None:
-    """Return what the bundle's features of a clip are; None if it cannot be heard."""
-    tagger = Tagger(loaded(bundle), HOP_S)
-    try:
-        windows = tagger.tag(path).windows
-    except AudioError:
-        return None
-    levels = np.array([each.levels.max(initial=-np.inf) for each in windows])
-    codes = np.stack([each.codes for each in windows])
-    return Heard(features_of(tagger.bundle.head.hidden(codes)), levels >= levels.max() - AUDIBLE)
-
-
-def hear_other(path: Path, other: WaveformTagger) -> Heard | None:
-    """Return what another tagger's features of a clip are; None if it cannot be heard."""
-    try:
-        scores = other.hear(path, round(HOP_S * 16_000))
-    except AudioError:
-        return None
-    return Heard(np.log(scores + TINY), np.ones(len(scores), bool))
 
 
 def unknown_tags(data: DataSet, known: Sequence[str]) -> list[str]:
@@ -107,8 +75,14 @@ def few_shot(
     trials: int,
     other: WaveformTagger | None = None,
     verifier: bool = False,
+    of_source: int | None = None,
 ) -> dict[str, list[Measured]]:
     """Return the measures of each tagger, by its name; tags are those that the bundle does not know, unless given.
+
+    Parameters
+    ----------
+    verifier : whether all is also learned by logistic regression
+    of_source : how many clips of each source are heard at the most, beside those of the tags
 
     Raises
     ------
@@ -126,17 +100,29 @@ def few_shot(
         raise UsageError(f"no tag is unknown to {bundle} and has {FEWEST_CLIPS} clips of {FEWEST_GROUPS} recordings")
     hearers = {"ours": partial(hear_ours, bundle=str(bundle))}
     if other:
-        hearers[other.path.stem] = partial(hear_other, other=other)
-    measured = {}
+        hearers[other.path.stem] = partial(hear_scores, other=other)
+        hearers[f"{other.path.stem}, embedding"] = partial(hear_embedding, other=other.embedding)
+    measured, wanted = {}, [*data.clips] if of_source is None else fewer(data.clips, chosen, of_source)
     for name, hear in hearers.items():
-        paths = [clip.path for clip in data.clips]
+        paths = [clip.path for clip in wanted]
         heard = [*track(parallel(hear, paths), len(paths), f"{name} hears clips")]
-        pairs = [(clip, each) for clip, each in zip(data.clips, heard) if each]
+        pairs = [(clip, each) for clip, each in zip(wanted, heard) if each]
         clips, features = [clip for clip, _ in pairs], [each for _, each in pairs]
         measured[name] = measure(clips, features, chosen, trials)
         if verifier:
             measured[f"{name}, verifier"] = measure(clips, features, chosen, trials, Verifier)
     return measured
+
+
+def fewer(clips: Sequence[Clip], tags: Sequence[str], of_source: int) -> list[Clip]:
+    """Return the clips of tags, and so many of each source, of whatever."""
+    taken: Counter[str] = Counter()
+    kept = {place for place, clip in enumerate(clips) if not set(tags).isdisjoint(clip.tags)}
+    for place in np.random.default_rng(SEED).permutation(len(clips)).tolist():
+        taken[clips[place].source] += 1
+        if taken[clips[place].source] <= of_source:
+            kept.add(place)
+    return [clip for place, clip in enumerate(clips) if place in kept]
 
 
 class Verifier:
@@ -180,7 +166,7 @@ def measure(
             groups = [clip.group or clip.name for clip in clips]
             examples = one_of_each(clips, groups, tag, rng)
             for k in EXAMPLES:
-                if len(examples) < 2 * k and len(examples) < k + FEWEST_GROUPS // 2:
+                if len(examples) < k + FEWEST_TRIED:
                     continue
                 learned = examples[:k]
                 row = background.fit([heard[index].features[heard[index].loud] for index in learned])
@@ -213,13 +199,12 @@ def everyday(
 
 
 def one_of_each(clips: Sequence[Clip], groups: Sequence[str], tag: str, rng: np.random.Generator) -> list[int]:
-    """Return a clip of the tag from each of half its recordings, in any order: the other half is tried."""
+    """Return a clip of the tag from each of its recordings, in any order."""
     of_group: dict[str, list[int]] = {}
     for index, clip in enumerate(clips):
         if tag in clip.tags:
             of_group.setdefault(groups[index], []).append(index)
-    chosen = rng.permutation(sorted(of_group))[: max(1, len(of_group) // 2)].tolist()
-    return [int(rng.choice(of_group[group])) for group in chosen]
+    return [int(rng.choice(of_group[group])) for group in rng.permutation(sorted(of_group)).tolist()]
 
 
 def average_precision(truth: NDArray[np.bool_], scores: Float32) -> float:

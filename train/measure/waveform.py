@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,13 @@ class WaveformTagger:
     """A network that hears samples at bowstream's own rate.
 
     window_length : samples that it hears at a time
+    embeds : whether it returns what its last layer is given, instead of scores
     """
 
     path: Path
     labels: tuple[str, ...]
     window_length: int
+    embeds: bool = False
 
     def scores(self, samples: Float32, hop_length: int) -> Float32:
         """Return the scores of windows that begin a hop apart, float32 [shape=(windows, L)].
@@ -37,7 +39,7 @@ class WaveformTagger:
         count = max(1, -(-max(0, len(samples) - self.window_length) // hop_length) + 1)
         padded = np.zeros((count - 1) * hop_length + self.window_length, np.float32)
         padded[: len(samples)] = samples
-        network = loaded(self.path)
+        network = loaded(self.path, self.embeds)
         return np.stack(
             [
                 network(padded[first : first + self.window_length])
@@ -49,14 +51,20 @@ class WaveformTagger:
         """Return the scores of a recording, decoded as bowstream does."""
         return self.scores(decoded(path), hop_length)
 
+    @property
+    def embedding(self) -> WaveformTagger:
+        """The same, but for what its last layer is given in the place of scores."""
+        return replace(self, embeds=True)
+
 
 class Network:
-    """The interpreter of a waveform tagger."""
+    """The interpreter of a waveform tagger; with `embeds` it returns what its last layer is given."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, embeds: bool = False) -> None:
         _, interpreter = load_runtime()
+        kept = {"experimental_preserve_all_tensors": True} if embeds else {}
         try:
-            self._interpreter = interpreter(model_content=path.read_bytes(), num_threads=1)
+            self._interpreter = interpreter(model_content=path.read_bytes(), num_threads=1, **kept)
             self._interpreter.allocate_tensors()
         except (OSError, ValueError, RuntimeError) as error:
             raise UsageError(f"{path} is no TFLite network that can be run: {error}") from error
@@ -68,19 +76,28 @@ class Network:
             raise UsageError(f"{path} must take and give float32")
         self._input, self._output, self._shape = inputs[0]["index"], outputs[0]["index"], inputs[0]["shape"]
         self.window_length, self.n_labels = sizes
+        if embeds:
+            self._output = self._last_inside()
+
+    def _last_inside(self) -> int:
+        """Return the index of the last tensor that is one row, but none of scores."""
+        details = self._interpreter.get_tensor_details()[: self._output]
+        shapes = {int(each["index"]): tuple(each["shape"]) for each in details}
+        rows = [index for index, shape in shapes.items() if len(shape) > 1 and max(shape) == np.prod(shape)]
+        return max(index for index in rows if shapes[index][-1] != self.n_labels)
 
     def __call__(self, window: Float32) -> Float32:
-        """Return the scores of a window, float32 (samples,) -> (L,)."""
+        """Return the scores of a window, or what they are made of, float32 (samples,) -> (L,)."""
         self._interpreter.set_tensor(self._input, window.reshape(self._shape))
         self._interpreter.invoke()
-        scores: Float32 = self._interpreter.get_tensor(self._output).reshape(-1)
-        return scores
+        values: Float32 = self._interpreter.get_tensor(self._output).reshape(-1).astype(np.float32)
+        return values
 
 
 @functools.lru_cache(1)
-def loaded(path: Path) -> Network:
+def loaded(path: Path, embeds: bool = False) -> Network:
     """Return a network; a process loads it once."""
-    return Network(path)
+    return Network(path, embeds)
 
 
 def waveform_tagger(path: Path, labels: Path) -> WaveformTagger:
