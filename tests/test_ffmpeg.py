@@ -31,6 +31,7 @@ CODECS = [
     ("ts", "mpegts", "aac"),
     ("wv", "wv", "wavpack"),
     ("tta", "tta", "tta"),
+    ("caf", "caf", "alac"),
 ]
 
 
@@ -67,6 +68,15 @@ def test_what_ffmpeg_decodes_is_heard(suffix, container, codec, tmp_path):
         frames = np.concatenate(list(recording.blocks()))
     assert len(frames) / recording.native_rate == pytest.approx(2.5, abs=0.1)
     assert np.square(frames[-20_000:-5_000]).mean() > 4 * np.square(frames[5_000:20_000]).mean() > 0
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(("suffix", "container", "codec"), CODECS)
+def test_without_it_what_to_install_is_said(suffix, container, codec, tmp_path, monkeypatch):
+    path = by_ffmpeg(tmp_path / f"sound.{suffix}", container, codec, sound(1.0, 48_000))
+    monkeypatch.setattr(links, "is_there", lambda: False)
+    with pytest.raises(AudioError, match=r"pip install 'bowstream\[streams\]' to hear it"):
+        AudioFile(path)
 
 
 @needs_ffmpeg

@@ -23,7 +23,7 @@ FOREIGN = (
     (0, b"ADIF", "AAC"),
     (0, b"FLV\x01", "Flash video"),
     (8, b"AVI ", "AVI"),
-    (0, b"wvPk", "WavPack"),
+    (0, b"wvpk", "WavPack"),
     (0, b"MAC ", "Monkey's Audio"),
     (0, b"TTA1", "True Audio"),
     (0, b"MPCK", "Musepack"),

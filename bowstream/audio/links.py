@@ -29,7 +29,7 @@ from bowstream.errors import AudioError
 
 # What has to be seen of a file to say what it is.
 HEAD_BYTES = 4096
-FORMAT_NOT_RECOGNISED = 1  # libsndfile's number for it
+FORMAT_NOT_RECOGNISED, UNSUPPORTED_ENCODING = 1, 4  # libsndfile's numbers
 FFMPEG_TOLERANCE_S = 0.2
 # libsndfile's log on a file that is shorter than its header says: the bytes promised and found.
 SHORTER = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.M)
@@ -84,6 +84,8 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
     except soundfile.LibsndfileError as error:
         if is_raw and not foreign_kind(head):
             raise AudioError("its format is not known: say it with --raw") from error
+        if error.code == UNSUPPORTED_ENCODING and not is_there():
+            raise AudioError(f"soundfile does not decode its encoding: {INSTALL} to hear it") from error
         return by_ffmpeg(reader, head, reason_of(error))
     if not first:
         raise AudioError("there is no audio in it (0 samples)")
