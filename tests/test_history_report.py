@@ -15,6 +15,7 @@ from signals import tone
 from bowstream.cli.main import main
 from bowstream.history import totals
 from bowstream.history.html import compared, page
+from bowstream.history.listening import listened_s
 from bowstream.history.picture import spectrogram_png
 from bowstream.history.report import PER_TAG, TOP_EVENTS, gather
 from bowstream.history.spans import Span
@@ -100,6 +101,11 @@ def test_what_is_still_to_come_is_left_out(path, monkeypatch):
     assert report.map.within[0].tolist() == [True] * 9 + [False] * 15
     html = page(report, 0.0)
     assert "Friday, 18 September 2026, up to 08:30" in html
+    same_hours = [Span.parse(f"2026-09-{day}T00:00", f"2026-09-{day}T08:30") for day in range(11, 18)]
+    with open_history(path) as history:
+        earlier = [totals.top_tags(history, each, [NASTY])[0].events for each in same_hours]
+        heard_s = [listened_s(history, each) for each in same_hours]
+    assert report.usual[NASTY] == pytest.approx(sum(earlier) / (sum(heard_s) / 86_400.0))
     empty = {int(hour) for hour in re.findall(r"(\d+):00: (?:0|nobody listened)<", html)}
     assert empty and max(empty) <= 8
 

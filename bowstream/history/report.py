@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -32,7 +33,7 @@ class Report:
     span : from midnight to midnight, or up to now
     listened_s : for how long somebody listened
     totals : each tag, the most frequent first
-    usual : events per day listened of each tag in the week before; empty if nobody listened then
+    usual : events of each tag per day listened to of the week before; empty if nobody listened then
     days_listened : the span as days of 24 hours in which somebody listened, to compare with `usual`
     map, maps : events of all tags, and of each of the most frequent ones, by day and hour
     best : events to show: those that are surest, of each tag a few, in order of time
@@ -69,13 +70,24 @@ class Report:
         return np.array([each.counts.sum(axis=0) for each in self.maps], np.int64).reshape(-1, 24)
 
 
+def spans_before(span: Span) -> list[Span]:
+    """Return what a report is compared with: the week before, of which only the same hours if a day is not over yet."""
+    first = span.days[0] - timedelta(days=BEFORE_DAYS)
+    if len(span.days) > 1 or span.end_ms == Span.day(span.days[0]).end_ms:
+        return [Span(unix_ms(midnight(first)), span.start_ms)]
+    mornings = (midnight(first + timedelta(days=number)) for number in range(BEFORE_DAYS))
+    return [Span(unix_ms(each), unix_ms(each) + span.length_ms) for each in mornings]
+
+
 def gather(connection: Connection, first: date, days: int, source: str = "") -> Report:
     """Return the report of so many days from a first one on; `source` is the one that the connection is narrowed to."""
     end = min(midnight(first + timedelta(days=days)), datetime.now().astimezone())
     span = Span(unix_ms(midnight(first)), max(unix_ms(end), unix_ms(midnight(first)) + 1))
-    before = Span(unix_ms(midnight(first - timedelta(days=BEFORE_DAYS))), span.start_ms)
-    days_before = listening.listened_s(connection, before) / 86_400.0
-    earlier = totals.top_tags(connection, before) if days_before else []
+    before = spans_before(span)
+    days_before = sum(listening.listened_s(connection, each) for each in before) / 86_400.0
+    earlier: Counter[str] = Counter()
+    for each in before:
+        earlier.update({total.tag: total.events for total in totals.top_tags(connection, each)})
     heard = totals.by_tag_and_hour(connection, span)
     listened_s, ears_s = listening.listened_s(connection, span), listening.listened_by_hour(connection, span)
     within = listening.hours_within(span)
@@ -83,7 +95,7 @@ def gather(connection: Connection, first: date, days: int, source: str = "") -> 
         span=span,
         listened_s=listened_s,
         totals=heard.totals,
-        usual={total.tag: total.events / days_before for total in earlier},
+        usual={tag: events / days_before for tag, events in earlier.items()} if days_before else {},
         days_listened=listened_s / 86_400.0,
         map=HeatMap(heard.days, heard.counts_of(), ears_s, within),
         maps=[HeatMap(heard.days, counts, ears_s, within) for counts in heard.counts[:ROWS]],
