@@ -14,10 +14,9 @@ from bowstream.tagger import Tagger
 STAGES = ("log-mel", "level", "patches", "counts and head", "events", "resample 48 kHz")
 HOPS = ("hop 1.0 s", "hop 0.5 s", "hop 0.2 s", "hop 0.1 s")
 COMPARED = (HOPS[0], HOPS[-1])
-PATHS = ("live", "live, drawn", "live, kept", "replay")
-BETWEEN = {
-    f"{one}, {hop} / {other}, {hop}" for one, other in (("live", "replay"), ("live, kept", "live")) for hop in COMPARED
-}
+PATHS = ("live", "live, drawn", "replay")
+KEPT = "history and page"
+BETWEEN = {f"{one}, {hop} / {other}, {hop}" for one, other in (("live", "replay"), (KEPT, "live")) for hop in COMPARED}
 
 
 def benched(capsys, *arguments):
@@ -33,7 +32,7 @@ def test_what_it_tells(bundle, capsys):
         assert {*STAGES, *(f"encoder {f}" for f in bundle.encoders), *(f"assign {f}" for f in bundle.encoders)} == set(
             costs
         )
-    assert list(told["paths_us"]) == [f"{path}, {hop}" for path in PATHS for hop in HOPS]
+    assert list(told["paths_us"]) == [f"{path}, {hop}" for path in (*PATHS, KEPT) for hop in HOPS]
     assert set(told["ratios"]) == BETWEEN
     for costs in (*told["stages_us"].values(), told["paths_us"], told["ratios"]):
         assert all(0 < cost["p5"] <= cost["p50"] <= cost["p95"] for cost in costs.values())
@@ -77,8 +76,9 @@ def test_a_path_hears_the_same_in_the_blocks_of_its_verb(path, columns, bundle, 
 
     monkeypatch.setattr("bowstream.bench.paths.Session", Watched)
     timed = path(bundle, made_up_sound(16_000), 10)
-    timed.call()
-    timed.call()
+    for _ in range(2):
+        timed.prepare()
+        timed.call()
     assert timed.units == 4.0
     assert heard == [columns] * (2 * 40 // columns)
     (session,) = sessions

@@ -1,4 +1,4 @@
-"""The live path with a history, and with a page that nobody looks at."""
+"""What a history costs beside the live path, with a page that nobody looks at."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bowstream._types import Float32
-from bowstream.bench.paths import json_lines, played
+from bowstream.bench.paths import calls_of, looped
 from bowstream.bench.timing import Timed
 from bowstream.config.sinks import HistorySettings
 from bowstream.config.web import WebSettings
 from bowstream.model.bundle import Bundle
+from bowstream.output.lines import Output
+from bowstream.records import Record
 from bowstream.session import Session
 from bowstream.sinks import Sinks
 from bowstream.web.page import WebPage
@@ -31,25 +33,22 @@ def folder() -> TemporaryDirectory[str]:
 
 
 def kept(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
-    """Return what `listen --json --history --web` does; without the page where uvicorn is not installed.
-
-    Each call ends when all is on the disk, else the history's thread would work at another's expense.
-    """
-    pages = [page] if importlib.util.find_spec("uvicorn") else []
-    opened: list[Sinks] = []
-
-    def opening(session: Session) -> Sinks:
-        opened.append(history(session))
-        return opened[0]
-
-    path = played(bundle, samples, hop_columns, 1, json_lines, opening, *pages)
+    """Return what `--history --web` adds to `listen`, up to the disk; no page where uvicorn is not installed."""
+    session = looped(bundle, samples, hop_columns)
+    sinks, records, calls = history(session), list[Record](), calls_of(session)
+    outputs: list[Output] = [sinks, *([page(session)] if importlib.util.find_spec("uvicorn") else [])]
 
     def hear() -> None:
-        path.call()
-        while any(report.waiting for report in opened[0].reports()):
+        records[:] = next(calls)
+
+    def keep() -> None:
+        for record in records:
+            for each in outputs:
+                each.write(record)
+        while any(report.waiting for report in sinks.reports()):
             time.sleep(LOOK_EVERY_S)
 
-    return Timed(hear, path.units)
+    return Timed(keep, len(samples) / bundle.front_end.sample_rate, hear)
 
 
 def history(session: Session) -> Sinks:

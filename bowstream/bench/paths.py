@@ -82,19 +82,38 @@ def played(
     bundle: Bundle, samples: Float32, hop_columns: int, block_columns: int, *outputs: Callable[[Session], Output]
 ) -> Timed:
     """Return a session that hears the samples in blocks and writes to outputs; live if a block is a column."""
-    blocks = blocks_of(samples, block_columns * bundle.front_end.column_length)
-    session = Session(Loop(blocks, live=block_columns == 1), Tagger(bundle, hop_columns * bundle.front_end.column_s))
-    written, records = [output(session) for output in outputs], iter(session)
+    session = looped(bundle, samples, hop_columns, block_columns)
+    written, calls = [output(session) for output in outputs], calls_of(session)
 
     def hear() -> None:
-        heard = 0
-        while heard < len(blocks):
-            record = next(records)
+        for record in next(calls):
             for each in written:
                 each.write(record)
-            heard += isinstance(record, Sound)
 
     return Timed(hear, len(samples) / bundle.front_end.sample_rate)
+
+
+def looped(bundle: Bundle, samples: Float32, hop_columns: int, block_columns: int = 1) -> Session:
+    """Return a session that hears the samples over and over, in blocks; live if a block is a column."""
+    blocks = blocks_of(samples, block_columns * bundle.front_end.column_length)
+    return Session(Loop(blocks, live=block_columns == 1), Tagger(bundle, hop_columns * bundle.front_end.column_s))
+
+
+def calls_of(session: Session) -> Iterator[Iterator[Record]]:
+    """Yield what a session yields, as far as it hears the samples once more, time after time."""
+    records = iter(session)
+    assert isinstance(session.source, Loop)
+    length = len(session.source.blocks)
+
+    def once() -> Iterator[Record]:
+        heard = 0
+        while heard < length:
+            record = next(records)
+            yield record
+            heard += isinstance(record, Sound)
+
+    while True:
+        yield once()
 
 
 def blocks_of(samples: Float32, length: int) -> list[Float32]:

@@ -26,7 +26,7 @@ from bowstream.model.tflite import load_runtime
 STAGE_ROUNDS = 5
 # Columns between two scores: of the whole paths, and of those that are also looked at stage by stage and compared.
 HOPS, COMPARED = (10, 5, 2, 1), (10, 1)
-PATHS = {"live": live, "live, drawn": drawn, "live, kept": kept, "replay": replay}
+PATHS = {"live": live, "live, drawn": drawn, "replay": replay, "history and page": kept}
 
 
 def measure(bundle: Bundle, rounds: int, against: Path | None = None) -> dict[str, Any]:
@@ -43,8 +43,9 @@ def measure(bundle: Bundle, rounds: int, against: Path | None = None) -> dict[st
     ours = {f"{name}, {hop_name(hop)}": path(bundle, samples, hop) for name, path in PATHS.items() for hop in HOPS}
     costs = in_rounds(ours | peers, rounds)
     by_hop = {hop_name(hop): in_rounds(stages(bundle, samples, hop), STAGE_ROUNDS * rounds) for hop in COMPARED}
-    pairs = [(f"{name}, {hop_name(hop)}", theirs) for hop, theirs in zip(COMPARED, peers) for name in PATHS]
-    between = ("live", "replay"), ("live, kept", "live")
+    whole = [name for name, path in PATHS.items() if path is not kept]
+    pairs = [(f"{name}, {hop_name(hop)}", theirs) for hop, theirs in zip(COMPARED, peers) for name in whole]
+    between = ("live", "replay"), ("history and page", "live")
     pairs += [(f"{one}, {hop_name(hop)}", f"{other}, {hop_name(hop)}") for one, other in between for hop in COMPARED]
     return {
         "machine": machine(),

@@ -16,10 +16,14 @@ Costs = NDArray[np.float64]
 
 
 class Timed(NamedTuple):
-    """A call, and how many units its cost is divided by: the seconds of sound that it works on, say."""
+    """A call, with the units that its cost is divided by (the seconds of sound that it works on, say).
+
+    `prepare` is called before each call, and costs nothing.
+    """
 
     call: Callable[[], object]
     units: float = 1.0
+    prepare: Callable[[], object] = lambda: None
 
 
 def in_rounds(timed: Mapping[str, Timed], rounds: int) -> dict[str, Costs]:
@@ -31,7 +35,8 @@ def in_rounds(timed: Mapping[str, Timed], rounds: int) -> dict[str, Costs]:
     names, chance = list(timed), np.random.default_rng(0)
     for _ in range(rounds + 1):
         for name in (names[place] for place in chance.permutation(len(names))):
-            call, units = timed[name]
+            call, units, prepare = timed[name]
+            prepare()
             started_s = time.process_time()
             call()
             costs[name].append((time.process_time() - started_s) / units * 1e6)
