@@ -7,7 +7,6 @@ Ten columns, a second, are added up sample by sample first: what repeats in each
 from __future__ import annotations
 
 from collections import deque
-from functools import cache
 
 import numpy as np
 
@@ -21,8 +20,9 @@ SECONDS = 10
 HUMS = {50: (5, 10, 15), 60: (6, 12, 18)}
 # And of what is compared with them: no harmonic of either.
 OTHERS = (3, 4, 7, 8, 9, 11, 13, 14, 16, 17, 19)
-# Where the waves of each begin, two a place: those of 50 Hz, of 60 Hz, and the others.
-FIRST_WAVES = (0, *np.cumsum([2 * len(places) for places in HUMS.values()]).tolist())
+PLACES = np.array([place for group in (*HUMS.values(), OTHERS) for place in group])
+# Where the places of each begin in these: those of 50 Hz, of 60 Hz, and the others.
+FIRST = (0, *np.cumsum([len(places) for places in HUMS.values()]).tolist())
 # Hum has so many times the power of one of the others.
 STANDS_OUT = 20.0
 
@@ -87,18 +87,8 @@ class Condition:
 
 def hum_of(mean: Float32) -> tuple[int, float]:
     """Return the frequency of the mains (0 for no hum) and the hum's mean square, of a second's mean column."""
-    parts = waves(len(mean)) @ mean
-    parts *= parts
-    first, second, others = np.add.reduceat(parts, FIRST_WAVES).tolist()
+    waves = np.fft.rfft(mean)[PLACES]
+    powers = (2.0 / len(mean) ** 2) * (waves.real**2 + waves.imag**2)
+    first, second, others = np.add.reduceat(powers, FIRST).tolist()
     power, hz = max(zip((first, second), HUMS))
     return (hz, power) if power > STANDS_OUT * others / len(OTHERS) else (0, 0.0)
-
-
-@cache
-def waves(length: int) -> Float32:
-    """Return what takes a column to the amplitudes of its harmonics, so that their squares add up to a mean square."""
-    places = np.array([place for group in (*HUMS.values(), OTHERS) for place in group])
-    phases = 2.0 * np.pi / length * np.outer(places, np.arange(length))
-    both = np.stack([np.cos(phases), np.sin(phases)], axis=1).reshape(-1, length)
-    amplitudes: Float32 = (both * (np.sqrt(2.0) / length)).astype(np.float32)
-    return amplitudes
