@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,9 +74,9 @@ def test_an_open_event_lasts_for_as_long_as_was_listened(stage, path):
         with open_history(path) as found:
             (dog,) = queries.events(found, ALWAYS)
     assert (dog.is_open, dog.duration_ms) == (True, 500)  # readers were shown when it began: again after 30 s
-    with closing(Store(path)), open_history(path) as found:  # what a kill leaves is there in whole
+    with open_history(path) as found:
         (dog,) = queries.events(found, ALWAYS)
-    assert (dog.is_open, dog.duration_ms) == (True, 11_500)
+    assert (dog.is_open, dog.duration_ms) == (True, 11_500)  # when it has ended
 
 
 def test_nothing_heard_and_nobody_listening_are_told_apart(stage, history):
@@ -286,7 +285,7 @@ def test_killed_at_any_moment_it_opens_and_has_all_but_the_last_second(tmp_path,
     for kill in range(times):
         number, position_s = killed(path, 0.05 + 0.013 * (kill % 17), start_s)
         delivered += number
-        with closing(Store(path)), open_history(path) as found:
+        with open_history(path) as found:
             assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert len(queries.events(found, ALWAYS)) >= delivered
             assert listening.listened(found, ALWAYS)[-1].end_ms >= BEGAN_MS + round(position_s * 1000.0)
@@ -295,14 +294,14 @@ def test_killed_at_any_moment_it_opens_and_has_all_but_the_last_second(tmp_path,
 
 
 def left(path, stage):
-    """What a listener that was killed has left: a history, and a beat that is newer; when it listened up to, in ms."""
+    """Have a listener leave what one that is killed does: a history of a second, and a beat four seconds later."""
     with HistorySink(HistorySettings(path=str(path), days=36_500.0), *stage.stream) as sink:
         stage.play(sink, stage.sound(5))
         until(lambda: sink.report().waiting == 0)
         copies = {each.name: each.read_bytes() for each in path.parent.iterdir()}
     for name, content in copies.items():
         (path.parent / name).write_bytes(content)
-    return heard_until(path)
+    return path.with_name("history.db-beat")
 
 
 def heard_until(path):
@@ -311,16 +310,20 @@ def heard_until(path):
 
 
 def test_a_half_that_a_power_cut_has_torn_costs_a_second(stage, path):
-    assert left(path, stage) == 1000
-    pulse = path.with_name("history.db-beat")
+    pulse = left(path, stage)
     content = bytearray(pulse.read_bytes())
     content[HALF * (4 % 2) + 20] ^= 1  # the fourth beat, which is the newest: the first second was written
     pulse.write_bytes(content)
-    Store(path).close()
     assert heard_until(path) == 4000
+    assert not pulse.exists()
     pulse.write_bytes(bytes(2 * HALF))
-    Store(path).close()
     assert heard_until(path) == 4000
+
+
+def test_who_starts_next_takes_over_what_is_left(stage, path):
+    left(path, stage)
+    Store(path).close()
+    assert heard_until(path) == 5000
 
 
 def test_what_another_history_has_left_is_no_part_of_a_new_one(stage, path):

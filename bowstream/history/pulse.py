@@ -30,7 +30,7 @@ class Beat(NamedTuple):
 
 
 class Pulse:
-    """The newest beat of each stream of this process. It stays when it is closed: to read it twice does no harm.
+    """The newest beat of each stream of this process. The file stays when it is closed: who reads it next deletes it.
 
     Parameters
     ----------
@@ -75,10 +75,12 @@ class Pulse:
 
 
 def left_by(path: Path) -> list[Beat]:
-    """Return the beats that a listener has left, who was killed or whose power went."""
+    """Return the beats that a listener has left who is no more: it was killed, or its power went."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            content = file.read()
+    except (FileNotFoundError, BlockingIOError):  # there is none; or it goes on, and will write them itself
         return []
     halves = (half.partition(b"\n")[0] for half in (content[:HALF], content[HALF:]))
     whole: list[list[Any]] = []

@@ -136,10 +136,13 @@ class Store:
         self._connection.execute("PRAGMA synchronous = FULL")  # each commit waits for the disk
 
     def _recover(self) -> None:
-        """Write what a listener has left, who was killed or whose power went."""
-        for beat in left_by(beside(self.path, SUFFIX)):
-            if self._value(f"SELECT count(*) FROM streams WHERE id = {beat.stream}"):
-                self.write(changes_of(beat))
+        """Write what a listener has left who is no more."""
+        pulse = beside(self.path, SUFFIX)
+        if left := left_by(pulse):
+            for beat in left:
+                if self._value(f"SELECT count(*) FROM streams WHERE id = {beat.stream}"):
+                    self.write(changes_of(beat))
+            pulse.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -216,6 +219,8 @@ class Store:
 def open_history(path: Path, writable: bool = False) -> closing[sqlite3.Connection]:
     """Return a connection to a history that is there, as a context that closes it.
 
+    What a listener has left that was killed is taken over first, if the file is ours to write.
+
     Raises
     ------
     BowstreamError
@@ -223,6 +228,8 @@ def open_history(path: Path, writable: bool = False) -> closing[sqlite3.Connecti
     """
     mode = "rw" if writable else "ro"
     try:
+        if os.access(path, os.W_OK) and left_by(beside(path, SUFFIX)):
+            Store(path).close()
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()

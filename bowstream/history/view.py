@@ -108,7 +108,9 @@ def headline(span: Span, listened_s: float, n_events: int) -> Text:
     """Return what the answer is about, and for how much of that somebody listened."""
     share = f"{100.0 * listened_s / max(span.length_s, 1e-9):.0f} %"
     text = Text(f"{span.start:%Y-%m-%d %H:%M} – {span.end:%Y-%m-%d %H:%M}", style="bold")
-    return text.append(f"   {n_events} events, listened for {duration(listened_s)} ({share})", style="not bold")
+    return text.append(
+        f"   {n_events} event{'s' * (n_events != 1)}, listened for {duration(listened_s)} ({share})", style="not bold"
+    )
 
 
 def silence_line(silences: Sequence[Interval]) -> Text:
