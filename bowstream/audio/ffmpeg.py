@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ OPTIONS = {"format_whitelist": CONTAINERS + FRAMES, "protocol_whitelist": ""}
 # Formats whose sound has a length that was counted, not reckoned from a bit rate.
 COUNTED = ("mov,mp4,m4a,3gp,3g2,mj2",)
 MOST_FAILURES = 1000
+# Since this version PyAV itself minds no bytes that are no text.
+LENIENT = 19
 
 
 def is_there() -> bool:
@@ -82,7 +84,7 @@ class FFmpegDecoder:
         self._file = Source(reader)
         try:
             with silenced():
-                self._container: Any = av.open(self._file, options=options, metadata_errors="ignore")
+                self._container = opened(self._file, options)
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(reason_of(error)) from error
         self._damage: str | None = None
@@ -166,6 +168,16 @@ class FFmpegDecoder:
                     yield to_floats(changed)
 
 
+def opened(file: Any, options: Mapping[str, str], **arguments: Any) -> Any:
+    """Return a file or an address as PyAV opens it, whatever bytes its metadata has."""
+    import av
+
+    if int(av.__version__.partition(".")[0]) < LENIENT:
+        arguments["metadata_errors"] = "ignore"
+    opener: Any = av.open  # whose arguments differ
+    return opener(file, options=options, **arguments)
+
+
 def has_sound(path: str) -> bool:
     """Whether there is a stream of sound in a file, or FFmpeg cannot tell."""
     found = glanced(path, lambda container: bool(container.streams.audio))
@@ -182,7 +194,7 @@ def glanced(path: str, look: Callable[[Any], Any]) -> Any:
     import av
 
     try:
-        with open(path, "rb") as file, silenced(), av.open(file, options=OPTIONS, metadata_errors="ignore") as found:  # noqa: PTH123
+        with open(path, "rb") as file, silenced(), opened(file, OPTIONS) as found:  # noqa: PTH123
             return look(found)
     except (av.FFmpegError, ValueError, OSError):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bowstream._text import redacted
-from bowstream.audio.ffmpeg import CONTAINERS, FRAMES, INSTALL, MOST_FAILURES, is_there, reason_of, to_floats
+from bowstream.audio.ffmpeg import CONTAINERS, FRAMES, INSTALL, MOST_FAILURES, is_there, opened, reason_of, to_floats
 from bowstream.audio.live import Piece
 from bowstream.audio.tracks import TrackError, chosen
 from bowstream.config.address import ESCAPES, scheme_of
@@ -76,8 +76,6 @@ class NetworkInput:
         raise DeviceAbsentError(f"{self.name!r} has ended")
 
     def _open(self) -> Any:
-        import av
-
         gone_after_s = PLAYLIST_GONE_AFTER_S if self._is_playlist else GONE_AFTER_S
         options = {
             **PROBED,
@@ -87,7 +85,7 @@ class NetworkInput:
         }
         with self._told():
             timeout = (OPENED_AFTER_S, gone_after_s)
-            return av.open(self._address, options=options, timeout=timeout, metadata_errors="ignore")
+            return opened(self._address, options, timeout=timeout)
 
     def _frames(self, container: Any) -> Iterator[Any]:
         """Yield decoded frames; pass over packets that cannot be decoded."""
