@@ -17,7 +17,7 @@ from bowstream.config.sinks import ClipsSettings, HistorySettings
 from bowstream.events import event_id
 from bowstream.history import listening, queries
 from bowstream.history.place import found_at, kept_at
-from bowstream.history.pulse import HALF
+from bowstream.history.pulse import HALF, Beat, Pulse, left_by
 from bowstream.history.recorder import Recorder
 from bowstream.history.spans import DAY_MS, Span, unix_ms
 from bowstream.history.store import Store, open_history
@@ -318,6 +318,20 @@ def test_a_half_that_a_power_cut_has_torn_costs_a_second(stage, path):
     assert not pulse.exists()
     pulse.write_bytes(bytes(2 * HALF))
     assert heard_until(path) == 4000
+
+
+def test_a_beat_of_each_stream_is_kept_but_none_of_runs_long_over(tmp_path):
+    path = tmp_path / "history.db-beat"
+    pulse = Pulse(path, 0o600)
+    beats = [
+        Beat((0, stream, end_ms), (0, stream, 1, -50.0, -40.5, bytes([stream, 255])))
+        for stream, end_ms in ((1, 1000), (2, 200_000), (3, 201_000))
+    ]
+    for beat in beats:
+        pulse.keep(beat)
+    assert left_by(path) == []  # it goes on
+    pulse.close()
+    assert left_by(path) == beats[1:]
 
 
 def test_who_starts_next_takes_over_what_is_left(stage, path):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bowstream.config.paths import expanded
 from bowstream.errors import BowstreamError, UsageError
 
 FILE_NAME = "history.db"
+# Of the files beside it: SQLite's journal and its index, and the newest beats.
+JOURNAL, INDEX, BEATS = "-wal", "-shm", "-beat"
 SYSTEM_FOLDER = Path("/var/lib/bowstream")
 
 
@@ -50,7 +53,7 @@ def found_at(path: str) -> Path:
 
 def changed_s(path: Path) -> float:
     """Return when a history was written to, by the system's clock: the newest changes are in a file beside it."""
-    journal = path.with_name(f"{path.name}-wal")
+    journal = beside(path, JOURNAL)
     return max(file.stat().st_mtime for file in (path, journal) if file.exists())
 
 
@@ -71,3 +74,18 @@ def state_folder() -> Path:
 def unreadable(path: Path) -> BowstreamError:
     """Return the error that a history belongs to another user."""
     return BowstreamError(f"{path} belongs to another user, a service perhaps: use sudo to read it")
+
+
+def put_aside(path: Path, now_ms: int) -> Path:
+    """Rename a damaged history, so that a new one can begin; return its new name."""
+    aside = path.with_name(f"{path.name}.damaged-{now_ms}")
+    path.replace(aside)
+    for suffix in (JOURNAL, INDEX, BEATS):
+        with suppress(FileNotFoundError):
+            beside(path, suffix).replace(beside(aside, suffix))
+    return aside
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to a history."""
+    return path.with_name(path.name + suffix)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
-SUFFIX = "-beat"
 # The file has two halves that are written in turn: a power cut tears one at most.
 HALF = 1 << 15
+# Older beats are no longer kept: what they say has long been written.
+OLD_MS = 120_000
 
 
 class Beat(NamedTuple):
@@ -59,6 +60,8 @@ class Pulse:
 
     def keep(self, beat: Beat) -> None:
         """Write a beat; when it returns, it survives a power cut. Raise `OSError` if it cannot be written."""
+        oldest_ms = beat.listening[2] - OLD_MS
+        self._beats = {key: each for key, each in self._beats.items() if each.listening[2] > oldest_ms}
         self._beats[beat.stream] = beat
         self._number += 1
         rows = [(*one.listening, *one.minute[:-1], b64encode(one.minute[-1]).decode()) for one in self._beats.values()]

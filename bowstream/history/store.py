@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bowstream.errors import BowstreamError
-from bowstream.history.place import unreadable
-from bowstream.history.pulse import SUFFIX, Beat, Pulse, left_by
+from bowstream.history.place import BEATS, beside, unreadable
+from bowstream.history.pulse import Beat, Pulse, left_by
 from bowstream.history.spans import DAY_MS
 
 VERSION = 1
@@ -137,7 +137,7 @@ class Store:
 
     def _recover(self) -> None:
         """Write what a listener has left who is no more."""
-        pulse = beside(self.path, SUFFIX)
+        pulse = beside(self.path, BEATS)
         if left := left_by(pulse):
             for beat in left:
                 if self._value(f"SELECT count(*) FROM streams WHERE id = {beat.stream}"):
@@ -172,7 +172,7 @@ class Store:
     def note(self, beat: Beat) -> None:
         """Keep a beat: as safe as what is written, for less; readers see it with the next one that is written."""
         try:
-            self._pulse = self._pulse or Pulse(beside(self.path, SUFFIX), self._mode)
+            self._pulse = self._pulse or Pulse(beside(self.path, BEATS), self._mode)
             self._pulse.keep(beat)
         except OSError:  # another listener keeps this history, too; or there is no room
             self.write(changes_of(beat))
@@ -228,7 +228,7 @@ def open_history(path: Path, writable: bool = False) -> closing[sqlite3.Connecti
     """
     mode = "rw" if writable else "ro"
     try:
-        if os.access(path, os.W_OK) and left_by(beside(path, SUFFIX)):
+        if os.access(path, os.W_OK) and left_by(beside(path, BEATS)):
             Store(path).close()
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
         try:
@@ -245,18 +245,3 @@ def open_history(path: Path, writable: bool = False) -> closing[sqlite3.Connecti
         connection.close()
         raise BowstreamError(f"{path} is no history of this version of bowstream (got version {version})")
     return closing(connection)
-
-
-def put_aside(path: Path, now_ms: int) -> Path:
-    """Rename a damaged history, so that a new one can begin; return its new name."""
-    aside = path.with_name(f"{path.name}.damaged-{now_ms}")
-    path.replace(aside)
-    for suffix in ("-wal", "-shm", SUFFIX):
-        with suppress(FileNotFoundError):
-            beside(path, suffix).replace(beside(aside, suffix))
-    return aside
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """Return the path of a file that belongs to a history."""
-    return path.with_name(path.name + suffix)

@@ -11,9 +11,9 @@ from pathlib import Path
 from bowstream.config.sinks import HistorySettings
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.history.place import kept_at
+from bowstream.history.place import kept_at, put_aside
 from bowstream.history.recorder import CLIP, Batch, Recorder
-from bowstream.history.store import VERDICT, Change, ForeignError, Store, put_aside
+from bowstream.history.store import VERDICT, Change, ForeignError, Store
 from bowstream.records import Idle, Record, Sound, StreamInfo, source_of
 from bowstream.sinks.files import make_folder
 from bowstream.sinks.worker import PermanentError, RetryableError, Sink

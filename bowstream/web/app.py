@@ -18,7 +18,7 @@ from bowstream.web.guard import Guard
 from bowstream.web.http import Answer, Receive, RefusedError, Request, Send, head
 from bowstream.web.hub import Hub
 from bowstream.web.messages import message
-from bowstream.web.tuning import Tuning
+from bowstream.web.tuning import Tuning, tag_fields
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {
@@ -214,25 +214,6 @@ def static_files() -> dict[str, tuple[str, bytes, str]]:
         if file.suffix in TYPES:
             body = file.read_bytes()
             found[f"/{file.name}"] = TYPES[file.suffix], body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    return found
-
-
-def tag_fields(tuning: Tuning) -> list[Fields]:
-    """Return the tags as they are now; `own` is the threshold that the page has set, `usual` the one without it."""
-    found = []
-    for tag in tuning.tags:
-        now = tuning[tag.name]
-        found.append(
-            {
-                "tag": tag.name,
-                "group": tag.group,
-                "on": now.on,
-                "off": now.off,
-                "usual": tag.on,
-                "own": now.own.on,
-                "muted": now.own.muted,
-            }
-        )
     return found
 
 

@@ -21,7 +21,7 @@ from bowstream.records import Idle, Record, Sound, StreamInfo, source_of
 from bowstream.web.archive import Archive
 from bowstream.web.hub import Hub
 from bowstream.web.messages import Narrator, message
-from bowstream.web.tuning import Tuning
+from bowstream.web.tuning import Tuning, tag_fields
 
 if TYPE_CHECKING:
     from bowstream.web.app import Judge
@@ -124,8 +124,6 @@ class WebPage:
 
     def _greeting(self) -> dict[str, Any]:
         """Return what a page is told when it opens."""
-        from bowstream.web.app import tag_fields
-
         info, narrators = self._info, self._narrators.values()
         return {
             "sources": [narrator.introduction for narrator in narrators],

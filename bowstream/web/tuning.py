@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bowstream.config.file import text_of
 from bowstream.config.sample import key, literal
@@ -130,6 +130,25 @@ class Tuning:
             self._own = changed
             self._pending.append(name)
         return before
+
+
+def tag_fields(tuning: Tuning) -> list[dict[str, Any]]:
+    """Return the tags as they are now; `own` is the threshold that the page has set, `usual` the one without it."""
+    found = []
+    for tag in tuning.tags:
+        now = tuning[tag.name]
+        found.append(
+            {
+                "tag": tag.name,
+                "group": tag.group,
+                "on": now.on,
+                "off": now.off,
+                "usual": tag.on,
+                "own": now.own.on,
+                "muted": now.own.muted,
+            }
+        )
+    return found
 
 
 def read(file: Path) -> dict[str, TagSettings]:
