@@ -13,7 +13,9 @@ from bowstream.audio.file import AudioFile
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import LogMel
+from train.common import shards
 from train.common.config import FeatureSettings
+from train.common.crew import Crew
 from train.common.parallel import parallel
 from train.dataset.errors import DataError
 from train.dataset.features import FRONT_END, features, fingerprint
@@ -46,37 +48,59 @@ def test_cached_features_are_what_a_tagger_hears(tmp_path, data, low_cut, front_
         missing = -sum(map(len, heard)) % front_end.frames_per_window * front_end.hop_length
         heard.append(leveller.push(log_mel.push(np.zeros(missing, np.float32))))
         assert np.array_equal(sound.of_clip(number).reshape(-1, 96), np.concatenate(heard))
-    assert len(sound.log_mel) == sound.first[-1] == len(sound.clip_of_window())
+    assert len(sound.log_mel) == sound.length.sum() == len(sound.clip_of_window())
 
 
 def test_an_interrupted_cache_goes_on_where_it_was(tmp_path, data, monkeypatch):
-    hashes = check(data)
-    whole = np.array(features(tmp_path / "whole", data, hashes, FeatureSettings()).log_mel)
+    monkeypatch.setattr(shards, "SHARD_ITEMS", 2)
+    hashes, alone = check(data), Crew(1)
+    whole = features(tmp_path / "whole", data, hashes, FeatureSettings(), alone)
+    assert sorted(map(len, whole.dealt)) == [2, 2, 2]
+    heard, hear = [], train.dataset.features.hear
 
-    def interrupted(work, items):
-        for number, item in enumerate(items):
-            if number == 3:
-                raise KeyboardInterrupt
-            yield work(item)
+    def interrupted(path, *settings):
+        heard.append(path)
+        if len(heard) == 4:
+            raise KeyboardInterrupt
+        return hear(path, *settings)
 
-    monkeypatch.setattr(train.dataset.features, "parallel", interrupted)
+    monkeypatch.setattr(train.dataset.features, "hear", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        features(tmp_path / "cut", data, hashes, FeatureSettings())
-    (partial,) = (tmp_path / "cut" / "features").glob("*.partial")
-    with (partial / "clips.jsonl").open("ab") as lines:
-        lines.write(b'{"name": "half a li')
-    heard = []
+        features(tmp_path / "cut", data, hashes, FeatureSettings(), alone)
+    again = features(tmp_path / "cut", data, hashes, FeatureSettings(), alone)
+    assert len(heard) == 4 + 4  # all of the shard that was cut once more
+    every = np.arange(len(whole.log_mel))
+    assert np.array_equal(again.log_mel[every], whole.log_mel[every])
+    features(tmp_path / "cut", data, hashes, FeatureSettings(), alone)
+    assert len(heard) == 8
 
-    def counted(work, items):
-        for item in items:
-            heard.append(item)
-            yield work(item)
 
-    monkeypatch.setattr(train.dataset.features, "parallel", counted)
-    assert np.array_equal(features(tmp_path / "cut", data, hashes, FeatureSettings()).log_mel, whole)
-    assert len(heard) == 3
-    features(tmp_path / "cut", data, hashes, FeatureSettings())
-    assert len(heard) == 3
+@pytest.mark.parametrize("crew", ["processes", "cluster"])
+def test_shards_that_others_make_are_the_same_byte_for_byte(tmp_path, data, monkeypatch, crew):
+    monkeypatch.setattr(shards, "SHARD_ITEMS", 2)
+    folders = [tmp_path / "alone", tmp_path / "together"]
+    features(folders[0], data, check(data), FeatureSettings(), Crew(1))
+    if crew == "processes":
+        features(folders[1], data, check(data), FeatureSettings(), Crew(2))
+    else:
+        distributed = pytest.importorskip("distributed")
+        how = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+        with distributed.LocalCluster(**how) as its:
+            features(folders[1], data, check(data), FeatureSettings(), Crew(1, its.scheduler_address))
+    alone, together = ([file.read_bytes() for file in sorted(folder.rglob("shard-*"))] for folder in folders)
+    assert len(alone) == 3 and alone == together
+
+
+def test_clips_come_as_they_lie_in_shards(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_ITEMS", 2)
+    monkeypatch.setattr(train.dataset.features, "AT_ONCE", 2)
+    sound = features(tmp_path, data, check(data), FeatureSettings(), Crew(1))
+    found = list(sound.each(np.array([0, 2, 3, 5])))
+    assert sorted(clip for clip, _ in found) == [0, 2, 3, 5]
+    assert [clip for clip, _ in found] == [clip for clips in sound.dealt for clip in clips if clip in {0, 2, 3, 5}]
+    for clip, log_mel in found:
+        assert np.array_equal(log_mel, sound.of_clip(clip))
+        assert (sound.clip_of_window()[sound.windows([clip])] == clip).all()
 
 
 def test_the_key_follows_content_front_end_and_level(tmp_path, data):

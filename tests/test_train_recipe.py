@@ -1,6 +1,7 @@
 """The recipe end to end on made-up sounds: run, resume, sweep, compare."""
 
 import csv
+import datetime
 import json
 import re
 
@@ -12,6 +13,7 @@ pytest.importorskip("tensorflow", reason="needs the train extra: pip install -e 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
 
 import keras
+import tensorflow
 
 import bowstream
 from bowstream.model.front_end import FrontEnd
@@ -19,12 +21,16 @@ from train import experiments
 from train.cli import main
 from train.common import epochs
 from train.common.config import EncoderSettings, TrainConfig
+from train.common.reels import Reels
+from train.common.shards import Shards
+from train.common.store import stated_time
 from train.dataset.data import Clip, DataSet
-from train.dataset.features import Features
+from train.dataset.features import CLIP, Features
 from train.model.bundle import TagCalibration
 from train.model.calibrate import shifted
+from train.model.counts import COUNTS, ROWS
 from train.model.encoder import fit_autoencoder
-from train.model.head import COUNTS, HEAD, fit_head, rarity, train_head
+from train.model.head import HEAD, fit_head, rarity, train_head
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 
@@ -84,6 +90,27 @@ def test_a_second_run_makes_nothing_anew_and_says_the_same(place, asked, out):
     assert main(["run", *asked, "--out", str(place / "again")]) == 0
     assert made(place) == before
     assert bowstream.load_bundle(place / "again").description["metrics"] == metrics
+
+
+def test_the_same_recordings_and_seed_give_the_same_bundle_byte_for_byte(place, asked, out, monkeypatch):
+    """From nothing, but for the time that it states; and it states what it was made from."""
+    description = json.loads((out / "bundle.json").read_text())
+    at = datetime.datetime.fromisoformat(description["created"])
+    again = place / "again" / out.name
+    runs = asked.index("--runs") + 1
+    asked = [*asked[:runs], str(place / "again" / "runs"), *asked[runs + 1 :]]
+    assert main(["run", *asked, "--out", str(again)]) == 0
+    second = json.loads((again / "bundle.json").read_text())
+    assert datetime.datetime.fromisoformat(second.pop("created")) > at
+    changed = {name for name in second if second[name] != description[name]}
+    assert changed == {"sha256"}  # which is of the time, too
+    for name in second["files"]:
+        assert (again / name).read_bytes() == (out / name).read_bytes(), name
+    assert second["made_from"]["features"]["clips"] and second["made_from"]["encoder_pat"]["settings"]["width"] == 16
+    assert set(second["made_from"]) >= {"features", "export_o", "codebook_o", "codes", "head"}
+    assert second["versions"]["tensorflow"] == tensorflow.__version__ and second["versions"]["processor"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert stated_time() == "2023-11-14T22:13:20.000000+00:00"
 
 
 def test_the_device_gives_the_codes_that_training_counted(asked, out, capsys):
@@ -203,14 +230,15 @@ def test_the_weights_of_rare_codes_end_up_in_the_head(tmp_path, data_of_counts):
     """
     counts, sound, data = data_of_counts
     config = TrainConfig().with_values(head_width=8, head_epochs=1, head_dropout=0.0, mask=0.0, idf="yes", codes=64)
-    weights = rarity(np.load(counts / COUNTS).astype(np.float32))
+    rows = Shards(counts).whole(0, [COUNTS])[COUNTS].astype(np.float32)
+    weights = rarity(Reels(1, lambda _: {ROWS: rows}, rows.nbytes, 1.0))
     assert weights[0] == pytest.approx(1.0) and weights[1] == pytest.approx(np.log(21 / 11) + 1)
     path = train_head(tmp_path, sound, data, np.arange(20), counts, config)
     folded = keras.models.load_model(path / HEAD)
     (tmp_path / "plain").mkdir()
-    rows = np.load(counts / COUNTS).astype(np.float32)
-    seen = rows * weights / 4
-    plain = fit_head(tmp_path / "plain", seen, np.ones(3, np.float32), data.targets(), config.head, 1)
+    seen, ones, targets = rows * weights / 4, np.ones(3, np.float32), data.targets()
+    reels = Reels(1, lambda _: {ROWS: seen, CLIP: np.arange(20)}, rows.nbytes, 1.0)
+    plain = fit_head(tmp_path / "plain", reels, 20, ones, targets, targets.mean(axis=0), config.head, 1)
     np.testing.assert_allclose(folded(rows), plain(seen), atol=1e-3)
 
 
@@ -220,8 +248,9 @@ def data_of_counts(tmp_path):
     counts = tmp_path / "counts"
     counts.mkdir()
     (counts / "stage.json").write_text('{"inputs": {}, "created": "2026"}')
-    np.save(counts / COUNTS, np.stack([np.ones(20), np.arange(20) % 2 * 5, np.arange(20)], axis=1).astype(np.int16))
-    sound = Features("made up", FrontEnd(), None, np.zeros((20, 1)), np.arange(21))
+    of_codes = np.stack([np.ones(20), np.arange(20) % 2 * 5, np.arange(20)], axis=1).astype(np.int16)
+    Shards(counts).write(0, [{CLIP: np.arange(20, dtype=np.int32), COUNTS: of_codes}])
+    sound = Features("made up", FrontEnd(), None, np.zeros((20, 1)), np.arange(20), np.ones(20, np.intp))
     clips = tuple(Clip(f"{n:02}", None, (("odd", "even")[n % 2],), "1") for n in range(20))
     return counts, sound, DataSet("odd", clips, ("even", "odd"), True, "none", False)
 

@@ -46,6 +46,7 @@ def test_teacher_command_writes_what_is_read(network, tmp_path, capsys):
         (tmp_path / name).parent.mkdir()
         soundfile.write(tmp_path / name, np.full(WINDOW, value), 16_000)
     model = ["--model", str(network), "--labels", str(network.with_name("labels.csv"))]
+    model += ["--runs", str(tmp_path / "runs")]
     assert main(["teacher", str(tmp_path), *model, "--out", str(tmp_path / "scores")]) == 0
     teacher = read_teacher(tmp_path / "scores")
     scores, asked = teacher.of(["hush/b.wav", "bang/a.wav", "c.wav"])

@@ -52,6 +52,7 @@ SECONDS = 10  # of made-up sound, over and over
 EXAMPLES = 100
 # Of logits: random scores would raise half of all tags, a sound raises few.
 UNHEARD = -20.0
+NOTHING = np.zeros(0, np.intp)
 LABELS = {
     "hop_s": "hop, s",
     "us_p50": "CPU, µs a second of audio (median)",
@@ -214,7 +215,7 @@ def random_bundle(size: Size) -> Iterator[Path]:
         head = Path(folder, "head")
         head.mkdir()
         (head / NETWORK).write_bytes(random_network(times_shown(context) * n_counts, size.head, size.tags))
-        sound = Features("none", front_end, LevelSettings(), np.empty((0,), np.float32), np.zeros(1, np.int64))
+        sound = Features("none", front_end, LevelSettings(), np.empty((0,), np.float32), NOTHING, NOTHING)
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
         bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", context)

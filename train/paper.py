@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .common.config import TrainConfig
+from .common.crew import Crew
 from .common.progress import say
 from .common.store import make_folder
 from .dataset.data import Split
 from .experiments import EXPERIMENTS, Variant
 from .report.paper import beside, read_rows
-from .sweep import Common, Crew, configs_of, sweep
+from .sweep import Common, configs_of, sweep
 
 # The encoders of the paper (III-A), where an experiment does not vary them.
 ENCODERS = {"width": 2048, "encoder_dropout": 0.5}

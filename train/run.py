@@ -14,6 +14,7 @@ import numpy as np
 from bowstream.errors import UsageError
 
 from .common.config import LEARNED, TrainConfig
+from .common.crew import ALL_CORES, Crew
 from .common.progress import say
 from .common.quiet import start_tensorflow
 from .common.store import git_revision, lineage, make_folder, now, record
@@ -38,13 +39,20 @@ PROTOCOL = "held-out clips through bowstream.Tagger, "
 
 
 def run(
-    root: Path, data: DataSet, out: Path, page: Path, config: TrainConfig, negatives_folder: Path | None = None
+    root: Path,
+    data: DataSet,
+    out: Path,
+    page: Path,
+    config: TrainConfig,
+    negatives_folder: Path | None = None,
+    crew: Crew = ALL_CORES,
 ) -> dict[str, Any]:
     """Train, try on held-out clips, calibrate; write the bundle to `out`, the report to `page`; return the metrics.
 
     Parameters
     ----------
     negatives_folder : recordings of none of the tags, if there are any
+    crew : who makes shards
     """
     for folder in (root, out, page):
         make_folder(folder)
@@ -52,7 +60,7 @@ def run(
     hashes = check(data)
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     start_tensorflow()
-    its = study(root, data, hashes, config, negatives)
+    its = study(root, data, hashes, config, negatives, crew)
     trials = [try_split(its, split) for split in data.splits()]
     calibration = [try_split(its, split) for split in data.calibration_splits()] if data.own_split else trials
     models = [model_of(trial, its, calibration, negatives) for trial in trials]
@@ -95,7 +103,9 @@ def tried(
     }
 
 
-def prepare(root: Path, data: DataSet, config: TrainConfig, negatives_folder: Path | None = None) -> None:
+def prepare(
+    root: Path, data: DataSet, config: TrainConfig, negatives_folder: Path | None = None, crew: Crew = ALL_CORES
+) -> None:
     """Write what the joint trainings of all splits and of the final model read, for machines elsewhere."""
     if config.method != LEARNED:
         raise UsageError(f"--elsewhere must come with --method {LEARNED} (got {config.method})")
@@ -104,7 +114,7 @@ def prepare(root: Path, data: DataSet, config: TrainConfig, negatives_folder: Pa
     negatives = find_negatives(root, negatives_folder, data, hashes) if negatives_folder else ()
     from .learned.learned import Learning
 
-    sound = absolute(root, data, hashes)
+    sound = absolute(root, data, hashes, crew)
     for split in (*data.splits(), data.final()):
         learning = Learning(root, sound, data, split, config, to_learn_from(negatives, split))
         say(f"{split.name}: {learning.write_task()}")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bowstream.archive import cluster
-from bowstream.archive.child import Children, Tell
-from bowstream.archive.engine import Local, each
 from bowstream.config.fields import flag
 from bowstream.errors import UsageError
 
 from .common.config import TrainConfig, all_settings, refuse_unread
+from .common.crew import Crew
 from .common.progress import console, say
 from .common.quiet import start_tensorflow
 from .common.store import make_folder
@@ -28,8 +26,6 @@ from .measure.expense import LABELS, expense
 from .measure.trial import Study, study, try_split
 from .report.numbers import markdown
 from .report.plots import plot_steps, plot_sweep
-
-children = Children()
 
 
 def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[TrainConfig]:
@@ -48,17 +44,6 @@ def configs_of(variants: Sequence[Variant], given: Mapping[str, Any]) -> list[Tr
         refuse_unread(variant.values, [config.method])
     refuse_unread(given, sorted({config.method for config in configs}))
     return configs
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who carries trials out: this process, several of this machine, or a cluster.
-
-    dask : the address of its scheduler; its machines reach data and artefacts by the same paths
-    """
-
-    jobs: int = 1
-    dask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +114,7 @@ def rows_of(
     trials: Sequence[tuple[Variant, TrainConfig, Split]], common: Common, crew: Crew
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the place of each trial and its row, as they end."""
-    if crew.jobs == 1 and not crew.dask:
+    if crew.is_alone(len(trials)):
         start_tensorflow()
         its: Study | None = None
         for place, (_, config, split) in enumerate(trials):
@@ -137,24 +122,16 @@ def rows_of(
                 its = common.study(config)
             yield place, row_of(its, split)
         return
-    engine = cluster.Cluster(crew.dask, 1, children) if crew.dask else Local(crew.jobs, children)
-    with closing(engine):
-        items = [(place, config, split) for place, (_, config, split) in enumerate(trials)]
-        for (place, _, _), row in each(engine, in_child, iter(items), common):
-            yield place, row
+    items = [(place, config, split) for place, (_, config, split) in enumerate(trials)]
+    yield from crew.each(functools.partial(in_silence, common=common), items)
 
 
-def in_child(item: tuple[int, TrainConfig, Split], common: Common) -> dict[str, Any]:
-    """Return the row of a trial, from a process of this thread's: TensorFlow is one to a process."""
-    row: dict[str, Any] = children.mine().call(in_silence, *item[1:], common)
-    return row
-
-
-def in_silence(config: TrainConfig, split: Split, common: Common, tell: Tell) -> dict[str, Any]:
-    """Return the row of a trial, without a word, which would stand among those of others; runs in a child."""
+def in_silence(item: tuple[int, TrainConfig, Split], common: Common) -> tuple[int, dict[str, Any]]:
+    """Return the place and the row of a trial, without a word, which would stand among those of others."""
+    place, config, split = item
     console.quiet = True
     start_tensorflow()
-    return row_of(common.study(config), split)
+    return place, row_of(common.study(config), split)
 
 
 def row_of(its: Study, split: Split) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bowstream.errors import UsageError
 
 from ..common.config import TrainConfig, add_flags
+from ..common.crew import Crew
 from ..dataset.data import DataSet
 from ..dataset.joined import GROUPS, SOURCES, Joining
 from ..dataset.layouts import LAYOUTS, read_sets
@@ -17,7 +18,6 @@ from ..dataset.vocabulary import BUILT_IN
 
 if TYPE_CHECKING:
     from ..measure.waveform import WaveformTagger
-    from ..sweep import Crew
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -71,20 +71,23 @@ def add_training(command: argparse.ArgumentParser) -> None:
     add_flags(command)
 
 
-def add_crew(command: argparse.ArgumentParser) -> None:
+def add_trials(command: argparse.ArgumentParser) -> None:
     """Add what says which splits trials are made on, and who makes them."""
     command.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
-    command.add_argument("--jobs", type=int, default=1, help="processes that share the trials (default: 1)")
+    add_crew(command, 1, "the trials")
+
+
+def add_crew(command: argparse.ArgumentParser, jobs: int, what: str) -> None:
+    """Add who makes something."""
+    command.add_argument("--jobs", type=int, default=jobs, help=f"processes that share {what} (default: %(default)s)")
     command.add_argument("--dask", metavar="ADDRESS", help="scheduler of a cluster that does, as in tcp://host:8786")
 
 
-def crew(arguments: argparse.Namespace) -> Crew:
-    """Return who makes the trials."""
-    from ..sweep import Crew
-
+def crew(arguments: argparse.Namespace, jobs: int = 1) -> Crew:
+    """Return who makes it; `jobs` is how many do where nothing is said."""
     if not 1 <= arguments.jobs <= 256:
         raise UsageError(f"--jobs must be 1 … 256 (got {arguments.jobs})")
-    if arguments.dask and arguments.jobs > 1:
+    if arguments.dask and arguments.jobs != jobs:
         raise UsageError("--dask has a cluster's workers do it: leave --jobs out")
     return Crew(arguments.jobs, arguments.dask)
 

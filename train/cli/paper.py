@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ..common.config import given, refuse_idle_negatives
 from ..common.store import make_folder
-from .options import Commands, add_crew, add_training, crew, data_set
+from .options import Commands, add_training, add_trials, crew, data_set
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("paper", help="all of the paper's experiments, and a table beside its own numbers")
     parser.add_argument("--out", type=Path, required=True, help="folder of paper.md, and of a folder an experiment")
-    add_crew(parser)
+    add_trials(parser)
     add_training(parser)
     parser.set_defaults(command=run)
 

@@ -6,7 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from ..common.config import from_flags
-from .options import Commands, add_training, data_set, refuse_off_device
+from ..common.crew import ALL_CORES
+from .options import Commands, add_crew, add_training, crew, data_set, refuse_off_device
 
 
 def add_parser(commands: Commands) -> None:
@@ -18,17 +19,18 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--elsewhere", action="store_true", help="only write what `joint` trains, below RUNS/elsewhere, and stop"
     )
+    add_crew(parser, ALL_CORES.jobs, "the making of shards: log-mel and counts")
     parser.set_defaults(command=run)
 
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    settings = from_flags(vars(arguments))
+    settings, made_by = from_flags(vars(arguments)), crew(arguments, ALL_CORES.jobs)
     data = data_set(arguments)
     from ..run import prepare, run
 
     if arguments.elsewhere:
-        return prepare(arguments.runs, data, settings, arguments.negatives)
+        return prepare(arguments.runs, data, settings, arguments.negatives, made_by)
     refuse_off_device(settings)
     page = arguments.report or arguments.runs / f"report_{arguments.out.name}"
-    run(arguments.runs, data, arguments.out, page, settings, arguments.negatives)
+    run(arguments.runs, data, arguments.out, page, settings, arguments.negatives, made_by)

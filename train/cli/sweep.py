@@ -8,7 +8,7 @@ from pathlib import Path
 from ..common.config import given, refuse_idle_negatives
 from ..common.store import make_folder
 from ..experiments import EXPERIMENTS, combinations, parse_axes
-from .options import Commands, add_crew, add_training, crew, data_set
+from .options import Commands, add_training, add_trials, crew, data_set
 
 
 def add_parser(commands: Commands) -> None:
@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
         "--axis", action="append", metavar="SETTING=VALUE,VALUE…", help="a setting and its values; repeat it"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of sweep.csv and sweep.png")
-    add_crew(parser)
+    add_trials(parser)
     add_training(parser)
     parser.set_defaults(command=run)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from .options import Commands
+from ..common.crew import ALL_CORES
+from .options import Commands, add_crew, crew
 
 
 def add_parser(commands: Commands) -> None:
@@ -17,6 +18,8 @@ def add_parser(commands: Commands) -> None:
         "--labels", type=Path, required=True, help="its labels: a CSV with a column display_name, or a label a line"
     )
     parser.add_argument("--out", type=Path, required=True, help="the file, an npz, for --teacher")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
+    add_crew(parser, ALL_CORES.jobs, "the asking")
     parser.set_defaults(command=run)
 
 
@@ -24,4 +27,5 @@ def run(arguments: Namespace) -> None:
     """Carry it out."""
     from ..measure.ask import ask
 
-    ask(arguments.model, arguments.labels, arguments.sets, arguments.out)
+    made_by = crew(arguments, ALL_CORES.jobs)
+    ask(arguments.runs, arguments.model, arguments.labels, arguments.sets, arguments.out, made_by)

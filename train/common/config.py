@@ -110,6 +110,9 @@ class TrainConfig(Checked):
     context: int = setting(
         1, "windows that the head hears together: the newest, and its sum with those before it", low=1, high=15
     )
+    reel_mb: int = setting(
+        128, "MB of a set that are in memory at a time; of a larger one random parts are learned from in turn", low=1
+    )
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     codebook: CodebookSettings = field(default_factory=CodebookSettings)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bowstream.errors import BowstreamError
 
@@ -87,11 +86,6 @@ def load_state(path: Path, variables: Sequence[tf.Variable]) -> bool:
         for variable, value in zip(variables, arrays.values(), strict=True):
             variable.assign(value)
     return True
-
-
-def order_of_epoch(seed: int, epoch: int, rows: int, drawn: int) -> NDArray[np.intp]:
-    """Return which rows an epoch draws: so many, in an order of its own, again from the first when all are used up."""
-    return np.resize(np.random.default_rng([seed, epoch]).permutation(rows), drawn)
 
 
 def adam(rate: float, steps: int) -> keras.optimizers.Optimizer:

@@ -12,11 +12,14 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import json
+import os
+import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ from .progress import say
 from .spent import Spent
 
 RECORD = "stage.json"
+# What numbers depend on, beside the code here.
+PACKAGES = ("numpy", "tensorflow", "keras", "scikit-learn", "ai-edge-litert", "soundfile", "soxr")
 
 
 def digest(content: Any) -> str:
@@ -144,9 +149,36 @@ def lineage(root: Path, path: Path) -> list[Path]:
     return [*found, path]
 
 
+def inputs_of(root: Path, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Return what went into artefacts and into what they were made from, by stage; nothing of what is no artefact."""
+    made = [older for path in paths if (path / RECORD).is_file() for older in lineage(root, path)]
+    return {path.parent.name: record(path)["inputs"] for path in made}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes numbers of recordings, and the processor that does."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **packages, "processor": processor()}
+
+
+def processor() -> str:
+    """Return what kind of processor this is."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text("utf-8").splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return " ".join([platform.machine(), *names[:1]])
+
+
 def now() -> str:
     """Return the time, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+def stated_time() -> str:
+    """Return the time that what is made is said to be of: SOURCE_DATE_EPOCH where that is set, else now."""
+    if epoch_s := os.environ.get("SOURCE_DATE_EPOCH"):
+        return datetime.fromtimestamp(int(epoch_s), timezone.utc).isoformat(timespec="microseconds")
+    return now()
 
 
 @functools.cache

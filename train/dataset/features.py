@@ -1,13 +1,14 @@
-"""Features: bowstream's own log-mel of every clip, computed once and mapped into memory."""
+"""Features: bowstream's own log-mel of every clip, computed once into shards."""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -20,46 +21,75 @@ from bowstream.model.log_mel import LogMel
 from bowstream.model.patches import cut_env, cut_fenv, cut_o, cut_pat
 
 from ..common.config import FeatureSettings
-from ..common.parallel import parallel
-from ..common.progress import track
-from ..common.store import artefact
+from ..common.crew import ALL_CORES, Crew
+from ..common.shards import Arrays, Rows, Shards, deal
+from ..common.store import artefact, digest
 from .data import DataSet, Float32, Index
 from .errors import DataError
 
 # What models are trained with: DC, hum and rumble are out, and the lowest band begins where the high-pass ends.
 FRONT_END = FrontEnd(highpass_hz=61.0, fmin_hz=100.0)
 WITHOUT_LOW_CUT = FrontEnd()
-FRAMES = "log_mel.f32"
-CLIPS = "clips.jsonl"
+# What a row of a shard is: a window of a clip.
+CLIP, LOG_MEL = "clip", "log_mel"
+# Windows that are read at a time.
+AT_ONCE = 500
 # Of the synthetic sound that shows whether resampling is still the same.
 STRANGE_RATE_HZ = 44_100
 
 
+class Windows(Protocol):
+    """Log-mel of windows, read where it is asked for: an array, or shards."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, windows: Index) -> Float32: ...
+
+
 @dataclass(frozen=True)
 class Features:
-    """Log-mel of all windows of a data set, clip after clip.
+    """Log-mel of all windows of a data set, numbered as they lie in shards.
 
-    log_mel : float32 [shape=(windows, 100, 96)], mapped
-    first : int [shape=(clips + 1,)], the first window of each clip, and the end
+    log_mel : float32 [shape=(windows, 100, 96)]
+    first, length : int [shape=(clips,)], the first window of each clip, and how many it has
+    dealt : the clips of each shard, in their order
     """
 
     key: str
     front_end: FrontEnd
     level: LevelSettings | None
-    log_mel: Float32
+    log_mel: Windows
     first: Index
+    length: Index
+    dealt: Sequence[Index] = ()
+
+    @property
+    def shards(self) -> Shards:
+        """Where the windows are kept."""
+        if not isinstance(self.log_mel, Rows):
+            raise ValueError("the log-mel must be in shards (got an array)")
+        return self.log_mel.shards
 
     def windows(self, clips: Index) -> Index:
         """Return the windows of these clips, in order."""
-        return np.concatenate([np.arange(self.first[clip], self.first[clip + 1]) for clip in clips])
+        return np.concatenate([self.first[clip] + np.arange(self.length[clip]) for clip in clips])
 
     def of_clip(self, clip: int) -> Float32:
         """Return a clip's log-mel, float32 [shape=(windows, 100, 96)]."""
-        return self.log_mel[self.first[clip] : self.first[clip + 1]]
+        return self.log_mel[self.first[clip] + np.arange(self.length[clip])]
+
+    def each(self, clips: Index) -> Iterator[tuple[int, Float32]]:
+        """Yield clips, as they lie in shards, with their log-mel."""
+        in_order = clips[np.argsort(self.first[clips])]
+        turns = np.cumsum(self.length[in_order]) // AT_ONCE
+        for some in np.split(in_order, np.flatnonzero(np.diff(turns)) + 1):
+            log_mel = self.log_mel[self.windows(some)]
+            yield from zip(some.tolist(), np.split(log_mel, np.cumsum(self.length[some])[:-1]))
 
     def clip_of_window(self) -> Index:
         """Return the clip that each window belongs to."""
-        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+        in_order = np.argsort(self.first)
+        return np.repeat(in_order, self.length[in_order])
 
 
 def hear(path: Path, front_end: FrontEnd, level: LevelSettings | None) -> Float32:
@@ -110,13 +140,15 @@ def synthetic_second(front_end: FrontEnd) -> Float32:
     return np.clip(second, -1.0, 1.0).astype(np.float32)
 
 
-def absolute(root: Path, data: DataSet, hashes: Mapping[str, str]) -> Features:
+def absolute(root: Path, data: DataSet, hashes: Mapping[str, str], crew: Crew) -> Features:
     """Return the absolute log-mel of a data set, with the level that a bundle will have: augmentation comes between."""
-    return replace(features(root, data, hashes, FeatureSettings(level="absolute")), level=LevelSettings())
+    return replace(features(root, data, hashes, FeatureSettings(level="absolute"), crew), level=LevelSettings())
 
 
-def features(root: Path, data: DataSet, hashes: Mapping[str, str], settings: FeatureSettings) -> Features:
-    """Return the features of a data set, from the cache or computed on all cores.
+def features(
+    root: Path, data: DataSet, hashes: Mapping[str, str], settings: FeatureSettings, crew: Crew = ALL_CORES
+) -> Features:
+    """Return the features of a data set, from the cache or computed by a crew.
 
     Parameters
     ----------
@@ -124,52 +156,80 @@ def features(root: Path, data: DataSet, hashes: Mapping[str, str], settings: Fea
     """
     front_end = FRONT_END if settings.low_cut == "yes" else WITHOUT_LOW_CUT
     level = LevelSettings() if settings.level == "relative" else None
+    contents = [hashes[clip.name] for clip in data.clips]
+    return of_recordings(root, [clip.path for clip in data.clips], contents, front_end, level, crew)
+
+
+def of_recordings(
+    root: Path,
+    paths: Sequence[Path],
+    contents: Sequence[str],
+    front_end: FrontEnd,
+    level: LevelSettings | None,
+    crew: Crew,
+) -> Features:
+    """Return the features of recordings, whose SHA-256 are `contents`.
+
+    Raises
+    ------
+    DataError
+        If some cannot be heard to their end, with a line for each.
+    """
+    dealt = deal([path.stat().st_size for path in paths])
     inputs = {
         "front_end": asdict(front_end),
         "level": level.stored() if level else None,
         "fingerprint": fingerprint(front_end, level),
-        "clips": hashlib.sha256("".join(hashes[clip.name] for clip in data.clips).encode()).hexdigest(),
+        "clips": hashlib.sha256("".join(contents).encode()).hexdigest(),
+        "shards": digest([clips.tolist() for clips in dealt]),
     }
-    path = artefact(root, "features", inputs, lambda path: hear_all(path, data, front_end, level))
-    lengths = [json.loads(line)["windows"] for line in (path / CLIPS).read_text("utf-8").splitlines()]
-    shape = (sum(lengths), front_end.frames_per_window, front_end.n_mels)
-    log_mel = np.memmap(path / FRAMES, np.float32, "r", shape=shape)
-    return Features(path.name, front_end, level, log_mel, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def make(path: Path) -> None:
+        work = Hearing(Shards(path), front_end, level)
+        jobs = {number: (number, clips, [paths[clip] for clip in clips]) for number, clips in enumerate(dealt)}
+        if problems := sorted(itertools.chain(*crew.make(work.shards, work, jobs, "features"))):
+            raise DataError(problems)
+
+    path = artefact(root, "features", inputs, make)
+    shards = Shards(path)
+    first, length = dealt_out(shards, dealt)
+    return Features(path.name, front_end, level, Rows(shards, LOG_MEL), first, length, dealt)
+
+
+def dealt_out(shards: Shards, dealt: Sequence[Index]) -> tuple[Index, Index]:
+    """Return the first window of each clip, and how many it has, by the shards that clips were dealt to."""
+    clips = [shards.whole(number, [CLIP])[CLIP] for number in range(len(dealt))]
+    length = np.bincount(np.concatenate(clips), minlength=sum(map(len, dealt)))
+    first, order = np.empty(len(length), np.intp), np.concatenate(dealt)
+    first[order] = np.cumsum(length[order]) - length[order]
+    return first, length
 
 
 @dataclass(frozen=True)
 class Hearing:
-    """`hear` with its settings, for another process."""
+    """Hears the recordings of a shard and writes it, perhaps on another machine."""
 
+    shards: Shards
     front_end: FrontEnd
     level: LevelSettings | None
 
-    def __call__(self, path: Path) -> Float32 | AudioError:
-        """Return the log-mel of a recording, or what is wrong with it."""
+    def __call__(self, job: tuple[int, Index, Sequence[Path]]) -> list[str]:
+        """Write the shard of a number, clips and their paths; return what is wrong with some, and write none then."""
+        number, clips, paths = job
         try:
-            return hear(path, self.front_end, self.level)
-        except AudioError as error:
-            return error
+            self.shards.write(number, self._heard(clips, paths))
+        except DataError as error:
+            return list(error.problems)
+        return []
 
-
-def hear_all(path: Path, data: DataSet, front_end: FrontEnd, level: LevelSettings | None) -> None:
-    """Append the log-mel of each clip that is not there yet to one file, and a line about it to another."""
-    window_bytes = front_end.frames_per_window * front_end.n_mels * np.dtype(np.float32).itemsize
-    with (path / FRAMES).open("ab") as frames, (path / CLIPS).open("ab+") as lines:
-        lines.seek(0)
-        done = [line for line in lines if line.endswith(b"\n")]
-        lines.truncate(sum(map(len, done)))
-        frames.truncate(sum(json.loads(line)["windows"] for line in done) * window_bytes)
-        waiting = data.clips[len(done) :]
-        heard = parallel(Hearing(front_end, level), [clip.path for clip in waiting])
+    def _heard(self, clips: Index, paths: Sequence[Path]) -> Iterator[Arrays]:
         problems = []
-        for clip, log_mel in zip(waiting, track(heard, len(data.clips), "features", len(done))):
-            if isinstance(log_mel, AudioError):
-                problems.append(str(log_mel))
-            elif not problems:
-                log_mel.tofile(frames)
-                frames.flush()
-                lines.write(json.dumps({"name": clip.name, "windows": len(log_mel)}).encode() + b"\n")
-                lines.flush()
-    if problems:
-        raise DataError(problems)
+        for clip, path in zip(clips.tolist(), paths):
+            try:
+                log_mel = hear(path, self.front_end, self.level)
+            except AudioError as error:
+                problems.append(str(error))
+            else:
+                yield {CLIP: np.full(len(log_mel), clip, np.int32), LOG_MEL: log_mel}
+        if problems:
+            raise DataError(problems)

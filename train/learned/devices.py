@@ -11,7 +11,7 @@ from bowstream.errors import UsageError
 from bowstream.model.front_end import FrontEnd
 
 from ..common.learned_config import BATCH_PARTS
-from .pool import Pool, on_device
+from .pool import Tensors, on_device
 
 
 def strategy_of(devices: int | None) -> tf.distribute.Strategy:
@@ -53,13 +53,13 @@ def refuse_uneven(count: int) -> None:
         raise UsageError(f"devices that train together must be {', '.join(map(str, even))} (got {count})")
 
 
-def on_all(strategy: tf.distribute.Strategy, pool: Pool, front_end: FrontEnd) -> Any:
+def on_all(strategy: tf.distribute.Strategy, arrays: Tensors, front_end: FrontEnd) -> Any:
     """Return a pool's arrays on each device of this machine that trains."""
     if strategy.num_replicas_in_sync == 1:
-        return on_device(pool, front_end)
+        return on_device(arrays, front_end)
     devices = strategy.extended.worker_devices
     return strategy.experimental_distribute_values_from_function(
-        lambda context: on_device(pool, front_end, devices[context.replica_id_in_sync_group % len(devices)])
+        lambda context: on_device(arrays, front_end, devices[context.replica_id_in_sync_group % len(devices)])
     )
 
 

@@ -1,11 +1,12 @@
 """The joint training by itself, on another machine if you like: it reads one folder.
 
-`run --elsewhere` writes a folder per training below RUNS/elsewhere, with `pool.npz` and `training.json`;
+`run --elsewhere` writes a folder per training below RUNS/elsewhere, with `pool-….npz` and `training.json`;
 `joint FOLDER`, on a machine with a GPU say, adds `joint.npz`; brought back, the next `run` takes it for its own.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -22,18 +23,20 @@ from ..common.epochs import STATE
 from .augment import new_key
 from .devices import strategy_of, writes
 from .joint import Tree
-from .loop import Task, Training, begin, train
+from .loop import Training, begin, train
 from .pool import Pool
+from .pools import Pools
+from .task import Task
 from .trees import leaves, load_joint, save_joint
 
-POOL, TRAINING, JOINT = "pool.npz", "training.json", "joint.npz"
+POOL, TRAINING, JOINT = "pool-{:05}.npz", "training.json", "joint.npz"
 # What a training says beside its arrays: the names of what its head gives, and the settings it was trained with, each
 # in JSON, one after the other where it went on from another.
 NAMES = "tags", "taught"
 TRAINED = "trained"
 
 
-def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequence[str]]) -> None:
+def write_task(folder: Path, pools: Pools, task: Task, names: Mapping[str, Sequence[str]]) -> None:
     """Write all that a joint training reads into a folder.
 
     Parameters
@@ -41,7 +44,8 @@ def write_task(folder: Path, pool: Pool, task: Task, names: Mapping[str, Sequenc
     names : what is learned, `tags`, and what the teacher says, `taught`, in the order of the pool's columns
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pool.save(folder / POOL)
+    for number in range(len(pools)):
+        pools[number].save(folder / POOL.format(number))
     content = {
         **task.settings(),
         "level": task.level.stored(),
@@ -64,21 +68,28 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
     UsageError
         If the folder holds no such task, or the earlier training is another's.
     """
-    if not (folder / TRAINING).is_file():
-        raise UsageError(f"{folder} must hold {POOL} and {TRAINING}, as `run --elsewhere` writes them")
+    pools = saved(folder)
+    if not len(pools) or not (folder / TRAINING).is_file():
+        raise UsageError(f"{folder} must hold {POOL.format(0)} and {TRAINING}, as `run --elsewhere` writes them")
     given: Mapping[str, Any] = json.loads((folder / TRAINING).read_text("utf-8"))
     values = {**given["learned"], **given["augment"], "context": given["context"], "seed": given["seed"]}
     config = TrainConfig().with_values(**values)
     task = Task(config, LevelSettings.read(given["level"]), FrontEnd(**given["front_end"]))
     names = {name: given[name] for name in NAMES}
     strategy = strategy_of(devices)
-    pool = Pool.load(folder / POOL)
-    start, trained = earlier(warm_start, task, pool, names) if warm_start else (begin(task, pool), [])
+    start, trained = earlier(warm_start, task, pools[0], names) if warm_start else (begin(task, pools[0]), [])
     with strategy.scope():
-        joint = train(Training(task, pool, start), folder)
+        joint = train(Training(task, start), pools, folder)
     if writes(strategy):
         save_joint(folder / JOINT, joint, {**names, TRAINED: [*trained, json.dumps(task.settings())]})
         (folder / STATE).unlink(missing_ok=True)
+
+
+def saved(folder: Path) -> Pools:
+    """Return the pools that are in a folder."""
+    files = sorted(folder.glob(POOL.replace("{:05}", "*")))
+    makers = [functools.partial(Pool.load, file) for file in files]
+    return Pools(makers if len(makers) > 1 else [functools.cache(one) for one in makers])
 
 
 def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> tuple[Tree, list[str]]:

@@ -1,36 +1,68 @@
-"""From data sets to the pool that the joint training learns from."""
+"""From data sets to the pools that the joint training learns from."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bowstream.model.front_end import FrontEnd
 
 from ..common.learned_config import AugmentSettings
+from ..common.reels import reels_of
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features, hear
 from ..dataset.negatives import Negative
 from ..dataset.teacher import as_stored
 from .pool import UNSURE, Pool, audible_ends, kept
+from .pools import Pools
 
-# Negatives are cut into pieces of this many windows, so that one recording does not count as one clip.
+# Windows of a negative that count as a clip.
 PIECE = 5
 
 
 @functools.cache  # each is asked for once a fold
-def recorded(path: Path, front_end: FrontEnd) -> Float32:
-    """Return the absolute log-mel of a recording, (windows, T, M)."""
-    return hear(path, front_end, None)
+def recorded(path: Path, front_end: FrontEnd) -> NDArray[np.uint8]:
+    """Return what is kept of a recording's log-mel, (windows, T, M)."""
+    return kept(hear(path, front_end, None), front_end)
 
 
-def new_pool(
-    sound: Features, data: DataSet, fit: Index, negatives: Sequence[Negative], settings: AugmentSettings
-) -> Pool:
-    """Return the pool of clips and negatives.
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a negative: what is kept of its log-mel, (T, M)."""
+
+    steps: NDArray[np.uint8]
+    negative: Negative
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a pool is made of: clips, as they lie in shards, and how often each is drawn beside the others; pieces."""
+
+    clips: Index
+    chance: Float32
+    pieces: Sequence[Piece]
+
+    def frames(self, sound: Features) -> int:
+        """Return how many frames it has."""
+        windows = int(sound.length[self.clips].sum())
+        return windows * sound.front_end.frames_per_window + sum(len(piece.steps) for piece in self.pieces)
+
+
+def new_pools(
+    sound: Features,
+    data: DataSet,
+    fit: Index,
+    negatives: Sequence[Negative],
+    settings: AugmentSettings,
+    reel_mb: float,
+) -> Pools:
+    """Return the pools of clips and negatives: one, or as many as it takes that each is no larger than a reel.
 
     Parameters
     ----------
@@ -39,39 +71,62 @@ def new_pool(
     negatives : other recordings. What is present there, and in clips without tags, is one more tag, "none", unless
         the recording's kind is a tag, as speech and music may be
     """
-    pieces = [
-        (piece, negative) for negative in negatives for piece in pieces_of(recorded(negative.path, sound.front_end))
-    ]
-    clips = [np.asarray(sound.of_clip(clip)) for clip in fit] + [piece for piece, _ in pieces]
-    steps = [kept(clip.reshape(-1, clip.shape[-1]), sound.front_end) for clip in clips]
-    length = np.array([len(clip) for clip in steps], np.int32)
-    ends = [audible_ends(clip, settings.audible_db, sound.front_end) for clip in steps]
-    known = [data.presence()[fit], *(known_of(negative, data)[np.newaxis] for _, negative in pieces)]
+    pieces = [piece for negative in negatives for piece in pieces_of(negative, sound.front_end)]
+    chance = np.zeros(len(data.clips), np.float32)
+    chance[fit] = chances(data.presence()[fit], [data.clips[clip].source for clip in fit], settings)
+    size = Part(fit, chance[fit], pieces).frames(sound) * sound.front_end.n_mels
+    of_shards = [clips[np.isin(clips, fit)] for clips in sound.dealt] or [fit]
+    count = reels_of(len(of_shards), size, reel_mb)
+    parts = []
+    for number, shards in enumerate(np.array_split(np.arange(len(of_shards)), count)):
+        clips = np.concatenate([of_shards[shard] for shard in shards])
+        parts.append(Part(clips, chance[clips], pieces[number::count]))
+    frames = max(part.frames(sound) for part in parts)
+    most = max(len(part.clips) + len(part.pieces) for part in parts)
+    make = functools.partial(new_pool, sound, data, settings=settings)
+    makers = [lambda part=part: make(part).padded(frames, most, sound.front_end) for part in parts]
+    return Pools(makers if count > 1 else [functools.cache(functools.partial(make, parts[0]))])
+
+
+def new_pool(sound: Features, data: DataSet, part: Part, settings: AugmentSettings) -> Pool:
+    """Return the pool of a part."""
+    steps = np.empty((part.frames(sound), sound.front_end.n_mels), np.uint8)
+    found, ends, length = 0, list[NDArray[np.int32]](), list[int]()
+    of_clips = (kept(log_mel, sound.front_end) for _, log_mel in sound.each(part.clips))
+    for one in itertools.chain(of_clips, (piece.steps for piece in part.pieces)):
+        own = steps[found : found + one.size // steps.shape[1]]
+        own[:] = one.reshape(own.shape)
+        ends.append(audible_ends(own, settings.audible_db, sound.front_end))
+        length.append(len(own))
+        found += len(own)
+    known = [data.presence()[part.clips], *(known_of(piece.negative, data)[np.newaxis] for piece in part.pieces)]
     presence = np.nan_to_num(np.concatenate(known), nan=UNSURE)
     none = ~(presence > 0.0).any(axis=1, keepdims=True)
-    chance = chances(presence[: len(fit)], [data.clips[clip].source for clip in fit], settings)
-    chance = shared_out(chance, len(pieces), settings.negative_share)
     labels = data.teacher.labels if data.teacher else ()
-    teacher, taught = np.zeros((len(clips), len(labels)), np.uint8), np.zeros(len(clips), bool)
+    teacher, taught = np.zeros((len(length), len(labels)), np.uint8), np.zeros(len(length), bool)
     if data.teacher:
-        scores, taught[: len(fit)] = data.teacher.of([data.clips[clip].name for clip in fit])
-        teacher[: len(fit)] = as_stored(scores)
+        scores, taught[: len(part.clips)] = data.teacher.of([data.clips[clip].name for clip in part.clips])
+        teacher[: len(part.clips)] = as_stored(scores)
+    until = np.cumsum(shared_out(part.chance, len(part.pieces), settings.negative_share)).astype(np.float32)
+    until[-1] = 1.0  # which rounding may miss
     return Pool(
-        steps=np.concatenate(steps),
+        steps=steps,
         first=(np.cumsum(length) - length).astype(np.int32),
-        length=length,
+        length=np.array(length, np.int32),
         ends=np.concatenate(ends),
         first_end=np.concatenate([[0], np.cumsum([len(end) for end in ends])]).astype(np.int32),
-        until=np.cumsum(chance).astype(np.float32),
+        until=until,
         presence=np.concatenate([presence, none], axis=1).astype(np.float32),
         teacher=teacher,
         taught=taught,
     )
 
 
-def pieces_of(log_mel: Float32) -> list[Float32]:
-    """Return a long recording in pieces of about `PIECE` windows."""
-    return np.array_split(log_mel, max(1, len(log_mel) // PIECE))
+def pieces_of(negative: Negative, front_end: FrontEnd) -> list[Piece]:
+    """Return a negative in pieces of about `PIECE` windows, so that a long one does not count as one clip."""
+    windows = recorded(negative.path, front_end)
+    parts = np.array_split(windows, max(1, len(windows) // PIECE))
+    return [Piece(part.reshape(-1, part.shape[-1]), negative) for part in parts]
 
 
 def known_of(negative: Negative, data: DataSet) -> Float32:

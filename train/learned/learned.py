@@ -12,7 +12,6 @@ joint ─► hardened encoders and codebooks ─► counts of augmented sound �
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,64 +19,37 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import FAMILIES
 
 from ..common.config import TrainConfig
 from ..common.device import device_code
 from ..common.epochs import STATE
 from ..common.progress import say
+from ..common.shards import Shards
 from ..common.store import artefact, digest
 from ..dataset.data import DataSet, Float32, Split
 from ..dataset.features import Features
 from ..dataset.negatives import Negative, to_learn_from
 from ..model.bundle import Parts
-from ..model.codebook import CENTROIDS
-from ..model.export import NETWORK, REPRESENTATIVE_ROWS, to_int8, write_network
-from ..model.head import COUNTS, HEAD, transformed
+from ..model.counts import COUNTS, transformed
+from ..model.export import NETWORK, REPRESENTATIVE_ROWS, to_int8
+from ..model.head import HEAD
 from . import augment
 from .elsewhere import JOINT, NAMES, TRAINED, write_task
-from .heard import new_pool
-from .joint import EPSILON, Tree, cut
-from .loop import Task, Training, begin, train
-from .pool import UNSURE, Pool, on_device
-from .refit import PRESENCE, TAUGHT, TRANSFORM, count_augmented, refit_head
+from .harden import export
+from .heard import new_pools, pieces_of
+from .joint import Tree
+from .loop import Training, begin, train
+from .pool import UNSURE, on_device
+from .pools import Pools
+from .refit import TRANSFORM, count_augmented, refit_head
+from .task import Task
 from .trees import load_joint, save_joint
 
 # Windows that the converter learns ranges from.
 EXPORT_WINDOWS = 400
-
-
-def hardened(joint: Tree, family: str) -> keras.Model:
-    """Return one family's encoder in Keras with the norm of its latent vectors folded into the last layer."""
-    layers, norm = joint["weights"]["encoders"][family], joint["norms"][family]
-    spread = 1.0 / np.sqrt(norm["variance"] + EPSILON)
-    kernels = [np.asarray(layer["kernel"]) for layer in layers]
-    *hidden, last = [keras.layers.Dense(kernel.shape[1], "relu") for kernel in kernels]
-    last.activation = keras.activations.linear
-    plain = keras.Sequential([keras.layers.Input((len(kernels[0]),)), *hidden, last])
-    inner = [weight for kernel, layer in zip(kernels, layers[:-1]) for weight in (kernel, np.asarray(layer["bias"]))]
-    plain.set_weights([*inner, kernels[-1] * spread, -norm["mean"] * spread])
-    return plain
-
-
-def export(
-    path: Path, joint: Tree, family: str, scaled: Float32, front_end: FrontEnd, rng: np.random.Generator
-) -> None:
-    """Write one family's int8 encoder and centroids into a folder.
-
-    Parameters
-    ----------
-    scaled : float32 [shape=(N, columns, frames, M)], sound that the converter learns ranges from
-    """
-    patches = cut(tf.constant(scaled), front_end)[family].numpy()
-    rows = rng.permutation(patches.reshape(-1, patches.shape[-1]))[:REPRESENTATIVE_ROWS]
-    write_network(path, hardened(joint, family), rows)
-    np.save(path / CENTROIDS, joint["weights"]["centroids"][family])
 
 
 @dataclass(frozen=True)
@@ -108,9 +80,10 @@ class Learning:
         return dict(zip(NAMES, (self.data.tags, self.data.teacher.labels if self.data.teacher else ())))
 
     @functools.cached_property
-    def pool(self) -> Pool:
+    def pools(self) -> Pools:
         """What is learned from."""
-        return new_pool(self.sound, self.data, self.split.fit, self.negatives, self.config.augment)
+        settings, reel_mb = self.config.augment, self.config.reel_mb
+        return new_pools(self.sound, self.data, self.split.fit, self.negatives, settings, reel_mb)
 
     @functools.cached_property
     def inputs(self) -> Mapping[str, Any]:
@@ -122,6 +95,7 @@ class Learning:
             "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
             "teacher": self.data.teacher.digest() if self.data.teacher else None,
             "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],
+            "reel_mb": self.config.reel_mb,
             **self.task.settings(),
         }
 
@@ -132,7 +106,7 @@ class Learning:
 
     def write_task(self) -> Path:
         """Write what the joint training reads into that folder, and return it."""
-        write_task(self.elsewhere, self.pool, self.task, self.names)
+        write_task(self.elsewhere, self.pools, self.task, self.names)
         return self.elsewhere
 
     @functools.cached_property
@@ -145,9 +119,9 @@ class Learning:
             say(f"joint  trained elsewhere: {self.elsewhere / JOINT}")
             shutil.copyfile(self.elsewhere / JOINT, path / JOINT)
             return
-        training = Training(self.task, self.pool, begin(self.task, self.pool))
+        training = Training(self.task, begin(self.task, self.pools[0]))
         trained = {TRAINED: [json.dumps(self.task.settings())]}
-        save_joint(path / JOINT, train(training, path), {**self.names, **trained})
+        save_joint(path / JOINT, train(training, self.pools, path), {**self.names, **trained})
         (path / STATE).unlink(missing_ok=True)
 
     @functools.cached_property
@@ -161,8 +135,10 @@ class Learning:
         trained = load_joint(self.joint_folder / JOINT)[1].get(TRAINED, [])
         return [json.loads(settings) for settings in trained[:-1]]
 
-    def streams(self, chance: int, count: int, noisy: float, windows: int) -> Iterator[tuple[Float32, ...]]:
-        """Yield augmented streams for ever, (count, 10 * windows, 10, M), and what is in each.
+    def streams(
+        self, chance: int, count: int, noisy: float, windows: int, batches: int
+    ) -> Iterator[tuple[Float32, ...]]:
+        """Yield so many batches of augmented streams, (count, 10 * windows, 10, M), and what is in each.
 
         That is the presence of tags, (count, C + 1), and what the teacher says, (count, L), `UNSURE` where nothing.
 
@@ -171,15 +147,17 @@ class Learning:
         chance : tells these streams from others of the same training
         """
         task = replace(self.task, config=self.config.with_values(noisy=noisy, stream_windows=windows))
-        pool, key = on_device(self.pool, task.front_end), augment.new_key(self.config.seed, chance)
-        for batch in itertools.count():
-            scaled, presence, teacher, taught = task.draw(augment.fold(key, batch), pool, count)
-            yield scaled.numpy(), presence.numpy(), np.where(taught[:, np.newaxis], teacher, UNSURE)
+        key = augment.new_key(self.config.seed, chance)
+        for number, part in enumerate(np.array_split(np.arange(batches), len(self.pools))):
+            pool = on_device(self.pools[number].arrays(), task.front_end) if len(part) else {}
+            for batch in part.tolist():
+                scaled, presence, teacher, taught = task.draw(augment.fold(key, batch), pool, count)
+                yield scaled.numpy(), presence.numpy(), np.where(taught[:, np.newaxis], teacher, UNSURE)
 
     @functools.cached_property
     def examples(self) -> Float32:
         """Windows that the converter learns ranges from."""
-        return next(self.streams(3, EXPORT_WINDOWS, 0.0, 1))[0]
+        return next(self.streams(3, EXPORT_WINDOWS, 0.0, 1, batches=1))[0]
 
     def harden(self, family: str) -> Path:
         """Return the artefact with one family's exported encoder and centroids."""
@@ -199,15 +177,17 @@ class Learning:
             "windows": self.config.refit.refit_windows if self.config.refit.refit_epochs else 0,
             "noisy": self.config.refit.refit_noisy,
             "context": self.config.context,
+            "reel_mb": self.config.reel_mb,
         }
 
         def make(path: Path) -> None:
-            wanted = self.config.refit.refit_windows * len(self.pool.first)
+            pieces = sum(len(pieces_of(negative, self.sound.front_end)) for negative in self.negatives)
+            wanted = self.config.refit.refit_windows * (len(self.split.fit) + pieces)
             if not self.config.refit.refit_epochs:
                 wanted = REPRESENTATIVE_ROWS
-            batches = -(-wanted // self.config.learned.batch)
-            streams = self.streams(2, self.config.learned.batch, self.config.refit.refit_noisy, self.config.context)
-            count_augmented(path, itertools.islice(streams, batches), batches, networks, self.sound, self.config)
+            size = self.config.learned.batch
+            how = self.config.refit.refit_noisy, self.config.context, -(-wanted // size)
+            count_augmented(Shards(path), self.streams(2, size, *how), how[-1], networks, self.sound, self.config)
 
         return artefact(self.root, "augmented_counts", inputs, make)
 
@@ -215,15 +195,17 @@ class Learning:
         """Return the artefact with the last head."""
 
         def make(path: Path) -> None:
-            rows, presence, taught = (np.load(counts / name) for name in (COUNTS, PRESENCE, TAUGHT))
-            final = refit_head(path, self.joint["weights"], rows, presence, taught, self.config)
+            counts_of = Shards(counts)
+            final = refit_head(path, self.joint["weights"], counts_of, self.config)
             final.save(path / HEAD)
-            (path / NETWORK).write_bytes(to_int8(final, transformed(rows[:REPRESENTATIVE_ROWS], TRANSFORM)))
+            some = counts_of.take(np.arange(min(REPRESENTATIVE_ROWS, counts_of.first[-1])), COUNTS)
+            (path / NETWORK).write_bytes(to_int8(final, transformed(some, TRANSFORM)))
 
         inputs = {
             "joint": self.joint_folder.name,
             "counts": counts.name,
             "settings": asdict(self.config.refit),
+            "reel_mb": self.config.reel_mb,
             "seed": self.config.seed,
         }
         return artefact(self.root, "refit", inputs, make)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from bowstream.errors import BowstreamError
-from bowstream.model.front_end import FrontEnd
-from bowstream.model.level import LevelSettings
 
-from ..common.config import TrainConfig
 from ..common.epochs import load_state, refuse_infinite, save_state
 from ..common.learned_config import BATCH_PARTS
 from ..common.progress import say, track
 from . import augment
 from .devices import on_all, writes
-from .joint import Tree, counts_of, head_rows, latents_of, logits_of, new_joint, shared_mean
-from .pool import Pool, Tensors, compiled, on_device, shares_of
+from .joint import Tree, counts_of, head_rows, latents_of, logits_of, shared_mean
+from .pool import Pool, Tensors, on_device, shares_of
+from .pools import Pools
+from .task import Task
 from .trees import as_vector, cutter
 
 # The logit of a tag that is left out of a softmax.
@@ -55,43 +53,6 @@ def tag_loss(logits: tf.Tensor, presence: tf.Tensor) -> tf.Tensor:
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Return the binary cross-entropy of logits with targets 0 … 1, each by itself."""
     return tf.nn.softplus(logits) - targets * logits
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a joint training is given beside its pool.
-
-    level, front_end : how sound becomes what encoders see
-    """
-
-    config: TrainConfig
-    level: LevelSettings
-    front_end: FrontEnd
-
-    @property
-    def windows(self) -> int:
-        """How many windows a stream has."""
-        return self.config.learned.stream_windows or self.config.context
-
-    def settings(self) -> dict[str, Any]:
-        """Return what of the config a joint training reads, as JSON can hold it."""
-        one = self.config
-        return {"context": one.context, "seed": one.seed} | {k: asdict(getattr(one, k)) for k in ("learned", "augment")}
-
-    def new_joint(self, key: tf.Tensor, pool: Pool) -> Tree:
-        """Return untrained weights and norms for what a pool holds."""
-        n_targets, n_teacher = pool.presence.shape[1], pool.teacher.shape[1]
-        settings, context = self.config.learned, self.config.context
-        weights, norms = new_joint(key, settings, context, n_targets, n_teacher, self.front_end)
-        return {"weights": weights, "norms": norms}
-
-    def draw(self, key: tf.Tensor, pool: Tensors, count: int) -> tuple[tf.Tensor, ...]:
-        """Return so many augmented streams, see `pool.augmented`."""
-        return compiled(count, self.windows, self.config.augment, self.level, self.front_end)(key, pool)
-
-    def windows_of(self, streams: tf.Tensor) -> tf.Tensor:
-        """Return the windows of streams, (N * W, columns, frames, M)."""
-        return tf.reshape(streams, (-1, self.front_end.columns_per_window, *streams.shape[2:]))
 
 
 def losses_of(
@@ -134,9 +95,9 @@ class Training:
     step : int64, how many steps are done
     """
 
-    def __init__(self, task: Task, pool: Pool, start: Tree) -> None:
+    def __init__(self, task: Task, start: Tree) -> None:
         self.task, self.strategy = task, tf.distribute.get_strategy()
-        self.pool = on_all(self.strategy, pool, task.front_end)
+        self.pool: Any = None
         weights, norms = start["weights"], start["norms"]
         self.tree, self.norm_tree = cutter(weights), cutter(norms)
         vector = as_vector(weights)
@@ -146,6 +107,10 @@ class Training:
         self.state = self.weights, self.average, self.mean, self.square, self.norms, self.step
         self._move = tf.function(self._moved, jit_compile=True)
         self._advance_all = tf.function(lambda pool: self.strategy.run(self._advance, (pool,)))
+
+    def take(self, arrays: Tensors) -> None:
+        """Learn from a pool from now on, by its arrays."""
+        self.pool = on_all(self.strategy, arrays, self.task.front_end)
 
     def advance(self) -> tf.Tensor:
         """Do one step and return its losses: of shares, of yes or no, of the teacher's tags, and the unevenness.
@@ -212,7 +177,7 @@ def variable(value: Any) -> tf.Variable:
 def begin(task: Task, pool: Pool) -> Tree:
     """Return weights and norms before the first step: centroids are latent vectors of the untrained encoders."""
     new, seen, where, spread = augment.split(augment.new_key(task.config.seed, 0), 4)
-    joint, arrays = task.new_joint(new, pool), on_device(pool, task.front_end)
+    joint, arrays = task.new_joint(new, pool), on_device(pool.arrays(), task.front_end)
     weights, norms = joint["weights"], joint["norms"]
     part = task.config.learned.batch // BATCH_PARTS
     scaled = tf.concat([task.draw(one, arrays, part)[0] for one in augment.split(seen, BATCH_PARTS)], axis=0)
@@ -226,17 +191,21 @@ def begin(task: Task, pool: Pool) -> Tree:
     return joint
 
 
-def train(training: Training, path: Path) -> Tree:
+def train(training: Training, pools: Pools, path: Path) -> Tree:
     """Do all steps, and return the mean of the last weights and the norms.
 
     Parameters
     ----------
+    pools : learned from in turn, from one checkpoint to the next
     path : folder of the checkpoint, from which an interrupted training goes on
     """
     steps = training.task.config.learned.steps
     load_state(path, training.state)
     done, losses = int(training.step.numpy()), list[tf.Tensor]()
+    turns = iter(pools.stream(done // SAY_EVERY, training.task.config.seed))
     for index in track(range(done, steps), steps, "joint", done):
+        if index == done or (len(pools) > 1 and index % SAY_EVERY == 0):
+            training.take(next(turns))
         losses.append(training.advance())
         if (index + 1) % SAY_EVERY and index + 1 < steps:
             continue

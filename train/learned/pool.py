@@ -58,6 +58,19 @@ class Pool:
         """Return all arrays by name."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
+    def padded(self, frames: int, clips: int, front_end: FrontEnd) -> Pool:
+        """Return it with room for so many frames and clips, of which those that are not there are never drawn."""
+        columns = frames // front_end.frames_per_column
+        # A window may end at each column, and over the ends of a clip.
+        lengths = {"steps": frames, "ends": columns + clips * front_end.columns_per_window, "first_end": clips + 1}
+        empty = {"until": 1.0, "first_end": self.first_end[-1]}
+
+        def fill(name: str, values: NDArray[Any]) -> NDArray[Any]:
+            more = [(0, lengths.get(name, clips) - len(values))] + [(0, 0)] * (values.ndim - 1)
+            return np.pad(values, more, constant_values=empty.get(name, 0))
+
+        return Pool(**{name: fill(name, values) for name, values in self.arrays().items()})
+
     def save(self, file: Path) -> None:
         """Write the pool to a file; differences of log-mel along time and bands take half the room."""
         differences = np.diff(np.diff(self.steps, axis=0, prepend=np.uint8(0)), axis=1, prepend=np.uint8(0))
@@ -92,9 +105,9 @@ def audible_ends(steps: NDArray[np.uint8], audible_db: float, front_end: FrontEn
     return (column * (heard + width - overhang)).astype(np.int32)
 
 
-def on_device(pool: Pool, front_end: FrontEnd, device: str | None = None) -> Tensors:
+def on_device(arrays: Tensors, front_end: FrontEnd, device: str | None = None) -> Tensors:
     """Return a pool's arrays, and noise, where they are worked with."""
-    arrays = pool.arrays() | {"noise": restless(front_end.n_mels)}
+    arrays = arrays | {"noise": restless(front_end.n_mels)}
     with tf.device(device):
         return {name: tf.constant(values) for name, values in arrays.items()}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,30 @@ from bowstream.model.head import shown
 from bowstream.model.patches import FAMILIES
 
 from ..common.config import TrainConfig
-from ..common.epochs import adam, order_of_epoch, train_epochs
+from ..common.epochs import adam, train_epochs
 from ..common.learned_config import LearnedSettings
 from ..common.progress import track
+from ..common.reels import Reels
+from ..common.shards import Arrays, Shards
 from ..dataset.data import Float32
 from ..dataset.features import Features
 from ..model.codebook import load_encoder
-from ..model.head import COUNTS, transformed
+from ..model.counts import COUNTS, ROWS, transformed
 from .joint import Tree
 from .loop import IMPOSSIBLE
 from .pool import UNSURE
 
-PRESENCE = "presence.npy"
-TAUGHT = "taught.npy"
+PRESENCE, TAUGHT, TARGETS = "presence", "taught", "targets"
+# Batches of streams whose counts are one shard.
+SHARD_BATCHES = 8
 TRANSFORM = "sqrt"
 # The last layer of the joint head among its weights.
 LAST = (-2, "kernel"), (-1, "bias")
 
 
 def count_augmented(
-    path: Path,
-    streams: Iterable[tuple[Float32, ...]],
+    shards: Shards,
+    streams: Iterator[tuple[Float32, ...]],
     batches: int,
     networks: Mapping[str, Path],
     sound: Features,
@@ -50,46 +54,51 @@ def count_augmented(
     encoders = {family: load_encoder(networks[family], networks[family]) for family in FAMILIES}
     encoder = WindowEncoder(encoders, sound.front_end, sound.front_end.columns_per_window)
     context = Context(config.context, hops_apart=1)
-    rows, present, heard = [], [], []
-    for scaled, presence, taught in track(streams, batches, "counts"):
+
+    def counted(scaled: Float32, presence: Float32, taught: Float32) -> Arrays:
+        rows = []
         for stream in scaled.reshape(len(scaled), -1, sound.front_end.n_mels):
             encoder.reset()
             context.reset()
             codes = encoder.push(stream)[-rng.integers(1, config.context + 1) :]
             rows.append(shown(encoder.counts(context.push(codes)[-1:])).astype(np.uint16))
-        present.append(presence)
-        heard.append(taught)
-    np.save(path / COUNTS, np.concatenate(rows))
-    np.save(path / PRESENCE, np.concatenate(present))
-    np.save(path / TAUGHT, np.concatenate(heard).astype(np.float16))
+        return {COUNTS: np.concatenate(rows), PRESENCE: presence, TAUGHT: taught.astype(np.float16)}
+
+    counts = (counted(*batch) for batch in track(streams, batches, "counts"))
+    for number in range(-(-batches // SHARD_BATCHES)):
+        shards.write(number, itertools.islice(counts, SHARD_BATCHES))
 
 
-def refit_head(
-    path: Path, joint: Tree, counts: np.ndarray, presence: Float32, taught: Float32, config: TrainConfig
-) -> keras.Model:
-    """Return a head fitted on what it is shown of codes, (N, K), what is present, (N, C + 1), and taught, (N, L).
+def refit_head(path: Path, joint: Tree, shards: Shards, config: TrainConfig) -> keras.Model:
+    """Return a head fitted on what `count_augmented` wrote.
 
     It starts from the joint one and learns a yes or no for each tag: on negatives, no to all of them. What the teacher
     says is learned beside and left out in the end, as "none" is.
     """
-    settings, n_tags = config.refit, presence.shape[1] - 1
-    layers, teacher = joint["head"], joint["teacher"]
+    settings, layers, teacher = config.refit, joint["head"], joint["teacher"]
     weights = [np.asarray(layer[name]) for layer in layers for name in ("kernel", "bias")]
+    n_counts, n_tags, n_taught = len(weights[0]), len(weights[-1]) - 1, teacher["bias"].shape[0]
     beside = [np.concatenate([weights[place][..., :n_tags], teacher[name]], axis=-1) for place, name in LAST]
 
     def without_teacher(trained: list[np.ndarray]) -> keras.Model:
-        final = new_head(counts.shape[1], n_tags, config.learned)
+        final = new_head(n_counts, n_tags, config.learned)
         final.set_weights([*trained[:-2], *(weight[..., :n_tags] for weight in trained[-2:])])
         return final
 
     if not settings.refit_epochs:
         return without_teacher(weights)
-    rows = tf.constant(transformed(counts, TRANSFORM), tf.float16)
-    targets = tf.constant(np.concatenate([presence, taught], axis=1), tf.float32)
-    steps = -(-len(counts) // settings.refit_batch)
+
+    def rows(number: int) -> Arrays:
+        of_shard = shards.whole(number, [COUNTS, PRESENCE, TAUGHT])
+        targets = np.concatenate([of_shard[PRESENCE], of_shard[TAUGHT]], axis=1, dtype=np.float32)
+        return {ROWS: transformed(of_shard[COUNTS], TRANSFORM).astype(np.float16), TARGETS: targets}
+
+    count = int(shards.first[-1])
+    reels = Reels(len(shards), rows, count * 2 * n_counts, config.reel_mb)
+    steps = -(-count // settings.refit_batch)
 
     def new_model() -> keras.Model:
-        both = new_head(counts.shape[1], n_tags + taught.shape[1], config.learned)
+        both = new_head(n_counts, n_tags + n_taught, config.learned)
         both.set_weights([*weights[:-2], *beside])
         model = keras.Sequential([both])  # so that what is saved knows nothing of its training
         loss = RefitLoss(n_tags, config.learned.taught)
@@ -97,9 +106,8 @@ def refit_head(
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
-        order = order_of_epoch(config.seed, epoch, len(counts), len(counts))
-        batches = tf.data.Dataset.from_tensor_slices(order).batch(settings.refit_batch)
-        return batches.map(lambda index: (tf.gather(rows, index), tf.gather(targets, index))).prefetch(2)
+        batches = reels.data([config.seed, epoch], settings.refit_batch, count)
+        return batches.map(lambda batch: (batch[ROWS], batch[TARGETS]))
 
     model = train_epochs(path, "head", new_model, data_of_epoch, settings.refit_epochs, config.seed)
     return without_teacher(model.get_layer("head").get_weights())
@@ -109,11 +117,14 @@ def new_head(n_counts: int, n_tags: int, settings: LearnedSettings) -> keras.Mod
     """Return an untrained head, square roots of counts in and logits out."""
     hidden = [
         layer
-        for _ in range(2)
-        for layer in (keras.layers.Dense(settings.learned_head, "relu"), keras.layers.Dropout(settings.dropout))
+        for number in range(2)
+        for layer in (
+            keras.layers.Dense(settings.learned_head, "relu", name=f"hidden_{number}"),
+            keras.layers.Dropout(settings.dropout),
+        )
     ]
-    masked, logits = keras.layers.Dropout(settings.drop_counts), keras.layers.Dense(n_tags)
-    return keras.Sequential([keras.layers.Input((n_counts,)), masked, *hidden, logits], name="head")
+    masked, logits = keras.layers.Dropout(settings.drop_counts), keras.layers.Dense(n_tags, name="logits")
+    return keras.Sequential([keras.layers.Input((n_counts,), name="counts"), masked, *hidden, logits], name="head")
 
 
 @keras.saving.register_keras_serializable("bowstream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,32 +11,46 @@ import numpy as np
 
 from bowstream.errors import AudioError
 
-from ..common.parallel import parallel
-from ..common.progress import say, track
-from ..dataset.data import Float32
+from ..common.crew import Crew
+from ..common.progress import say
+from ..common.shards import Shards, deal, joined
+from ..common.store import artefact, digest
+from ..dataset.data import Index
 from ..dataset.errors import DataError
 from ..dataset.layouts import LAYOUTS, layout_of
 from ..dataset.own import is_recording, visible_files
+from ..dataset.problems import content_hash
 from ..dataset.teacher import as_stored
 from .waveform import WaveformTagger, waveform_tagger
 
 # Windows overlap by half, as YAMNet's do.
 HOPS_A_WINDOW = 2
+# What a row of a shard is: what is said of a recording.
+ITEM, SCORES = "item", "scores"
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Asks about one recording, for another process."""
+    """Asks about the recordings of a shard and writes what is said, perhaps on another machine."""
 
     tagger: WaveformTagger
+    shards: Shards
 
-    def __call__(self, path: Path) -> Float32 | AudioError:
-        """Return the mean of the scores of a recording's windows, (L,), or what is wrong with it."""
-        try:
-            scores: Float32 = self.tagger.hear(path, self.tagger.window_length // HOPS_A_WINDOW).mean(axis=0)
-            return scores
-        except AudioError as error:
-            return error
+    def __call__(self, job: tuple[int, Index, Sequence[Path]]) -> list[str]:
+        """Write the shard of a number, recordings and their paths; return what is wrong with some, and write none then.
+
+        Its rows are the number of a recording and the mean of the scores of its windows, uint8 (L,).
+        """
+        number, items, paths = job
+        scores, problems = [], []
+        for path in paths:
+            try:
+                scores.append(self.tagger.hear(path, self.tagger.window_length // HOPS_A_WINDOW).mean(axis=0))
+            except AudioError as error:
+                problems.append(str(error))
+        if not problems:
+            self.shards.write(number, [{ITEM: items.astype(np.int32), SCORES: as_stored(np.stack(scores))}])
+        return problems
 
 
 def recordings(source: str) -> dict[str, Path]:
@@ -46,7 +61,7 @@ def recordings(source: str) -> dict[str, Path]:
     return {path.relative_to(place).as_posix(): path for path in visible_files(place) if is_recording(path)}
 
 
-def ask(model: Path, labels: Path, sources: Sequence[str], out: Path) -> None:
+def ask(root: Path, model: Path, labels: Path, sources: Sequence[str], out: Path, crew: Crew) -> None:
     """Write what a TFLite waveform tagger says of recordings; see `dataset.teacher` for the form of the file.
 
     Raises
@@ -63,13 +78,25 @@ def ask(model: Path, labels: Path, sources: Sequence[str], out: Path) -> None:
         found |= of_source
     if not found:
         raise DataError([f"{', '.join(sources)}: there are no recordings in it"])
-    heard = list(track(parallel(Asking(tagger), list(found.values())), len(found), "asking"))
-    if problems := [str(said) for said in heard if isinstance(said, AudioError)]:
-        raise DataError(problems)
-    scores = np.stack([said for said in heard if not isinstance(said, AudioError)])
+    paths, sizes = list(found.values()), [path.stat().st_size for path in found.values()]
+    dealt = deal(sizes)
+
+    def make(path: Path) -> None:
+        work = Asking(tagger, Shards(path))
+        jobs = {number: (number, items, [paths[item] for item in items]) for number, items in enumerate(dealt)}
+        if problems := sorted(itertools.chain(*crew.make(work.shards, work, jobs, "asking"))):
+            raise DataError(problems)
+
+    inputs = {
+        "model": content_hash(model),
+        "labels": digest(tagger.labels),
+        "recordings": digest([*zip(map(str, paths), sizes)]),
+        "shards": digest([items.tolist() for items in dealt]),
+    }
+    shards = Shards(artefact(root, "teacher", inputs, make))
+    said = joined([shards.whole(number, [ITEM, SCORES]) for number in range(len(shards))])
+    scores = said[SCORES][np.argsort(said[ITEM])]
     # Through a file of its own, since numpy adds .npz to names without it.
     with out.open("wb") as file:
-        np.savez_compressed(
-            file, labels=np.array(tagger.labels), clips_ids=np.array(list(found)), clips=as_stored(scores)
-        )
+        np.savez_compressed(file, labels=np.array(tagger.labels), clips_ids=np.array(list(found)), clips=scores)
     say(f"{out}: what {model.name} says of {len(found)} recordings")

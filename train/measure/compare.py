@@ -25,8 +25,9 @@ from ..dataset.features import Features
 from ..model.bundle import Parts
 from ..model.calibrate import sigmoid
 from ..model.codebook import CENTROIDS
+from ..model.counts import transformed
 from ..model.encoder import ENCODER
-from ..model.head import HEAD, transformed
+from ..model.head import HEAD
 from .evaluate import CLIPS, Held, measure, spread
 from .trial import Study, Trial
 

@@ -12,6 +12,7 @@ import numpy as np
 from bowstream.errors import UsageError
 
 from ..common.config import LEARNED, TrainConfig
+from ..common.crew import ALL_CORES, Crew
 from ..common.device import device_code
 from ..common.progress import say
 from ..common.store import artefact, digest
@@ -87,7 +88,12 @@ class Model:
 
 
 def study(
-    root: Path, data: DataSet, hashes: Mapping[str, str], config: TrainConfig, negatives: Sequence[Negative] = ()
+    root: Path,
+    data: DataSet,
+    hashes: Mapping[str, str],
+    config: TrainConfig,
+    negatives: Sequence[Negative] = (),
+    crew: Crew = ALL_CORES,
 ) -> Study:
     """Return the study of a data set with the method that is asked for.
 
@@ -95,16 +101,18 @@ def study(
     ----------
     hashes : SHA-256 of each clip's file, by the clip's name
     negatives : recordings of none of the tags; the learned codebook learns from those that a split does not hold back
+    crew : who makes shards
     """
-    sound = features(root, data, hashes, config.features)
+    sound = features(root, data, hashes, config.features, crew)
     if config.method == LEARNED:
         from ..learned import learned
 
-        of_method = functools.partial(learned.fit, sound=absolute(root, data, hashes), negatives=negatives)
+        plain = absolute(root, data, hashes, crew)
+        of_method = functools.partial(learned.fit, sound=plain, negatives=negatives)
     else:
         if any(clip.may for clip in data.clips):
             say("note: the recipe takes tags that may sound in a clip for absent there")
-        of_method = functools.partial(recipe.fit, sound=sound)
+        of_method = functools.partial(recipe.fit, sound=sound, crew=crew)
     return Study(root, data, sound, config, lambda split: of_method(root=root, data=data, split=split, config=config))
 
 

@@ -19,7 +19,7 @@ from bowstream.model.patches import FAMILIES
 from bowstream.tagger import Tagger
 
 from ..common.config import TrainConfig
-from ..common.store import git_revision, now
+from ..common.store import git_revision, inputs_of, stated_time, versions
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features, synthetic_second
 from .codebook import CENTROIDS
@@ -55,6 +55,10 @@ class Parts:
     def names(self) -> list[str]:
         """Return the artefacts' names, which tell this model from any other."""
         return [path.name for path in (*self.networks.values(), *self.codebooks.values(), self.head)]
+
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Return what went into each stage of it: hashes of recordings, of labels and of code, and settings."""
+        return inputs_of(self.head.parents[1], (*self.networks.values(), *self.codebooks.values(), self.head))
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def write_bundle(
     description = {
         "format": FORMAT,
         "name": name,
-        "created": now(),
+        "created": stated_time(),
         "git_revision": git_revision(),
         "front_end": asdict(features.front_end),
         "level": features.level.stored() if features.level else None,
@@ -117,6 +121,8 @@ def write_bundle(
         **origin(data, fit),
         "negatives_held_back": part,
         "training": {**config.read(), **({"warm_starts": parts.warm_starts} if parts.warm_starts else {})},
+        "made_from": parts.inputs(),
+        "versions": versions(),
         "metrics": dict(metrics),
     }
     finish(path, description, synthetic_second(features.front_end))

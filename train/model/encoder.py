@@ -12,10 +12,11 @@ import numpy as np
 from bowstream.model.patches import FAMILIES, cut_env, cut_fenv, cut_o, cut_pat, input_sizes, patches_per_window
 
 from ..common.config import EncoderSettings
-from ..common.epochs import adam, order_of_epoch, train_epochs
+from ..common.epochs import adam, train_epochs
+from ..common.reels import Reels
 from ..common.store import artefact, digest
 from ..dataset.data import Float32, Index
-from ..dataset.features import Features
+from ..dataset.features import AT_ONCE, Features
 from .stage import Stage
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 ENCODER = "encoder.keras"
-# Windows that patches are drawn from, as a multiple of those needed; windows in memory at a time.
+PATCHES = "patches"
+# Windows that patches are drawn from, as a multiple of those needed.
 SPREAD = 4
-READ_AT_ONCE = 1000
+# Patches of a pool that its mean and deviation are taken from.
+STANDARD_ROWS = 20_000
 
 
 def patches_of(features: Features, family: str, windows: Index) -> Float32:
@@ -58,26 +61,34 @@ def draw_patches(
     """
     size = input_sizes(features.front_end)[family]
     per_window = len(range(patches_per_window(features.front_end)[family])[every])
-    # From more windows than would do, so that neighbours in time do not crowd the draw.
-    some = rng.permutation(windows)[: math.ceil(SPREAD * count / per_window)]
-    share = min(1.0, count / (len(some) * per_window))
-    drawn = []
-    for part in np.array_split(some, math.ceil(len(some) / READ_AT_ONCE)):
-        patches = patches_of(features, family, np.sort(part))[:, every].reshape(-1, size)
-        drawn.append(rng.permutation(patches)[: math.ceil(share * len(patches))])
-    return np.concatenate(drawn)[:count]
+    # From more windows than would do, so that neighbours in time do not crowd the draw; read as they lie in shards.
+    some = np.sort(rng.permutation(windows)[: math.ceil(SPREAD * count / per_window)])
+    drawn = np.empty((min(count, len(some) * per_window), size), np.float32)
+    filled = seen = 0
+    for part in np.array_split(some, math.ceil(len(some) / AT_ONCE)):
+        patches = patches_of(features, family, part)[:, every].reshape(-1, size)
+        seen += len(part)
+        until = round(len(drawn) * seen / len(some))  # each part has its share
+        drawn[filled:until] = patches[rng.permutation(len(patches))[: until - filled]]
+        filled = until
+    return drawn
 
 
 def autoencoder(size: int, settings: EncoderSettings) -> keras.Model:
-    """Return an untrained autoencoder; its first layer is the encoder."""
+    """Return an untrained autoencoder; its first layer is the encoder.
+
+    All layers that are exported have names of their own, which exported files hold: others would be numbered by what
+    the process made before.
+    """
     import keras
 
     def mlp(layers: list[int], name: str) -> keras.Model:
         n_inputs, *hidden, n_outputs = layers
-        stack: list[keras.Layer] = [keras.layers.Input((n_inputs,))]
-        for width in hidden:
-            stack += [keras.layers.Dense(width, activation="relu"), keras.layers.Dropout(settings.encoder_dropout)]
-        return keras.Sequential([*stack, keras.layers.Dense(n_outputs)], name=name)
+        stack: list[keras.Layer] = [keras.layers.Input((n_inputs,), name=f"{name}_input")]
+        for number, width in enumerate(hidden):
+            stack.append(keras.layers.Dense(width, activation="relu", name=f"{name}_{number}"))
+            stack.append(keras.layers.Dropout(settings.encoder_dropout))
+        return keras.Sequential([*stack, keras.layers.Dense(n_outputs, name=f"{name}_last")], name=name)
 
     latent, width = max(1, size // settings.factor), settings.width
     return keras.Sequential(
@@ -105,10 +116,9 @@ def train_encoder(stage: Stage, family: str, settings: EncoderSettings) -> Path:
 
 def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSettings, seed: int) -> keras.Model:
     """Return an encoder trained on a pool of patches, (N, values)."""
-    import tensorflow as tf
-
-    mean, deviation = float(pool.mean()), float(pool.std()) or 1.0
-    patches = tf.constant((pool - mean) / deviation)
+    some = pool[:: len(pool) // STANDARD_ROWS + 1]
+    mean, deviation = float(some.mean()), float(some.std()) or 1.0
+    reel = Reels(1, lambda _: {PATCHES: pool}, pool.nbytes, math.inf)
     steps = math.ceil(settings.epoch_patches / settings.encoder_batch)
 
     def new_model() -> keras.Model:
@@ -117,21 +127,14 @@ def fit_autoencoder(path: Path, pool: Float32, family: str, settings: EncoderSet
         return model
 
     def data_of_epoch(epoch: int) -> tf.data.Dataset:
-        order = order_of_epoch(seed, epoch, len(pool), settings.epoch_patches)
-        return pairs(patches, order, settings.encoder_batch)
+        batches = reel.data([seed, epoch], settings.encoder_batch, settings.epoch_patches)
+        standard = batches.map(lambda batch: (batch[PATCHES] - mean) / deviation)
+        return standard.map(lambda patches: (patches, patches))
 
     model = train_epochs(path, f"encoder {family}", new_model, data_of_epoch, settings.encoder_epochs, seed)
     encoder = model.get_layer("encoder")
     take_raw(encoder, mean, deviation)
     return encoder
-
-
-def pairs(patches: tf.Tensor, order: Index, batch: int) -> tf.data.Dataset:
-    """Return batches of patches, each its own target, in this order."""
-    import tensorflow as tf
-
-    rows = tf.data.Dataset.from_tensor_slices(order).batch(batch).map(lambda index: tf.gather(patches, index))
-    return rows.map(lambda row: (row, row)).prefetch(2)
 
 
 def take_raw(model: keras.Model, mean: float, deviation: float) -> None:
