@@ -45,8 +45,15 @@ def held_back(negatives: Sequence[Negative], bundle: Bundle) -> list[Negative]:
     return [negative for negative in negatives if negative.part == part]
 
 
+def states_part(bundle: Bundle) -> bool:
+    """Whether a bundle states which negatives it did not learn from."""
+    return bundle.description.get("negatives_held_back") is not None
+
+
 def scenes_for(data: DataSet, negatives: Sequence[Negative], bundles: Sequence[Bundle]) -> dict[Path, list[Scene]]:
     """Return the scenes that each bundle is tried on, and the backgrounds as they are.
+
+    A bundle that may have learned from all negatives has backgrounds as they are only if all bundles may.
 
     Raises
     ------
@@ -55,6 +62,7 @@ def scenes_for(data: DataSet, negatives: Sequence[Negative], bundles: Sequence[B
     """
     made = {}
     clips = clips_for(data, bundles)
+    is_known = any(states_part(bundle) for bundle in bundles if bundle.path in clips)
     for bundle in bundles:
         if bundle.path not in clips:
             continue
@@ -62,7 +70,8 @@ def scenes_for(data: DataSet, negatives: Sequence[Negative], bundles: Sequence[B
         recorded = [negative for negative in own if not negative.made]
         if not recorded:
             raise UsageError(f"{bundle.name}: no recorded negative was held back from it")
-        made[bundle.path] = [*scenes(data, clips[bundle.path], recorded), *backgrounds_alone(own)]
+        alone = own if states_part(bundle) or not is_known else []
+        made[bundle.path] = [*scenes(data, clips[bundle.path], recorded), *backgrounds_alone(alone)]
     if not made:
         raise UsageError(f"{data.name}: the bundles have learned from each of its sources")
     return made

@@ -18,10 +18,8 @@ from bowstream.model.sensitivity import SPAN, USUAL
 from ..dataset.data import Float32
 from .streams import Heard, matched, usual_of, with_usual
 
-# False events an hour, of all tags together.
+# False events an hour, of all tags together, where nothing is placed: on backgrounds and made-up sounds.
 TARGET_PER_HOUR = 3.0
-# In scenes something sounds ten times as often as in a house: so much of their time and of their false events counts.
-SCENES_SHARE = 0.1
 HOPS_S = (1.0, 0.1)
 SENSITIVITIES = tuple(round(0.1 * step, 1) for step in range(11))
 STEPS = 9
@@ -43,40 +41,35 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Counts:
-    """What events at one setting are: false ones and raised sounds, (C,), of so many placed; false on recordings."""
+    """What events at one setting are: false ones, those of them on recordings, and raised ones of the sounds placed."""
 
-    false: Float32
-    raised: Float32
-    placed: Float32
+    false: int
     false_alone: int
+    raised: int
+    placed: int
 
     @property
     def recall(self) -> float:
         """The share of placed sounds that were raised."""
-        return float(self.raised.sum() / max(1.0, self.placed.sum()))
+        return self.raised / max(1, self.placed)
 
 
 def counted(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32) -> Counts:
     """Return what events there are with logits shifted by so much."""
-    place = {tag: index for index, tag in enumerate(tags)}
-    false, raised, placed = np.zeros((3, len(tags)), np.float32)
-    alone = 0
+    false = alone = 0
+    sounds: list[bool] = []
     for one in heard:
         wrong, found = matched(one.events(tags, shift, onsets=False), one.scene.placed)
+        false += 0 if one.scene.placed else len(wrong)
         alone += len(wrong) if one.scene.alone else 0
-        for event in wrong:
-            false[place[event.tag]] += SCENES_SHARE if one.scene.placed else 1.0
-        for tag, is_raised in found:
-            if tag in place and tag not in one.scene.may:
-                placed[place[tag]] += 1
-                raised[place[tag]] += is_raised
-    return Counts(false, raised, placed, alone)
+        sounds += [is_raised for tag, is_raised in found if tag in tags and tag not in one.scene.may]
+    return Counts(false, alone, sum(sounds), len(sounds))
 
 
 def hours(heard: Sequence[Heard], alone: bool = False) -> float:
-    """Return how long backgrounds are and, as far as it counts, scenes; or recorded backgrounds alone."""
-    scenes = [one.scene for one in heard if one.scene.alone or not alone]
-    return sum(scene.duration_s * (SCENES_SHARE if scene.placed else 1.0) for scene in scenes) / 3600.0
+    """Return how long what has nothing placed in it is; or recorded backgrounds alone."""
+    scenes = [one.scene for one in heard]
+    return sum(scene.duration_s for scene in scenes if (scene.alone if alone else not scene.placed)) / 3600.0
 
 
 def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
@@ -84,7 +77,7 @@ def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> f
     low, high = -8.0, 4.0
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
-        rate = float(counted(heard, tags, middle).false.sum()) / hours(heard)
+        rate = counted(heard, tags, middle).false / hours(heard)
         low, high = (low, middle) if rate > per_hour else (middle, high)
     return round(low, 2)
 
@@ -100,7 +93,7 @@ def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning
     usual = usual_of(by_hop[hop_s], tags)
     heard = {hop_s: with_usual(of_hop, usual) for hop_s, of_hop in by_hop.items()}
     shift = shift_for(heard[hop_s], tags, TARGET_PER_HOUR)
-    rate = float(counted(heard[hop_s], tags, shift).false.sum()) / hours(heard[hop_s])
+    rate = counted(heard[hop_s], tags, shift).false / hours(heard[hop_s])
     shorter = {hop: round(shift_for(heard[hop], tags, rate) - shift, 2) for hop in heard if hop != hop_s}
     hops = {**shorter, hop_s: 0.0}
     costs = [
