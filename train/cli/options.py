@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add_data(command: argparse.ArgumentParser) -> None:
+def add_data(command: argparse.ArgumentParser, required: bool = True) -> None:
     """Add what names data sets, and how several become one."""
     command.add_argument(
         "--data",
         action="append",
-        required=True,
+        required=required,
         metavar="SET",
         help=f"a data set: LAYOUT:PATH ({', '.join(LAYOUTS)}), a CSV, or a folder with a folder a tag; repeat it",
     )
