@@ -65,7 +65,7 @@ def test_the_forecast_of_what_was_measured_is_what_was_measured():
     assert by_kind["encoder"].made == 8 and by_kind["encoder"].cpu_s == pytest.approx(8.0, rel=0.05)
     assert by_kind["encoder"].memory_mb == pytest.approx(700.0, rel=0.05)
     assert by_kind["head"].disk_mb == pytest.approx(6.0) and by_kind["check"].disk_mb == 0.0
-    assert by_kind["codes"].seconds == by_kind["codes"].cpu_s
+    assert by_kind["codebook"].seconds == by_kind["codebook"].cpu_s
 
 
 def test_what_a_process_keeps_of_each_training_is_told_from_what_a_stage_takes():
@@ -81,13 +81,13 @@ def test_what_a_process_keeps_of_each_training_is_told_from_what_a_stage_takes()
 
 
 def test_the_table_has_a_sum_and_what_was_measured_beside_it():
-    lines = [Line("codes", 2, 120.0, 900.0, 10.0), Line("bundle", 2, 60.0, 1500.0, 5.0)]
+    lines = [Line("codebook", 2, 120.0, 900.0, 10.0), Line("bundle", 2, 60.0, 1500.0, 5.0)]
     assert (
         as_table([*lines, Line("kept", 9, 0.0, 500.0, 0.0)], {})
         .splitlines()[-1]
         .startswith("| together | 4 | 3.0 | 2.00 | 0.01 | 3.0 |")
     )
-    rows = as_table(lines, {"codes": Line("codes", 1, 66.0, 800.0, 9.0)}).splitlines()
+    rows = as_table(lines, {"codebook": Line("codebook", 1, 66.0, 800.0, 9.0)}).splitlines()
     assert rows[0].count("|") == 11 and "measured: core-minutes" in rows[0]
     assert rows[2].endswith("| 2 | 2.0 | 0.90 | 0.01 | 2.0 | 1 | 1.1 | 0.80 | 0.01 |")
     assert rows[3].endswith("| — | — | — | — |")

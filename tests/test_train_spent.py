@@ -40,6 +40,20 @@ def test_processor_time_is_what_was_used_meanwhile_by_children_too():
     assert 0.4 <= busy.cpu_seconds < 0.4 + busy.seconds
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell when a process has ended")
+def test_processor_time_of_a_child_that_lives_on_is_counted():
+    """Of a child's child, too; and what both had used before is not."""
+    burns = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
+    shell = ["sh", "-c", 'exec 3<&0; "$@" <&3 & wait', "sh", sys.executable, "-c", burns]
+    with Spent() as busy:
+        child = subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child.stdout.readline()
+    with Spent() as idle:
+        time.sleep(0.1)
+    child.communicate()
+    assert busy.cpu_seconds > 0.25 and idle.cpu_seconds < 0.1
+
+
 def test_memory_is_the_most_that_was_held_not_what_is_left():
     with Spent() as spent:
         held = np.ones(25_000_000)

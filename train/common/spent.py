@@ -9,6 +9,8 @@ import resource
 import sys
 import threading
 import time
+from collections import defaultdict
+from pathlib import Path
 from types import TracebackType
 
 from bowstream.bench.startup import memory_mb
@@ -22,7 +24,7 @@ class Spent:
     Attributes
     ----------
     seconds : by the clock
-    cpu_seconds : of all threads, and of the processes that were begun and ended meanwhile
+    cpu_seconds : of all threads, and of all processes that this one began, and those began
     peak_memory_mb : the most that this process held itself, files that are mapped into memory aside; where the system
         does not tell, the most that it has ever held
     """
@@ -54,11 +56,31 @@ class Spent:
 
 
 def cpu_s() -> float:
-    """Return the processor time of this process and of its children that have ended, in seconds."""
-    return sum(
-        used.ru_utime + used.ru_stime
-        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    """Return the processor time of this process and of all that it began, those that have ended too, in seconds."""
+    own = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in own) + alive_s(os.getpid())
+
+
+def alive_s(process_id: int) -> float:
+    """Return the processor time of processes that one began and that live, and of those that they began, in seconds.
+
+    Where there is no /proc it is 0: they are counted when they end.
+    """
+    began, times_s = defaultdict[int, list[int]](list), dict[int, float]()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text("utf-8", "replace").rpartition(")")[2].split()  # after the name in brackets
+        except OSError:  # it has ended
+            continue
+        child, ticks = int(status.parent.name), sum(map(int, fields[11:15]))
+        began[int(fields[1])].append(child)
+        times_s[child] = ticks / os.sysconf("SC_CLK_TCK")
+    waiting, total_s = list(began[process_id]), 0.0
+    while waiting:
+        child = waiting.pop()
+        total_s += times_s[child]
+        waiting += began[child]
+    return total_s
 
 
 def held_mb() -> float:

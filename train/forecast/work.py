@@ -19,7 +19,7 @@ from .extent import Extent
 
 Units = Mapping[str, float]
 # Stages that keep all cores busy; the others keep one.
-ON_ALL_CORES = frozenset({"check", "features", "encoder", "head", "held"})
+ON_ALL_CORES = frozenset({"check", "features", "encoder", "codes", "head", "held"})
 # Sizes of patches do not depend on where the lowest band begins.
 FRONT_END = WITHOUT_LOW_CUT
 ONCE = {"once": 1.0}
