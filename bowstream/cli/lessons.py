@@ -125,7 +125,7 @@ def forget(options: ForgetOptions) -> int:
         else:
             store.write(path, without(store.read(path, bundle), str(options.name)))
             done = f"forgot {options.name}"
-        left = store.read(path, bundle)
+        left = read_learned(path)  # of another bundle, perhaps, if what is undone is 'learn --again'
     corrected = [each.name for each in left.corrections]
     print(
         f"{done}; what was taught: {', '.join(left.names) or 'nothing'}"

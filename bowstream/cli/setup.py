@@ -12,7 +12,7 @@ from typing import TypeAlias
 from bowstream.audio.capture import Capture, Heard
 from bowstream.audio.source import Source
 from bowstream.cli.parser import ConfigOptions
-from bowstream.cli.say import say
+from bowstream.cli.say import say, say_once
 from bowstream.config import file
 from bowstream.config.fields import meaning, settings_of
 from bowstream.config.file import Config
@@ -128,7 +128,7 @@ def with_learned(config: Config, bundle: Bundle) -> Bundle:
     try:
         learned = store.read(path, bundle)
     except store.ForeignError as error:
-        say(f"left out: {error}")
+        say_once(f"left out: {error}")
         return bundle
     return learned.applied(bundle)
 
