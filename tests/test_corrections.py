@@ -18,7 +18,8 @@ from bowstream.config.sinks import HistorySettings
 from bowstream.errors import BowstreamError
 from bowstream.events import Event, event_id, onset_of
 from bowstream.learn import evidence, store
-from bowstream.learn.correct import STEP, Corrector, correct, too_many
+from bowstream.learn.background import read_background
+from bowstream.learn.correct import STEP, Corrector, correct, threshold_of, too_many
 from bowstream.learn.evidence import Evidence, Peaks
 from bowstream.model.learned import Example, Verdict, nothing_learned
 from bowstream.model.learned_file import encoded, read_learned
@@ -145,6 +146,25 @@ def score(bundle, learned, heard):
     scores, name = heard
     head = learned.applied(bundle).head
     return float(head(scores.codes[np.newaxis])[0, scores.tags.index(name)])
+
+
+def test_one_wrong_event_leaves_more_of_what_a_tag_is_right_about(bundle, corrector, monkeypatch):
+    """The wrong one is like what raises the tag in everyday sound, most of which is it."""
+    names = [tag["name"] for tag in bundle.description["tags"]]
+    on = {tag.name: threshold_of(bundle, nothing_learned(bundle), tag.name) for tag in bundle.tags}
+    raising = {name: np.flatnonzero(corrector.everyday_logits[:, names.index(name)] >= on[name]) for name in on}
+    name = min((each for each in on if len(raising[each]) >= 15), key=lambda each: len(raising[each]))
+    codes = read_background(bundle)[raising[name][-1]]
+    evidence = Evidence(ID, name, scores_bundle(), codes)
+
+    def kept():
+        head = corrector.judge(nothing_learned(bundle), evidence, name, right=False).learned.applied(bundle).head
+        logits = head.logits_of(corrector.background.hidden[raising[name]])[:, names.index(name)]
+        return (logits >= on[name]).mean()
+
+    now = kept()
+    monkeypatch.setattr(corrector, "raising", lambda name, on: corrector.background.features[:0])
+    assert now > kept() + 0.1
 
 
 def test_a_learned_tag_is_corrected_and_keeps_its_examples(bundle, corrector, heard):

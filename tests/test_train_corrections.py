@@ -8,7 +8,7 @@ import pytest
 
 from bowstream.learn.background import read_background
 from bowstream.model.tags import Tag
-from train.measure.corrections import MARKS, Recording, measure, recall
+from train.measure.corrections import MARKS, RECORDINGS, TIME, Recording, measure, parts_of, recall
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def test_what_was_marked_is_gone_and_other_sounds_go_on(bundle, windows):
     assert measured.recall_before == 1.0 and measured.recall_after > 0.7
     assert "| recall | 1 |" in str(measured)
     assert measure(eager, may, clips, 0.5).marks == 0
+
+
+def test_halves_are_apart_in_time_or_by_recording(windows):
+    day = Recording("day", windows(1, 1, 7), marked=True)
+    first, second = parts_of(day, TIME)
+    assert (first.marked, second.marked) == (True, False)
+    assert first.windows == day.windows[:3] and second.windows == day.windows[3:]
+    assert parts_of(day, RECORDINGS) == [day]
+    assert parts_of(replace(day, windows=()), TIME) == parts_of(replace(day, windows=()), RECORDINGS) == []
+    assert [part.marked for part in parts_of(replace(day, windows=day.windows[:1]), TIME)] == [False]
 
 
 def test_recall_is_a_mean_over_tags(bundle, windows):

@@ -1,8 +1,9 @@
 """From verdicts on events to a correction of their tag: sounds like the wrong ones have to be surer from now on.
 
-The direction is that of `fit`: from everyday sound to the wrong events. What lies further along it than most everyday
-sound, and than most right events, is lowered, the more the further: a wrong event by what takes it below its threshold.
-More wrong events than are put up with raise the threshold itself, but not above most right events.
+The direction is found as in `fit`: to the wrong events, from halfway between everyday sound and what the tag is right
+about. What lies further along it than most everyday sound, and than most right events, is lowered, the more the
+further: a wrong event by what takes it below its threshold. More wrong events than are put up with raise the threshold
+itself, but not above most right events.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from bowstream.learn.fit import Background
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of, scores_of
-from bowstream.model.learned import Correction, Hidden, Learned, Row, Verdict
+from bowstream.model.learned import Correction, Hidden, Learned, Row, Verdict, nothing_learned
 
 # Share of everyday sound, and of the right events, that is let alone.
 LET_ALONE, RIGHT = 0.9, 0.9
@@ -120,31 +122,45 @@ class Corrector:
         if not len(wrong):
             return Correction(name, tuple(verdicts), Row(np.zeros(self.bundle.head.n_hidden, np.float32), 0.0))
         right = np.array([each.hidden for each in verdicts if each.right], np.int8).reshape(-1, wrong.shape[1])
-        examples = [features_of(one.hidden) for tag in learned.tags if tag.name == name for one in tag.examples]
         on = threshold_of(self.bundle, learned, name)
         above = logits_of(self.bundle, learned, name, wrong) - on
-        row = self.row(features_of(wrong), above, [features_of(right), *examples] if len(right) else examples)
-        plain = Correction(name, tuple(verdicts), row)
+        told = np.concatenate([features_of(right), *examples_of(learned, name)])
+        likely = told if name in learned.names else np.concatenate([told, self.raising(name, on)])
+        plain = Correction(name, tuple(verdicts), self.row(features_of(wrong), above, told, likely))
         raised = STEP * too_many(verdicts, self.false_per_day)
         if len(right):
             left = logits_of(self.bundle, learned, name, right) - plain.lowers(features_of(right)) - on
             raised = min(raised, max(0.0, float(np.quantile(left, 1.0 - RIGHT))))
         return replace(plain, raised=raised)
 
-    def row(self, wrong: Float32, above: Float32, right: list[Float32]) -> Row:
+    def raising(self, name: str, on: float) -> Float32:
+        """Return the features of everyday sound that raises a tag of the bundle, most likely rightly."""
+        raising = self.everyday_logits[:, names_of(self.bundle, nothing_learned(self.bundle)).index(name)] >= on
+        raised: Float32 = self.background.features[: len(raising)][raising]
+        return raised
+
+    @cached_property
+    def everyday_logits(self) -> Float32:
+        """The logits of the bundle's everyday sound, float32 [shape=(n, outputs)]."""
+        assert self.background.hidden is not None
+        return self.bundle.head.logits_of(self.background.hidden)
+
+    def row(self, wrong: Float32, above: Float32, told: Float32, likely: Float32) -> Row:
         """Return what lowers the logits of wrong events.
 
         Parameters
         ----------
         wrong : float32 [shape=(n, F)], features of wrong events
         above : float32 [shape=(n,)], how far their logits are above the threshold
-        right : features of right events, and of a learned tag's examples
+        told : of what is right for sure: right events, and a learned tag's examples
+        likely : of all that is most likely right
         """
-        direction = self.background.direction(wrong.mean(axis=0), len(wrong))
+        middle = (self.background.mean + likely.mean(axis=0)) / 2.0 if len(likely) else self.background.mean
+        direction = self.background.direction(wrong.mean(axis=0) - middle, len(wrong))
         everyday = self.background.features @ direction
         let_alone = float(np.quantile(everyday, LET_ALONE))
-        if right:
-            let_alone = max(let_alone, float(np.quantile(np.concatenate(right) @ direction, RIGHT)))
+        if len(told):
+            let_alone = max(let_alone, float(np.quantile(told @ direction, RIGHT)))
         room = max(float(np.median(wrong @ direction)) - let_alone, 0.5 * float(everyday.std()), 1e-6)
         steepness = (max(float(above.max()), 0.0) + MARGIN) / room
         return Row((direction * steepness).astype(np.float32), -let_alone * steepness)
@@ -161,6 +177,11 @@ def correct(path: Path, corrector: Corrector, evidence: Evidence, name: str, rig
 def names_of(bundle: Bundle, learned: Learned) -> list[str]:
     """Return the names of a bundle's tags as they were loaded, then of the learned ones."""
     return [*(tag["name"] for tag in bundle.description["tags"]), *learned.names]
+
+
+def examples_of(learned: Learned, name: str) -> list[Float32]:
+    """Return the features of what a tag was learned from; none of a bundle's tag."""
+    return [features_of(one.hidden) for tag in learned.tags if tag.name == name for one in tag.examples]
 
 
 def logits_of(bundle: Bundle, learned: Learned, name: str, hidden: Hidden) -> Float32:

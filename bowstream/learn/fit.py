@@ -18,7 +18,7 @@ from bowstream.learn.background import read_background
 from bowstream.model.bundle import Bundle
 from bowstream.model.codebook import Codes
 from bowstream.model.head import features_of
-from bowstream.model.learned import Row
+from bowstream.model.learned import Hidden, Row
 
 # What is added to the covariance's diagonal, of its mean: `RIDGE * (1 + FEW / examples)`.
 RIDGE, FEW = 3.0, 3.0
@@ -38,18 +38,20 @@ class Background:
     ----------
     features : float32 [shape=(n, F)], of everyday sound
     room : float32 [shape=(m, F)], of the user's own room, in which what is taught may have sounded as well
+    hidden : int8 [shape=(n, H)], what the features of everyday sound are made of, where a bundle heard it
     """
 
-    def __init__(self, features: Float32, room: Float32 | None = None) -> None:
-        self.room = features[:0] if room is None else room
+    def __init__(self, features: Float32, room: Float32 | None = None, hidden: Hidden | None = None) -> None:
+        self.room, self.hidden = features[:0] if room is None else room, hidden
         self.features = np.concatenate([features, self.room])
         self.mean = self.features.mean(axis=0)
 
     @classmethod
     def of(cls, bundle: Bundle, room: Sequence[Codes] = ()) -> Background:
         """Return a bundle's own, with windows of the user's room; raise `BundleError` if the bundle has none."""
-        features = features_of(bundle.head.hidden(read_background(bundle)))
-        return cls(features, features_of(bundle.head.hidden(np.array(room))) if len(room) else None)
+        hidden = bundle.head.hidden(read_background(bundle))
+        of_room = features_of(bundle.head.hidden(np.array(room))) if len(room) else None
+        return cls(features_of(hidden), of_room, hidden)
 
     @cached_property
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -58,17 +60,17 @@ class Background:
         values, vectors = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
         return values / values.mean(), vectors
 
-    def direction(self, mean: Float32, n: int) -> Float32:
-        """Return the direction from everyday sound to `n` examples with this mean, float32 [shape=(F,)]."""
+    def direction(self, step: Float32, n: int) -> Float32:
+        """Return the direction of a step (F,) to the mean of `n` examples: what tells it best, float32 [shape=(F,)]."""
         values, vectors = self.axes
         ridge = RIDGE * (1.0 + FEW / n)
-        direction: Float32 = (vectors @ ((mean - self.mean) @ vectors / (values + ridge))).astype(np.float32)
+        direction: Float32 = (vectors @ (step @ vectors / (values + ridge))).astype(np.float32)
         return direction
 
     def fit(self, examples: Sequence[Float32]) -> Row:
         """Return the row that tells examples, each with its windows (n, F), from everyday sound."""
         mean = np.mean([example.mean(axis=0) for example in examples], axis=0)
-        direction = self.direction(mean, len(examples))
+        direction = self.direction(mean - self.mean, len(examples))
         everyday = self.features @ direction
         usual = np.median(np.concatenate(examples) @ direction)
         is_room = np.arange(len(everyday)) >= len(everyday) - len(self.room)

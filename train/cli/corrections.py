@@ -20,6 +20,12 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--sensitivity", type=float, default=0.5, help="more gives more events to mark (default: %(default)s)"
     )
+    parser.add_argument(
+        "--apart",
+        choices=("time", "recordings"),
+        default="time",
+        help="mark the first half of each recording, or every other one (default: %(default)s)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
     parser.set_defaults(command=run)
 
@@ -35,6 +41,6 @@ def run(arguments: Namespace) -> None:
         raise UsageError(f"--sensitivity must be 0 … 1 (got {arguments.sensitivity:g})")
     data = data_set(arguments, fewest=0)
     negatives = find_negatives(arguments.runs, arguments.negatives, data, {})
-    measured = corrections(arguments.bundle, data, negatives, arguments.sensitivity)
+    measured = corrections(arguments.bundle, data, negatives, arguments.sensitivity, arguments.apart)
     arguments.out.write_text(json.dumps(asdict(measured), indent=1) + "\n", "utf-8")
     print(measured, end="")

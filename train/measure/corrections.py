@@ -1,7 +1,7 @@
 """Corrections, measured: a replayed day in which a user says of each tag's first false events that they were wrong.
 
-Recordings of none of the tags are a day; half of them are marked, as a user would, and all are heard again. What that
-costs is the share of clips that still raise their tags. All through the product's own tracker and correction.
+Recordings of none of the tags are a day; a half is marked, as a user would, and all is heard again. What that costs is
+the share of clips that still raise their tags. All through the product's own tracker and correction.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from ..dataset.negatives import Negative
 from .evaluate import loaded
 
 MARKS = 5
+# What is marked: the first half of each recording, or every other recording.
+TIME, RECORDINGS = "time", "recordings"
 DAY = datetime(2027, 1, 15, tzinfo=timezone.utc)
 
 
@@ -77,8 +79,8 @@ class Corrections:
     def __str__(self) -> str:
         """As Markdown."""
         rows = (
-            ("false events an hour, the marked day again", self.marked_before, self.marked_after),
-            ("false events an hour, another day", self.other_before, self.other_after),
+            ("false events an hour, the marked half again", self.marked_before, self.marked_after),
+            ("false events an hour, the other half", self.other_before, self.other_after),
             ("recall", self.recall_before, self.recall_after),
         )
         lines = [f"{self.marks} events marked, {self.tags} tags corrected", "", "| | before | after | ratio |"]
@@ -87,8 +89,15 @@ class Corrections:
         return "\n".join(lines) + "\n"
 
 
-def corrections(bundle: Path, data: DataSet, negatives: Sequence[Negative], sensitivity: float) -> Corrections:
-    """Return what marking half of the negatives does to a bundle's false events, and to its recall of clips."""
+def corrections(
+    bundle: Path, data: DataSet, negatives: Sequence[Negative], sensitivity: float, apart: str = TIME
+) -> Corrections:
+    """Return what marking half of the negatives does to a bundle's false events, and to its recall of clips.
+
+    Parameters
+    ----------
+    apart : how halves are told apart, `TIME` or `RECORDINGS`
+    """
     known = {tag["name"] for tag in loaded(str(bundle)).description["tags"]}
     recorded = [each for each in negatives if not each.made]
     clips = [clip for clip in data.clips if known.intersection(clip.tags)]
@@ -98,9 +107,9 @@ def corrections(bundle: Path, data: DataSet, negatives: Sequence[Negative], sens
     )
     heard = [*track(parallel(work, paths), len(paths), "corrections")]
     days = [
-        Recording(each.path.name, windows, may=each.may, marked=each.part % 2 == 0)
+        part
         for each, windows in zip(recorded, heard)
-        if windows
+        for part in parts_of(Recording(each.path.name, windows, may=each.may, marked=each.part % 2 == 0), apart)
     ]
     tried = [
         Recording(clip.name, windows, frozenset(known.intersection(clip.tags)), clip.may)
@@ -108,6 +117,15 @@ def corrections(bundle: Path, data: DataSet, negatives: Sequence[Negative], sens
         if windows
     ]
     return measure(loaded(str(bundle)), days, tried, sensitivity)
+
+
+def parts_of(recording: Recording, apart: str) -> list[Recording]:
+    """Return the parts of a recording that are marked and those that are not; none if it cannot be heard."""
+    if apart == RECORDINGS:
+        return [recording] if recording.windows else []
+    middle = len(recording.windows) // 2
+    halves = {True: recording.windows[:middle], False: recording.windows[middle:]}
+    return [replace(recording, windows=each, marked=marked) for marked, each in halves.items() if each]
 
 
 def windows_of(path: Path, bundle: str) -> tuple[Scores, ...]:
