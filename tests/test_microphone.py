@@ -20,7 +20,7 @@ def heard(monkeypatch, front_end):
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(microphone, "steady_s", lambda: clock.now_s)
     monkeypatch.setattr(microphone, "load_sounddevice", lambda: None)
-    monkeypatch.setattr(device_stream, "load_sounddevice", lambda: None)
+    monkeypatch.setattr(device_stream, "load_sounddevice", lambda: SimpleNamespace(_exit_handler=lambda: None))
     device = SimpleNamespace(name="test", native_rate=RATE, channels=1, index=0)
     monkeypatch.setattr(microphone, "find_device", lambda *_: device)
     monkeypatch.setattr(microphone, "list_devices", lambda: [])
