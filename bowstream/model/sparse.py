@@ -19,7 +19,7 @@ ZERO_POINT, HIGHEST = -128, 255
 # float32 holds every integer up to 2^24: the sum of so many products of 8-bit integers is exact, in any order.
 EXACT_PRODUCTS = 2**24 // (255 * 128)
 # Rows that are added at a time: no more than that, and few enough to stay in a Pi's cache.
-ROWS_AT_ONCE = 128
+ROWS_AT_ONCE = 256
 
 
 class SparseNetwork:
