@@ -112,8 +112,10 @@ REFUSED = {
     "no clips": (["--hours", "1"], "--hours must come with --clips"),
     "nothing": (["--hours", "0", "--clips", "1"], "must be above 0"),
     "learned": (["--hours", "1", "--clips", "9", "--method", "learned"], "--method learned cannot be forecast"),
+    "folds of a size": (["--hours", "1", "--clips", "9", "--folds", "1"], "--folds goes with --data"),
+    "tags of files": (["--data", "folder", "--root", ".", "--tags", "9"], "--tags is of a set that is not there"),
     "both": (["--hours", "1", "--data", "folder", "--root", "."], "leave it out with --data"),
-    "a table": (["--hours", "1", "--clips", "9", "--out", "x"], "the forecast of a training is printed"),
+    "a table": (["--hours", "1", "--clips", "9", "--out", "x"], "--out is for what a device has to do"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ..forecast.extent import Extent
 
 PAPER = "paper"
+# What goes with --data, with --hours, and with either of them.
+OF_FILES, OF_SIZE, OF_TRAINING = ("folds",), ("clips", "tags"), ("experiment", "against")
+TAGS = 200
 
 
 def add_parser(commands: Commands) -> None:
@@ -29,7 +33,7 @@ def add_parser(commands: Commands) -> None:
     add_data(parser, required=False)
     parser.add_argument("--hours", type=float, help="a set of which only this is known, its --clips and its --tags")
     parser.add_argument("--clips", type=int, help="clips of such a set")
-    parser.add_argument("--tags", type=int, default=200, help="tags of such a set (default: %(default)s)")
+    parser.add_argument("--tags", type=int, help=f"tags of such a set (default: {TAGS})")
     parser.add_argument("--folds", type=int, help="the first so many splits (default: all)")
     parser.add_argument("--experiment", choices=(*EXPERIMENTS, PAPER), help="of all settings of this; else of one")
     parser.add_argument(
@@ -43,12 +47,8 @@ def run(arguments: Namespace) -> None:
     """Carry it out."""
     if arguments.data or arguments.hours is not None:
         return print(forecast(arguments), end="")
-    names = [
-        *given(vars(arguments)),
-        *(name for name in ("clips", "experiment", "against") if getattr(arguments, name)),
-    ]
-    if names:
-        raise UsageError(f"{flag(names[0])} is of training: it goes with --data or --hours")
+    settings = given(vars(arguments))
+    refuse(arguments, (*settings, *OF_FILES, *OF_SIZE, *OF_TRAINING), "is of training: it goes with --data or --hours")
     if arguments.out is None:
         raise UsageError("wanted --out for what a device has to do, or --data or --hours for training")
     from ..cost import Plan, cost
@@ -56,10 +56,16 @@ def run(arguments: Namespace) -> None:
     cost(arguments.out, Plan())
 
 
+def refuse(arguments: Namespace, names: Iterable[str], why: str) -> None:
+    """Raise `UsageError` for the first of these options that is given."""
+    for name in names:
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"{flag(name)} {why}")
+
+
 def forecast(arguments: Namespace) -> str:
     """Return the forecast of a training, Markdown."""
-    if arguments.out:
-        raise UsageError("--out is for what a device has to do: the forecast of a training is printed")
+    refuse(arguments, ["out"], "is for what a device has to do: the forecast of a training is printed")
     configs = asked(arguments)
     for config in configs:
         if config.method == LEARNED:
@@ -93,12 +99,13 @@ def extent(arguments: Namespace) -> Extent:
     from ..sweep import first_splits
 
     if arguments.data:
-        if arguments.hours is not None:
-            raise UsageError("--hours is of a set that is not there: leave it out with --data")
+        refuse(arguments, ("hours", *OF_SIZE), "is of a set that is not there: leave it out with --data")
         data = data_set(arguments)
         return extent_of(data, first_splits(data, arguments.folds))
+    refuse(arguments, OF_FILES, "goes with --data")
     if arguments.clips is None:
         raise UsageError("--hours must come with --clips")
-    if not (arguments.hours > 0 and arguments.clips > 0 and arguments.tags > 0):
+    tags = TAGS if arguments.tags is None else arguments.tags
+    if not (arguments.hours > 0 and arguments.clips > 0 and tags > 0):
         raise UsageError("--hours, --clips and --tags must be above 0")
-    return extent_of_size(arguments.hours, arguments.clips, arguments.tags)
+    return extent_of_size(arguments.hours, arguments.clips, tags)

@@ -54,9 +54,9 @@ def work_of(config: TrainConfig, extent: Extent, split: str) -> Iterator[Work]:
     of_files = {"clips": whole.clips, "seconds of sound": whole.sound_s}
     windows = {"windows": float(whole.windows)}
     yield Work("check", "check", (), of_files, EARLY, {})
-    features = (config.features, config.seed)
-    yield Work("features", "features", features, of_files, EARLY, windows)
-    encoders, codes = (features, config.encoder, split), (features, config.encoder, config.codebook, split)
+    yield Work("features", "features", config.features, of_files, EARLY, windows)
+    encoders = (config.features, config.encoder, config.seed, split)
+    codes = (encoders, config.codebook)
     for family in FAMILIES.values():
         yield encoder_work(family, config, fit.windows, encoders)
         yield export_work(family, config, (encoders, config.codebook.whiten))
@@ -67,7 +67,7 @@ def work_of(config: TrainConfig, extent: Extent, split: str) -> Iterator[Work]:
     of_windows = {name: times * whole.windows for name, times in heard.items()}
     on_disk = {"counts": float(whole.windows * counts)}
     yield Work("codes", "codes", codes, windows | of_windows, ONCE, on_disk)
-    head = (codes, config.head, config.context, split)
+    head = (codes, config.head, config.context)
     yield head_work(config, fit.windows, counts, extent.tags, head)
     held_scores = {"scores": float(held.windows * extent.tags)}
     parameters = {"parameters": float(head_weights(config, counts, extent.tags))}
