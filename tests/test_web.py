@@ -153,8 +153,11 @@ def test_hours_of_days_and_tags(tmp_path):
     heat = Archive(tmp_path / "history.db", None).heat(7)
     assert len(heat["days"]) == len(heat["counts"]) == 7
     assert sum(map(sum, heat["counts"])) == sum(sum(tag["hours"]) for tag in heat["tags"]) == 120
-    rainy = Archive(tmp_path / "history.db", None).heat(7, group=["rain", "siren"])
-    assert {tag["tag"] for tag in rainy["tags"]} == {"rain", "siren"}
+    rainy = Archive(tmp_path / "history.db", None).heat(7, group="wet", groups={"rain": "wet", "dog": ""})
+    others = Archive(tmp_path / "history.db", None).heat(7, group="others", groups={"rain": "wet", "dog": ""})
+    assert {tag["tag"] for tag in rainy["tags"]} == {"rain"}
+    assert {tag["tag"] for tag in others["tags"]} == {tag["tag"] for tag in heat["tags"]} - {"rain"}
+    assert sum(map(sum, others["counts"])) == 120 - sum(map(sum, rainy["counts"]))
     assert sum(map(sum, rainy["counts"])) == sum(tag["events"] for tag in rainy["tags"]) < 120
     assert set(rainy["heard"]) == {tag["tag"] for tag in heat["tags"]}
     dog = Archive(tmp_path / "history.db", None).heat(7, "dog")

@@ -152,6 +152,7 @@ def test_groups_sift_tags_days_and_hours(chromium, tmp_path):
         page.get_by_role("button", name="animals").press("Enter")
         assert page.locator("#tag-list .tag:visible b").all_inner_texts() == ["dog", "cat"]
         assert page.get_by_role("button", name="animals").get_attribute("aria-pressed") == "true"
+        assert page.evaluate("document.activeElement.value") == "animals"
         page.fill("#find", "CAT")
         assert page.locator("#tag-list .tag:visible b").all_inner_texts() == ["cat"]
         page.get_by_role("button", name="all").click()

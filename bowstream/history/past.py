@@ -121,9 +121,9 @@ class TagHours:
     days: tuple[date, ...]
     counts: np.ndarray[Any, np.dtype[np.int64]]
 
-    def counts_of(self, tags: Collection[str] = ()) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the events of some tags, or of all if none are given, int [shape=(days, 24)]."""
-        chosen = [index for index, total in enumerate(self.totals) if not tags or total.tag in tags]
+    def counts_of(self, tags: Collection[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the events of some tags, int [shape=(days, 24)]."""
+        chosen = [index for index, total in enumerate(self.totals) if total.tag in tags]
         found: np.ndarray[Any, np.dtype[np.int64]] = self.counts[chosen].sum(axis=0)
         return found
 

@@ -97,7 +97,7 @@ def gather(connection: Connection, first: date, days: int, source: str = "") -> 
         totals=heard.totals,
         usual={tag: events / days_before for tag, events in earlier.items()} if days_before else {},
         days_listened=listened_s / 86_400.0,
-        map=HeatMap(heard.days, heard.counts_of(), ears_s, within),
+        map=HeatMap(heard.days, heard.counts.sum(axis=0), ears_s, within),
         maps=[HeatMap(heard.days, counts, ears_s, within) for counts in heard.counts[:ROWS]],
         best=queries.surest(connection, span, TOP_EVENTS, PER_TAG),
         silences=listening.silences(connection, span, limit=3),

@@ -115,11 +115,9 @@ class App:
             days = request.query.get("days", "7")
             if not days.isascii() or not days.isdecimal():
                 raise RefusedError(400, "days must be a number")
-            wanted = request.query.get("group", "")
-            group = [tag.name for tag in self._tuning.tags if wanted and tag.group == wanted]
-            if wanted and not group:
-                raise RefusedError(404, "there is no such group")
-            return Answer.json(await self._read(self._past().heat, int(days[:4]), request.query.get("tag", ""), group))
+            chosen = (request.query.get(name, "") for name in ("tag", "group"))
+            groups = {tag.name: tag.group for tag in self._tuning.tags}
+            return Answer.json(await self._read(self._past().heat, int(days[:4]), *chosen, groups))
         folder, _, name = request.path.rpartition("/")
         if folder == "/clips" and EVENT_ID.fullmatch(name):
             found = await self._read(self._past().clip, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
@@ -18,6 +18,7 @@ from bowstream.history.store import open_history
 EVENTS, TAGS, MINUTES = 3000, 16, 1500
 DAYS = 92
 LARGEST_CLIP = 64_000_000
+OTHERS = "others"
 
 Fields = dict[str, Any]
 
@@ -55,10 +56,10 @@ class Archive:
                 ],
             }
 
-    def heat(self, days: int, tag: str = "", group: Collection[str] = ()) -> Fields:
+    def heat(self, days: int, tag: str = "", group: str = "", groups: Mapping[str, str] | None = None) -> Fields:
         """Return events per hour: of each of the last days, and of each tag that is heard most.
 
-        The former may be of one tag alone; both may be of a group of tags.
+        The former may be of one tag alone; both may be of a group, as `groups` has them by tag: `others` without one.
         """
         if not 1 <= days <= DAYS:
             raise UsageError(f"days must be 1 … {DAYS} (got {days})")
@@ -66,10 +67,15 @@ class Archive:
         with self._opened() as connection:
             heard = totals.by_tag_and_hour(connection, span)
             listened_s = listening.listened_by_hour(connection, span)
-            shown = [pair for pair in zip(heard.totals, heard.counts) if not group or pair[0].tag in group]
+            known = groups or {}
+            shown = [
+                (total, counts)
+                for total, counts in zip(heard.totals, heard.counts)
+                if group in ("", known.get(total.tag) or OTHERS)
+            ]
             return {
                 "days": [str(day) for day in heard.days],
-                "counts": heard.counts_of([tag] if tag else group).tolist(),
+                "counts": heard.counts_of([tag] if tag else [total.tag for total, _ in shown]).tolist(),
                 "listened_s": listened_s.round().astype(int).tolist(),
                 "tags": [
                     {

@@ -28,14 +28,15 @@ function arrange() {
   const parts = grouped(rows.keys()), several = parts.length > 1;
   headings = parts.map(([group, tags]) => Object.assign(h("li", { class: "heading" }, h("h3", { class: "note" }, group)), { tags }));
   fill($("tag-list"), ...headings.flatMap((heading) => [several ? heading : null, ...heading.tags.map((tag) => rows.get(tag))]).filter(Boolean));
-  fill($("groups"), ...(several ? ["", ...parts.map(([group]) => group)] : []).map((group) =>
-    h("button", { class: "pill", "aria-pressed": String(group === wanted), onclick: () => { wanted = group; arrange(); } }, group || "all")));
+  const choices = several ? ["", ...parts.map(([group]) => group)] : [];
+  fill($("groups"), ...choices.map((group) => h("button", { class: "pill", value: group, onclick: () => { wanted = group; sift(); } }, group || "all")));
   sift();
 }
 
 function sift() {
   const text = $("find").value.trim().toLowerCase();
   for (const [name, row] of rows) row.hidden = !name.toLowerCase().includes(text) || (wanted !== "" && groupOf(name) !== wanted);
+  for (const pill of $("groups").children) pill.setAttribute("aria-pressed", String(pill.value === wanted));
   for (const heading of headings) heading.hidden = heading.tags.every((tag) => rows.get(tag).hidden);
 }
 
