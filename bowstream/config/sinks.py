@@ -70,7 +70,7 @@ class HistorySettings(SinkSettings):
         1.0,
         "seconds of listening and loudness that a power cut may take, events aside; longer spares a memory card",
         low=0.1,
-        high=600.0,
+        high=60.0,
     )
     shared: bool = setting(False, "make a new file as the umask says; else only this user may read it")
 

@@ -33,24 +33,21 @@ def dbfs(power: float) -> float:
 
 
 class Levels:
-    """How loud the newest minute of a stream was.
-
-    Attributes
-    ----------
-    push : takes sound that has arrived
-    """
+    """How loud the newest minute of a stream was."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Sound] = deque()  # since `take`
-        self.push = self._waiting.append
+        self._waiting: deque[Loud] = deque()  # since `take`
         self._taken: deque[Loud] = deque()  # of the newest minute
+
+    def push(self, sound: Sound) -> None:
+        """Take sound that has arrived."""
+        self._waiting.append(Loud(sound.start_s, sound.end_s, sound.power))
 
     def take(self, until_s: float = math.inf) -> list[Loud]:
         """Return what has come since the last call, up to a moment."""
         found: list[Loud] = []
         while self._waiting and self._waiting[0].end_s <= until_s + SLACK_S:
-            sound = self._waiting.popleft()
-            found.append(Loud(sound.start_s, sound.end_s, sound.power))
+            found.append(self._waiting.popleft())
         self._taken.extend(found)
         while self._taken and self._taken[0].end_s < self._taken[-1].end_s - KEPT_S:
             self._taken.popleft()
