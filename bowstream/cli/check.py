@@ -71,7 +71,11 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
     table.add_row("codes", ", ".join(sizes))
     table.add_row("listens back", f"{bundle.head.context * bundle.front_end.window_s:g} s")
-    table.add_row(f"{len(bundle.tags)} tags", ", ".join(tag.name for tag in bundle.tags))
+    groups: dict[str, list[str]] = {}
+    for tag in bundle.tags:
+        groups.setdefault(tag.group, []).append(tag.name)
+    for place, (group, names) in enumerate(groups.items()):
+        table.add_row("" if place else f"{len(bundle.tags)} tags", (group and f"{group}: ") + ", ".join(names))
     table.add_row(
         "files",
         f"{sum((bundle.path / name).stat().st_size for name in description['files']) / 1e6:.2f} MB, hashes right",
