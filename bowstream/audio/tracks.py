@@ -49,7 +49,7 @@ def chosen(streams: Sequence[Any], track: str | None) -> Any:
 
 def names_of(stream: Any) -> list[str]:
     """Return the language and the title of a stream, as far as it has them."""
-    names = (stream.metadata.get(key) for key in ("language", "title"))
+    names = (stream.metadata.get(key) for key in ("language", "title", "name"))  # the last is an MP4's title
     return [name for name in names if name and name != UNDETERMINED]
 
 
