@@ -12,8 +12,8 @@ from bowstream.errors import AudioError
 
 # Sound is looked at in columns of 100 ms. What is so much below the loudest of them is no part of the example.
 COLUMN_S, AUDIBLE_DB = 0.1, 20.0
-# Longest example, and what is heard before and after it, for what windows reach into.
-LONGEST_S, MARGIN_S = 5.0, 1.5
+# Longest example, and what is heard before and after it: what the windows that lie half in it, or more, reach into.
+LONGEST_S, BEFORE_S, AFTER_S = 5.0, 1.5, 0.5
 SILENCE_DBFS = -60.0
 # Noise: as loud in each column, in dB, and as much in each frequency, of 1.
 STEADY_DB, FLAT = 1.0, 0.5
@@ -29,7 +29,7 @@ class Cut:
     ----------
     name : of the recording
     start_s : where the example begins in the recording
-    samples : float32 [shape=(N,)], 16 kHz, with up to `MARGIN_S` before and after
+    samples : float32 [shape=(N,)], 16 kHz, with up to `BEFORE_S` before and `AFTER_S` after
     first_s, last_s : where the example begins and ends in `samples`
     """
 
@@ -78,8 +78,7 @@ def cut(name: str, samples: Float32, sample_rate: int) -> Cut:
     inside = columns[first:last]
     if is_noise(inside, levels[first:last]):
         raise AudioError(f"{name}: steady noise, nothing to learn from: record the sound closer, or louder")
-    margin = round(MARGIN_S / COLUMN_S)
-    begin, end = max(0, first - margin), min(len(columns), last + margin)
+    begin, end = max(0, first - round(BEFORE_S / COLUMN_S)), min(len(columns), last + round(AFTER_S / COLUMN_S))
     around = padded[begin * length : end * length]
     return Cut(name, first * COLUMN_S, around, (first - begin) * COLUMN_S, (last - begin) * COLUMN_S)
 

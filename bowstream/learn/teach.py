@@ -48,7 +48,7 @@ class Lesson:
         if tag.tries:
             said.append(f"told from background in {tag.told} of {tag.tries} tries")
         else:
-            said.append("learned from one example: how well it is told from background cannot be tried")
+            said.append("learned from one example, so it was not tried")
         if tag.mistaken_for:
             said.append(f"may be mistaken for {' or '.join(tag.mistaken_for)}")
         if examples < ENOUGH or tag.told < 0.8 * tag.tries:
