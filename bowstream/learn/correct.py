@@ -197,21 +197,22 @@ def threshold_of(bundle: Bundle, learned: Learned, name: str) -> float:
     """Return the logit at which a tag is raised."""
     tags = [*bundle.tags, *(each.tag for each in learned.tags)]
     # What does not ship is never raised, nor is 1, unless the user lowers it.
-    on = min(next((tag.on for tag in tags if tag.name == name), 1.0), 0.9999)
+    on = np.clip(next((tag.on for tag in tags if tag.name == name), 1.0), 0.0001, 0.9999)
     return float(np.log(on / (1.0 - on)))
 
 
 def too_many(verdicts: Sequence[Verdict], per_day: float) -> float:
     """Return how many wrong events there are beyond those that are put up with.
 
-    It is a cumulative sum: a wrong event adds 1, a right one takes 1 away, a day takes `per_day`, and from there it
-    begins; so that it is above 0 if wrong events come more often for a while.
+    It is a cumulative sum that begins at `-per_day` and never falls below: a wrong event adds 1, a right one takes 1
+    away, and a day takes `per_day`. So it is above 0 where wrong events have come more often for a while.
     """
     above, before = -per_day, None
     for each in sorted(verdicts, key=lambda verdict: verdict.event):
         onset = onset_of(each.event)
         days = (onset - before) / timedelta(days=1) if before else 0.0
-        above = max(above - per_day * days, -per_day) + (-1.0 if each.right else 1.0)
+        above = max(above - per_day * days, -per_day)
+        above = max(above + (-1.0 if each.right else 1.0), -per_day)
         before = onset
     return max(above, 0.0)
 
