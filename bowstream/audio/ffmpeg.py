@@ -68,7 +68,7 @@ class FFmpegDecoder:
 
     Attributes
     ----------
-    others : what else there is, in words; empty if that is nothing, or this one was named
+    tracks : those that there are, in words; empty if this is the only one, or was named
 
     Raises
     ------
@@ -93,7 +93,7 @@ class FFmpegDecoder:
                 raise AudioError("pictures alone, without sound")
             streams = self._container.streams.audio
             self._stream = chosen(streams, track)
-            self.others = listed(streams) if len(streams) > 1 and track is None else ""
+            self.tracks = listed(streams) if len(streams) > 1 and track is None else ""
             self._blocks = self._decoded()
             with silenced():
                 first = next(self._blocks, None)

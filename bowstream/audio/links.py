@@ -158,8 +158,8 @@ def by_ffmpeg(reader: Reader, head: bytes, reason: str | None = None, track: str
         reason = str(error) if kind or reason is None else reason
         raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, found none: {reason}") from error
     findings = Findings()
-    if decoder.others:
-        findings.notes.append(f"the first of its sound tracks is heard: {decoder.others}; --track names another")
+    if decoder.tracks:
+        findings.notes.append(f"the first of its sound tracks is heard: {decoder.tracks}; --track names another")
 
     def only() -> Iterator[Decoder]:
         yield decoder

@@ -58,18 +58,20 @@ def mixed(format: Format, settings: SourceSettings) -> Format:
 
 def check_fit(settings: SourceSettings) -> None:
     """Raise `SettingError` if a setting does not fit what is heard."""
-    if is_microphone(settings.device):
+    device = settings.device
+    if is_microphone(device):
         require(settings.raw is None, "raw", "must be left out for a microphone")
-        require(settings.track is None, "track", "must be left out for a microphone, which has channels")
     else:
         require(settings.sample_rate is None, "sample_rate", "must be left out for what is no microphone")
-        is_bytes = settings.device == STDIN or is_path(settings.device or "")
+        is_bytes = device == STDIN or is_path(device or "")
         require(settings.raw is None or is_bytes, "raw", "must be left out for a stream from the network")
+    has_tracks = not is_microphone(device) and scheme_of(device or "") != WYOMING
+    require(settings.track is None or has_tracks, "track", "must be left out for a microphone or a satellite")
 
 
-def input_of(settings: SourceSettings, track: str | None) -> Input:
+def input_of(settings: SourceSettings) -> Input:
     """Return where the sound of an address, a path or standard input comes from."""
-    device = settings.device or STDIN
+    device, track = settings.device or STDIN, settings.track
     if device == STDIN or is_path(device):
         from bowstream.audio.pipe import GrowingFile, StandardInput  # it decodes, which a microphone does not need
 
@@ -112,10 +114,10 @@ class Stream(LiveStream):
     """
 
     def __init__(self, address: str, raw: str | None = None, format: Format = FORMAT) -> None:
-        settings = SourceSettings(device=address, raw=raw)
+        settings = SourceSettings(device=address, raw=raw, track=format.track)
         require(not is_microphone(address), "address", "must be that of a stream: a Microphone takes names of devices")
         check_fit(settings)
-        super().__init__(input_of(settings, format.track), format)
+        super().__init__(input_of(settings), format)
 
 
 class Reopened:
@@ -124,7 +126,7 @@ class Reopened:
     look_every_s = LOOK_EVERY_S
 
     def __init__(self, settings: SourceSettings, format: Format) -> None:
-        self.name = input_of(settings, format.track).name
+        self.name = input_of(settings).name
         self._settings = settings
         self._format = format
 

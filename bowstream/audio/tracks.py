@@ -34,7 +34,7 @@ def chosen(streams: Sequence[Any], track: str | None) -> Any:
     TrackError
         If none is called so: it says what there is.
     """
-    if is_first(track) or track is None:
+    if track is None or is_first(track):
         return streams[0]
     wanted = track.casefold()
     names = [[str(number), *map(str.casefold, names_of(stream))] for number, stream in enumerate(streams, 1)]
@@ -54,7 +54,7 @@ def names_of(stream: Any) -> list[str]:
 
 
 def listed(streams: Sequence[Any]) -> str:
-    """Return what there is: `1 (eng, 'Main') or 2 (deu)`."""
+    """Return what there is: `1 (eng, Main) or 2 (deu)`."""
     return " or ".join(
         f"{number} ({', '.join(names)})" if (names := names_of(stream)) else str(number)
         for number, stream in enumerate(streams, 1)
