@@ -39,12 +39,15 @@ def run(arguments: Namespace) -> None:
 def contents() -> dict[Path, dict[str, str]]:
     """Return the tables of each file, by the name of their markers."""
     from ..report.card import card, comparison, tag_list
-    from ..report.numbers import CHECKOUT, COLUMNS, SWEEPS, numbers, steps
+    from ..report.fewshot import read, told
+    from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, numbers, steps
 
     shipped = CHECKOUT / "models" / "default"
     context, ablation = map(steps, SWEEPS)
+    training = {"numbers": numbers(COLUMNS), "context": context, "steps": ablation}
+    training["fewshot"] = told(read(METRICS / "fewshot.json"))
     return {
         CHECKOUT / "README.md": {"tags": tag_list(shipped), "places": comparison(shipped)},
-        CHECKOUT / "train" / "README.md": {"numbers": numbers(COLUMNS), "context": context, "steps": ablation},
+        CHECKOUT / "train" / "README.md": training,
         CHECKOUT / "models" / "README.md": {"card": card(shipped)},
     }

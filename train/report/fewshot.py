@@ -6,20 +6,31 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ..measure.fewshot import Measured, means
 from .plots import figure
 
 
 def told(measured: Mapping[str, Sequence[Measured]]) -> str:
-    """Return the means over tags as Markdown."""
+    """Return the means over tags as Markdown: average precision, and recall at 1 % of other clips."""
+    by_name = {name: means(each) for name, each in measured.items()}
+    counts = {k: n for rows in by_name.values() for k, (n, _, _) in rows.items()}
     lines = [
-        "| tagger | examples | tags | average precision | recall at 1 % of other clips |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| learned from | " + " | ".join(f"{k} example{'s' * (k > 1)}" for k in counts) + " |",
+        "| --- " + "| ---: " * len(counts) + "|",
+        "| tags | " + " | ".join(map(str, counts.values())) + " |",
     ]
-    for name, each in measured.items():
-        lines += [f"| {name} | {k} | {n} | {ap:.3f} | {recall:.3f} |" for k, (n, ap, recall) in means(each).items()]
+    for name, rows in by_name.items():
+        cells = [f"{rows[k][1]:.2f}, {rows[k][2]:.2f}" if k in rows else "—" for k in counts]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def read(path: Path) -> dict[str, list[Measured]]:
+    """Return what `write` wrote to `fewshot.json`."""
+    content: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8"))
+    return {name: [Measured(**one) for one in each] for name, each in content.items()}
 
 
 def write(folder: Path, measured: Mapping[str, Sequence[Measured]]) -> None:

@@ -16,13 +16,14 @@ from ..measure.expense import LABELS
 from .plots import MEASURES
 
 CHECKOUT = Path(__file__).parents[2]
+METRICS = CHECKOUT / "train" / "metrics"
 # Whose numbers, and where the metrics of the run lie; `run` writes them beside the bundle.
 COLUMNS = {
-    "the paper's recipe, width 256": CHECKOUT / "train" / "metrics" / "recipe.json",
-    "the learned codebook": CHECKOUT / "train" / "metrics" / "learned.json",
+    "the paper's recipe, width 256": METRICS / "recipe.json",
+    "the learned codebook": METRICS / "learned.json",
 }
 # Experiments whose means it quotes; `sweep` wrote them.
-SWEEPS = [CHECKOUT / "train" / "metrics" / f"{name}.csv" for name in ("context", "ablation")]
+SWEEPS = [METRICS / f"{name}.csv" for name in ("context", "ablation")]
 Metrics = Mapping[str, Any]
 
 
