@@ -51,7 +51,7 @@ class Work:
 def work_of(config: TrainConfig, extent: Extent, split: str) -> Iterator[Work]:
     """Yield what it takes to fit and try one model of the recipe, in the order of its stages."""
     whole, fit, held = extent.whole, extent.fit[split], extent.held[split]
-    of_files = {"clips": whole.clips, "seconds of sound": whole.sound_s}
+    of_files = ONCE | {"clips": whole.clips, "seconds of sound": whole.sound_s}  # processes are begun once
     windows = {"windows": float(whole.windows)}
     yield Work("check", "check", (), of_files, EARLY, {})
     yield Work("features", "features", config.features, of_files, EARLY, windows)
