@@ -18,7 +18,7 @@ from bowstream.model.sensitivity import SPAN, USUAL
 from ..dataset.data import Float32
 from .streams import Heard, matched, usual_of, with_usual
 
-# False events an hour, of all tags together, where nothing is placed: on backgrounds and made-up sounds.
+# False events an hour, of all tags together, on recorded backgrounds: in made-up sounds some tags are not wrong.
 TARGET_PER_HOUR = 3.0
 HOPS_S = (1.0, 0.1)
 SENSITIVITIES = tuple(round(0.1 * step, 1) for step in range(11))
@@ -41,10 +41,9 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Counts:
-    """What events at one setting are: false ones, those of them on recordings, and raised ones of the sounds placed."""
+    """What events at one setting are: false ones on recorded backgrounds, and raised ones of the sounds placed."""
 
     false: int
-    false_alone: int
     raised: int
     placed: int
 
@@ -56,20 +55,18 @@ class Counts:
 
 def counted(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32) -> Counts:
     """Return what events there are with logits shifted by so much."""
-    false = alone = 0
+    false = 0
     sounds: list[bool] = []
     for one in heard:
         wrong, found = matched(one.events(tags, shift, onsets=False), one.scene.placed)
-        false += 0 if one.scene.placed else len(wrong)
-        alone += len(wrong) if one.scene.alone else 0
+        false += len(wrong) if one.scene.alone else 0
         sounds += [is_raised for tag, is_raised in found if tag in tags and tag not in one.scene.may]
-    return Counts(false, alone, sum(sounds), len(sounds))
+    return Counts(false, sum(sounds), len(sounds))
 
 
-def hours(heard: Sequence[Heard], alone: bool = False) -> float:
-    """Return how long what has nothing placed in it is; or recorded backgrounds alone."""
-    scenes = [one.scene for one in heard]
-    return sum(scene.duration_s for scene in scenes if (scene.alone if alone else not scene.placed)) / 3600.0
+def hours(heard: Sequence[Heard]) -> float:
+    """Return how long recorded backgrounds are."""
+    return sum(one.scene.duration_s for one in heard if one.scene.alone) / 3600.0
 
 
 def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
@@ -113,6 +110,6 @@ def cost(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32, se
     counts = counted(heard, tags, shift + SPAN * (sensitivity - USUAL))
     return {
         "sensitivity": sensitivity,
-        "false_per_hour": round(counts.false_alone / max(hours(heard, alone=True), 1e-9), 2),
+        "false_per_hour": round(counts.false / max(hours(heard), 1e-9), 2),
         "recall": round(counts.recall, 4),
     }

@@ -91,7 +91,7 @@ def amounts(heard: Sequence[Heard]) -> dict[str, Any]:
         "placed": sum(len(one.scene.placed) for one in placed),
         "hours": {
             "scenes": round(sum(one.scene.duration_s for one in placed) / 3600.0, 3),
-            "backgrounds": round(hours(heard, alone=True), 3),
+            "backgrounds": round(hours(heard), 3),
         },
     }
 
