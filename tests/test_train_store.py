@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,11 @@ def test_what_is_there_is_not_made_again(tmp_path):
     made = []
     assert chain(tmp_path, made) == chain(tmp_path, made)
     assert made == ["first", "second"]
+
+
+def test_other_processes_find_it_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert artefact(Path("runs"), "stage", {}, lambda path: None).parents[1] == tmp_path / "runs"
 
 
 def test_another_setting_is_another_artefact(tmp_path):

@@ -11,15 +11,12 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bowstream.archive.files import pyarrow_modules, replaced
-
-if TYPE_CHECKING:
-    pass
 
 # Rows by the name of what they are of, as many of each.
 Arrays = Mapping[str, NDArray[Any]]

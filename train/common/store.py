@@ -55,7 +55,7 @@ def artefact(root: Path, stage: str, inputs: Mapping[str, Any], make: Callable[[
     path : the finished folder, with `stage.json`: inputs, git revision, time and memory taken
     """
     inputs = {"bowstream": bowstream.__version__, **inputs}
-    path = root / stage / digest(inputs)[:16]
+    path = root.absolute() / stage / digest(inputs)[:16]  # other processes may be elsewhere
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone(path.with_suffix(".lock")):
         partial = path.with_suffix(".partial")

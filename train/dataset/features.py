@@ -175,7 +175,7 @@ def of_recordings(
     DataError
         If some cannot be heard to their end, with a line for each.
     """
-    dealt = deal([path.stat().st_size for path in paths])
+    dealt, files = deal([path.stat().st_size for path in paths]), [path.absolute() for path in paths]
     inputs = {
         "front_end": asdict(front_end),
         "level": level.stored() if level else None,
@@ -186,7 +186,7 @@ def of_recordings(
 
     def make(path: Path) -> None:
         work = Hearing(Shards(path), front_end, level)
-        jobs = {number: (number, clips, [paths[clip] for clip in clips]) for number, clips in enumerate(dealt)}
+        jobs = {number: (number, clips, [files[clip] for clip in clips]) for number, clips in enumerate(dealt)}
         if problems := sorted(itertools.chain(*crew.make(work.shards, work, jobs, "features"))):
             raise DataError(problems)
 

@@ -78,7 +78,7 @@ def ask(root: Path, model: Path, labels: Path, sources: Sequence[str], out: Path
         found |= of_source
     if not found:
         raise DataError([f"{', '.join(sources)}: there are no recordings in it"])
-    paths, sizes = list(found.values()), [path.stat().st_size for path in found.values()]
+    paths, sizes = [path.absolute() for path in found.values()], [path.stat().st_size for path in found.values()]
     dealt = deal(sizes)
 
     def make(path: Path) -> None:
