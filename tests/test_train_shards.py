@@ -1,6 +1,8 @@
 """Shards: what is written comes back, any rows of it; batches hold every row, mixed as well as by a full shuffle."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -112,3 +114,16 @@ def test_batches_are_read_as_a_data_set_that_its_seed_determines():
     )
     assert [len(batch) for batch in one] == [8, 8, 4] and int(reels.data([1, 0], 8, 20).cardinality()) == 3
     assert all(map(np.array_equal, one, again)) and not all(map(np.array_equal, one, other))
+
+
+def test_what_a_data_set_has_read_is_let_go_of_with_it():
+    pytest.importorskip("tensorflow")
+    pool = np.arange(100)
+    there = weakref.ref(pool)
+    reels = Reels(1, lambda _, rows=pool: {"row": rows}, pool.nbytes, 1.0)
+    data = reels.data([1], 8, 100).map(lambda batch: batch["row"])
+    first, *_ = data
+    assert np.array_equal(first, next(iter(data)))  # from the start, as Keras looks at the first batch before all else
+    del data, reels, pool
+    gc.collect()
+    assert there() is None

@@ -6,7 +6,10 @@ the rows of a reel in a random order ─► batches. What fits into one reel is 
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,24 +74,50 @@ class Reels:
 
     def data(self, seed: Sequence[int], size: int, rows: int) -> tf.data.Dataset:
         """Return the same batches as a data set, which depends on the seed alone; the next are read meanwhile."""
-        import tensorflow as tf
-
         some = self._only or self._read(0)
-        names, kinds = list(some), [values.dtype for values in some.values()]
-        batches: Iterator[Arrays] = iter(())
+        shapes = {name: values.shape[1:] for name, values in some.items()}
+        batches = Sequential(lambda: self.batches(np.random.default_rng(seed), size, rows))
 
-        def following(step: int) -> list[NDArray[Any]]:
-            nonlocal batches
-            batches = batches if step else self.batches(np.random.default_rng(seed), size, rows)
-            batch = next(batches)
-            return [batch[name] for name in names]
+        def shaped(*arrays: tf.Tensor) -> dict[str, tf.Tensor]:
+            for values, shape in zip(arrays, shapes.values()):
+                values.set_shape((None, *shape))
+            return dict(zip(shapes, arrays))
 
-        def shaped(step: tf.Tensor) -> dict[str, tf.Tensor]:
-            # Not a data set of a generator: TensorFlow has the process give its memory back at every step then.
-            found = tf.numpy_function(following, [step], kinds)
-            return {name: tf.ensure_shape(values, (None, *some[name].shape[1:])) for name, values in zip(names, found)}
+        def read(step: int) -> list[NDArray[Any]]:
+            batch = batches[step]
+            return [batch[name] for name in shapes]
 
-        return tf.data.Dataset.range(-(-rows // size)).map(shaped).prefetch(2)
+        kinds = [values.dtype for values in some.values()]
+        return python_data(read, range(-(-rows // size)), kinds).map(shaped).prefetch(2)
+
+
+class Sequential:
+    """What an iterator yields, by place; cheap for one place after the other, whichever threads ask."""
+
+    def __init__(self, begin: Callable[[], Iterator[Arrays]]) -> None:
+        self._begin, self._lock = begin, threading.Lock()
+        self._items: Iterator[Arrays] = iter(())
+        self._next = -1
+
+    def __getitem__(self, place: int) -> Arrays:
+        with self._lock:
+            if place != self._next:
+                self._items = itertools.islice(self._begin(), place, None)
+            self._next = place + 1
+            return next(self._items)
+
+
+def python_data(read: Callable[[int], list[NDArray[Any]]], numbers: range, kinds: Sequence[Any]) -> tf.data.Dataset:
+    """Return a data set of the arrays, of these kinds, that a function of Python returns of numbers.
+
+    What the function holds is let go of with the data set: TensorFlow itself keeps all such functions for ever. (It has
+    data sets of generators, too; with them, the process gives its memory back at every step, which is slow.)
+    """
+    import tensorflow as tf
+
+    data, held = tf.data.Dataset.range(numbers.start, numbers.stop), [read]
+    weakref.finalize(data, held.clear)
+    return data.map(lambda number: tf.numpy_function(lambda one: held[0](int(one)), [number], kinds))
 
 
 def reels_of(count: int, size: int, reel_mb: float) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import tensorflow as tf
 
+from ..common.reels import python_data
 from .pool import Pool, Tensors
 
 
@@ -42,13 +43,12 @@ class Pools:
         kinds = [like[name].dtype for name in names]
         shapes = {name: like[name].shape for name in names}
 
+        def shaped(*arrays: tf.Tensor) -> Tensors:
+            return {name: tf.ensure_shape(values, shapes[name]) for name, values in zip(names, arrays)}
+
         def read(turn: int) -> list[np.ndarray]:
-            arrays = self[self.number(int(turn), seed)].arrays()
+            arrays = self[self.number(turn, seed)].arrays()
             return [arrays[name] for name in names]
 
-        def shaped(turn: tf.Tensor) -> Tensors:
-            found = tf.numpy_function(read, [turn], kinds)
-            return {name: tf.ensure_shape(values, shapes[name]) for name, values in zip(names, found)}
-
         end = first + 1 if len(self) == 1 else tf.int64.max
-        return tf.data.Dataset.range(first, end).map(shaped).prefetch(1)
+        return python_data(read, range(first, end), kinds).map(shaped).prefetch(1)
