@@ -155,7 +155,7 @@ class Settings(SourceSettings):
     )
     false_per_day: float = setting(
         1.0,
-        "events of a tag that are put up with if 'wrong' says that they are; more of them raise its threshold",
+        "wrong events of a tag per day that are put up with; each more that is marked raises its threshold",
         low=0.0,
         high=1000.0,
     )
