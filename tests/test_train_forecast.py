@@ -1,6 +1,7 @@
 """How long training would take: what is counted, what is fitted, and what the command says."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from made_up_fsd50k import Extent as Published
@@ -13,7 +14,7 @@ from train.forecast import rates
 from train.forecast.extent import Amount, Extent, extent_of, extent_of_size
 from train.forecast.forecast import Line, as_table, forecast, works
 from train.forecast.rates import Took, cost_of, rates_of
-from train.forecast.work import KEPT, TRAINED, Work, work_of
+from train.forecast.work import KEPT, POOL, TRAINED, Work, work_of
 from train.paper import experiments
 
 SMALL = Extent(Amount(10, 95.0, 100), {"eval": Amount(7, 66.0, 70)}, {"eval": Amount(3, 29.0, 30)}, 5)
@@ -51,7 +52,7 @@ def test_work_goes_by_the_settings():
     assert only("encoder_pat", encoder_epochs=3).time["steps"] == 3 * steps
     weights = 2 * 16 * (80 + 16 + 8)
     assert only("encoder_pat", width=16, encoder_epochs=1).time["multiplied"] == steps * 512 * weights
-    assert only("encoder_pat").memory["values of a pool"] == 70 * 120 * 80  # of the clips to learn from
+    assert only("encoder_pat").memory[POOL] == 70 * 120 * 80  # of the clips to learn from
     assert only("head", codes=64).time["steps"] == 60 * math.ceil(8000 / 128)
     assert only("codes", codes=64).disk == {"counts": 100 * 4 * 64}
     assert only("held").disk == {"scores": 30 * 5}
@@ -64,6 +65,8 @@ def test_the_forecast_of_what_was_measured_is_what_was_measured():
     by_kind = {line.kind: line for line in forecast(todo, found)}
     assert by_kind["encoder"].made == 8 and by_kind["encoder"].cpu_s == pytest.approx(8.0, rel=0.05)
     assert by_kind["encoder"].memory_mb == pytest.approx(700.0, rel=0.05)
+    larger = [replace(work, memory={**work.memory, POOL: 1e8}) for work in todo if work.kind == "encoder"]
+    assert forecast(larger, found)[0].memory_mb == pytest.approx(1500.0, rel=0.05)  # held twice as float32
     assert by_kind["head"].disk_mb == pytest.approx(6.0) and by_kind["check"].disk_mb == 0.0
     assert by_kind["codebook"].seconds == by_kind["codebook"].cpu_s
 

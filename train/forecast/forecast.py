@@ -12,7 +12,7 @@ from ..common.config import TrainConfig
 from ..report.numbers import table
 from .extent import Extent
 from .rates import Measured, Took, cost_of, rates_of, stages
-from .work import ALIKE, KEPT, ON_ALL_CORES, TRAINED, Work, work_of
+from .work import ALIKE, COUNTED_MB, KEPT, ON_ALL_CORES, TRAINED, Work, work_of
 
 # Not a stage: what one process that did it all would keep.
 KEPT_LINE = "kept"
@@ -43,7 +43,7 @@ def works(configs: Sequence[TrainConfig], extent: Extent) -> list[Work]:
 
 def forecast(todo: Sequence[Work], found: Measured) -> list[Line]:
     """Return what work takes, from what other work took; and what one process that did it all would keep."""
-    lines, memory = [], rates_of((work.memory, took.memory_mb) for work, took in found)
+    lines, memory = [], memory_rates(found)
     for kind in dict.fromkeys(work.kind for work in todo):
         alike = ALIKE.get(kind, kind)
         time = rates_of((work.time, took.cpu_s) for work, took in found if ALIKE.get(work.kind, work.kind) == alike)
@@ -61,6 +61,18 @@ def forecast(todo: Sequence[Work], found: Measured) -> list[Line]:
         )
     trained = [work.disk[TRAINED] for work in todo if TRAINED in work.disk]
     return [*lines, Line(KEPT_LINE, len(trained), 0.0, cost_of({KEPT: sum(trained)}, memory), 0.0)]
+
+
+def memory_rates(found: Measured) -> dict[str, float]:
+    """Return what units of memory come to, in MB: those that are counted, and the others as measured."""
+    pairs = [
+        (
+            {name: amount for name, amount in work.memory.items() if name not in COUNTED_MB},
+            took.memory_mb - cost_of(work.memory, COUNTED_MB),
+        )
+        for work, took in found
+    ]
+    return {**rates_of(pairs), **COUNTED_MB}
 
 
 def measured_in(runs: Path, kinds: Sequence[str]) -> list[Line]:

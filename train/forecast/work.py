@@ -26,6 +26,9 @@ ONCE = {"once": 1.0}
 EARLY = {"before any training": 1.0}
 # What a training has, and a process keeps of all that it did.
 TRAINED, KEPT = "parameters trained", "parameters kept"
+# A pool is held as it was drawn and as it is shuffled, float32: a short run has too few values to see what they cost.
+POOL = "values of a pool"
+COUNTED_MB = {POOL: 8e-6}
 # Kinds whose units cost the same: both are trainings.
 ALIKE = {"encoder": "training", "head": "training"}
 
@@ -86,7 +89,7 @@ def encoder_work(family: Family, config: TrainConfig, windows: int, key: Hashabl
     pool = min(settings.pool_patches, windows * per_window)
     time = training(settings.encoder_epochs, steps, settings.encoder_batch, parameters)
     time |= {"windows read": min(windows, SPREAD * settings.pool_patches / per_window)}
-    memory = {"values of a pool": float(pool * family.size(FRONT_END)), TRAINED: float(parameters)}
+    memory = {POOL: float(pool * family.size(FRONT_END)), TRAINED: float(parameters)}
     return Work(f"encoder_{family.name}", "encoder", key, time, ONCE | memory, {TRAINED: float(parameters)})
 
 
