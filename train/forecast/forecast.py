@@ -12,7 +12,7 @@ from ..common.config import TrainConfig
 from ..report.numbers import table
 from .extent import Extent
 from .rates import Measured, Took, cost_of, rates_of, stages
-from .work import ALIKE, COUNTED_MB, KEPT, ON_ALL_CORES, TRAINED, Work, work_of
+from .work import ALIKE, COUNTED_MB, KEPT, KEPT_POOL_MB, ON_ALL_CORES, POOL, TRAINED, Work, work_of
 
 # Not a stage: what one process that did it all would keep.
 KEPT_LINE = "kept"
@@ -60,7 +60,8 @@ def forecast(todo: Sequence[Work], found: Measured) -> list[Line]:
             )
         )
     trained = [work.disk[TRAINED] for work in todo if TRAINED in work.disk]
-    return [*lines, Line(KEPT_LINE, len(trained), 0.0, cost_of({KEPT: sum(trained)}, memory), 0.0)]
+    pools_mb = KEPT_POOL_MB * sum(work.memory.get(POOL, 0.0) for work in todo)
+    return [*lines, Line(KEPT_LINE, len(trained), 0.0, cost_of({KEPT: sum(trained)}, memory) + pools_mb, 0.0)]
 
 
 def memory_rates(found: Measured) -> dict[str, float]:
