@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bowstream.archive.child import Child, Tell
+
 from .common.config import LEARNED, TrainConfig
 from .common.crew import Crew
 from .common.progress import say
@@ -46,14 +48,24 @@ def scale(root: Path, data: DataSet, out: Path, hours: Sequence[float], config: 
     small = absolute(root, data, hashes, crew) if learned else features(root, data, hashes, config.features, crew)
     rows: list[Row] = []
     for each in hours:
-        for row in memory(root, data, small, each, config, crew):
+        child = Child()  # a process for each set: what TensorFlow keeps of one model would count as the next one's
+        for row in child.call(in_child, root, data, small, each, config, crew):
             rows.append(row)
             say("  ".join(f"{name} {value}" for name, value in row.items()))
             write_rows(out / "scale.csv", rows)
+        child.kill()
     plot_over(out / "scale.png", rows, ("hours", "hours of sound"), ("peak_mb", "memory, MB"), ["stage"])
     grown = list(growth(rows))
     write_rows(out / "growth.csv", grown)
     say(table([list(grown[0]), ["---"] * len(grown[0]), *([str(value) for value in row.values()] for row in grown)]))
+
+
+def in_child(
+    root: Path, data: DataSet, small: Features, hours: float, config: TrainConfig, crew: Crew, tell: Tell
+) -> list[Row]:
+    """Return what each stage of a training takes; runs in a process of its own."""
+    start_tensorflow()
+    return list(memory(root, data, small, hours, config, crew))
 
 
 def memory(root: Path, data: DataSet, small: Features, hours: float, config: TrainConfig, crew: Crew) -> Iterator[Row]:
