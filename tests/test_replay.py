@@ -142,7 +142,7 @@ def test_a_folder_is_heard_deep_and_sorted(tmp_path, replayed):
         soundfile.write(tmp_path / name, noise(0.2), 16_000)
     (tmp_path / "readme.txt").write_text("not a recording, and not asked for")
     status, objects, err = replayed(tmp_path)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, "bowstream: recordings heard: 3, files passed over: 0\n")
     assert [each["file"] for each in of_kind(objects, "file")] == [
         str(tmp_path / name) for name in ("a.ogg", "b/1.WAV", "b/c/2.flac")
     ]
@@ -186,7 +186,8 @@ def test_csv(tmp_path, capfd, replayed):
     rows = list(csv.DictReader(io.StringIO(out)))
     finished = [event for event in of_kind(objects, "event") if event["state"] == "off"]
     assert out.splitlines()[0] == "file,onset_s,offset_s,tag,peak,mean,time"
-    assert err.splitlines() == [f"bowstream: configured by {eager}"]
+    ends = "bowstream: recordings heard: 2, files passed over: 0"
+    assert err.splitlines() == [f"bowstream: configured by {eager}", ends]
     assert {event["file"] for event in finished} == {str(path), str(other)}
     # A recording that says no date has no time: null in JSON, nothing in CSV.
     assert [
