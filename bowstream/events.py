@@ -153,6 +153,11 @@ class EventTracker:
         self._adapt()
 
     @property
+    def thresholds(self) -> dict[str, tuple[float, float]]:
+        """The scores at which each tag's events begin and end, here and now."""
+        return dict(zip((tag.name for tag in self.tags), zip(*map(np.ndarray.tolist, self._here))))
+
+    @property
     def open_events(self) -> list[Event]:
         """The events that are open now, oldest first."""
         return [self._event(index, None) for index in self._open]

@@ -96,9 +96,10 @@ def test_a_gap_leaves_the_floor_and_a_reset_does_not():
 
 
 def test_the_usual_goes_with_the_sensitivity(bundle):
-    known = bundle.with_tags(
-        {place: Tag(tag.name, tag.on, tag.off, usual=-6.0) for place, tag in enumerate(bundle.tags)}
+    known, unknown = (
+        bundle.with_tags({place: Tag(tag.name, tag.on, tag.off, usual=usual) for place, tag in enumerate(bundle.tags)})
+        for usual in (-6.0, None)
     )
     usual = [Tagger(known, sensitivity=value).tracked[0].usual for value in (0.5, 0.75)]
     assert usual == [-6.0, -5.0]
-    assert Tagger(bundle, sensitivity=0.75).tracked == bundle.tags
+    assert Tagger(unknown, sensitivity=0.75).tracked == unknown.tags

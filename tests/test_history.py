@@ -68,6 +68,14 @@ def test_history_keeps_the_highest_score_of_each_second(small):
     assert np.allclose(row.history, (0.1, 0.2, 0.25))
 
 
+def test_a_row_says_what_a_tag_needs_here(small):
+    session = Session(Nothing(), Tagger(small, 1.0))
+    history = history_for(session)
+    history.write(scored(1, 0.5, 0, 0))
+    session.tracker.retune(0, 0.9, 0.8)
+    assert [(row.on, row.off) for row in history.view(1).tags] == [pytest.approx((0.9, 0.8))]
+
+
 def test_history_leaves_out_no_second_of_a_gap(small):
     history = history_of(small, 10, [scored(1, 0.5, 0, 0), Gap(1.0, 3.0), scored(5, 0.75, 0, 0)])
     assert list(history.view(1).tags[0].history) == [0.5, 0.0, 0.0, 0.0, 0.75]

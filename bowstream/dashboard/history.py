@@ -146,10 +146,12 @@ class History:
         lasted_s = {event.tag: self._position_s - event.onset_s for event in self._tracker.open_events}
         held = {name: (hops, self._tracker.confirm_hops) for name, hops in self._tracker.rising.items()}
         past = np.array(self._seconds, np.float32).reshape(-1, len(self.info.tags))
+        thresholds = self._tracker.thresholds
         rows = []
         for index in np.argsort(-self._ranks, kind="stable")[:top].tolist():
             tag, score, history = self.info.tags[index], float(scores[index]), past[:, index].tolist()
-            rows.append(TagRow(tag.name, tag.on, tag.off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
+            on, off = thresholds.get(tag.name, (tag.on, tag.off))  # those of a tag that is just going
+            rows.append(TagRow(tag.name, on, off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
         return rows
 
     def _entries(self) -> tuple[TimelineEntry, ...]:
