@@ -17,6 +17,8 @@ from train.forecast.rates import Took, cost_of, rates_of
 from train.forecast.work import KEPT, POOL, TRAINED, Work, work_of
 from train.paper import experiments
 
+pytest.importorskip("scipy", reason="needs the train extra: pip install -e '.[train]'")
+
 SMALL = Extent(Amount(10, 95.0, 100), {"eval": Amount(7, 66.0, 70)}, {"eval": Amount(3, 29.0, 30)}, 5)
 
 
