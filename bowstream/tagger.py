@@ -35,10 +35,9 @@ AT_ONCE = 40  # columns that a long block is pushed in
 class Tagger:
     """Names the sounds of a recording (`tag`) or of a stream (`feed`, `finish`); a file is a stream that never waits.
 
-    The scores depend on the samples alone, not on how many come at a time. Nothing is computed before a score is due,
-    then all at once, or when `newest.log_mel()` is asked for. State is what `feed` has not pushed yet, the
-    columns that wait, the encoder's window and the context's codes. Taggers of one bundle share its networks: use them
-    in one thread.
+    The scores depend on the samples alone, not on how many come at a time. Nothing is worked out before it is due, or
+    `newest.log_mel()` is asked for. State is what `feed` has not pushed, the columns that wait, the encoder's window
+    and the context's codes. Taggers of one bundle share its networks: use them in one thread.
 
     Parameters
     ----------
