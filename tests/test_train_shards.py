@@ -7,9 +7,13 @@ import weakref
 import numpy as np
 import pytest
 
+from bowstream.model.front_end import FrontEnd
 from train.common import shards
+from train.common.config import HeadSettings
 from train.common.reels import Reels
 from train.common.shards import Rows, Shards, deal
+from train.dataset.features import CLIP, Features
+from train.model.counts import COUNTS, Seen
 
 pytest.importorskip("pyarrow")
 
@@ -127,3 +131,18 @@ def test_what_a_data_set_has_read_is_let_go_of_with_it():
     del data, reels, pool
     gc.collect()
     assert there() is None
+
+
+def test_what_a_head_sees_is_as_many_reels_as_its_size_asks_for(tmp_path):
+    """Two shards of ten clips of a window, of three counts that it sees in two bytes each."""
+    for number in (0, 1):
+        clips = np.arange(10 * number, 10 * number + 10, dtype=np.int32)
+        Shards(tmp_path).write(number, [{CLIP: clips, COUNTS: np.ones((10, 3), np.int16)}])
+    seen = Seen(Shards(tmp_path), FrontEnd(), HeadSettings(), 1)
+    sound = Features("made up", FrontEnd(), None, np.zeros((20, 1)), np.arange(20), np.ones(20, np.intp))
+    fit = np.arange(0, 20, 2)
+    for reel_mb, reels in ((60e-6, 1), (59e-6, 2)):
+        found = seen.reels(sound, fit, reel_mb)
+        assert found.reels == reels
+        rows = [reel[CLIP] for reel in found.turn(np.random.default_rng(0))]
+        assert len(rows) == reels and sorted(np.concatenate(rows)) == fit.tolist()

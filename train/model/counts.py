@@ -114,8 +114,8 @@ class Seen:
     def reels(self, features: Features, fit: Index, reel_mb: float) -> Reels:
         """Return what it sees of these clips' windows."""
         of = np.isin(np.arange(len(features.first)), fit)
-        row_bytes = self.rows(0, np.zeros_like(of))[ROWS].strides[0]
-        size = int(features.length[fit].sum()) * row_bytes
+        none = self.rows(0, np.zeros_like(of))[ROWS]
+        size = int(features.length[fit].sum()) * none.shape[1] * none.itemsize
         return Reels(len(self.shards), functools.partial(self.rows, of=of), size, reel_mb)
 
 
