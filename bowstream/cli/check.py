@@ -55,6 +55,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
 
     from bowstream.model.probe import LOG_MEL_TOLERANCE, SCORES_TOLERANCE
     from bowstream.model.sensitivity import USUAL
+    from bowstream.model.tags import groups_of
 
     description = bundle.description
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -71,10 +72,7 @@ def describe(bundle: Bundle, result: ProbeResult) -> None:
     sizes = [f"{family} {len(encoder.codebook)}" for family, encoder in bundle.encoders.items()]
     table.add_row("codes", ", ".join(sizes))
     table.add_row("listens back", f"{bundle.head.context * bundle.front_end.window_s:g} s")
-    groups: dict[str, list[str]] = {}
-    for tag in bundle.tags:
-        groups.setdefault(tag.group, []).append(tag.name)
-    for place, (group, names) in enumerate(groups.items()):
+    for place, (group, names) in enumerate(groups_of(bundle.tags).items()):
         table.add_row("" if place else f"{len(bundle.tags)} tags", (group and f"{group}: ") + ", ".join(names))
     table.add_row(
         "files",

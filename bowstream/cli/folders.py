@@ -26,10 +26,14 @@ SAME = "the same file as "
 
 @dataclass
 class Found:
-    """What to hear, in order, and the rest: files that are passed over, each with the reason."""
+    """What to hear, in order, and the rest: files that are passed over, each with the reason.
+
+    in_folders : whether a folder was looked into
+    """
 
     paths: list[str] = field(default_factory=list)
     passed_over: list[tuple[str, str]] = field(default_factory=list)
+    in_folders: bool = False
 
     @property
     def lines(self) -> list[str]:
@@ -57,6 +61,7 @@ def find_recordings(paths: Sequence[str]) -> Found:
             elif is_first(path, seen, found):
                 found.paths.append(path)
             continue
+        found.in_folders = True
         before = len(found.paths) + len(found.passed_over)
         for file in files_in(path, found):
             what = kind_in(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +56,7 @@ def replay(options: ReplayOptions) -> int:
         errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
     if errors and len(paths) > 1:
         say(f"{errors} of {len(paths)} recordings could not be heard whole")
-    if found.passed_over or any(map(os.path.isdir, options.paths)):
+    if found.passed_over or found.in_folders:
         say(found.summary(len(paths) - errors))
     return 1 if errors else 0
 

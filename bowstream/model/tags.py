@@ -35,12 +35,18 @@ class Tag:
         return self if self.usual is None else replace(self, usual=self.usual + logits)
 
 
-def named(names: Iterable[str], tags: Iterable[Tag]) -> tuple[str, ...]:
-    """Return names of tags for names of tags or groups: a group stands for all its tags."""
+def groups_of(tags: Iterable[Tag]) -> dict[str, list[str]]:
+    """Return the names of each group's tags, in the order of the tags; those of no group under an empty name."""
     groups: dict[str, list[str]] = {}
     for tag in tags:
-        if tag.group:
-            groups.setdefault(tag.group, []).append(tag.name)
+        groups.setdefault(tag.group, []).append(tag.name)
+    return groups
+
+
+def named(names: Iterable[str], tags: Iterable[Tag]) -> tuple[str, ...]:
+    """Return names of tags for names of tags or groups: a group stands for all its tags."""
+    groups = groups_of(tags)
+    groups.pop("", None)
     return tuple(dict.fromkeys(tag for name in names for tag in groups.get(name, [name])))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bowstream.errors import UsageError
 
-from ..common.config import TrainConfig, add_flags
+from ..common.config import TrainConfig, add_flags, refuse_idle_negatives
 from ..common.crew import Crew
-from ..dataset.data import DataSet
+from ..common.store import make_folder
+from ..dataset.data import DataSet, Split
 from ..dataset.joined import GROUPS, SOURCES, Joining
 from ..dataset.layouts import LAYOUTS, read_sets
 from ..dataset.licences import LICENCES
@@ -18,6 +20,7 @@ from ..dataset.vocabulary import BUILT_IN
 
 if TYPE_CHECKING:
     from ..measure.waveform import WaveformTagger
+    from ..sweep import Common
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -125,6 +128,17 @@ def data_set(arguments: argparse.Namespace, fewest: int = Joining.fewest) -> Dat
         fewest=fewest,
     )
     return read_sets(arguments.data, arguments.root, how)
+
+
+def trials_of(arguments: argparse.Namespace, configs: Iterable[TrainConfig]) -> tuple[Common, Sequence[Split]]:
+    """Return what trials of these settings have in common, and the splits that they are made on."""
+    from ..sweep import Common, first_splits
+
+    data = data_set(arguments)
+    splits = first_splits(data, arguments.folds)
+    refuse_idle_negatives(arguments.negatives, {config.method for config in configs})
+    make_folder(arguments.out)  # before hours of work
+    return Common.of(arguments.runs, data, arguments.negatives), splits
 
 
 def refuse_off_device(settings: TrainConfig) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from ..common.config import given, refuse_idle_negatives
-from ..common.store import make_folder
-from .options import Commands, add_training, add_trials, crew, data_set
+from ..common.config import given
+from .options import Commands, add_training, add_trials, crew, trials_of
 
 
 def add_parser(commands: Commands) -> None:
@@ -22,13 +21,8 @@ def add_parser(commands: Commands) -> None:
 def run(arguments: Namespace) -> None:
     """Carry it out."""
     from ..paper import experiments, reproduce
-    from ..sweep import Common, first_splits
 
     made_by = crew(arguments)
     wanted = experiments(given(vars(arguments)))
-    data = data_set(arguments)
-    splits = first_splits(data, arguments.folds)
-    refuse_idle_negatives(arguments.negatives, {config.method for one in wanted for config in one.configs})
-    make_folder(arguments.out)  # before hours of work
-    common = Common.of(arguments.runs, data, arguments.negatives)
+    common, splits = trials_of(arguments, [config for one in wanted for config in one.configs])
     print(reproduce(common, arguments.out, wanted, splits, made_by))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from ..common.config import given, refuse_idle_negatives
-from ..common.store import make_folder
+from ..common.config import given
 from ..experiments import EXPERIMENTS, combinations, parse_axes
-from .options import Commands, add_training, add_trials, crew, data_set
+from .options import Commands, add_training, add_trials, crew, trials_of
 
 
 def add_parser(commands: Commands) -> None:
@@ -29,14 +28,10 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    from ..sweep import Common, configs_of, first_splits, sweep
+    from ..sweep import configs_of, sweep
 
     made_by = crew(arguments)
     variants = EXPERIMENTS.get(arguments.experiment) or combinations(parse_axes(arguments.axis))
     configs = configs_of(variants, given(vars(arguments)))
-    data = data_set(arguments)
-    splits = first_splits(data, arguments.folds)
-    refuse_idle_negatives(arguments.negatives, {config.method for config in configs})
-    make_folder(arguments.out)  # before hours of work
-    common = Common.of(arguments.runs, data, arguments.negatives)
+    common, splits = trials_of(arguments, configs)
     print(sweep(common, arguments.out, variants, configs, splits, made_by))

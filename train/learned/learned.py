@@ -125,15 +125,18 @@ class Learning:
         (path / STATE).unlink(missing_ok=True)
 
     @functools.cached_property
+    def _loaded(self) -> tuple[Tree, dict[str, list[str]]]:
+        return load_joint(self.joint_folder / JOINT)
+
+    @property
     def joint(self) -> Tree:
         """Encoders, centroids and head trained together, and the norms of latent vectors."""
-        return load_joint(self.joint_folder / JOINT)[0]
+        return self._loaded[0]
 
     @property
     def warm_starts(self) -> list[dict[str, Any]]:
         """The settings of the joint trainings from whose ends this one went on, the first one first."""
-        trained = load_joint(self.joint_folder / JOINT)[1].get(TRAINED, [])
-        return [json.loads(settings) for settings in trained[:-1]]
+        return [json.loads(settings) for settings in self._loaded[1].get(TRAINED, [])[:-1]]
 
     def streams(
         self, chance: int, count: int, noisy: float, windows: int, batches: int

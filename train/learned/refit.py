@@ -26,6 +26,7 @@ from ..dataset.data import Float32
 from ..dataset.features import Features
 from ..model.codebook import load_encoder
 from ..model.counts import COUNTS, ROWS, transformed
+from ..model.head import hidden_layers
 from .joint import Tree
 from .loop import IMPOSSIBLE
 from .pool import UNSURE
@@ -115,14 +116,7 @@ def refit_head(path: Path, joint: Tree, shards: Shards, config: TrainConfig) -> 
 
 def new_head(n_counts: int, n_tags: int, settings: LearnedSettings) -> keras.Model:
     """Return an untrained head, square roots of counts in and logits out."""
-    hidden = [
-        layer
-        for number in range(2)
-        for layer in (
-            keras.layers.Dense(settings.learned_head, "relu", name=f"hidden_{number}"),
-            keras.layers.Dropout(settings.dropout),
-        )
-    ]
+    hidden = hidden_layers(settings.learned_head, settings.dropout)
     masked, logits = keras.layers.Dropout(settings.drop_counts), keras.layers.Dense(n_tags, name="logits")
     return keras.Sequential([keras.layers.Input((n_counts,), name="counts"), masked, *hidden, logits], name="head")
 

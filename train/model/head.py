@@ -42,17 +42,21 @@ def new_head(n_counts: int, priors: Float32, settings: HeadSettings) -> keras.Mo
     """
     import keras
 
-    hidden = [
-        layer
-        for number in range(2)
-        for layer in (
-            keras.layers.Dense(settings.head_width, "relu", name=f"hidden_{number}"),
-            keras.layers.Dropout(settings.head_dropout),
-        )
-    ]
+    hidden = hidden_layers(settings.head_width, settings.head_dropout)
     log_odds = keras.initializers.Constant(np.log(priors / (1.0 - priors)))
     logits = keras.layers.Dense(len(priors), bias_initializer=log_odds, name="logits")
     return keras.Sequential([keras.layers.Input((n_counts,), name="counts"), *hidden, logits], name="head")
+
+
+def hidden_layers(width: int, dropout: float) -> list[keras.Layer]:
+    """Return a head's two hidden layers, with dropout after each."""
+    import keras
+
+    return [
+        layer
+        for number in range(2)
+        for layer in (keras.layers.Dense(width, "relu", name=f"hidden_{number}"), keras.layers.Dropout(dropout))
+    ]
 
 
 def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts: Path, config: TrainConfig) -> Path:
