@@ -66,7 +66,7 @@ class Merger:
 
     def _listen(self, sound: Sound) -> None:
         sounds = self._sounds.setdefault(sound.source, deque())
-        sounds.append((sound.start_s, sound.end_s, float(sound.samples.dot(sound.samples))))
+        sounds.extend((start, end, float(samples.dot(samples))) for start, end, samples in sound.columns())
         while sound.end_s - sounds[0][0] > LEVELS_S:
             sounds.popleft()
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bowstream._types import Float32
-from bowstream.audio.source import Notice
+from bowstream.audio.source import Notice, Source
 from bowstream.events import Event
+from bowstream.model.log_mel import DB_PER_NEPER
+from bowstream.model.onset import COLUMN_S
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores
+from bowstream.tagger import Tagger
+
+# What log-mel (natural log of power) spans where the bundle has no level to scale it by.
+LOG_MEL_RANGE = (-16.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,31 @@ class StreamInfo:
         return self.source if self.is_named else ""
 
 
+def describe(
+    source: Source, tagger: Tagger, confirm_hops: int, started_at: datetime | None, name: str = ""
+) -> StreamInfo:
+    """Return what outputs need to know about a stream."""
+    front_end, bundle = tagger.front_end, tagger.bundle
+    return StreamInfo(
+        source=name or source.name,
+        live=source.live,
+        duration_s=source.duration_s,
+        started_at=started_at,
+        bundle=bundle.name,
+        tags=tagger.tracked,
+        sample_rate=front_end.sample_rate,
+        hop_s=round(tagger.encoder.hop_columns * front_end.column_s, 6),
+        window_s=front_end.window_length / front_end.sample_rate,
+        confirm_hops=confirm_hops,
+        frames_per_s=round(front_end.frames_per_column / front_end.column_s),
+        n_mels=front_end.n_mels,
+        span_hz=(front_end.fmin_hz, front_end.fmax_hz),
+        log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
+        log_mel_db=bundle.level.top_db if bundle.level else DB_PER_NEPER,
+        is_named=bool(name),
+    )
+
+
 @dataclass(frozen=True)
 class Sound:
     """Samples that arrived, and their log-mel as the encoders get it; `Scores` and `Event`s follow.
@@ -82,6 +113,12 @@ class Sound:
     def log_mel(self) -> Float32:
         """Log-mel of the samples, float32 [shape=(columns * 10, 96)]."""
         return self.compute_log_mel()
+
+    def columns(self) -> Iterator[tuple[float, float, Float32]]:
+        """Yield each 100 ms of it: start and end, in seconds from the start of the stream, and samples."""
+        count = max(round((self.end_s - self.start_s) / COLUMN_S), 1)
+        times_s = [self.start_s + COLUMN_S * place for place in range(count)] + [self.end_s]
+        yield from zip(times_s, times_s[1:], self.samples.reshape(count, -1))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+
+import numpy as np
 
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock, steady_s
@@ -16,13 +18,10 @@ from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.model.bundle import Bundle
 from bowstream.model.highpass import HighPass
-from bowstream.model.log_mel import DB_PER_NEPER
-from bowstream.records import Gap, Idle, Record, Sound, StreamInfo
+from bowstream.model.sliding import joined
+from bowstream.records import Gap, Idle, Record, Sound, describe
 from bowstream.scores import Scores
 from bowstream.tagger import Tagger
-
-# What log-mel (natural log of power) spans where the bundle has no level to scale it by.
-LOG_MEL_RANGE = (-16.0, 2.0)
 
 Dated = TypeVar("Dated", Gap, Notice)
 
@@ -57,6 +56,8 @@ class Session:
     info : what outputs need to know about the stream
     windows, events : how many there were so far
     stopping : whether the session was asked to end
+    is_watched : says whether somebody looks at `Sound` as it comes, which is taken to be so. If not, blocks wait until
+        a score is due and become one `Sound`: they cost less together
     """
 
     def __init__(
@@ -90,6 +91,9 @@ class Session:
         self.events = 0
         self.stopping = False
         self._next_bundle: Bundle | None = None
+        self._waiting: list[Float32] = []  # samples that are not worked on yet, in blocks
+        self._n_waiting = 0
+        self.is_watched: Callable[[], bool] = lambda: True
 
     @property
     def sessions(self) -> tuple[Session]:
@@ -125,18 +129,21 @@ class Session:
         if self._next_bundle:
             yield from self._retag(self._next_bundle)
         self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
+        if isinstance(block, Block):
+            yield from self._hear(block)
+            return
+        yield from self._work()
         if block is None:
             yield Idle()
-        elif isinstance(block, Notice):
-            yield from self._notice(block)
         else:
-            yield from self._hear(block)
+            yield from self._notice(block)
 
     def end(self, error: BowstreamError | None = None) -> Iterator[Record]:
         """Complete the window that has been begun, and close what is open; `error` is what the source ended with.
 
         Nothing is completed if the session was stopped, or the microphone has gone.
         """
+        yield from self._work()
         end_s = self.position_s
         if not self.stopping and (error is None or isinstance(error, AudioError)):
             for tags in self.tagger.flush():
@@ -145,6 +152,7 @@ class Session:
 
     def _retag(self, bundle: Bundle) -> Iterator[Record]:
         """Put other tags in force and tell of them; no event of one that is gone goes on."""
+        yield from self._work()
         self._next_bundle = None
         self.tagger.retag(bundle)
         yield from map(self._dated_event, self.tracker.retag(self.tagger.tracked, self.position_s))
@@ -154,35 +162,51 @@ class Session:
     def _hear(self, block: Block) -> Iterator[Record]:
         samples = block.samples
         check_samples(self.source, samples, self._format)
-        if self._highpass:
-            if block.lost:
-                self._highpass.reset()
-            samples = self._highpass.push(samples)
-        self.health.heard(samples, block.lost)
         if block.lost:
-            start_s = self.position_s
-            yield from self._close(start_s)
-            self.tagger.gap(block.lost)
-            if self._arrivals:
-                self._arrivals.gap()
-            yield self._dated(Gap(start_s, block.lost / self.info.sample_rate), start_s)
+            yield from self._lose(block.lost)
         if not len(samples):
             return
-        start_s, started_s = self.position_s, steady_s()
-        scored = self.tagger.push(samples)
-        ready_s, end_s = steady_s(), self.position_s
+        self._waiting.append(samples)
+        self._n_waiting += len(samples)
         if self._arrivals and block.arrived_s is not None:
-            self._arrivals.arrived(end_s, block.arrived_s)
+            self._arrivals.arrived((self.tagger.position + self._n_waiting) / self.info.sample_rate, block.arrived_s)
             self.health.timed(self._arrivals, block.delay_s)
+        if self._n_waiting >= self.tagger.samples_missing or self.is_watched():
+            yield from self._work(block.arrived_s)
+
+    def _work(self, arrived_s: float | None = None) -> Iterator[Record]:
+        """Take what waits, whose last sample has come in at a moment of the steady clock."""
+        if not self._waiting:
+            return
+        started_s, start_s = steady_s(), self.position_s
+        samples, self._waiting, self._n_waiting = joined(self._waiting), [], 0
+        if self._highpass:
+            samples = self._highpass.push(samples)
+        self.health.heard(samples, 0)
+        scored = self.tagger.push(samples)
+        ready_s = steady_s()
         if scored:
-            self.health.scored(ready_s - (block.arrived_s or started_s))
+            self.health.scored(ready_s - (started_s if arrived_s is None else arrived_s))
         self.health.worked(ready_s - started_s)
-        yield Sound(start_s, end_s, samples, self.health.power, self.tagger.newest.log_mel, self.info.key)
+        yield Sound(start_s, self.position_s, samples, self.health.power, self.tagger.newest.log_mel, self.info.key)
         for tags in scored:
             yield from self._score(tags)
             if self.source.live:
                 for notice in self._monitor.check(self.health.refresh()):
                     yield from self._notice(notice)
+
+    def _lose(self, lost: int) -> Iterator[Record]:
+        """Step over lost samples, after what waits."""
+        yield from self._work()
+        if self._highpass:
+            self._highpass.reset()
+        self.health.heard(np.empty(0, np.float32), lost)
+        start_s = self.position_s
+        yield from self._close(start_s)
+        self.tagger.gap(lost)
+        if self._arrivals:
+            self._arrivals.gap()
+        yield self._dated(Gap(start_s, lost / self.info.sample_rate), start_s)
 
     def skip(self, samples: Float32) -> None:
         """Step over whole columns at the beginning, without a record of them: high-passes alone hear them."""
@@ -223,28 +247,3 @@ class Session:
     def _time(self, position_s: float) -> datetime | None:
         """Return when a moment of the stream was, if that has a date."""
         return self._clock.time(position_s) if self._clock else None
-
-
-def describe(
-    source: Source, tagger: Tagger, confirm_hops: int, started_at: datetime | None, name: str = ""
-) -> StreamInfo:
-    """Return what outputs need to know about a stream."""
-    front_end, bundle = tagger.front_end, tagger.bundle
-    return StreamInfo(
-        source=name or source.name,
-        live=source.live,
-        duration_s=source.duration_s,
-        started_at=started_at,
-        bundle=bundle.name,
-        tags=tagger.tracked,
-        sample_rate=front_end.sample_rate,
-        hop_s=round(tagger.encoder.hop_columns * front_end.column_s, 6),
-        window_s=front_end.window_length / front_end.sample_rate,
-        confirm_hops=confirm_hops,
-        frames_per_s=round(front_end.frames_per_column / front_end.column_s),
-        n_mels=front_end.n_mels,
-        span_hz=(front_end.fmin_hz, front_end.fmax_hz),
-        log_mel_range=(0.0, 1.0) if bundle.level else LOG_MEL_RANGE,
-        log_mel_db=bundle.level.top_db if bundle.level else DB_PER_NEPER,
-        is_named=bool(name),
-    )

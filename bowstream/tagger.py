@@ -196,12 +196,12 @@ class Tagger:
         """
         self.newest = self.columns.push(samples)
         self.position += len(samples)
-        missing = self._columns_missing
+        missing = self.samples_missing
         if missing > 0:
             return []
         codes = self.context.push(self.encoder.push(self.columns.take()))
         length, hop = self.front_end.column_length, self.encoder.hop_columns
-        ends = range(self.position + missing * length, self.position + 1, hop * length)
+        ends = range(self.position + missing, self.position + 1, hop * length)
         windows = zip(ends, self.head(codes), codes, self._since_last(self.columns.levels, ends))
         return [self._named(*window) for window in windows]
 
@@ -220,12 +220,12 @@ class Tagger:
         """Complete the window that has begun, if any, with silence, and return its scores."""
         if not self.columns.waiting + self.encoder.columns_since_window:
             return []
-        return self.push(np.zeros(self._columns_missing * self.front_end.column_length, np.float32))
+        return self.push(np.zeros(self.samples_missing, np.float32))
 
     @property
-    def _columns_missing(self) -> int:
-        """How many columns complete the next window; negative by those that came after it."""
-        return self.encoder.columns_until_window - self.columns.waiting
+    def samples_missing(self) -> int:
+        """How many samples complete the next window; negative by those that came after it."""
+        return (self.encoder.columns_until_window - self.columns.waiting) * self.front_end.column_length
 
     def __repr__(self) -> str:
         return f"Tagger({self.bundle.name!r}, {len(self.tags)} tags, hop_s={self.hop_s:g})"

@@ -149,6 +149,52 @@ def test_no_window_reaches_over_a_gap(bundle):
     assert np.array_equal(after.array, fresh.array)
 
 
+def unwatched(*arguments, **settings):
+    """A session whose sound nobody looks at as it comes."""
+    session = Session(*arguments, **settings)
+    session.is_watched = lambda: False
+    return session
+
+
+@pytest.mark.parametrize("hop_s", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize("highpass_hz", [None, 100.0])
+def test_sound_that_nobody_looks_at_waits_for_its_score(hop_s, highpass_hz, bundle):
+    """All else is as if somebody looked, with a gap, a pause, a notice and an end in the middle of a window."""
+    columns = [Block(column, arrived_s=10.0 + place / 10) for place, column in enumerate(blocks(scene(5.2), 1600))]
+    steps = [*columns[:17], Block(columns[17].samples, 1600), *columns[18:30], None, *columns[30:40]]
+    steps += [Notice("phase", "they cancel"), *columns[40:]]
+    watched, waits = (
+        list(of(Script(*steps), Tagger(bundle, hop_s), highpass_hz=highpass_hz)) for of in (Session, unwatched)
+    )
+    told, told_waiting = ([one for one in records if not isinstance(one, Sound)] for records in (watched, waits))
+    assert told == told_waiting and len(told) > 6
+    heard, waited = ([one for one in records if isinstance(one, Sound)] for records in (watched, waits))
+    assert len(heard) == 52 and len(waited) < (52 if hop_s == 0.1 else 30)
+    for part in ("samples", "log_mel"):
+        assert np.array_equal(*(np.concatenate([getattr(one, part) for one in all]) for all in (heard, waited)))
+    pieces, waiting = ([piece for one in all for piece in one.columns()] for all in (heard, waited))
+    assert np.allclose([piece[:2] for piece in pieces], [piece[:2] for piece in waiting])
+    assert all(np.array_equal(one[2], other[2]) for one, other in zip(pieces, waiting, strict=True))
+
+
+def test_sound_waits_only_while_nobody_looks(bundle):
+    watches = iter([False] * 13 + [True] * 4 + [False] * 3)
+    session = Session(Script(*map(Block, blocks(scene(2.0), 1600))), Tagger(bundle))
+    session.is_watched = lambda: next(watches)
+    assert [len(one.samples) // 1600 for one in session if isinstance(one, Sound)] == [10, 5, 1, 1, 1, 2]
+
+
+def test_what_waits_is_told_before_the_stream_ends(bundle):
+    steps = [Block(column) for column in blocks(scene(0.4), 1600)]
+    session = unwatched(Script(*steps), Tagger(bundle))
+    for _ in session.hear(steps[0]):
+        raise AssertionError("it should wait")
+    session.stop()
+    (sound,) = session.end()
+    assert (sound.start_s, sound.end_s, session.position_s) == (0.0, 0.1, 0.1)
+    assert session.health.report().heard_s == 0.1
+
+
 def test_stopping_ends_it_with_open_events_closed(eager, monkeypatch):
     two_tags(eager, monkeypatch)
     session = Session(Script(*map(Block, blocks(scene(5.0), 1600))), Tagger(eager))

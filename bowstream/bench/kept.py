@@ -35,6 +35,7 @@ def folder() -> TemporaryDirectory[str]:
 def kept(bundle: Bundle, samples: Float32, hop_columns: int) -> Timed:
     """Return what `--history --web` adds to `listen`, up to the disk; no page where uvicorn is not installed."""
     session = looped(bundle, samples, hop_columns)
+    session.is_watched = lambda: False
     sinks, records, calls = history(session), list[Record](), calls_of(session)
     outputs: list[Output] = [sinks, *([page(session)] if importlib.util.find_spec("uvicorn") else [])]
 

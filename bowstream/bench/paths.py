@@ -83,6 +83,7 @@ def played(
 ) -> Timed:
     """Return a session that hears the samples in blocks and writes to outputs; live if a block is a column."""
     session = looped(bundle, samples, hop_columns, block_columns)
+    session.is_watched = lambda: Drawings in outputs
     written, calls = [output(session) for output in outputs], calls_of(session)
 
     def hear() -> None:
@@ -103,14 +104,14 @@ def calls_of(session: Session) -> Iterator[Iterator[Record]]:
     """Yield what a session yields, as far as it hears the samples once more, time after time."""
     records = iter(session)
     assert isinstance(session.source, Loop)
-    length = len(session.source.blocks)
+    length = sum(map(len, session.source.blocks))
 
     def once() -> Iterator[Record]:
         heard = 0
         while heard < length:
             record = next(records)
             yield record
-            heard += isinstance(record, Sound)
+            heard += len(record.samples) if isinstance(record, Sound) else 0
 
     while True:
         yield once()

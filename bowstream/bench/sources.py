@@ -60,6 +60,7 @@ def hear(count: int, seconds: float, bundle: Path | None) -> dict[str, Any]:
     for name in (f"source {number}" for number in range(count)):
         capture = Capture(name, partial(Player, Endless(sound)), inbox)
         ears[name] = Ear(capture, Session(capture, Tagger(loaded), name=name))
+        ears[name].session.is_watched = lambda: False
     with Ears(ears, inbox) as loop:
         records, until_s = iter(loop), time.monotonic() + WARM_UP_S
         while time.monotonic() < until_s:

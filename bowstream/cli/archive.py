@@ -40,7 +40,7 @@ from bowstream.config.file import Config
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.model.bundle import Bundle
 from bowstream.output.progress import Pace
-from bowstream.session import describe
+from bowstream.records import describe
 from bowstream.tagger import Tagger
 
 # A file that is smaller is no recording of many hours, whatever its format.

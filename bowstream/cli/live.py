@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bowstream._stderr import muted
 from bowstream.audio.opening import open_live
@@ -37,6 +38,9 @@ from bowstream.session import Session
 from bowstream.sinks import Sinks
 from bowstream.sinks.reporter import Reporter
 from bowstream.tagger import load_bundle
+
+if TYPE_CHECKING:
+    from bowstream.web.page import WebPage
 
 
 def listen(options: ListenOptions) -> int:
@@ -81,6 +85,16 @@ class Shown:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_drawn(shown: Shown) -> bool:
+    """Whether a live session is shown as a dashboard."""
+    return not shown.json and not shown.events and sys.stdout.isatty()
+
+
+def is_watched(shown: Shown, page: WebPage | None) -> bool:
+    """Whether somebody looks at the sound as it comes, now."""
+    return is_drawn(shown) or (page is not None and page.is_watched)
+
+
 def open_source(settings: SourceSettings, front_end: FrontEnd, demo: bool = False) -> StreamSource | Reconnecting:
     """Return the microphone or stream that is asked for, or the demo scene."""
     if demo:
@@ -123,10 +137,13 @@ def run(
         stack.enter_context(delivered)
         outputs = [output, delivered, stack.enter_context(Notifier())]
         tuning = tuned(loop.sessions, plan.tags_file) if plan else None
+        page: WebPage | None = None
         if plan and tuning and plan.settings:
             page = stack.enter_context(web_page(loop.sessions, tuning, sinks, plan.settings, delivered.judge))
             outputs.append(page)
             say(f"the page is at {page.address}")
+        for session in loop.sessions:
+            session.is_watched = partial(is_watched, shown, page)
         for record in loop:
             if taught:
                 taught.look(loop.sessions)
@@ -182,7 +199,7 @@ def live_output(loop: Session | Ears, shown: Shown, pupil: Pupil | None) -> Iter
     if shown.json:
         healths = {session.info.key: session.health for session in loop.sessions}
         yield JsonLines(sys.stdout, healths, shown.labels, shown.events)
-    elif shown.events or not sys.stdout.isatty():
+    elif not is_drawn(shown):
         yield PlainLines(sys.stdout, events_only=shown.events)
     else:
         from bowstream.dashboard.history import History

@@ -20,7 +20,7 @@ SLACK_S = 0.05
 
 
 class Loud(NamedTuple):
-    """The mean square of some sound, usually of 0.1 s, and where in the stream that is."""
+    """The mean square of 0.1 s of sound, and where in the stream that is."""
 
     start_s: float
     end_s: float
@@ -40,8 +40,9 @@ class Levels:
         self._taken: deque[Loud] = deque()  # of the newest minute
 
     def push(self, sound: Sound) -> None:
-        """Take sound that has arrived."""
-        self._waiting.append(Loud(sound.start_s, sound.end_s, sound.power))
+        """Take sound that has arrived, 100 ms of it at a time."""
+        for start_s, end_s, samples in sound.columns():
+            self._waiting.append(Loud(start_s, end_s, float(samples.dot(samples)) / len(samples)))
 
     def take(self, until_s: float = math.inf) -> list[Loud]:
         """Return what has come since the last call, up to a moment."""

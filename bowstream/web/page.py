@@ -76,6 +76,11 @@ class WebPage:
         self._narrators[info.key] = Narrator(info, health)
 
     @property
+    def is_watched(self) -> bool:
+        """Whether a page is open."""
+        return self._hub.is_watched
+
+    @property
     def address(self) -> str:
         """Where the page is, for this machine's browser."""
         host = self._settings.address
