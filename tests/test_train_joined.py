@@ -175,6 +175,25 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
     of_windows, _ = data.teacher.of(["a.wav", "b"])
     assert of_windows == pytest.approx(np.array([[0.1, 0.2, 0.0], [0.5, 0.0, 0.0]]), abs=0.005)
     assert asked.tolist() == [True, False] and scores == pytest.approx(np.array([[0, 0.9, 0.5], [0, 0, 0]]), abs=0.005)
+    assert data.teacher.of([])[0].shape == (0, 3)
+
+
+def test_a_teacher_tells_of_the_parts_of_a_recording(tmp_path):
+    file = teacher_file(
+        tmp_path / "teacher.npz",
+        labels=["Siren"],
+        clips_ids=["c.wav"],
+        clips=np.array([[0.3]]),
+        windows_ids=["a.ogg", "b"],
+        windows=np.array([[0.9], [0.1], [0.2], [0.5], [0.4], [0.0], [0.7]]),
+        windows_first=[0, 1, 7],
+    )
+    teacher = read_teacher(file)
+    assert teacher.along("b.ogg", 3)[:, 0] == pytest.approx([0.2, 0.5, 0.7])
+    assert teacher.along("b.ogg", 1)[:, 0] == pytest.approx([0.7])
+    assert teacher.along("b.ogg", 12)[:, 0] == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.5, 0.5, 0.4, 0.4, 0, 0, 0.7, 0.7])
+    assert teacher.along("c.wav", 2)[:, 0] == pytest.approx([0.3, 0.3])
+    assert teacher.along("d.ogg", 2) is None
 
 
 @pytest.mark.parametrize(
@@ -186,6 +205,10 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
         ({"labels": ["a"], "x_ids": ["1"], "x": np.full((1, 1), np.nan)}, "must hold scores of 0 … 1"),
         (
             {"labels": ["a"], "x_ids": ["1"], "x": np.zeros((2, 1))},
+            "x must have a row for each of x_ids, or x_first",
+        ),
+        (
+            {"labels": ["a"], "x_ids": ["1", "2"], "x": np.zeros((2, 1)), "x_first": [0, 2]},
             "x must have a row for each of x_ids, or x_first",
         ),
     ],

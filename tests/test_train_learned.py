@@ -28,8 +28,9 @@ from train.common.shards import Shards  # noqa: E402
 from train.dataset.data import Clip, DataSet, Split  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.dataset.negatives import Negative  # noqa: E402
+from train.dataset.teacher import Teacher  # noqa: E402
 from train.dataset.vocabulary import read_vocabulary  # noqa: E402
-from train.learned import augment, harden, heard, joint, learned, loop, refit, trees  # noqa: E402
+from train.learned import augment, elsewhere, harden, heard, joint, learned, loop, refit, trees  # noqa: E402
 from train.learned.pool import (  # noqa: E402
     STEP_DB,
     UNSURE,
@@ -337,6 +338,16 @@ def test_tags_are_drawn_alike_and_of_a_tag_its_sources():
     np.testing.assert_allclose(natural, 1.0, rtol=1e-6)
 
 
+def test_a_teacher_tells_of_each_piece_of_a_negative(monkeypatch, sound, data):
+    monkeypatch.setattr(heard, "recorded", lambda *_: np.zeros((10, 100, 96), np.uint8))
+    scores = np.repeat(np.array([0.25, 1.0], np.float32), 5)[:, np.newaxis]
+    data = replace(data, teacher=Teacher(("Rain",), {"street_1.wav": 0}, scores, np.array([0, 10])))
+    negatives = [replace(negative(), name="street_1.wav"), negative(), replace(negative(), name="unknown.wav")]
+    pool = heard.new_pools(sound, data, np.arange(20), negatives, AugmentSettings(), 128)[0]
+    assert pool.teacher[:, 0].tolist() == [0] * 20 + [128, 255] + [0] * 4
+    assert pool.taught.tolist() == [False] * 20 + [True] * 2 + [False] * 4
+
+
 def test_speech_among_negatives_is_speech_where_that_is_a_tag():
     vocabulary = read_vocabulary("everyday")
     tags = ("speech", "woman speaking", "dog", "music", "clock tick")
@@ -516,7 +527,7 @@ def test_a_joint_training_done_elsewhere_is_taken_for_its_own(monkeypatch, tmp_p
     assert main(["joint", str(tmp_path)]) == 2
 
 
-def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_path, capsys, here):
+def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes(tmp_path, capsys, here):
     start = here.task.new_joint(KEY, here.pools[0])
     earlier = tmp_path / "earlier.npz"
     start["weights"]["head"][2]["bias"] += 50.0
@@ -527,9 +538,9 @@ def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_p
     first, last = map(json.loads, texts["trained"])
     assert first == {"seed": 7} and last["learned"]["stream_windows"] == 1 and last["context"] == 3
     capsys.readouterr()
-    trees.save_joint(earlier, start, {**here.names, "tags": ("low", "high")})
+    trees.save_joint(earlier, start, {**here.names, "taught": ("Rain",)})
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 2
-    assert "must know the same tags in the same order" in capsys.readouterr().err
+    assert "must know the same taught in the same order" in capsys.readouterr().err
     start["weights"]["head"][2]["bias"] = np.zeros(9, np.float32)
     trees.save_joint(earlier, start, here.names)
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 2
@@ -537,6 +548,18 @@ def test_a_training_goes_on_from_an_earlier_one_of_the_same_sizes_and_tags(tmp_p
     earlier.write_text("nothing")
     assert main(["joint", str(here.elsewhere), "--warm-start", str(earlier)]) == 2
     assert "must be the joint.npz of a training" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_for_more_tags(tmp_path, here):
+    start = here.task.new_joint(KEY, here.pools[0])
+    kernel = np.asarray(start["weights"]["head"][2]["kernel"])
+    start["weights"]["head"][2] = {"kernel": kernel[:, :2], "bias": np.array([3.0, -5.0], np.float32)}
+    trees.save_joint(tmp_path / "earlier.npz", start, {**here.names, "tags": ("low",)})
+    found, _ = elsewhere.earlier(tmp_path / "earlier.npz", here.task, here.pools[0], here.names)
+    layer = found["weights"]["head"][2]
+    assert here.names["tags"] == ("high", "low") and layer["bias"].tolist() == [-5.0, 3.0, -5.0]
+    assert (layer["kernel"][:, 0] == 0.0).all()
+    assert layer["kernel"][:, 1:] == pytest.approx(kernel[:, :2].astype(np.float16))
 
 
 # A processor as two devices, which TensorFlow makes before all else. Uncompiled: that takes minutes and changes no sum.

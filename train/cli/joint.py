@@ -16,7 +16,7 @@ def add_parser(commands: Commands) -> None:
         "--warm-start",
         type=Path,
         metavar="FILE",
-        help="go on from the joint.npz of an earlier training of the same sizes and tags; choose a lower --rate for it",
+        help="go on from the joint.npz of an earlier training, perhaps of fewer tags; choose a lower --rate for it",
     )
     parser.add_argument(
         "--devices",

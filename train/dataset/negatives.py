@@ -40,6 +40,7 @@ class Negative:
     content : the file's SHA-256
     may : tags that may sound in it all the same
     tags : those of them that do: speech, music …, if its kind is such a tag
+    name : its file as seen from the folder, by which a teacher may know it; of a made-up sound nothing
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Negative:
     made: bool = False
     may: frozenset[str] = frozenset()
     tags: tuple[str, ...] = ()
+    name: str = ""
 
 
 def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str, str]) -> tuple[Negative, ...]:
@@ -78,21 +80,21 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
     if problems:
         raise DataError(problems)
     may = tags_that_may_sound(folder, paths, data.tags)
-    of_file = {path: may.get(path.relative_to(folder).as_posix(), frozenset()) for path in paths}
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
     recorded = [
-        Negative(path, kind_of(path), part, contents[path], may=of_file[path])
+        Negative(path, kind_of(path), part, contents[path], may=may.get(names[path], frozenset()), name=names[path])
         for path, part in into_parts(paths, parts)
     ]
-    return (*(in_words(negative, folder, data) for negative in recorded), *made_up(root, parts))
+    return (*(in_words(negative, data) for negative in recorded), *made_up(root, parts))
 
 
-def in_words(negative: Negative, folder: Path, data: DataSet) -> Negative:
+def in_words(negative: Negative, data: DataSet) -> Negative:
     """Return a negative with what a vocabulary says of its kind, and a teacher of its sound."""
     if data.vocabulary is None:
         return negative
     heard = None
     if data.teacher:
-        scores, asked = data.teacher.of([negative.path.relative_to(folder).as_posix()])
+        scores, asked = data.teacher.of([negative.name])
         if asked.any():
             of_tags = data.vocabulary.heard(data.teacher.labels, scores)
             heard = {tag: float(score[0]) for tag, score in of_tags.items()}

@@ -9,6 +9,7 @@ or the folder.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import zipfile
@@ -31,29 +32,49 @@ STEPS = 255.0
 class Teacher:
     """What a tagger says of recordings.
 
-    rows : the place of each recording among the scores
-    scores : float32 [shape=(recordings, L)], 0 … 1
+    rows : the place of each recording among those that `first` tells of
+    scores : float32 [shape=(windows, L)], 0 … 1; a recording may have one window
+    first : int [shape=(recordings + 1,)], where the windows of each begin
     """
 
     labels: tuple[str, ...]
     rows: Mapping[str, int]
     scores: Float32
+    first: NDArray[np.intp]
 
     def digest(self) -> str:
         """Return a hash of what it says."""
-        said = json.dumps([self.labels, list(self.rows)]).encode() + np.ascontiguousarray(self.scores).tobytes()
+        said = json.dumps([self.labels, list(self.rows), self.first.tolist()]).encode()
+        said += np.ascontiguousarray(self.scores).tobytes()
         return hashlib.sha256(said).hexdigest()[:16]
 
-    def of(self, names: Sequence[str]) -> tuple[Float32, NDArray[np.bool_]]:
-        """Return the scores of these clips, float32 (n, L), and whether there are any, bool (n,); 0 where not.
+    def row(self, name: str) -> int | None:
+        """Return the place of a recording, whose id may lack the ending of its name; None where there is none."""
+        return self.rows.get(name, self.rows.get(str(Path(name).with_suffix(""))))
 
-        An id may lack the ending of the clip's name.
-        """
-        rows = [self.rows.get(name, self.rows.get(str(Path(name).with_suffix("")), -1)) for name in names]
-        asked = np.array(rows, np.intp) >= 0
+    @functools.cached_property
+    def highest(self) -> Float32:
+        """The highest scores of each recording, float32 (recordings, L)."""
+        highest: Float32 = np.maximum.reduceat(self.scores, self.first[:-1], axis=0)
+        return highest
+
+    def of(self, names: Sequence[str]) -> tuple[Float32, NDArray[np.bool_]]:
+        """Return the highest scores of these recordings, float32 (n, L), and whether there are any, bool (n,)."""
+        rows = [self.row(name) for name in names]
+        asked = np.array([row is not None for row in rows], np.bool_)
         scores = np.zeros((len(names), len(self.labels)), np.float32)
-        scores[asked] = self.scores[[row for row in rows if row >= 0]]
+        scores[asked] = self.highest[[row for row in rows if row is not None]]
         return scores, asked
+
+    def along(self, name: str, parts: int) -> Float32 | None:
+        """Return the highest scores in each of so many equal parts of a recording, float32 (parts, L)."""
+        row = self.row(name)
+        if row is None:
+            return None
+        begin, end = self.first[row : row + 2]
+        bounds = np.linspace(begin, end, parts + 1)
+        ends = np.maximum(np.ceil(bounds[1:]), np.floor(bounds[:-1]) + 1).astype(int)
+        return np.stack([self.scores[int(start) : stop].max(axis=0) for start, stop in zip(bounds, ends)])
 
 
 def read_teacher(file: Path) -> Teacher:
@@ -73,23 +94,24 @@ def read_teacher(file: Path) -> Teacher:
     if "labels" not in content or not sets:
         found = ", ".join(content) or "nothing"
         raise DataError([f"{file}: must hold labels, NAME{IDS} and NAME for each set of recordings (got {found})"])
-    labels, parts, rows = content["labels"], list[Float32](), dict[str, int]()
+    labels, parts, rows, first = content["labels"], list[Float32](), dict[str, int](), [np.zeros(1, np.intp)]
     for name in sets:
         scores, ids, begins = content[name], content[name + IDS], content.get(name + FIRST)
         if scores.ndim != 2 or scores.shape[1] != len(labels):
             raise DataError(
                 [f"{file}: {name} must have a column for each of {len(labels)} labels (got {scores.shape})"]
             )
-        if begins is not None and begins.tolist() == sorted({*begins.tolist(), 0, len(scores)}):
-            scores = np.maximum.reduceat(scores, begins[:-1], axis=0)
-        if len(scores) != len(ids):
+        if begins is None:
+            begins = np.arange(len(scores) + 1)
+        if begins.tolist() != sorted({*begins.tolist(), 0, len(scores)}) or len(begins) != len(ids) + 1:
             raise DataError([f"{file}: {name} must have a row for each of {name}{IDS}, or {name}{FIRST} for windows"])
         values = np.square(scores / np.float32(STEPS)) if scores.dtype == np.uint8 else scores.astype(np.float32)
         if not (np.isfinite(values).all() and values.min(initial=0.0) >= 0.0 and values.max(initial=0.0) <= 1.0):
             raise DataError([f"{file}: {name} must hold scores of 0 … 1, or 0 … 255 in uint8"])
         rows |= {str(one): len(rows) + place for place, one in enumerate(ids)}
         parts.append(values.astype(np.float32))
-    return Teacher(tuple(map(str, labels)), rows, np.concatenate(parts))
+        first.append(first[-1][-1] + begins[1:])
+    return Teacher(tuple(map(str, labels)), rows, np.concatenate(parts), np.concatenate(first))
 
 
 def as_stored(scores: Float32) -> np.ndarray:

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bowstream.errors import UsageError
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import LevelSettings
@@ -60,7 +62,7 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
 
     Parameters
     ----------
-    warm_start : what an earlier training of the same sizes and tags came to, a `joint.npz`, to go on from
+    warm_start : what an earlier training of the same sizes came to, a `joint.npz`, to go on from
     devices : how many of this machine share the work, see `devices.strategy_of`
 
     Raises
@@ -93,20 +95,33 @@ def saved(folder: Path) -> Pools:
 
 
 def earlier(file: Path, task: Task, pool: Pool, names: Mapping[str, Sequence[str]]) -> tuple[Tree, list[str]]:
-    """Return what an earlier training of the same sizes and names came to, and its settings."""
+    """Return what an earlier training of the same sizes came to, for the tags that are wanted now, and its settings."""
     try:
         joint, known = load_joint(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"--warm-start {file} must be the joint.npz of a training: {error}") from error
+    tags, taught = NAMES
+    if known.get(taught, names[taught]) != list(names[taught]):
+        raise UsageError(f"--warm-start {file} must know the same {taught} in the same order")
+    if known.get(tags, names[tags]) != list(names[tags]):
+        joint["weights"]["head"][-1] = for_tags(joint["weights"]["head"][-1], known[tags], names[tags])
     sizes, wanted = sizes_of(joint), sizes_of(task.new_joint(new_key(0, 0), pool))
     for place in sorted({*sizes, *wanted}):
         if sizes.get(place) != wanted.get(place):
             found = sizes.get(place, "nothing")
             raise UsageError(f"--warm-start {file} must have {place} of {wanted.get(place, 'nothing')} (got {found})")
-    for name, values in names.items():
-        if name in known and known[name] != list(values):
-            raise UsageError(f"--warm-start {file} must know the same {name} in the same order")
     return joint, known.get(TRAINED, [])
+
+
+def for_tags(layer: Tree, known: Sequence[str], wanted: Sequence[str]) -> Tree:
+    """Return a head's last layer, made for some tags and "none", for others: those that are new begin as unlikely.
+
+    A new tag has weights of 0 and the bias of the least likely one.
+    """
+    columns = [known.index(tag) if tag in known else -1 for tag in wanted] + [len(known)]
+    new = np.array(columns) < 0
+    kernel, bias = np.asarray(layer["kernel"])[:, columns], np.asarray(layer["bias"])[columns]
+    return {"kernel": np.where(new, np.float32(0.0), kernel), "bias": np.where(new, layer["bias"].min(), bias)}
 
 
 def sizes_of(joint: Tree) -> dict[str, tuple[int, ...]]:

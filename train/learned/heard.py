@@ -18,7 +18,7 @@ from ..common.reels import reels_of
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features, hear
 from ..dataset.negatives import Negative
-from ..dataset.teacher import as_stored
+from ..dataset.teacher import Teacher, as_stored
 from .pool import UNSURE, Pool, audible_ends, kept
 from .pools import Pools
 
@@ -34,10 +34,17 @@ def recorded(path: Path, front_end: FrontEnd) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a negative: what is kept of its log-mel, (T, M)."""
+    """A piece of a negative: what is kept of its log-mel, (T, M), and which of how many equal ones it is."""
 
     steps: NDArray[np.uint8]
     negative: Negative
+    place: int
+    count: int
+
+    def said(self, teacher: Teacher) -> Float32 | None:
+        """Return what a teacher says of it, float32 (L,), if it heard the negative; a made-up one has no name."""
+        scores = teacher.along(self.negative.name, self.count) if self.negative.name else None
+        return None if scores is None else scores[self.place]
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,9 @@ def new_pool(sound: Features, data: DataSet, part: Part, settings: AugmentSettin
     if data.teacher:
         scores, taught[: len(part.clips)] = data.teacher.of([data.clips[clip].name for clip in part.clips])
         teacher[: len(part.clips)] = as_stored(scores)
+        for row, piece in enumerate(part.pieces, len(part.clips)):
+            if (said := piece.said(data.teacher)) is not None:
+                teacher[row], taught[row] = as_stored(said), True
     until = np.cumsum(shared_out(part.chance, len(part.pieces), settings.negative_share)).astype(np.float32)
     until[-1] = 1.0  # which rounding may miss
     return Pool(
@@ -126,7 +136,7 @@ def pieces_of(negative: Negative, front_end: FrontEnd) -> list[Piece]:
     """Return a negative in pieces of about `PIECE` windows, so that a long one does not count as one clip."""
     windows = recorded(negative.path, front_end)
     parts = np.array_split(windows, max(1, len(windows) // PIECE))
-    return [Piece(part.reshape(-1, part.shape[-1]), negative) for part in parts]
+    return [Piece(part.reshape(-1, part.shape[-1]), negative, place, len(parts)) for place, part in enumerate(parts)]
 
 
 def known_of(negative: Negative, data: DataSet) -> Float32:
