@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recordings
+import warm
 from hypothesis import settings
 from post import serving
 from spoiling import Copy
@@ -25,6 +26,9 @@ from bowstream.model.tflite import UNQUANTISED
 
 # A shell that starts the tests in the background hands down that Ctrl+C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Hundreds of processes import the package: what Python compiles is kept, also where it was told not to.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -115,12 +119,12 @@ def replayed(capfd):
 IMPATIENT = (str(Path(__file__).with_name("impatient.py")),)
 
 
-def start(*arguments, program=("-m", "bowstream"), **options):
-    """Start bowstream, or a program like it, in a process of its own; see `subprocess.Popen`."""
+def start(*arguments, program=("-m", "bowstream"), popen=warm.Popen, **options):
+    """Start bowstream, or a program like it, in a process of its own; see `warm.Popen` and `subprocess.Popen`."""
     environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "FORCE_COLOR")}
     environment.update(options.pop("environment", {}))
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([sys.executable, *program, *map(str, arguments)], env=environment, **options)
+    return popen([sys.executable, *program, *map(str, arguments)], env=environment, **options)
 
 
 @pytest.fixture

@@ -8,8 +8,12 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
+from functools import partial
+
+import warm
 
 # What a user's own terminal may have said of itself.
 HABITS = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
@@ -28,11 +32,13 @@ class PseudoTerminal:
         self.settings = termios.tcgetattr(self.slave)
         environment = {key: value for key, value in os.environ.items() if key not in HABITS}
         streams = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave, **options}
-        self.process = subprocess.Popen(
+        popen = warm.Popen
+        if command[0] != sys.executable:
+            popen = partial(subprocess.Popen, preexec_fn=lambda: fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0))
+        self.process = popen(
             command,
             env={**environment, "TERM": "xterm-256color"},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0),
             **streams,
         )
         self.raw = ""

@@ -113,12 +113,12 @@ class Stage:
                 sink.write(record)
 
 
-def until(condition, wait_s=60.0):
-    """Wait until a condition holds; fail when it does not for so long."""
+def until(condition, wait_s=60.0, every_s=0.005):
+    """Wait until a condition holds, which is looked at so often; fail when it does not for so long."""
     deadline = time.monotonic() + wait_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+        time.sleep(every_s)
 
 
 def quick(sink):

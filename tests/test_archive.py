@@ -16,6 +16,7 @@ import archives
 import numpy as np
 import pytest
 import soundfile
+import warm
 from archives import configured, made_up, rows, tables
 from signals import scene
 from test_replay import of_kind
@@ -93,9 +94,8 @@ def test_tables_lie_by_date_and_site(place):
 
 
 def begin(folder, arguments, out, jobs=2):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "bowstream", *arguments, "--out", str(folder / out), "--jobs", str(jobs)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return warm.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(process, out, done):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -202,7 +203,7 @@ def test_a_file_with_a_header_that_was_said_to_have_none(kind, named, raw, tmp_p
 
 
 def test_a_closed_standard_input(bowstream):
-    status, out, err = bowstream("replay", "--json", "-", preexec_fn=lambda: os.close(0))
+    status, out, err = bowstream("replay", "--json", "-", popen=subprocess.Popen, preexec_fn=lambda: os.close(0))
     assert status == 1
     assert err.startswith("bowstream: standard input: ")
     assert "error" in json.loads(out)

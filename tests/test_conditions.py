@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import warm
 from conftest import start
 from signals import RATE, scene
 from years import make_up
@@ -134,7 +135,7 @@ def test_ctrl_c_at_any_moment_is_no_traceback(arguments, tmp_path):
     for name in "AB":
         soundfile.write(tmp_path / name, np.zeros(8_000 * 600, np.int16), 8_000, format="WAV")
     for moment_s in MOMENTS_S:
-        process = start(*arguments, cwd=tmp_path, start_new_session=True)
+        process = start(*arguments, popen=subprocess.Popen, cwd=tmp_path, start_new_session=True)
         time.sleep(moment_s)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
         _, said = ended(process)
@@ -214,7 +215,7 @@ def test_no_room_for_temporary_files_is_told(recording, tmp_path):
     full = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/proc']"
     code = f"{full}\nfrom bowstream.__main__ import main\nmain()"
     command = [sys.executable, "-c", code, "replay", "--jobs", "2", recording, other(recording, tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = warm.run(command, text=True)
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(r"bowstream: .*No usable temporary directory found in \['/proc'\]\n", done.stderr)
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import recordings
 import soundfile
+import warm
 from recordings import encoded, sound
 from signals import noise, scene
 from test_replay import of_kind, without_name, write
@@ -184,9 +184,7 @@ def test_what_would_never_end_is_refused(encoding, tmp_path, bowstream):
 def test_standard_input_that_is_a_file(tmp_path, replayed, bowstream):
     path = write(tmp_path / "scene.wav", scene(1.3))
     with path.open("rb") as file:
-        process = subprocess.run(
-            [sys.executable, "-m", "bowstream", "replay", "--json", "-"], stdin=file, capture_output=True, check=True
-        )
+        process = warm.run([sys.executable, "-m", "bowstream", "replay", "--json", "-"], stdin=file)
     assert without_name(map(json.loads, process.stdout.splitlines())) == without_name(replayed(path)[1])
 
 

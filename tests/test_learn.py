@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+import warm
 
 from bowstream import AudioError, BowstreamError, BundleError, Tagger, UsageError
 from bowstream.cli.main import main
@@ -206,7 +207,7 @@ def test_undo_takes_back_and_gives_back(home, lesson, bundle):
 def test_two_processes_lose_nothing(recordings, home):
     def start(name):
         command = [sys.executable, "-m", "bowstream", "learn", name, str(recordings)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     both = [start("one"), start("two")]
     said = [process.communicate()[0] for process in both]

@@ -241,7 +241,7 @@ def test_portaudio_missing(tmp_path, bowstream):
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     environment = {"PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)])}
     for command in (["listen", "--json"], ["devices"]):
-        status, out, err = bowstream(*command, environment=environment)
+        status, out, err = bowstream(*command, environment=environment, popen=subprocess.Popen)
         assert (status, out) == (1, "")
         (line,) = err.splitlines()
         assert line.startswith("bowstream: PortAudio is missing")

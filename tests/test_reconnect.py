@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 import weakref
@@ -14,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 import soundcard
+import warm
 from conftest import IMPATIENT
 from signals import noise
 from test_listen import Listening
@@ -306,7 +306,7 @@ print(answers)
 def test_a_microphone_is_there_all_the_time_that_portaudio_looks_anew(card):
     """Its own thread asks while another thread closes its stream and opens it again."""
     command = [sys.executable, "-c", ASKED_MEANWHILE]
-    done = subprocess.run(command, env={**os.environ, **card.environment}, capture_output=True, text=True)
+    done = warm.run(command, env={**os.environ, **card.environment}, text=True)
     assert (done.stdout, done.returncode) == ("{True}\n", 0), done.stderr
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import warm
 
 from bowstream.cli import service
 from bowstream.cli.main import main
@@ -262,7 +263,7 @@ def test_a_socket_that_is_gone_is_no_reason_to_stop(notify, tmp_path):
 def test_listen_keeps_the_watchdog_fed_and_ends_when_asked(notify, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "400000")
     command = [sys.executable, "-m", "bowstream", "listen", "--demo", "--events"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = warm.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert notify.recv(100) == b"READY=1"
     assert [notify.recv(100) for _ in range(3)] == 3 * [b"WATCHDOG=1"]
     process.send_signal(signal.SIGTERM)

@@ -4,16 +4,15 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import warm
 from stage import RATE, Stage, at, quick, until
 
 from bowstream.audio.clock import utc
@@ -250,8 +249,7 @@ from stage import Stage
 sink = clips.Clips(clips.ClipsSettings(folder={str(tmp_path)!r}), *Stage().stream)
 sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.float32), "{{}}"))
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    killed = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    killed = warm.run([sys.executable, "-c", script])
     assert killed.returncode == -9, killed.stderr
     (left,) = tmp_path.iterdir()
     assert left.name.endswith("-20270115T080002.500Z_dog.flac.part")

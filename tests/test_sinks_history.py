@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 from stage import STARTED, Stage, at, quick, until
 from years import make_up
 
@@ -266,9 +267,8 @@ with HistorySink(HistorySettings(path=sys.argv[1], days=36_500.0), *stage.stream
 
 def killed(path, after_s, start_s):
     """Kill a listener that says how many events it has delivered; return the number, and until when it listened."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", LISTENER, str(path), str(start_s)]
-    listener = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    listener = warm.Popen(command, stdout=subprocess.PIPE, text=True)
     first = listener.stdout.readline()
     time.sleep(after_s)
     listener.send_signal(signal.SIGKILL)

@@ -5,10 +5,10 @@ import fcntl
 import json
 import os
 import stat
-import subprocess
 import sys
 
 import pytest
+import warm
 from stage import Stage, quick, until
 
 from bowstream.config.sinks import JsonlSettings
@@ -150,10 +150,7 @@ with JsonFile(JsonlSettings(path=path, rotate_mb=0.01, keep=1000), *stage.stream
 def test_two_processes_tear_no_line_of_one_file(tmp_path):
     """Each of a thousand lines is there once, in one of the files that were put aside meanwhile."""
     path = tmp_path / "events.jsonl"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), tag], env=environment) for tag in ("dog", "rain")
-    ]
+    writers = [warm.Popen([sys.executable, "-c", WRITER, str(path), tag]) for tag in ("dog", "rain")]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     files = list(tmp_path.iterdir())
     found = sorted((line["tag"], line["onset_s"]) for file in files for line in lines(file))

@@ -8,6 +8,8 @@ import soundcard
 from conftest import start
 from stage import until
 
+from bowstream.cli.main import main
+
 pytestmark = pytest.mark.skipif(bool(soundcard.missing()), reason="no virtual sound card")
 
 CONFIG = """\
@@ -39,9 +41,9 @@ def listen(card, tmp_path):
     config.write_text(CONFIG.format(folder=tmp_path))
     processes = []
 
-    def run(*options, environment=None):
+    def run(*options):
         command = ["listen", "--config", config, *(options or MICROPHONE)]
-        processes.append(start(*command, environment={**card.environment, **(environment or {})}, text=True))
+        processes.append(start(*command, environment=card.environment, text=True))
         return processes[-1]
 
     yield run
@@ -77,24 +79,25 @@ def test_killed_and_started_again_it_goes_on(listen, tmp_path):
     assert "bowstream: clips:" in said
 
 
-def test_the_history_of_a_listener_that_is_killed_is_there(listen, tmp_path, bowstream):
+def test_the_history_of_a_listener_that_is_killed_is_there(listen, tmp_path, monkeypatch, capsys):
     """`--history` is what the service runs with; the file is where `history` looks for it."""
-    place = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    listener = listen("--history", *MICROPHONE, environment=place)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    listener = listen("--history", *MICROPHONE)
 
     def states():
         """What is said of the listener itself; nothing before there is a history."""
-        status, out, _ = bowstream("history", "--json", environment=place)
+        status, out = main(["history", "--json"]), capsys.readouterr().out
         found = [json.loads(line) for line in out.splitlines()]
         return [each for each in found if each["type"] == "state" and each["kind"] == "listening"] if not status else []
 
-    until(lambda: sum(each["duration_s"] for each in states()) >= 2.0, 60.0)
+    until(lambda: sum(each["duration_s"] for each in states()) >= 2.0, every_s=0.2)
     listener.kill()
     listener.wait(10)
     (before,) = states()
     assert [file.name for file in (tmp_path / "bowstream").glob("history.db")] == ["history.db"]
-    again = listen("--history", *MICROPHONE, environment=place)
-    until(lambda: len(states()) == 2, 60.0)
+    again = listen("--history", *MICROPHONE)
+    until(lambda: len(states()) == 2, every_s=0.2)
     assert states()[0] == before
     again.terminate()
     _, said = again.communicate(timeout=20)
