@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
+from bowstream.model.memory import aligned
 
 Codes = NDArray[np.intp]
 
@@ -40,7 +41,7 @@ class Codebook:
         by_part = centroids.reshape(bands, parts, *centroids.shape[-2:])
         self.n_bands, self.n_parts, n_codes, self._n_values = map(int, by_part.shape)
         self.n_values = self.n_parts * self._n_values
-        self._transposed = np.ascontiguousarray(by_part.transpose(0, 1, 3, 2))  # (bands, parts, Z / parts, D)
+        self._transposed = aligned(by_part.transpose(0, 1, 3, 2))  # (bands, parts, Z / parts, D)
         # ‖x - c‖² = ‖x‖² - 2 (x·c - ½‖c‖²): the nearest centroid has the largest bracket.
         self._half_norms = 0.5 * np.square(by_part).sum(axis=3)[:, :, np.newaxis]  # (bands, parts, 1, D)
         self._size = self.n_bands * self.n_parts * n_codes

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._types import Float32
+from bowstream.model.memory import aligned
 
 Float64 = NDArray[np.float64]
 
@@ -128,7 +129,7 @@ def matrices(edge_hz: float, sample_rate: int, column_length: int) -> Matrices:
         [[powers[j - i] if j >= i else 0.0 * decay for j in range(blocks + 1)] for i in range(blocks + 1)]
     )
     start = start_states(edge_hz, sample_rate, column_length, fed, decay)
-    return Matrices(*(np.ascontiguousarray(part, np.float32) for part in (inside, fed, carried, rings, start)))
+    return Matrices(*(aligned(part.astype(np.float32)) for part in (inside, fed, carried, rings, start)))
 
 
 def start_states(edge_hz: float, sample_rate: int, column_length: int, fed: Float64, decay: Float64) -> Float64:
@@ -164,8 +165,8 @@ class HighPass:
 
     def __init__(self, edge_hz: float, sample_rate: int, column_length: int) -> None:
         self._matrices = matrices(edge_hz, sample_rate, column_length)
-        self._column_length = column_length
-        self._block_length, n = self._matrices.fed.shape
+        block_length, n = self._matrices.fed.shape
+        self._blocks = column_length // block_length, block_length
         self._state = np.empty(n, np.float32)
         self.reset()
 
@@ -176,19 +177,30 @@ class HighPass:
     def push(self, samples: Float32) -> Float32:
         """Return the next whole columns, filtered: float32 [shape=(columns * column_length,)]."""
         inside, fed, carried, rings, start = self._matrices
-        columns = samples.reshape(-1, self._column_length // self._block_length, self._block_length)
-        filtered = columns @ inside  # a product a column, as all here, whatever is pushed
-        states = np.empty((len(columns), columns.shape[1] + 1, self._state.size), np.float32)
-        np.matmul(columns, fed, out=states[:, 1:])
-        goes_on: list[bool] = (columns[:, -1, -SILENT:] != 0.0).any(axis=1).tolist()
-        state, n = self._state, self._state.size
-        for column, passed, sounds in zip(columns, states.reshape(len(columns), len(carried)), goes_on):
-            passed[:n] = state if self._started else column.ravel() @ start
-            passed[:] = passed @ carried
-            state, self._started = passed[-n:], sounds
-        self._state[:] = state
-        filtered += states[:, :-1] @ rings
+        columns = samples.reshape(-1, *self._blocks)
+        filtered: Float32 = columns @ inside  # a product a column, as all here, whatever is pushed
+        # The state before each block, one after the other: that after a column is that before the next.
+        states = np.empty((len(samples) // self._blocks[1] + 1, self._state.size), np.float32)
+        n = self._state.size
+        before = states[:-1].reshape(len(columns), self._blocks[0], n)
+        np.matmul(columns, fed, out=states[1:].reshape(before.shape))
+        states[0] = self._state
+        goes_on: list[bool] = columns[:, -1, -SILENT:].any(axis=1).tolist()
+        passing, step = states.reshape(-1), len(carried) - n
+        for number, sounds in enumerate(goes_on):
+            passed = passing[number * step : number * step + len(carried)]
+            if not self._started:
+                passed[:n] = columns[number].reshape(-1) @ start
+            np.matmul(passed, carried, out=passed)
+            self._started = sounds
+        self._state[:] = states[-1]
+        filtered += before @ rings
+        if not all(goes_on):
+            self._quieten(columns, filtered, goes_on)
+        return filtered.reshape(-1)
+
+    def _quieten(self, columns: Float32, filtered: Float32, goes_on: list[bool]) -> None:
+        """Let nothing ring on in columns that end with digital silence, from its beginning on."""
         for number in [number for number, sounds in enumerate(goes_on) if not sounds]:
             sound = np.flatnonzero(columns[number])
             filtered[number].reshape(-1)[sound[-1] + 1 if len(sound) else 0 :] = 0.0
-        return filtered.reshape(samples.shape)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from bowstream._types import Float32
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.highpass import HighPass
+from bowstream.model.memory import aligned
 
 # On 32-bit Arm, where transforms are in float64 and cannot be written into an array.
 NUMPY_1 = np.lib.NumpyVersion(np.__version__) < "2.0.0"
@@ -97,7 +99,7 @@ def mel_weights(front_end: FrontEnd) -> Float32:
     It is for the power spectrum of `LogMel`, which is an `n_fft / 2`-th of the plain one.
     """
     folded = fold_filterbank(mel_filterbank(front_end), front_end.win_length)
-    weights = (folded * (front_end.n_fft // 2)).astype(np.float32)
+    weights = aligned((folded * (front_end.n_fft // 2)).astype(np.float32))
     weights.flags.writeable = False
     return weights
 
@@ -108,6 +110,30 @@ def transform(frames: Float32, out: NDArray[np.complex64]) -> None:
         out[:] = np.fft.rfft(frames, norm="ortho")
     else:
         np.fft.rfft(frames, norm="ortho", out=out)  # type: ignore[arg-type]  # the stubs know float64 alone
+
+
+class Buffers(NamedTuple):
+    """Views of the buffers of `LogMel`, as long as its next columns: to make them takes longer than some of the steps.
+
+    samples : (columns, column_length), the columns
+    frames : (frames, win_length), of them and what came before
+    windowed, padded : (frames, win_length) of (frames, n_fft / 2), whose rest is 0
+    last : the samples that the next frames reach back into
+    spectrum : (frames, n_fft / 4 + 1); as real numbers `squares`, of which `real` and `imaginary` are the halves
+    power : (frames, n_fft / 4 + 1); by column `columns`
+    """
+
+    samples: Float32
+    frames: Float32
+    windowed: Float32
+    last: Float32
+    padded: Float32
+    spectrum: NDArray[np.complex64]
+    squares: Float32
+    real: Float32
+    imaginary: Float32
+    power: Float32
+    columns: Float32
 
 
 class LogMel:
@@ -127,14 +153,16 @@ class LogMel:
         # Periodic Hann, as for any spectral analysis.
         phase = 2.0 * np.pi * np.arange(front_end.win_length) / front_end.win_length
         self._hann = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+        self._floor = np.float32(front_end.power_floor)
         self._tail = front_end.win_length - front_end.hop_length
         self._samples = np.zeros(self._tail + COLUMNS_AT_ONCE * front_end.column_length, np.float32)
+        self._before = self._samples[: self._tail]
         windows = np.lib.stride_tricks.sliding_window_view(self._samples, front_end.win_length)
         self._frames = windows[:: front_end.hop_length]  # (frames, win_length), a view of _samples
-        self._windowed = np.zeros((len(self._frames), front_end.n_fft // 2), np.float32)
+        self._padded = np.zeros((len(self._frames), front_end.n_fft // 2), np.float32)
         self._spectrum = np.empty((len(self._frames), len(self._weights)), np.complex64)
-        self._squares = self._spectrum.view(np.float32).reshape(*self._spectrum.shape, 2)
         self._power = np.empty(self._spectrum.shape, np.float32)
+        self._parts = [self._first(columns) for columns in range(COLUMNS_AT_ONCE + 1)]
 
     def reset(self) -> None:
         """Begin a new stream: the next frames reach back into zeros again."""
@@ -166,14 +194,13 @@ class LogMel:
             )
         if self._highpass:
             samples = self._highpass.push(samples)
-        log_mel = np.empty((len(samples) // front_end.hop_length, front_end.n_mels), np.float32)
-        at_once = COLUMNS_AT_ONCE * front_end.frames_per_column
-        for first in range(0, len(log_mel), at_once):
-            mel = log_mel[first : first + at_once]
-            self._mel(samples[first * front_end.hop_length :][: len(mel) * front_end.hop_length], out=mel)
-        np.maximum(log_mel, front_end.power_floor, out=log_mel)
+        columns = samples.reshape(-1, front_end.column_length)
+        log_mel = np.empty((len(columns), front_end.frames_per_column, front_end.n_mels), np.float32)
+        for first in range(0, len(columns), COLUMNS_AT_ONCE):
+            self._mel(columns[first : first + COLUMNS_AT_ONCE], out=log_mel[first : first + COLUMNS_AT_ONCE])
+        np.maximum(log_mel, self._floor, out=log_mel)
         np.log(log_mel, out=log_mel)
-        return log_mel
+        return log_mel.reshape(-1, front_end.n_mels)
 
     def skip(self, samples: Float32) -> None:
         """Step over whole columns whose log-mel is not asked for: the high-pass alone hears them, as it never forgets.
@@ -183,17 +210,33 @@ class LogMel:
         if self._highpass:
             self._highpass.push(samples)
 
+    def _first(self, columns: int) -> Buffers:
+        """Return what a few columns take of the buffers."""
+        front_end, frames = self.front_end, columns * self.front_end.frames_per_column
+        end = self._tail + columns * front_end.column_length
+        padded, spectrum, power = self._padded[:frames], self._spectrum[:frames], self._power[:frames]
+        squares = spectrum.view(np.float32)
+        return Buffers(
+            samples=self._samples[self._tail : end].reshape(columns, front_end.column_length),
+            frames=self._frames[:frames],
+            windowed=padded[:, : front_end.win_length],
+            last=self._samples[end - self._tail : end],
+            padded=padded,
+            spectrum=spectrum,
+            squares=squares,
+            real=squares[:, 0::2],
+            imaginary=squares[:, 1::2],
+            power=power,
+            columns=power.reshape(columns, front_end.frames_per_column, len(self._weights)),
+        )
+
     def _mel(self, samples: Float32, out: Float32) -> None:
-        """Mel power of a few columns, into `out` (frames, n_mels)."""
-        frames, length = len(out), len(samples)
-        self._samples[self._tail :][:length] = samples
-        windowed, spectrum, power = self._windowed[:frames], self._spectrum[:frames], self._power[:frames]
-        np.multiply(self._frames[:frames], self._hann, out=windowed[:, : self.front_end.win_length])
-        self._samples[: self._tail] = self._samples[length:][: self._tail]
-        transform(windowed, spectrum)
-        squares = self._squares[:frames]
-        np.square(squares, out=squares)
-        np.add(squares[..., 0], squares[..., 1], out=power)
-        # A product a column, whatever is pushed.
-        columns = (-1, self.front_end.frames_per_column)
-        np.matmul(power.reshape(*columns, power.shape[1]), self._weights, out=out.reshape(*columns, out.shape[1]))
+        """Mel power of a few columns (n, column_length), into `out` (n, frames_per_column, n_mels)."""
+        part = self._parts[len(samples)]
+        part.samples[:] = samples
+        np.multiply(part.frames, self._hann, out=part.windowed)
+        self._before[:] = part.last
+        transform(part.padded, part.spectrum)
+        np.square(part.squares, out=part.squares)
+        np.add(part.real, part.imaginary, out=part.power)
+        np.matmul(part.columns, self._weights, out=out)  # a product a column, whatever is pushed

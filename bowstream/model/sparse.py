@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bowstream._types import Float32
 from bowstream.errors import BundleError
+from bowstream.model.memory import aligned_empty
 from bowstream.model.sliding import joined
 from bowstream.model.tflite import Model, Quantisation
 
@@ -62,7 +63,7 @@ class SparseNetwork:
         self._sums = bias.astype(np.float64)  # exact for longer than any stream
         # Kept, since memory of this size is given back to the system each time, where the service runs.
         self._taken = np.empty((ROWS_AT_ONCE, *hidden), np.int8)
-        self._floats = np.empty((ROWS_AT_ONCE, *hidden), np.float32)
+        self._floats: Float32 = aligned_empty((ROWS_AT_ONCE, *hidden), np.float32)
 
     def __call__(self, rows: NDArray[Any]) -> Float32:
         """Return the network's output, float32 [shape=(rows, n_outputs)].
