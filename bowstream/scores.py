@@ -65,7 +65,9 @@ class Scores(Mapping[str, float]):
 
     def dated(self, time: datetime | None, source: str = "") -> Scores:
         """Return the same scores with a time and a source; quicker than `dataclasses.replace`, as each hop has them."""
-        return Scores(self.tags, self.array, self.start_s, self.end_s, self.codes, time, self.levels, source)
+        copy = object.__new__(Scores)
+        vars(copy).update(vars(self), time=time, source=source)
+        return copy
 
     def __repr__(self) -> str:
         best = ", ".join(f"{tag}={score:.2f}" for tag, score in self.top())

@@ -64,9 +64,16 @@ class Condition:
 
     def push(self, samples: Float32) -> None:
         """Take whole columns; less than a column is passed over."""
-        for start in range(0, len(samples) - self._length + 1, self._length):
-            self._sum += samples[start : start + self._length]
-            self._columns += 1
+        columns = samples[: len(samples) // self._length * self._length].reshape(-1, self._length)
+        while len(columns):
+            missing = COLUMNS_PER_S - self._columns
+            some, columns = columns[:missing], columns[missing:]
+            if self._columns:
+                for column in some:
+                    self._sum += column
+            else:
+                np.add.reduce(some, axis=0, out=self._sum)
+            self._columns += len(some)
             if self._columns == COLUMNS_PER_S:
                 self._sum *= MEAN
                 self._conclude(self._sum)

@@ -66,9 +66,11 @@ class Health(HealthReport):
         self._ranked_s: list[float] = []  # the same, sorted
         self._ranked_at = -1  # samples heard when the percentiles were worked out
         self._thermal_due_s = 0.0
+        self._is_stale = True  # the report, by what was noted since it was worked out
 
     def heard(self, samples: Float32, lost: int) -> None:
         """Count samples that arrived, and those lost before them."""
+        self._is_stale = True
         if lost:
             self._lost += lost
             self.gaps += 1
@@ -89,12 +91,14 @@ class Health(HealthReport):
     def worked(self, busy_s: float) -> None:
         """Count time spent on samples."""
         self._busy_s += busy_s
+        self._is_stale = True
 
     def scored(self, latency_s: float) -> None:
         """Note how long after the arrival of its last sample a window had its scores."""
         if len(self._latencies_s) == LATENCIES:
             del self._ranked_s[bisect_left(self._ranked_s, self._latencies_s[0])]
         self._latencies_s.append(latency_s)
+        self._is_stale = True
         insort(self._ranked_s, latency_s)
 
     @property
@@ -109,20 +113,25 @@ class Health(HealthReport):
 
     def refresh(self) -> Health:
         """Return the health itself, its fields as of now; its percentiles are at most one second of sound old."""
-        rate = self.sample_rate
-        self.heard_s, self.lost_s = self._heard / rate, self._lost / rate
-        self.silent_s, self.dead_s = self._silent / rate, self._dead / rate
-        self.level_dbfs = dbfs(self.power)
-        self.dc_offset, self.hum_hz = self._condition.dc_offset, self._condition.hum_hz
-        self.hum_dbfs = dbfs(self._condition.hum_power)
-        self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
-        if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= self.sample_rate):
-            self._ranked_at = self._heard
-            self.latency_p50_ms, self.latency_p95_ms = (1000.0 * quantile(self._ranked_s, p) for p in (0.50, 0.95))
+        if self._is_stale:
+            self._work_out()
         if time.monotonic() >= self._thermal_due_s:
             self._thermal_due_s = time.monotonic() + THERMAL_EVERY_S
             self._read_thermal()
         return self
+
+    def _work_out(self) -> None:
+        """Take over what was noted."""
+        self._is_stale, rate, condition = False, self.sample_rate, self._condition
+        self.heard_s, self.lost_s = self._heard / rate, self._lost / rate
+        self.silent_s, self.dead_s = self._silent / rate, self._dead / rate
+        self.level_dbfs = dbfs(self.power)
+        self.dc_offset, self.hum_hz = condition.dc_offset, condition.hum_hz
+        self.hum_dbfs = dbfs(condition.hum_power) if condition.hum_power else FLOOR_DBFS
+        self.real_time_factor = self._busy_s / self.heard_s if self._heard else 0.0
+        if self._latencies_s and (self._ranked_at < 0 or self._heard - self._ranked_at >= rate):
+            self._ranked_at = self._heard
+            self.latency_p50_ms, self.latency_p95_ms = (1000.0 * quantile(self._ranked_s, p) for p in (0.50, 0.95))
 
     def _read_thermal(self) -> None:
         """Read the temperature, where this machine tells it; nothing else may fail because it cannot be read."""

@@ -43,7 +43,7 @@ def counter(default: Any, meaning: str, unit: str = "", word: str = "", exported
 
 @dataclass
 class HealthReport:
-    """A session's health at one moment; None for what this machine does not measure."""
+    """A session's health at one moment; None for what this machine does not measure, which comes last."""
 
     heard_s: float = counter(0.0, "Sound worked on", "s", exported="heard_seconds")
     lost_s: float = counter(0.0, "Sound lost before it was seen", "s", "lost", "lost_seconds", "Lost")
@@ -63,8 +63,8 @@ class HealthReport:
     hum_hz: int = gauge(0, "Frequency of the mains, if it hums in the sound", "Hz", "hum_hertz")
     hum_dbfs: float = gauge(FLOOR_DBFS, "Level of that hum", "dBFS", "hum_dbfs")
     reconnects: int = counter(0, "Times that a microphone or stream came back", "", "reconnects", "reconnects")
-    temperature_c: float | None = gauge(None, "Temperature of the processor", "°C", "temperature_celsius", "Processor")
     late_s: float = gauge(0.0, "How much later than at its best the newest sound came in", "s", "late_seconds")
+    temperature_c: float | None = gauge(None, "Temperature of the processor", "°C", "temperature_celsius", "Processor")
     delay_s: float | None = gauge(None, "From when a stream says a sound was until it came in", "s", "delay_seconds")
     drift_ppm: float | None = gauge(
         None, "By how much the source's clock is faster than the system's", "ppm", "drift_ppm"
@@ -73,6 +73,9 @@ class HealthReport:
 
 
 METRICS: Mapping[str, Metric] = {each.name: each.metadata["metric"] for each in fields(HealthReport)}
+# Those that every machine measures, which come first, and the rest.
+MEASURED = tuple(each.name for each in fields(HealthReport) if each.default is not None)
+OPTIONAL = tuple(name for name in METRICS if name not in MEASURED)
 
 
 def metrics(report: HealthReport) -> Iterator[tuple[str, Metric, Any]]:

@@ -62,8 +62,9 @@ class Codebook:
         -------
         codes : int [shape=(N, P * parts)], 0 … len(codebook) - 1
         """
-        by_band = latents.reshape(len(latents), self.n_bands, -1, self.n_parts, self._n_values)
+        by_band = latents.reshape(-1, self.n_bands, latents.shape[1] // self.n_bands, self.n_parts, self._n_values)
         closeness = by_band.swapaxes(2, 3) @ self._transposed  # (N, bands, parts, P / bands, D)
         closeness -= self._half_norms
-        codes: Codes = closeness.argmax(axis=-1) + self._first_codes
+        codes: Codes = closeness.argmax(axis=-1)
+        codes += self._first_codes
         return codes.swapaxes(2, 3).reshape(len(latents), -1)

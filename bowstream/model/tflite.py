@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bowstream._stderr import silenced
-from bowstream._types import Float32
+from bowstream._types import FLOAT32, Float32
 from bowstream.errors import BundleError
 
 LARGEST_TENSORS_BYTES = 64 << 20
+BYTE = np.dtype(np.uint8)
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 
 
@@ -73,17 +74,17 @@ class Quantisation:
 
     def dequantise(self, integers: NDArray[Any]) -> Float32:
         """Return integers as float32 numbers."""
-        if self.dtype == np.float32:
+        if self.dtype == FLOAT32:
             return integers
-        if self.dtype.itemsize == 1:
-            values: Float32 = self._table.take(integers.view(np.uint8))
-            return values
+        if self._table is not None:
+            return self._table.take(integers.view(BYTE))
         return self._values(integers)
 
     @cached_property
-    def _table(self) -> Float32:
-        """The numbers that the 256 integers of a byte stand for, in the order of their bits."""
-        return self._values(np.arange(256, dtype=np.uint8).view(self.dtype))
+    def _table(self) -> Float32 | None:
+        """The numbers that the 256 integers of a byte stand for, in the order of their bits; None if it is no byte."""
+        bits = np.arange(256, dtype=BYTE)
+        return self._values(bits.view(self.dtype)) if self.dtype.itemsize == 1 else None
 
     def _values(self, integers: NDArray[Any]) -> Float32:
         values: Float32 = np.subtract(integers, self.zero_point, dtype=np.float32)
@@ -121,7 +122,10 @@ class Model:
         if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
             raise BundleError(f"{name} must have one (rows, features) input and one output (got {shapes})")
         self._input, self._output = int(inputs[0]["index"]), int(outputs[0]["index"])
+        self._set, self._get = self._interpreter.set_tensor, self._interpreter.get_tensor
+        self._invoke = self._interpreter.invoke
         self.quantisation = Quantisation.of(inputs[0])
+        self._dtype = self.quantisation.dtype
         self._dequantise = Quantisation.of(outputs[0]).dequantise
         self._rows = shapes[0][0]
         self.n_inputs, self.n_outputs = int(shapes[0][1]), int(shapes[1][1])
@@ -140,9 +144,9 @@ class Model:
                 self._interpreter.resize_tensor_input(self._input, (len(rows), self.n_inputs), strict=False)
                 self._interpreter.allocate_tensors()
                 self._rows = len(rows)
-            self._interpreter.set_tensor(self._input, self.quantisation.quantise(rows))
-            self._interpreter.invoke()
-            return self._dequantise(self._interpreter.get_tensor(self._output))
+            self._set(self._input, rows if rows.dtype == self._dtype else self.quantisation.quantise(rows))
+            self._invoke()
+            return self._dequantise(self._get(self._output))
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"{self._name} cannot be run: {error}") from error
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +17,7 @@ from bowstream.audio.clock import rfc3339
 from bowstream.audio.source import Notice
 from bowstream.events import Event
 from bowstream.health.counters import Health
-from bowstream.health.report import METRICS
+from bowstream.health.report import MEASURED, METRICS, OPTIONAL
 from bowstream.records import Gap, Record
 from bowstream.scores import Scores
 
@@ -24,8 +25,10 @@ Fields = dict[str, Any]
 
 # Scores are given to four digits, in steps of a ten-thousandth.
 STEPS = 10_000
-# Of a health report, in the order of `METRICS`.
-VALUES = attrgetter(*METRICS)
+# Of a health report, in the order of `METRICS`; its numbers are given to so many digits.
+VALUES, NUMBERS, REST = attrgetter(*METRICS), attrgetter(*MEASURED), attrgetter(*OPTIONAL)
+DIGITS = 4
+NUMBERS_JSON = ", ".join(f'"{name}": %r' for name in MEASURED)
 
 
 def record_fields(record: Record, health: Health | None = None) -> Fields:
@@ -73,19 +76,12 @@ def record_json(record: Record, health: Health | None = None, labels: Mapping[st
     if not isinstance(record, Scores):
         fields = record_fields(record)
         return json.dumps({"type": fields.pop("type"), **(labels or {}), **fields}) if fields else ""
-    fields = {"type": "hop", **(labels or {}), **hop_fields(record)}
-    report = f', "health": {{{members_json(health_fields(health))}}}' if health else ""
-    return f'{{{members_json(fields)}, "scores": {scores_json(record.array, record.tags)}{report}}}'
-
-
-def members_json(fields: Fields) -> str:
-    """Return what `json.dumps` writes between the braces, of names that need no escape and of finite numbers."""
-    return ", ".join(
-        [
-            f'"{name}": {value!r}' if type(value) is float or type(value) is int else f'"{name}": {json.dumps(value)}'
-            for name, value in fields.items()
-        ]
-    )
+    named = {**(labels or {}), **source_field(record.source)}
+    where = f", {json.dumps(named)[1:-1]}" if named else ""
+    when = f', "time": "{rfc3339(record.time)}"' if record.time else ""
+    place = f'"start_s": {seconds(record.start_s)!r}, "end_s": {seconds(record.end_s)!r}'
+    report = f', "health": {health_json(health)}' if health else ""
+    return f'{{"type": "hop"{where}{when}, {place}, "scores": {scores_json(record.array, record.tags)}{report}}}'
 
 
 def hop_fields(scores: Scores) -> Fields:
@@ -107,8 +103,20 @@ def event_fields(event: Event) -> Fields:
 
 def health_fields(health: Health) -> Fields:
     """Return the health so far, without what this machine does not know."""
-    values = zip(METRICS, VALUES(health.refresh()))
-    return {name: round(value, 4) if type(value) is float else value for name, value in values if value is not None}
+    return rounded(METRICS, VALUES(health.refresh()))
+
+
+def health_json(health: Health) -> str:
+    """Return what `json.dumps` makes of `health_fields`."""
+    numbers = tuple(map(round, NUMBERS(health.refresh()), repeat(DIGITS)))
+    known = rounded(OPTIONAL, REST(health))
+    return f"{{{NUMBERS_JSON % numbers}{', ' + json.dumps(known)[1:-1] if known else ''}}}"
+
+
+def rounded(names: Iterable[str], values: Iterable[Any]) -> Fields:
+    """Return the values that are known, by name."""
+    known = ((name, value) for name, value in zip(names, values) if value is not None)
+    return {name: round(value, DIGITS) if type(value) is float else value for name, value in known}
 
 
 def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
@@ -118,9 +126,9 @@ def named(scores: Float32, tags: Sequence[str]) -> dict[str, float]:
 
 def scores_json(scores: Float32, tags: tuple[str, ...]) -> str:
     """Return what `json.dumps` makes of `named` scores."""
-    steps = np.rint(scores.astype(np.float64) * STEPS).astype(np.intp).tolist()
+    steps = np.multiply(scores, STEPS, dtype=np.float64)
     parts = template(tags).copy()
-    parts[1::2] = map(STEPS_JSON.__getitem__, steps)
+    parts[1::2] = map(STEPS_JSON.__getitem__, np.rint(steps, out=steps).tolist())
     return "".join(parts)
 
 
@@ -131,10 +139,10 @@ def template(tags: tuple[str, ...]) -> list[str]:
     return [part for name in names for part in (name, "")] + ["}" if tags else "{}"]
 
 
-class _StepsJson(dict[int, str]):
+class _StepsJson(dict[float, str]):
     """Scores that are so many steps, as they are written; each is worked out once."""
 
-    def __missing__(self, step: int) -> str:
+    def __missing__(self, step: float) -> str:
         self[step] = text = json.dumps(step / STEPS)
         return text
 
