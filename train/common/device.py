@@ -15,8 +15,8 @@ ON_THE_PATH = (
     *("audio/flac", "audio/mix", "audio/raw", "audio/reader", "audio/source", "audio/tracks"),
     *(f"audio/containers/{name}" for name in ("chunks", "description", "findings", "flac", "mpeg", "ogg", "tags")),
     *(f"model/{name}" for name in ("additions", "archive", "bundle", "codebook", "columns", "context", "encoder")),
-    *(f"model/{name}" for name in ("front_end", "head", "highpass", "level", "log_mel", "onset", "patches")),
-    *(f"model/{name}" for name in ("probe", "sensitivity", "sliding", "sparse", "tags", "tflite")),
+    *(f"model/{name}" for name in ("front_end", "head", "highpass", "level", "log_mel", "memory", "onset")),
+    *(f"model/{name}" for name in ("patches", "probe", "sensitivity", "sliding", "sparse", "tags", "tflite")),
 )
 
 
