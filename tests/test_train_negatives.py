@@ -14,6 +14,8 @@ from train.dataset.errors import DataError
 from train.dataset.made_up import made_sounds
 from train.dataset.negatives import Negative, find_negatives, held_back, made_up, to_learn_from
 from train.dataset.problems import content_hash
+from train.dataset.teacher import Teacher
+from train.dataset.vocabulary import read_vocabulary
 from train.measure.evaluate import Held
 from train.measure.false_events import Point, choose, false_events
 from train.measure.trial import Model, Study, Trial
@@ -97,6 +99,37 @@ def test_tags_that_may_sound_in_a_negative_are_noted_in_its_folder(runs, folder)
     (folder / "negatives.csv").write_text(f'path,may_contain\nstreet_7.wav,"{cell}"\n')
     found = {negative.path.name: negative.may for negative in find_negatives(runs, folder, data, {})}
     assert found["street_7.wav"] == {"rain", "small birds", "Fill_(with_liquid)"} and not found["speech_0.wav"]
+
+
+WORDS = ("speech", "woman speaking", "coughing", "laughing", "rain", "dog", "music", "trumpet", "drum")
+
+
+def known(runs, folder, kind, teacher=None):
+    """What is present in the first negative of a kind, and what may be."""
+    data = DataSet("words", DATA.clips, WORDS, False, False, "none", vocabulary=read_vocabulary("everyday"))
+    found = find_negatives(runs, folder, dataclasses.replace(data, teacher=teacher), {})
+    first = next(negative for negative in found if negative.kind == kind)
+    return first.tags, first.may - {*first.tags}
+
+
+def test_without_a_teacher_much_may_sound_in_a_negative(runs, folder):
+    assert known(runs, folder, "speech") == (("speech",), {"woman speaking", "coughing", "laughing", "rain", "music"})
+    assert known(runs, folder, "street") == ((), {"speech", "woman speaking", "rain", "music"})
+
+
+def test_what_a_teacher_does_not_hear_in_a_negative_is_not_there(runs, folder):
+    labels = ("Cough", "Laughter", "Rain", "Dog", "Speech", "Music", "Drum")
+    scores = np.array([[0.0, 0.05, 0.05, 0.2, 0.9, 0.2, 0.0], [0.0, 0.05, 0.2, 0.4, 0.05, 0.9, 0.05]], np.float32)
+    rows = {path.stem: int(path.stem.startswith("music")) for path in folder.iterdir()}
+    teacher = Teacher(labels, rows, scores, np.arange(3))
+    of_speech, of_music = (known(runs, folder, kind, teacher) for kind in ("speech", "music"))
+    assert of_speech == (("speech",), {"woman speaking", "laughing", "music"})
+    assert of_music == (("music",), {"rain", "dog", "trumpet", "drum"})
+
+
+def test_in_a_made_up_sound_nothing_is_but_what_its_kind_means(runs, folder):
+    assert known(runs, folder, "made music") == ((), {"music", "trumpet"})
+    assert known(runs, folder, "made noise") == ((), set())
 
 
 def test_a_note_about_a_recording_that_is_not_there_is_said(runs, folder):

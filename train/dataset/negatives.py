@@ -27,6 +27,8 @@ from .tables import read_rows, readable, stop_at
 FEWEST_PARTS = 2
 # A folder's own note of tags that may sound in a recording all the same, and how its cells separate them.
 NOTE = "negatives.csv"
+# What the kinds of made-up sounds begin with.
+MADE = "made "
 SEPARATORS = re.compile(r"[;,/]")
 IN_BRACKETS = re.compile(r"\(.*?\)")
 
@@ -85,22 +87,29 @@ def find_negatives(root: Path, folder: Path, data: DataSet, hashes: Mapping[str,
         Negative(path, kind_of(path), part, contents[path], may=may.get(names[path], frozenset()), name=names[path])
         for path, part in into_parts(paths, parts)
     ]
-    return (*(in_words(negative, data) for negative in recorded), *made_up(root, parts))
+    return tuple(in_words(negative, data) for negative in (*recorded, *made_up(root, parts)))
 
 
 def in_words(negative: Negative, data: DataSet) -> Negative:
-    """Return a negative with what a vocabulary says of its kind, and a teacher of its sound."""
-    if data.vocabulary is None:
-        return negative
-    heard = None
-    if data.teacher:
+    """Return a negative with what its kind means, by the vocabulary if there is one, and what a teacher hears in it.
+
+    Nothing is in a made-up sound but what its kind is the name of.
+    """
+    kind, heard = negative.kind.removeprefix(MADE), None
+    tags, may = tuple(tag for tag in data.tags if tag == kind), frozenset[str]()
+    if negative.made:
+        heard = dict.fromkeys(data.tags, 0.0)
+    elif data.vocabulary and data.teacher:
         scores, asked = data.teacher.of([negative.name])
         if asked.any():
             of_tags = data.vocabulary.heard(data.teacher.labels, scores)
             heard = {tag: float(score[0]) for tag, score in of_tags.items()}
-    tags = data.vocabulary.tags_of([negative.kind])
-    may = negative.may.union(tags, data.vocabulary.may([negative.kind], tags, heard)).intersection(data.tags)
-    return replace(negative, tags=tuple(tag for tag in tags if tag in data.tags), may=may)
+    if data.vocabulary:
+        tags = tuple(tag for tag in data.vocabulary.tags_of([kind]) if tag in data.tags)
+        beside = {data.vocabulary.by_tag[tag].group for tag in tags}
+        may = data.vocabulary.may([kind], tags, heard, beside)
+    may = negative.may.union(tags, may).intersection(data.tags)
+    return replace(negative, tags=() if negative.made else tags, may=may)
 
 
 def twins(contents: Mapping[Path, str], clips: Mapping[str, str]) -> Iterator[str]:
@@ -164,8 +173,7 @@ def made_up(root: Path, parts: int) -> list[Negative]:
     sounds = {path: path.with_stem(without_level(path.stem)) for path in sorted(folder.glob("*.flac"))}
     part_of = dict(into_parts(set(sounds.values()), parts))
     return [
-        Negative(path, f"made {kind_of(path)}", part_of[sound], content_hash(path), True)
-        for path, sound in sounds.items()
+        Negative(path, MADE + kind_of(path), part_of[sound], content_hash(path), True) for path, sound in sounds.items()
     ]
 
 

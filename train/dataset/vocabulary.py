@@ -19,6 +19,8 @@ SEPARATOR = ";"
 COLUMNS = ("labels", "near", "unless", "implies", "ambient")
 # A teacher's score from which a tag that is not named is unknown: low where it is often there without being named.
 HEARD_AMBIENT, HEARD = 0.1, 0.3
+# The same of a tag that sounds beside others of its group: a teacher overhears the drums in music.
+HEARD_BESIDE = 0.02
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ class Vocabulary:
         return tuple(sorted(found, key=lambda tag: -self._depth(tag)))
 
     def may(
-        self, labels: Collection[str], tags: Collection[str], heard: Mapping[str, float] | None = None
+        self,
+        labels: Collection[str],
+        tags: Collection[str],
+        heard: Mapping[str, float] | None = None,
+        beside: Collection[str] = (),
     ) -> frozenset[str]:
         """Return the tags that may sound in a clip with these labels though they do not say so: unknown, not absent.
 
@@ -84,18 +90,21 @@ class Vocabulary:
         Parameters
         ----------
         heard : the teacher's score of each tag that it has a label for
+        beside : groups whose tags often sound beside one another without being named, as instruments do in music
         """
         said, asked = set(labels), heard or {}
+
+        def may_be_heard(entry: Entry) -> bool:
+            often = entry.ambient or entry.group in beside
+            if entry.tag not in asked:
+                return often
+            return asked[entry.tag] >= (HEARD_BESIDE if entry.group in beside else HEARD_AMBIENT if often else HEARD)
+
         return frozenset(
             entry.tag
             for entry in self.entries
             if entry.tag not in tags
-            and (
-                not entry.near.isdisjoint(said)
-                or not set(tags).isdisjoint(entry.implies)
-                or (entry.ambient and entry.tag not in asked)
-                or asked.get(entry.tag, 0.0) >= (HEARD_AMBIENT if entry.ambient else HEARD)
-            )
+            and (not entry.near.isdisjoint(said) or not set(tags).isdisjoint(entry.implies) or may_be_heard(entry))
         )
 
     def heard(

@@ -140,21 +140,9 @@ def pieces_of(negative: Negative, front_end: FrontEnd) -> list[Piece]:
 
 
 def known_of(negative: Negative, data: DataSet) -> Float32:
-    """Return what is known to be in a negative, float32 (C,): 1 what its kind is the name of, NaN what may be there.
-
-    Where its kind is a tag, the other tags of that tag's group may be there (a piano in music), and so may tags that
-    often sound unnamed.
-    """
-    entries = data.vocabulary.by_tag if data.vocabulary else {}
-    group = entries[negative.kind].group if negative.kind in entries else None
-    known = np.zeros(len(data.tags), np.float32)
-    for place, tag in enumerate(data.tags):
-        entry = entries.get(tag)
-        if tag == negative.kind:
-            known[place] = 1.0
-        elif tag in negative.may or (entry and (entry.ambient or entry.group == group)):
-            known[place] = np.nan
-    return known
+    """Return what is known to be in a negative, float32 (C,): 1 what its kind means, NaN what may be there, else 0."""
+    known = [1.0 if tag in negative.tags else np.nan if tag in negative.may else 0.0 for tag in data.tags]
+    return np.array(known, np.float32)
 
 
 def chances(presence: Float32, sources: Sequence[str], settings: AugmentSettings) -> Float32:
