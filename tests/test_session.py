@@ -400,8 +400,13 @@ def test_json_lines_are_what_json_makes_of_the_fields():
     for array in (scores, 1.0 - scores, np.nextafter(scores, np.float32(1))):
         hop = Scores(tags, array.astype(np.float32), 0.0, 1.0, np.empty((1, 0), np.intp))
         fields = record_fields(hop)
-        assert record_json(hop, labels=labels) == json.dumps({"type": fields.pop("type"), **labels, **fields})
+        line = record_json(hop, labels=labels)
+        assert list(json.loads(line).items()) == [("type", fields.pop("type")), *labels.items(), *fields.items()]
+        assert len(line) == len(record_json(replace(hop, array=np.zeros_like(array)), labels=labels))
+    assert record_json(replace(hop, tags=(), array=array[:0])).endswith('"scores": {}}')
     health = Health(16_000)
+    health.heard(noise(0.3), 7)
+    health.clipped, health.temperature_c, health.throttled = 12, 51.23456, ""
     for record in (hop, Gap(1.0, 0.5), Notice("hot", "hot"), Event("dog", 0.0, None, 0.5, 0.5)):
         assert json.loads(record_json(record, health)) == record_fields(record, health)
     assert record_json(Idle(), health) == ""

@@ -62,9 +62,17 @@ class Codebook:
         -------
         codes : int [shape=(N, P * parts)], 0 … len(codebook) - 1
         """
-        by_band = latents.reshape(-1, self.n_bands, latents.shape[1] // self.n_bands, self.n_parts, self._n_values)
-        closeness = by_band.swapaxes(2, 3) @ self._transposed  # (N, bands, parts, P / bands, D)
+        n, n_patches, _ = latents.shape
+        if n_patches == self.n_bands:  # as most have: nothing changes places
+            vectors = latents.reshape(n, n_patches, self.n_parts, 1, self._n_values)
+            return self._nearest(vectors).reshape(n, n_patches * self.n_parts)
+        by_band = latents.reshape(n, self.n_bands, n_patches // self.n_bands, self.n_parts, self._n_values)
+        return self._nearest(by_band.swapaxes(2, 3)).swapaxes(2, 3).reshape(n, n_patches * self.n_parts)
+
+    def _nearest(self, vectors: Float32) -> Codes:
+        """Return the codes of vectors (N, bands, parts, P / bands, Z / parts), without its last axis."""
+        closeness = vectors @ self._transposed  # (N, bands, parts, P / bands, D)
         closeness -= self._half_norms
         codes: Codes = closeness.argmax(axis=-1)
         codes += self._first_codes
-        return codes.swapaxes(2, 3).reshape(len(latents), -1)
+        return codes

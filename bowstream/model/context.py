@@ -21,7 +21,7 @@ class Context:
     """
 
     def __init__(self, windows: int, hops_apart: int) -> None:
-        self._places = np.arange(windows) * hops_apart
+        self._places = np.arange(windows)[np.newaxis] * hops_apart  # of the first of new windows
         self.reset()
 
     def reset(self) -> None:
@@ -40,8 +40,9 @@ class Context:
         contexts : int [shape=(n, windows, P)]
         """
         if not len(codes):
-            return np.empty((0, len(self._places), codes.shape[1]), codes.dtype)
+            return np.empty((0, self._places.size, codes.shape[1]), codes.dtype)
         if self._stream is None:
-            self._stream = Sliding(np.repeat(codes[:1], self._places[-1], axis=0))
-        contexts: Codes = self._stream.push(codes)[np.arange(len(codes))[:, np.newaxis] + self._places]
+            self._stream = Sliding(np.repeat(codes[:1], self._places[0, -1], axis=0))
+        places = self._places if len(codes) == 1 else self._places + np.arange(len(codes))[:, np.newaxis]
+        contexts: Codes = self._stream.push(codes).take(places, axis=0)
         return contexts

@@ -84,6 +84,7 @@ class WindowEncoder:
             raise UsageError(f"hop_columns must be 1 … {front_end.columns_per_window} (got {hop_columns})")
         self.encoders = encoders
         self.front_end = front_end
+        self._column_shape = front_end.frames_per_column, front_end.n_mels
         self.hop_columns = hop_columns
         sizes = [len(encoders[family].codebook) for family in FAMILIES]
         self.offsets = dict(zip(FAMILIES, accumulate(sizes, initial=0)))
@@ -117,15 +118,16 @@ class WindowEncoder:
         codes : int [shape=(windows, P)], each code offset by its family's place in the counts; P is 143 where each
             patch has one code
         """
-        columns = log_mel.reshape(-1, self.front_end.frames_per_column, self.front_end.n_mels)  # (N, 10, 96)
-        if not len(columns):
+        columns = log_mel.reshape(-1, *self._column_shape)  # (N, 10, 96)
+        n = len(columns)
+        if not n:
             return np.empty((0, len(self._offsets)), np.intp)
         # The columns of the last window stand before the new ones: (10 + N, 12, 80), (10 + N, 10, 8), (10 + N, codes).
         pat, narrow, inside = [kept.push(part) for kept, part in zip(self._window, self._columns(columns))]
         width = self.front_end.columns_per_window
-        ends = range(self.columns_until_window, len(columns) + 1, self.hop_columns)
-        self.columns_since_window = len(columns) - ends[-1] if ends else self.columns_since_window + len(columns)
-        self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - len(columns)
+        ends = range(self.columns_until_window, n + 1, self.hop_columns)
+        self.columns_since_window = n - ends[-1] if ends else self.columns_since_window + n
+        self.columns_until_window = (ends[-1] + self.hop_columns if ends else self.columns_until_window) - n
         codes = np.empty((len(ends), len(self._offsets)), np.intp)
         for end, row in zip(ends, codes):  # (P,)
             window = slice(end, end + width)

@@ -22,6 +22,7 @@ from bowstream.model.encoder import Counts, Network
 from bowstream.model.sliding import joined
 from bowstream.model.sparse import HIGHEST, ZERO_POINT, SparseNetwork
 
+ONE = np.float32(1.0)
 LONGEST_CONTEXT = 60
 COUNT_TRANSFORMS: Mapping[str, Callable[[Float32], Float32]] = {"none": np.positive, "sqrt": np.sqrt, "log": np.log1p}
 # Of what stands for each int8, 0 … 127 and then, as indices count from the end, -128 … -1.
@@ -103,16 +104,19 @@ class Head:
 
     def _calibrated(self, logits: Float32) -> Float32:
         """Return the network's output (n, outputs) after Platt scaling."""
-        calibrated: Float32 = self.slopes * normalise(logits, self.softmax_weight) + self.biases
+        calibrated = normalise(logits, self.softmax_weight)
+        calibrated *= self.slopes
+        calibrated += self.biases
         return calibrated
 
     def _row(self, codes: Codes) -> NDArray[Any]:
         """Return the network's input for the codes of a context (context, P), which is that of `shown` counts."""
-        counted = (codes[-1], codes.ravel())[: times_shown(self.context)]
-        row = np.empty((len(counted), self.network.n_inputs // len(counted)), self._inputs.dtype)
-        for part, inputs in zip(counted, row):
-            self._inputs.take(np.bincount(part, minlength=len(inputs)), out=inputs, mode="clip")  # straight into `out`
-        return row.reshape(1, -1)
+        inputs, n_inputs = self._inputs, self.network.n_inputs
+        times = times_shown(self.context)
+        row = np.empty((times, n_inputs // times), inputs.dtype)
+        for part, shown in zip((codes[-1], codes.reshape(-1)), row):
+            inputs.take(np.bincount(part, minlength=n_inputs // times), out=shown, mode="clip")  # straight into `out`
+        return row.reshape(1, n_inputs)
 
     def shifted(self, logits: float) -> Head:
         """Return the head with the calibrated logits of all tags shifted."""
@@ -160,9 +164,10 @@ class Head:
 
 def scores_of(logits: Float32) -> Float32:
     """Return the scores of calibrated logits, 0 … 1."""
-    one = np.float32(1.0)
-    scores: Float32 = one / (one + np.exp(-logits))
-    return scores
+    scores: Float32 = np.negative(logits)
+    np.exp(scores, out=scores)
+    scores += ONE
+    return np.divide(ONE, scores, out=scores)
 
 
 def features_of(hidden: NDArray[np.int8]) -> Float32:

@@ -185,7 +185,7 @@ class HighPass:
         before = states[:-1].reshape(len(columns), self._blocks[0], n)
         np.matmul(columns, fed, out=states[1:].reshape(before.shape))
         states[0] = self._state
-        goes_on: list[bool] = np.any(columns[:, -1, -SILENT:], axis=1).tolist()
+        goes_on: list[bool] = np.logical_or.reduce(columns[:, -1, -SILENT:], axis=1).tolist()
         passing, step = states.reshape(-1), len(carried) - n
         for number, sounds in enumerate(goes_on):
             passed = passing[number * step : number * step + len(carried)]

@@ -73,10 +73,10 @@ class Level:
         scaled : float32 of the same shape; 1 is the reference, 0 is `top_db` or more below it
         """
         columns = log_mel.reshape(-1, self.front_end.frames_per_column * self.front_end.n_mels)
-        peaks = self._peaks + np.maximum.reduce(columns, axis=1).tolist()
+        peaks = self._peaks + np.maximum.reduce(columns, axis=1, initial=self.settings.ref_floor).tolist()
         self._peaks = peaks[len(columns) :]
         window = self.front_end.columns_per_window
-        references = [max(self.settings.ref_floor, *peaks[first : first + window]) for first in range(len(columns))]
+        references = [max(peaks[first : first + window]) for first in range(len(columns))]
         scaled: Float32 = columns - np.array(references, np.float32)[:, np.newaxis]
         scaled /= self._range
         scaled += ONE

@@ -17,10 +17,11 @@ from bowstream.model.tflite import Model, Quantisation
 ARRAYS = ("rows", "bias", "multiplier", "scale")
 # An input's integer is 0 … 255 above this zero point, as are the integers between the first layer and the rest.
 ZERO_POINT, HIGHEST = -128, 255
+LOWEST_FLOAT, HIGHEST_FLOAT, ZERO_POINT_FLOAT = map(np.float32, (0, HIGHEST, ZERO_POINT))
 # float32 holds every integer up to 2^24: the sum of so many products of 8-bit integers is exact, in any order.
 EXACT_PRODUCTS = 2**24 // (255 * 128)
 # Rows that are added at a time: no more than that, and few enough to stay in a Pi's cache.
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 384
 
 
 class SparseNetwork:
@@ -89,8 +90,7 @@ class SparseNetwork:
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the first layer's output for one row of inputs."""
         (changed,) = (row != self._last).nonzero()
-        steps = row.take(changed).astype(np.float32)
-        steps -= self._last.take(changed)
+        steps = np.subtract(row.take(changed), self._last.take(changed), dtype=np.float32)
         for first in range(0, len(changed), ROWS_AT_ONCE):
             some = changed[first : first + ROWS_AT_ONCE]
             taken, rows = self._taken[: len(some)], self._floats[: len(some)]
@@ -98,11 +98,10 @@ class SparseNetwork:
             rows[:] = taken
             self._sums += steps[first : first + ROWS_AT_ONCE] @ rows
         self._last[:] = row
-        hidden: Float32 = self._sums.astype(np.float32)
-        hidden *= self._multiplier
+        hidden = np.multiply(self._sums, self._multiplier, dtype=np.float32, casting="same_kind")
         np.rint(hidden, out=hidden)
-        np.maximum(hidden, 0, out=hidden)
-        np.minimum(hidden, HIGHEST, out=hidden)
-        hidden += ZERO_POINT
+        np.maximum(hidden, LOWEST_FLOAT, out=hidden)
+        np.minimum(hidden, HIGHEST_FLOAT, out=hidden)
+        hidden += ZERO_POINT_FLOAT
         integers: NDArray[np.int8] = hidden.astype(np.int8)
         return integers
