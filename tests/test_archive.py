@@ -23,6 +23,7 @@ from test_replay import of_kind
 
 from bowstream.archive.child import Children, CrashError, HangingError
 from bowstream.archive.hear import Wanted
+from bowstream.archive.job import parts_first
 from bowstream.archive.plan import Recording, Task, read_plan, tasks_of, write_plan
 from bowstream.archive.work import Work, carried_out, fingerprint
 from bowstream.cli import archive as cli_archive
@@ -349,3 +350,25 @@ def test_a_plan_is_read_as_it_was_written(tmp_path):
     assert [task.number for task in tasks] == list(range(13)) and [task.group for task in tasks[3:]] == [3] * 10
     assert [len(task.recordings) for task in tasks[:3]] == [36, 36, 28]
     assert sum(task.weight_s for task in tasks) == pytest.approx(100 * 100.0 + 36_000.0)
+
+
+def test_parts_of_long_recordings_come_first(tmp_path):
+    recordings = [Recording("A/long.wav", 1, None, "A", 36_000.0), Recording("A/short.wav", 1, None, "A", 60.0)]
+    recordings += [Recording("B/short.wav", 1, None, "B", 60.0), Recording("C/long.wav", 1, None, "C", 36_000.0)]
+    write_plan(tmp_path, tasks_of(recordings, part_s=18_000.0))
+    found = [(task.recordings[0].path, task.is_part) for task in parts_first(tmp_path)]
+    long, short = ("A/long.wav", "C/long.wav"), ("A/short.wav", "B/short.wav")
+    assert found == [(path, True) for path in long for _ in range(2)] + [(path, False) for path in short]
+
+
+def test_a_small_recording_is_as_long_as_the_first_of_its_folder_says(tmp_path):
+    for name, rate, length_s in [("a.wav", 8000, 2.0), ("b.wav", 8000, 6.0), ("c.flac", 8000, 2.0)]:
+        soundfile.write(tmp_path / name, scene(length_s, rate), rate, "PCM_16")
+    (tmp_path / "0.wav").write_bytes(b"none")
+    lengths, sizes = cli_archive.Lengths(1e6), {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    assert lengths.of(str(tmp_path / "0.wav"), 4) is None
+    assert lengths.of(str(tmp_path / "a.wav"), sizes["a.wav"]) == 2.0
+    (tmp_path / "b.wav").unlink()  # it is not opened
+    assert lengths.of(str(tmp_path / "b.wav"), sizes["b.wav"]) == pytest.approx(6.0, rel=0.01)
+    assert lengths.of(str(tmp_path / "c.flac"), sizes["c.flac"]) == 2.0
+    assert cli_archive.Lengths(10).of(str(tmp_path / "a.wav"), sizes["a.wav"]) == 2.0

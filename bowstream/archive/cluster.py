@@ -19,6 +19,15 @@ from bowstream.errors import BowstreamError, UsageError
 
 # How long a scheduler may be away.
 CONNECT_S, AWAY_S, LOOK_EVERY_S = 10.0, 600.0, 0.5
+# Of a cluster of this process: a task waits for the worker that is free first, and what nobody looks at is not
+# measured, which would take 3 % of a core all the time.
+HERE = {
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "10s",
+}
 
 
 def is_there() -> bool:
@@ -47,6 +56,7 @@ class Cluster:
     def __init__(self, address: str | None, jobs: int, children: Children, away_s: float = AWAY_S) -> None:
         if not is_there():
             raise UsageError("--dask needs Dask: pip install 'bowstream[cluster]'")
+        import dask
         import distributed
         from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
@@ -57,9 +67,10 @@ class Cluster:
         self._children, self._away_s, self._width = children, away_s, 1
         self._local: Any = None
         if address is None:
-            self._local = distributed.LocalCluster(
-                n_workers=jobs, threads_per_worker=1, processes=False, dashboard_address=None
-            )
+            with dask.config.set(HERE):
+                self._local = distributed.LocalCluster(
+                    n_workers=jobs, threads_per_worker=1, processes=False, dashboard_address=None
+                )
         self._address = address or self._local.scheduler_address
         self._client = self._connected()
 

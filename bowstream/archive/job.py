@@ -51,11 +51,17 @@ def overview(out: Path, results: Results) -> Overview:
     return Overview(total_s, done_s, dict(groups))
 
 
+def parts_first(out: Path) -> Iterator[Task]:
+    """Yield the tasks of a plan, parts of long recordings first: at the end no worker waits long for another."""
+    for parts in (True, False):
+        yield from (task for task in read_plan(out) if task.is_part is parts)
+
+
 def carry_on(out: Path, results: Results, engine: Engine, work: Work, progress: Progress) -> None:
     """Do what is not done yet; interrupted, it can be called again, in another process perhaps."""
     plan = overview(out, results)
     progress.begin(plan.total_s, plan.done_s)
-    missing: Iterator[Task] = (task for task in read_plan(out) if not results.has(task))
+    missing = (task for task in parts_first(out) if not results.has(task))
     with closing(engine):
         for task, heard in each(engine, carried_out, missing, work):
             results.put(task, heard)

@@ -30,7 +30,7 @@ class Recording:
 
     started_at : when it began; None if that is not known
     site : where its recorder stood, by its folder or its name
-    length_s : if it is known
+    length_s : as it says, or as one like it does; None if that is not known
     """
 
     path: str

@@ -153,7 +153,8 @@ def plan(out: Path, paths: Sequence[str], zone: tzinfo | None, part_s: float) ->
     """List the recordings and write them as tasks; return what was found, how many, and their bytes."""
     found = find_recordings([path for path in paths if not is_address(path)])
     there = [entry for path in paths if is_address(path) for entry in listed(path)]
-    recordings = [recording_here(path, paths, zone, part_s) for path in found.paths]
+    lengths = Lengths(min(SMALL_BYTES, part_s * 1000))
+    recordings = [recording_here(path, paths, zone, lengths) for path in found.paths]
     recordings += [
         Recording(path, size, in_name(path.partition("::")[0], zone), site_of(path.partition("::")[0], paths))
         for path, size in there
@@ -164,14 +165,35 @@ def plan(out: Path, paths: Sequence[str], zone: tzinfo | None, part_s: float) ->
     return found, count, sum(recording.size for recording in recordings)
 
 
-def recording_here(path: str, roots: Sequence[str], zone: tzinfo | None, part_s: float) -> Recording:
+class Lengths:
+    """How long recordings are, before they are heard: what is small is taken to be like the first in its folder.
+
+    Parameters
+    ----------
+    small_bytes : of a recording that is not opened for it, unless it is the first
+    """
+
+    def __init__(self, small_bytes: float) -> None:
+        self._small_bytes = small_bytes
+        self._s_per_byte: dict[tuple[str, str], float] = {}  # by folder and ending
+
+    def of(self, path: str, size: int) -> float | None:
+        """Return the length of a recording of so many bytes, in seconds; None if nothing tells it."""
+        kind = str(Path(path).parent), Path(path).suffix
+        if size <= self._small_bytes and kind in self._s_per_byte:
+            return size * self._s_per_byte[kind]
+        if (length_s := length_of(path)) is not None and size:
+            self._s_per_byte.setdefault(kind, length_s / size)
+        return length_s
+
+
+def recording_here(path: str, roots: Sequence[str], zone: tzinfo | None, lengths: Lengths) -> Recording:
     """Return what is known of a file before it is heard."""
     try:
         size = os.stat(path).st_size  # noqa: PTH116, a name need not be text
     except OSError:
         size = 0  # that is told when it is to be heard
-    length_s = length_of(path) if size > min(SMALL_BYTES, part_s * 1000) else None
-    return Recording(path, size, started_at(path, zone), site_of(path, roots), length_s)
+    return Recording(path, size, started_at(path, zone), site_of(path, roots), lengths.of(path, size))
 
 
 def length_of(path: str) -> float | None:
