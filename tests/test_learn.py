@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 import warm
+from signals import scored
 
 from bowstream import AudioError, BowstreamError, BundleError, Tagger, UsageError
 from bowstream.cli.main import main
+from bowstream.events import EventTracker
 from bowstream.learn import store
+from bowstream.learn.fit import Background
 from bowstream.learn.sound import cut, is_noise
 from bowstream.learn.teach import Teacher, without
-from bowstream.model.learned import nothing_learned
+from bowstream.model.learned import Row, nothing_learned
 from bowstream.model.learned_file import encoded, read_learned
 
 RATE = 16_000
@@ -81,6 +84,30 @@ def test_sensitivity_moves_taught_tags_as_the_others(bundle, lesson):
     taught = lesson.learned.applied(bundle)
     low, high = (Tagger(taught, sensitivity=value).tag(beeps(1050, 9)).scores[:, -1] for value in (0.4, 0.6))
     assert (high > low).all()
+
+
+def test_what_other_sound_scores_is_known_of_a_taught_tag(lesson, teacher):
+    logits = lesson.tag.row(teacher.background.features)
+    assert lesson.tag.tag.usual == pytest.approx(np.median(logits), abs=0.01)
+    assert lesson.tag.tag.usual < -1.0
+
+
+def test_where_a_room_scores_more_that_is_usual():
+    rng = np.random.default_rng(0)
+    everyday = rng.standard_normal((900, 4)).astype(np.float32)
+    row = Row(np.array([1, 0, 0, 0], np.float32), -3.0)
+    assert Background(everyday).usual(row) == pytest.approx(-3.0, abs=0.2)
+    for shift, usual in ((2.0, -1.0), (-2.0, -3.0)):
+        assert Background(everyday, everyday[:100] + np.float32(shift)).usual(row) == pytest.approx(usual, abs=0.3)
+
+
+def test_a_place_that_scores_like_a_taught_sound_all_the_time_raises_no_event(bundle, lesson):
+    (tag,) = (tag for tag in Tagger(lesson.learned.applied(bundle)).tracked if tag.name == "machine")
+    tracker, changed = EventTracker([tag], 1.0), []
+    for second in range(120):
+        changed += tracker.push(scored(second + 1.0, 0.45))
+    assert changed == [] and tracker.push(scored(121.0, 0.6)) == []
+    assert len(tracker.push(scored(122.0, 0.999))) == 1
 
 
 def test_it_says_what_it_got(lesson, teacher, bundle, cuts):

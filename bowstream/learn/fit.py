@@ -79,6 +79,10 @@ class Background:
         steepness = min(USUAL_LOGIT / max(usual - threshold, 1e-6), STEEPEST / max(float(everyday.std()), 1e-6))
         return Row((direction * steepness).astype(np.float32), float(-threshold * steepness))
 
+    def usual(self, row: Row) -> float:
+        """Return the logit that other sound usually has: everyday sound, or the user's room if that is higher."""
+        return max(float(np.median(row(part))) for part in (self.features, self.room) if len(part))
+
     def told(self, examples: Sequence[Float32]) -> int:
         """Return how many examples are told from everyday sound by what is learned from the others."""
         others = (([*examples[:place], *examples[place + 1 :]], one) for place, one in enumerate(examples))

@@ -112,11 +112,12 @@ class Teacher:
             raise UsageError(f"a tag must have at most {MOST_EXAMPLES} examples (got {len(before) + len(cuts)})")
         examples = (*before, *(self.example(cut, keep) for cut in cuts))
         features = [features_of(example.hidden) for example in examples]
+        row = self.background.fit(features)
         tag = LearnedTag(
-            Tag(name, ON, OFF),
+            Tag(name, ON, OFF, usual=round(self.background.usual(row), 2)),
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
             examples,
-            self.background.fit(features),
+            row,
             len(examples) if len(examples) > 1 else 0,
             self.background.told(features),
             self.mistaken_for(np.concatenate([example.hidden for example in examples])),

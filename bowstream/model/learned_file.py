@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bowstream._text import ID_DIGITS, UNPRINTABLE
 from bowstream.errors import BundleError
 from bowstream.model.archive import read_arrays, read_file
-from bowstream.model.bundle import digest, no_number
+from bowstream.model.bundle import digest, no_number, usual_of
 from bowstream.model.learned import Correction, Example, Hidden, Learned, LearnedTag, Row, Verdict
 from bowstream.model.tags import Tag
 
@@ -95,6 +95,7 @@ def tag_fields(tag: LearnedTag) -> dict[str, Any]:
         "name": tag.name,
         "on": tag.tag.on,
         "off": tag.tag.off,
+        "usual": tag.tag.usual,
         "since": tag.since,
         "tries": tag.tries,
         "told": tag.told,
@@ -145,7 +146,8 @@ class Parts:
 
 def tag_from(fields: Mapping[str, Any], row: Row, hidden: Parts, samples: Parts) -> LearnedTag:
     """Return a learned tag that the file has."""
-    tag = Tag(name_from(fields), float(fields["on"]), float(fields["off"]))
+    usual = usual_of(fields)  # which files from before taught tags had a floor lack
+    tag = Tag(name_from(fields), float(fields["on"]), float(fields["off"]), usual=usual)
     examples = tuple(example_from(each, hidden, samples) for each in listed(fields["examples"]))
     tries, told = fields["tries"], fields["told"]
     if not examples or not all(isinstance(value, int) and value >= 0 for value in (tries, told)):
