@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any
 
 from bowstream._text import printable
+
+if TYPE_CHECKING:  # imported where there is a terminal: elsewhere it would be a tenth of a short replay
+    from rich.progress import Progress, ProgressColumn
+
+
+class Lines:
+    """Lines on standard error, above a bar where that is a terminal.
+
+    Parameters
+    ----------
+    columns : makes what stands beside the bar
+    """
+
+    def __init__(self, columns: Callable[[], list[ProgressColumn]], total: float | None, transient: bool) -> None:
+        self._progress: Progress | None = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._progress = Progress(*columns(), console=Console(stderr=True), transient=transient)
+            self._task = self._progress.add_task("", total=total)
+
+    def start(self) -> None:
+        """Draw from now on."""
+        if self._progress:
+            self._progress.start()
+
+    def stop(self) -> None:
+        """Draw no more."""
+        if self._progress:
+            self._progress.stop()
+
+    def show(self, completed: float, **fields: Any) -> bool:
+        """Move the bar; return whether there is one."""
+        if self._progress:
+            self._progress.update(self._task, completed=completed, **fields)
+        return self._progress is not None
+
+    def print(self, line: str) -> None:
+        """Write a line above the bar."""
+        if self._progress:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr)
 
 
 class Bar:
     """A progress bar on standard error; nothing where that is no terminal."""
 
     def __init__(self, files: int) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.1f} of {task.total:.0f} files"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task("replay", total=files)
-        self._done = 0
+        self._lines = Lines(of_files, files, transient=True)
+        self.print = self._lines.print
+        self._done, self._share = 0, 0.0
 
     def __enter__(self) -> Bar:
-        self._progress.start()
+        self._lines.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
+        self._lines.stop()
 
     def advance(self, share: float) -> None:
         """Move by a share of a file."""
-        self._progress.advance(self._task, share)
+        self._share += share
+        self._lines.show(self._done + self._share)
 
     def next_file(self) -> None:
         """Move to the end of the file."""
-        self._done += 1
-        self._progress.update(self._task, completed=self._done)
+        self._done, self._share = self._done + 1, 0.0
+        self._lines.show(self._done)
 
-    def print(self, line: str) -> None:
-        """Write a line above the bar."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+def of_files() -> list[ProgressColumn]:
+    """Return what is shown of a number of files."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    said = TextColumn("{task.completed:.1f} of {task.total:.0f} files")
+    return [TextColumn("replay"), BarColumn(), said, TimeRemainingColumn()]
 
 
 class Pace:
@@ -59,22 +98,19 @@ class Pace:
     """
 
     def __init__(self, every_s: float = 60.0) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            BarColumn(), TextColumn("{task.description}"), console=self._console, disable=not self._console.is_terminal
-        )
-        self._task = self._progress.add_task("", total=None)
+        self._lines = Lines(of_sound, None, transient=False)
+        self.print = self._lines.print
         self._every_s = every_s
         self._total_s = self._done_s = self._before_s = 0.0
         self._errors = 0
         self._began_s = self._said_s = monotonic()
 
     def __enter__(self) -> Pace:
-        self._progress.start()
+        self._lines.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._progress.stop()
+        self._lines.stop()
 
     def begin(self, total_s: float, done_s: float) -> None:
         """Note how much work there is, and how much was done before, in seconds of sound."""
@@ -89,8 +125,8 @@ class Pace:
         self._errors += len(errors)
         for error in errors:
             self.print(f"bowstream: {printable(error)}")
-        self._progress.update(self._task, completed=self._done_s, total=self._total_s, description=self.line())
-        if not self._console.is_terminal and monotonic() - self._said_s >= self._every_s:
+        is_drawn = self._lines.show(self._done_s, total=self._total_s, description=self.line())
+        if not is_drawn and monotonic() - self._said_s >= self._every_s:
             self._said_s = monotonic()
             self.print(f"bowstream: {self.line()}")
 
@@ -110,9 +146,12 @@ class Pace:
             parts.append(f"{self._errors} failed")
         return ", ".join(parts)
 
-    def print(self, line: str) -> None:
-        """Write a line above the bar."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+def of_sound() -> list[ProgressColumn]:
+    """Return what is shown of hours of sound."""
+    from rich.progress import BarColumn, TextColumn
+
+    return [BarColumn(), TextColumn("{task.description}")]
 
 
 def hours(seconds: float) -> str:

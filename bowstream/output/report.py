@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from bowstream._text import printable
 from bowstream.audio.clock import FixedClock, rfc3339
@@ -97,11 +95,7 @@ class Results:
         self._csv = csv.DictWriter(sys.stdout, CSV_FIELDS, lineterminator="\n") if as_csv else None
         if self._csv:
             self._csv.writeheader()
-        self._table = Table(box=None, pad_edge=False, header_style="bold")
-        self._table.add_column("recording", overflow="fold")
-        self._table.add_column("length", justify="right")
-        self._table.add_column("loudest tags, mean score")
-        self._table.add_column("events")
+        self._rows: list[tuple[str, ...]] = []
 
     def put(self, report: Report) -> None:
         """Write the report of a recording; only JSON has those that failed."""
@@ -120,12 +114,23 @@ class Results:
             ranked = sorted((report.scores or {}).items(), key=lambda scored: -scored[1])
             tops = in_words(ranked[:TOP_TAGS])
             row = shorter(report.name), f"{report.heard_s:.1f} s", tops, top_events(report)
-            self._table.add_row(*map(printable, row))
+            self._rows.append(tuple(map(printable, row)))
 
     def close(self) -> None:
         """Print the table, if there is one."""
-        if self._table.row_count:
-            Console(markup=False).print(self._table)
+        if not self._rows:
+            return
+        from rich.console import Console  # a tenth of a short replay, which has no table to draw
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("recording", overflow="fold")
+        table.add_column("length", justify="right")
+        table.add_column("loudest tags, mean score")
+        table.add_column("events")
+        for row in self._rows:
+            table.add_row(*row)
+        Console(markup=False).print(table)
 
 
 def cell(text: str) -> str:
