@@ -16,6 +16,7 @@ from spoiling import Copy
 from years import TWO_WEEKS_END_MS, make_up
 
 from bowstream import load_bundle
+from bowstream.archive import child
 from bowstream.cli.main import main
 from bowstream.model.bundle import default_path
 from bowstream.model.codebook import Codebook
@@ -31,21 +32,51 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+# What takes longest begins first, so that nobody is left with it at the end.
+LONGEST = [
+    *("test_types", "test_web_browser", "test_archive", "test_streams", "test_ears_listen", "test_demo", "test_fuzz"),
+    *("test_archive_parts", "test_corrections", "test_learn", "test_dashboard_teaching", "test_sinks_listen"),
+]
+# Tests of a file share what takes a while to make, so one process runs them all.
+TOGETHER = {
+    *("test_archive", "test_bad_input", "test_bundle_hostile", "test_corrections", "test_demo", "test_fuzz"),
+    *("test_history_queries", "test_learn", "test_sinks_listen", "test_web_browser"),
+}
+
+
 def pytest_xdist_auto_num_workers(config):
-    """`-n auto`: tests wait more than they compute, so there is work for one more process than there are processors."""
-    return len(os.sched_getaffinity(0)) + 1
+    """`-n auto`: tests wait as much as they compute, so there is work for twice as many processes as processors."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of one training share what they train, so one process runs them all."""
-    for item in items:
-        if item.path.name.startswith("test_train_"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Put those first that take longest."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out tests one by one, or a file's together. Marks for groups go unseen in pytest 9.2 with xdist 3.8."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = Path(nodeid.partition("::")[0]).stem
+            return file if file in TOGETHER or file.startswith("test_train_") else nodeid
+
+    return Scheduling(config, log)
 
 
 # The same examples in every run; no deadline, because a busy machine is no bug.
 settings.register_profile("bowstream", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("bowstream")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_children():
+    """Those that hear archives start warm where a command line runs in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child, "subprocess", warm)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from bowstream.events import Event
 from bowstream.session import Session
 from bowstream.tagger import Tagger
 
-pytestmark = pytest.mark.xdist_group("demo")  # one process makes the scenes
-
 RATE = 44_100
 
 

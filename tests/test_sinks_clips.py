@@ -206,15 +206,19 @@ def test_a_clip_that_is_larger_than_the_cap_costs_no_other(stage, tmp_path):
 
 def test_many_clips_take_no_more_memory_than_few(tmp_path):
     """A folder fills for months."""
-    peaks = []
-    for number in range(2000):
-        (tmp_path / file_name(utc(1e9 + number), "dog")).touch()
-        if number in (199, 1999):
-            tracemalloc.start()
-            clip_folder.make_room(tmp_path, 0.0)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
+
+    def peak_bytes(clips):
+        for number in range(clips):
+            (tmp_path / file_name(utc(1e9 + number), "dog")).touch()
+        tracemalloc.start()
+        clip_folder.make_room(tmp_path, 0.0)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    # The least of three: another thread may take some meanwhile.
+    few, many = (min(peak_bytes(clips) for _ in range(3)) for clips in (200, 1800))
+    assert many < 1.5 * few
 
 
 def test_memory_is_bounded(stage, tmp_path):

@@ -20,24 +20,26 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 MOST_BYTES = 1 << 17
+one_at_a_time = threading.Lock()
 
 
 class Popen(subprocess.Popen):
-    """Without `preexec_fn`, `pass_fds` and the like. A session of its own gets its streams' terminal."""
+    """Without `preexec_fn` and the like. A session of its own gets its streams' terminal."""
 
     def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more):
         _, _, _, their_in, our_in, our_out, their_out, our_err, their_err, *options = more
-        assert args[0] == sys.executable and preexec_fn is None and not pass_fds
+        assert args[0] == sys.executable and preexec_fn is None
         words = [os.fsdecode(each) for each in args[1:]]
         streams = [number if theirs == -1 else theirs for number, theirs in enumerate((their_in, their_out, their_err))]
         asked = {"words": words, "cwd": str(cwd or Path.cwd()), "env": dict(env or os.environ), "session": options[5]}
-        self.pid = forked(asked, streams)
+        self.pid = forked({**asked, "descriptors": [0, 1, 2, *pass_fds]}, [*streams, *pass_fds])
         self._child_created = True
         pipes = {(their_in, our_in), (their_out, our_out), (their_err, our_err)}
         for descriptor in {theirs for theirs, ours in pipes if ours != -1} | {getattr(self, "_devnull", -1)} - {-1}:
@@ -52,11 +54,11 @@ def run(command, **options):
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def forked(asked, streams):
+def forked(asked, descriptors):
     """Return the number of a process that is what is asked for, a child of this one."""
     connection = forking()
-    with adopting():
-        socket.send_fds(connection, [json.dumps(asked).encode()], streams)
+    with one_at_a_time, adopting():
+        socket.send_fds(connection, [json.dumps(asked).encode()], descriptors)
         return int(connection.recv(MOST_BYTES))
 
 
@@ -103,9 +105,9 @@ def import_all():
 
 
 def wait_for_work(connection):
-    """Fork whenever that is asked for; return in the child, with what it is to be and its streams."""
+    """Fork whenever that is asked for; return in the child, with what it is to be and its descriptors."""
     while True:
-        message, streams, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
+        message, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 16)
         if not message:
             sys.exit()
         told, tell = os.pipe()
@@ -113,7 +115,7 @@ def wait_for_work(connection):
             os.close(tell)
             os.waitpid(between, 0)  # now the child has no parent, and who asked takes it
             connection.send(os.read(told, 32))
-            for descriptor in (told, *streams):
+            for descriptor in (told, *descriptors):
                 os.close(descriptor)
             continue
         between = os.getpid()
@@ -125,16 +127,18 @@ def wait_for_work(connection):
         os.close(told)
         os.close(tell)
         connection.close()
-        return json.loads(message), streams
+        return json.loads(message), descriptors
 
 
-def become(asked, streams):
+def become(asked, descriptors):
     """Be a process that Python starts with these words."""
     os.environ.clear()
     os.environ.update(asked["env"])
     time.tzset()
     os.chdir(asked["cwd"])
-    for number, descriptor in enumerate(streams):
+    aside = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 256) for descriptor in descriptors]
+    os.closerange(3, 256)
+    for number, descriptor in zip(asked["descriptors"], aside):
         os.dup2(descriptor, number)
         os.close(descriptor)
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
