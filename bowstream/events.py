@@ -115,12 +115,11 @@ class EventTracker:
     def _take(self, tags: Sequence[Tag]) -> None:
         self.tags = tags
         # Both in float32, as the scores are: 0.7 is more than float32's 0.7.
-        self._on = np.array([tag.on for tag in tags], np.float32)
-        self._off = np.array([tag.off for tag in tags], np.float32)
+        self._thresholds = np.array([[tag.on for tag in tags], [tag.off for tag in tags]], np.float32)
 
     def _adapt(self) -> None:
         """Raise the thresholds by what tags score here all the time."""
-        self._here = self._floor.above(self._on), self._floor.above(self._off)
+        self._here = self._floor.above(self._thresholds)
 
     def retag(self, tags: Sequence[Tag], end_s: float) -> list[Event]:
         """Go on with other tags, known by their names; return the events of those that are gone, closed here."""
@@ -148,14 +147,13 @@ class EventTracker:
 
     def retune(self, place: int, on: float, off: float) -> None:
         """Begin and end the events of the tag at this place at other scores from now on; above 1 is never."""
-        self._on[place] = on
-        self._off[place] = off
+        self._thresholds[:, place] = on, off
         self._adapt()
 
     @property
     def thresholds(self) -> dict[str, tuple[float, float]]:
         """The scores at which each tag's events begin and end, here and now."""
-        return dict(zip((tag.name for tag in self.tags), zip(*map(np.ndarray.tolist, self._here))))
+        return dict(zip((tag.name for tag in self.tags), zip(*self._here.tolist())))
 
     @property
     def open_events(self) -> list[Event]:

@@ -64,16 +64,19 @@ class Floor:
         self._waited_s += self._hop_s
         if self._waited_s < EVERY_S or not self._is_known:
             return False
-        step = np.where(self._known, logits_of(scores) - self._logits, np.float32(0.0))
-        step[list(raised)] = 0.0
-        self._logits += step * np.float32(self._waited_s / min(SPAN_S, LEAD_S + self._passed_s))
+        step = logits_of(scores)
+        step -= self._logits
+        if raised:
+            step[list(raised)] = 0.0
+        step *= np.float32(self._waited_s / min(SPAN_S, LEAD_S + self._passed_s))
+        np.add(self._logits, step, out=self._logits, where=self._known)
         self._passed_s += self._waited_s
         self._waited_s = 0.0
         self._exceed()
         return True
 
     def above(self, thresholds: Float32) -> Float32:
-        """Return thresholds (C,), raised by what the place scores beyond the usual; above 1 is never, as before."""
+        """Return thresholds (…, C), raised by what the place scores beyond the usual; above 1 is never, as before."""
         if not self._excess.any():
             return thresholds
         odds_against = (1.0 / np.maximum(thresholds, SMALLEST) - 1.0) * np.exp(-self._excess)

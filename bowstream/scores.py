@@ -13,7 +13,9 @@ from bowstream.model.codebook import Codes
 from bowstream.model.onset import BANDS
 
 SHOWN = 3
+ONE = np.float32(1.0)
 LEAST = np.float32(1e-7)
+MOST = ONE - LEAST
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,8 +78,9 @@ class Scores(Mapping[str, float]):
 
 def logits_of(scores: Float32) -> Float32:
     """Return the logits of scores; scores of 0 and 1 are a little less sure."""
-    clipped = np.clip(scores, LEAST, 1.0 - LEAST)
-    logits: Float32 = np.log(clipped / (np.float32(1.0) - clipped))
+    clipped = np.minimum(np.maximum(scores, LEAST), MOST)
+    clipped /= ONE - clipped
+    logits: Float32 = np.log(clipped, out=clipped)
     return logits
 
 

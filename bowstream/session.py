@@ -130,7 +130,10 @@ class Session:
             yield from self._retag(self._next_bundle)
         self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
         if isinstance(block, Block):
-            yield from self._hear(block)
+            if block.lost:
+                yield from self._lose(block.lost)
+            if self._is_due(block):
+                yield from self._work(block)
             return
         yield from self._work()
         if block is None:
@@ -159,23 +162,20 @@ class Session:
         self.info = replace(self.info, tags=self.tagger.tracked)
         yield self.info
 
-    def _hear(self, block: Block) -> Iterator[Record]:
+    def _is_due(self, block: Block) -> bool:
+        """Let a block wait; return whether what waits is to be worked on."""
         samples = block.samples
         check_samples(self.source, samples, self._format)
-        if block.lost:
-            yield from self._lose(block.lost)
         if not len(samples):
-            return
+            return False
         self._waiting.append(samples)
         self._n_waiting += len(samples)
         if self._arrivals and block.arrived_s is not None:
             self._arrivals.arrived((self.tagger.position + self._n_waiting) / self.info.sample_rate, block.arrived_s)
-            self.health.timed(self._arrivals, block.delay_s)
-        if self._n_waiting >= self.tagger.samples_missing or self.is_watched():
-            yield from self._work(block.arrived_s)
+        return self._n_waiting >= self.tagger.samples_missing or self.is_watched()
 
-    def _work(self, arrived_s: float | None = None) -> Iterator[Record]:
-        """Take what waits, whose last sample has come in at a moment of the steady clock."""
+    def _work(self, newest: Block | None = None) -> Iterator[Record]:
+        """Work on what waits; `newest` is the block that made it due, if one did."""
         if not self._waiting:
             return
         started_s, start_s = steady_s(), self.position_s
@@ -185,6 +185,9 @@ class Session:
         self.health.heard(samples, 0)
         scored = self.tagger.push(samples)
         ready_s = steady_s()
+        arrived_s = newest.arrived_s if newest else None
+        if newest and arrived_s is not None and self._arrivals:
+            self.health.timed(self._arrivals, newest.delay_s)
         if scored:
             self.health.scored(ready_s - (started_s if arrived_s is None else arrived_s))
         self.health.worked(ready_s - started_s)

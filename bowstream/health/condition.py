@@ -44,7 +44,7 @@ class Condition:
 
     def __init__(self, sample_rate: int, seconds: int = SECONDS) -> None:
         self._length = sample_rate // COLUMNS_PER_S
-        self._sum = np.zeros(self._length, np.float32)
+        self._columns = np.empty((COLUMNS_PER_S, self._length), np.float32)  # of the present second
         self._means: deque[float] = deque(maxlen=seconds)
         self._hums: deque[tuple[int, float]] = deque(maxlen=seconds)
         self.reset()
@@ -59,24 +59,20 @@ class Condition:
 
     def gap(self) -> None:
         """Step over lost sound: what repeats is elsewhere after it."""
-        self._sum[:] = 0.0
-        self._columns = 0
+        self._held = 0
 
     def push(self, samples: Float32) -> None:
         """Take whole columns; less than a column is passed over."""
         columns = samples[: len(samples) // self._length * self._length].reshape(-1, self._length)
         while len(columns):
-            missing = COLUMNS_PER_S - self._columns
-            some, columns = columns[:missing], columns[missing:]
-            if self._columns:
-                for column in some:
-                    self._sum += column
-            else:
-                np.add.reduce(some, axis=0, out=self._sum)
-            self._columns += len(some)
-            if self._columns == COLUMNS_PER_S:
-                self._sum *= MEAN
-                self._conclude(self._sum)
+            first = self._held
+            self._held = min(first + len(columns), COLUMNS_PER_S)
+            self._columns[first : self._held] = columns[: self._held - first]
+            columns = columns[self._held - first :]
+            if self._held == COLUMNS_PER_S:
+                mean: Float32 = np.add.reduce(self._columns, axis=0)
+                mean *= MEAN
+                self._conclude(mean)
                 self.gap()
 
     def _conclude(self, mean: Float32) -> None:

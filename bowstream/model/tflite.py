@@ -74,11 +74,9 @@ class Quantisation:
 
     def dequantise(self, integers: NDArray[Any]) -> Float32:
         """Return integers as float32 numbers."""
-        if self.dtype == FLOAT32:
-            return integers
         if self._table is not None:
             return self._table.take(integers.view(BYTE))
-        return self._values(integers)
+        return integers if self.dtype == FLOAT32 else self._values(integers)
 
     @cached_property
     def _table(self) -> Float32 | None:
