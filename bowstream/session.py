@@ -87,12 +87,11 @@ class Session:
         self._arrivals = StreamClock() if is_heard_now and not started_at else None
         self._clock = FixedClock(started_at) if started_at else self._arrivals
         self._ids: dict[str, str] = {}  # of the open events, by tag
-        self.windows = 0
-        self.events = 0
+        self.windows = self.events = 0
         self.stopping = False
         self._next_bundle: Bundle | None = None
-        self._waiting: list[Float32] = []  # samples that are not worked on yet, in blocks
-        self._n_waiting = 0
+        self._waiting: list[Float32] = []  # blocks that are not worked on yet
+        self._n_waiting, self._n_due = 0, tagger.samples_missing  # their samples, and how many make a score due
         self.is_watched: Callable[[], bool] = lambda: True
 
     @property
@@ -136,10 +135,7 @@ class Session:
                 yield from self._work(block)
             return
         yield from self._work()
-        if block is None:
-            yield Idle()
-        else:
-            yield from self._notice(block)
+        yield from self._notice(block) if block else [Idle()]
 
     def end(self, error: BowstreamError | None = None) -> Iterator[Record]:
         """Complete the window that has been begun, and close what is open; `error` is what the source ended with.
@@ -172,7 +168,7 @@ class Session:
         self._n_waiting += len(samples)
         if self._arrivals and block.arrived_s is not None:
             self._arrivals.arrived((self.tagger.position + self._n_waiting) / self.info.sample_rate, block.arrived_s)
-        return self._n_waiting >= self.tagger.samples_missing or self.is_watched()
+        return self._n_waiting >= self._n_due or self.is_watched()
 
     def _work(self, newest: Block | None = None) -> Iterator[Record]:
         """Work on what waits; `newest` is the block that made it due, if one did."""
@@ -184,9 +180,9 @@ class Session:
             samples = self._highpass.push(samples)
         self.health.heard(samples, 0)
         scored = self.tagger.push(samples)
-        ready_s = steady_s()
+        ready_s, self._n_due = steady_s(), self.tagger.samples_missing
         arrived_s = newest.arrived_s if newest else None
-        if newest and arrived_s is not None and self._arrivals:
+        if newest and self._arrivals:
             self.health.timed(self._arrivals, newest.delay_s)
         if scored:
             self.health.scored(ready_s - (started_s if arrived_s is None else arrived_s))
@@ -207,6 +203,7 @@ class Session:
         start_s = self.position_s
         yield from self._close(start_s)
         self.tagger.gap(lost)
+        self._n_due = self.tagger.samples_missing
         if self._arrivals:
             self._arrivals.gap()
         yield self._dated(Gap(start_s, lost / self.info.sample_rate), start_s)

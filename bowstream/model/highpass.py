@@ -186,13 +186,13 @@ class HighPass:
         np.matmul(columns, fed, out=states[1:].reshape(before.shape))
         states[0] = self._state
         goes_on: list[bool] = np.logical_or.reduce(columns[:, -1, -SILENT:], axis=1).tolist()
-        passing, step = states.reshape(-1), len(carried) - n
-        for number, sounds in enumerate(goes_on):
-            passed = passing[number * step : number * step + len(carried)]
+        # Those of a column, with the first of the next: (columns, states).
+        steps = (states.itemsize * self._blocks[0] * n, states.itemsize)
+        for number, passed in enumerate(np.ndarray((len(columns), len(carried)), np.float32, states, 0, steps)):
             if not self._started:
                 passed[:n] = columns[number].reshape(-1) @ start
             np.matmul(passed, carried, out=passed)
-            self._started = sounds
+            self._started = goes_on[number]
         self._state[:] = states[-1]
         filtered += before @ rings
         if not all(goes_on):
