@@ -92,6 +92,8 @@ def describe(
 class Sound:
     """Samples that arrived, and their log-mel as the encoders get it; `Scores` and `Event`s follow.
 
+    Live, it is 100 ms of sound, or where nobody looks at it (`Session.is_watched`) all up to the next score.
+
     `log_mel` is computed when it is first asked for: a session that nobody draws does so for a whole hop at once.
 
     Attributes

@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from bowstream.audio.convert import Converter
 from bowstream.audio.file import AudioFile
 from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import Player, StreamSource
-from bowstream.cli.live import closing_line
+from bowstream.cli.live import Shown, closing_line, is_watched
 from bowstream.errors import AudioError, UsageError
 from bowstream.events import Event, event_id
 from bowstream.health.counters import Health
@@ -182,6 +183,15 @@ def test_sound_waits_only_while_nobody_looks(bundle):
     session = Session(Script(*map(Block, blocks(scene(2.0), 1600))), Tagger(bundle))
     session.is_watched = lambda: next(watches)
     assert [len(one.samples) // 1600 for one in session if isinstance(one, Sound)] == [10, 5, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_dashboard_or_an_open_page_is_looked_at(terminal, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    pages = (None, SimpleNamespace(is_watched=False), SimpleNamespace(is_watched=True))
+    for shown in (Shown(), Shown(json=True), Shown(events=True)):
+        drawn = terminal and shown == Shown()
+        assert [is_watched(shown, page) for page in pages] == [drawn, drawn, True]
 
 
 def test_what_waits_is_told_before_the_stream_ends(bundle):

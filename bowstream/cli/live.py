@@ -142,8 +142,9 @@ def run(
             page = stack.enter_context(web_page(loop.sessions, tuning, sinks, plan.settings, delivered.judge))
             outputs.append(page)
             say(f"the page is at {page.address}")
-        for session in loop.sessions:
-            session.is_watched = partial(is_watched, shown, page)
+        if not config.settings.merge_s:  # which looks at the sound to tell what is due
+            for session in loop.sessions:
+                session.is_watched = partial(is_watched, shown, page)
         for record in loop:
             if taught:
                 taught.look(loop.sessions)

@@ -44,7 +44,7 @@ class HistorySink(Sink[Batch]):
         self._recorders[info.key] = Recorder(info, self._settings.sync_s)
 
     def write(self, record: Record) -> None:
-        """Put what changes in the queue; sound, which comes ten times a second, goes the short way."""
+        """Put what changes in the queue; sound, which may come ten times a second, goes the short way."""
         if isinstance(record, Sound):
             self._recorders[record.source].levels.push(record)
         else:

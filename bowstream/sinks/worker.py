@@ -75,7 +75,7 @@ class Sink(ABC, Generic[Item]):
 
     Attributes
     ----------
-    takes_sound : whether it is given `Sound`, too, which comes ten times a second
+    takes_sound : whether it is given `Sound`, too, which may come ten times a second
     """
 
     takes_sound = False
