@@ -177,6 +177,17 @@ def test_long_recordings_in_parts_have_the_same_rows(tmp_path):
     assert len(found[0]["loudness"]) == 4 and len(found[0]["events"]) > 10
 
 
+@pytest.mark.parametrize(("hop", "parts"), [("1", 1), ("0.1", 4)])
+def test_with_a_short_hop_parts_are_shorter(hop, parts, tmp_path, monkeypatch):
+    """All scores of a part are in memory at a time."""
+    made_up(tmp_path / "cards", ("A",), ("20260601",), 1.0)
+    next((tmp_path / "cards").rglob("*_070000.wav")).unlink()
+    monkeypatch.setattr(cli_archive, "length_of", lambda path: 36_000.0)
+    monkeypatch.setattr(cli_archive, "carry_on", lambda *job: None)
+    assert main(["replay", str(tmp_path / "cards"), "--out", str(tmp_path / "out"), "--hop", hop]) == 0
+    assert len(list(read_plan(tmp_path / "out"))) == parts
+
+
 def work(open_session, patience_s=20.0):
     settings = Settings()
     opening = partial(open_bundle, Config(settings))

@@ -18,6 +18,8 @@ from bowstream.audio.started import site_in_name
 TASK_S, TASK_RECORDINGS = 3600.0, 200
 # Longer recordings are heard in parts; each part is decoded from the recording's start, so there are few of them.
 PART_S = 8 * 3600.0
+# Of a part all scores are kept until it was heard, so with a short hop it is shorter: 50 MB of 130 tags.
+PART_WINDOWS = 100_000
 # What a second of sound takes, if nothing else is known: 48 kHz, 16 bits, one channel.
 BYTES_PER_S = 96_000
 UNKNOWN = "unknown"

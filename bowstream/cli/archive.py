@@ -19,7 +19,7 @@ from bowstream.archive.engine import Engine, Local
 from bowstream.archive.hear import Wanted
 from bowstream.archive.job import carry_on
 from bowstream.archive.manifest import Manifest, read_manifest, write_manifest
-from bowstream.archive.plan import PART_S, Recording, site_of, tasks_of, write_plan
+from bowstream.archive.plan import PART_S, PART_WINDOWS, Recording, site_of, tasks_of, write_plan
 from bowstream.archive.remote import is_address, listed
 from bowstream.archive.results import Results
 from bowstream.archive.summary import summarise
@@ -58,6 +58,7 @@ def archive(
     wanted = Wanted(asked.scores, asked.loudness)
     tagger = Tagger(bundle, config.settings.hop_s)
     with interruptible(), alone(asked.out):
+        part_s = min(part_s, PART_WINDOWS * config.settings.hop_s)
         manifest = begun(options, asked, config, bundle, partial(plan, zone=zone, part_s=part_s))
         info = describe(Nothing(), tagger, config.settings.confirm_hops, None)
         results = Results(asked.out, info, config.settings.hold_s, wanted, asked.retry)
