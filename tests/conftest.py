@@ -18,6 +18,7 @@ from years import TWO_WEEKS_END_MS, make_up
 from bowstream import load_bundle
 from bowstream.archive import child
 from bowstream.cli.main import main
+from bowstream.learn.fit import Background
 from bowstream.model.bundle import default_path
 from bowstream.model.codebook import Codebook
 from bowstream.model.encoder import Encoder
@@ -76,6 +77,24 @@ def _warm_children():
     """Those that hear archives start warm where a command line runs in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(child, "subprocess", warm)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everyday_sound_once():
+    """What new tags are told from is worked out once for each bundle, which takes half a second."""
+    known, work_out = {}, Background.of
+
+    def of(bundle, room=()):
+        key = bundle.path, bundle.description["sha256"]
+        if len(room):
+            return work_out(bundle, room)
+        if key not in known:
+            known[key] = work_out(bundle)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Background, "of", of)
         yield
 
 

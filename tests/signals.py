@@ -1,5 +1,7 @@
 """Synthetic sounds, the same in every run: int16 values as float32, so that a sound card or a file keeps them whole."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from bowstream.scores import Scores
@@ -28,6 +30,11 @@ def chirp(seconds, level=0.5, rate=RATE):
 
 def scene(seconds, rate=RATE, seed=0):
     """Return a busy scene: a chirp, noise bursts, clicks and true silence, over faint noise."""
+    return made_scene(seconds, rate, seed).copy()
+
+
+@lru_cache(maxsize=32)
+def made_scene(seconds, rate, seed):
     rng = np.random.default_rng(seed)
     count = round(seconds * rate)
     sound = rng.standard_normal(count) * 1e-3 + 0.3 * chirp(seconds, rate=rate)

@@ -15,13 +15,20 @@ from conftest import start
 from signals import RATE, noise, scene
 
 import bowstream as package
-from bowstream.cli.main import build_parser, main
+from bowstream.cli.main import VERBS, build_parser, main
 
 
 def every_verb():
     """Each verb with its parser."""
     (verbs,) = (action for action in build_parser()._actions if action.dest == "verb")
     return verbs.choices.items()
+
+
+def test_a_verbs_own_parser_is_that_among_all():
+    assert [verb for verb, _ in every_verb()] == list(VERBS)
+    for verb, among_all in every_verb():
+        (verbs,) = (action for action in build_parser(verb)._actions if action.dest == "verb")
+        assert verbs.choices[verb].format_help() == among_all.format_help()
 
 
 def test_help_lists_each_verb(capsys):
