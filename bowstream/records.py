@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from bowstream._types import Float32
 from bowstream.audio.source import Notice, Source
@@ -57,7 +58,7 @@ class StreamInfo:
     log_mel_db: float
     is_named: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What the stream's records have as their `source`."""
         return self.source if self.is_named else ""

@@ -127,7 +127,6 @@ class Session:
         """Yield what comes of the next that the source yields."""
         if self._next_bundle:
             yield from self._retag(self._next_bundle)
-        self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
         if isinstance(block, Block):
             if block.lost:
                 yield from self._lose(block.lost)
@@ -172,6 +171,7 @@ class Session:
 
     def _work(self, newest: Block | None = None) -> Iterator[Record]:
         """Work on what waits; `newest` is the block that made it due, if one did."""
+        self.health.clipped, self.health.overflows = self.source.clipped, self.source.overflows
         if not self._waiting:
             return
         started_s, start_s = steady_s(), self.position_s

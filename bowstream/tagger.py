@@ -236,13 +236,11 @@ class Tagger:
 
     def _since_last(self, levels: Float32, ends: range) -> list[Float32]:
         """Return the levels of the columns up to the ends of windows, each from the one before; the rest waits."""
-        levels, parts, start = joined([self._levels, levels] if len(self._levels) else [levels]), [], 0
-        for end in ends:
-            stop = len(levels) - (self.position - end) // self.front_end.column_length
-            parts.append(levels[start:stop])
-            start = stop
-        self._levels = levels[start:]
-        return parts
+        if len(self._levels):
+            levels = joined([self._levels, levels])
+        stops = [len(levels) - (self.position - end) // self.front_end.column_length for end in ends]
+        self._levels = levels[stops[-1] :]
+        return [levels[start:stop] for start, stop in zip([0, *stops], stops)]
 
 
 def load_bundle(path: Path | str | None = None) -> Bundle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from bowstream._types import Format
 from bowstream.errors import BundleError, UsageError
@@ -61,32 +62,32 @@ class FrontEnd:
         if not 0.0 < self.power_floor <= 1.0:
             raise BundleError(f"power_floor must be above 0 and at most 1 (got {self.power_floor})")
 
-    @property
+    @cached_property
     def column_length(self) -> int:
         """Samples in a column (1600)."""
         return self.hop_length * self.frames_per_column
 
-    @property
+    @cached_property
     def format(self) -> Format:
         """How it takes its samples."""
         return Format(self.sample_rate, self.column_length)
 
-    @property
+    @cached_property
     def column_s(self) -> float:
         """Seconds in a column (0.1)."""
         return self.column_length / self.sample_rate
 
-    @property
+    @cached_property
     def window_length(self) -> int:
         """Samples in a window (16000)."""
         return self.column_length * self.columns_per_window
 
-    @property
+    @cached_property
     def window_s(self) -> float:
         """Seconds in a window (1.0)."""
         return self.window_length / self.sample_rate
 
-    @property
+    @cached_property
     def frames_per_window(self) -> int:
         """STFT frames in a window (100)."""
         return self.frames_per_column * self.columns_per_window

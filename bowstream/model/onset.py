@@ -58,11 +58,11 @@ class Levels:
 
     def push(self, levels: Float32) -> None:
         """Take the levels of the next columns, (n, BANDS)."""
-        if not len(levels):
+        if not (n := len(levels)):
             return
         self._parts.append(levels)
-        self._held += len(levels)
-        self._passed += len(levels)
+        self._held += n
+        self._passed += n
         while self._held - len(self._parts[0]) >= KEPT:
             self._held -= len(self._parts.popleft())
 
