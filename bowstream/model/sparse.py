@@ -77,18 +77,14 @@ class SparseNetwork:
 
     def hidden(self, rows: NDArray[Any]) -> NDArray[np.int8]:
         """Return the first layer's output, int8 [shape=(rows, H)]; the rows are as in a call."""
-        hidden = np.empty((len(rows), self.n_hidden), np.int8)
-        rows = self.quantisation.quantise(rows)
-        for place in range(len(rows)):
-            hidden[place] = self._hidden(rows[place])
-        return hidden
+        return joined([self._hidden(row) for row in self.quantisation.quantise(rows)])
 
     def rest(self, hidden: NDArray[np.int8]) -> Float32:
         """Return what the layers after the first make of its output, float32 [shape=(rows, n_outputs)]."""
-        return joined([self._rest(hidden[place : place + 1]) for place in range(len(hidden))])
+        return joined([self._rest(row) for row in hidden[:, np.newaxis]])
 
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Return the first layer's output for one row of inputs."""
+        """Return the first layer's output for one row of inputs, (1, H)."""
         (changed,) = (row != self._last).nonzero()
         steps = np.subtract(row.take(changed), self._last.take(changed), dtype=np.float32)
         for first in range(0, len(changed), ROWS_AT_ONCE):
@@ -104,4 +100,4 @@ class SparseNetwork:
         np.minimum(hidden, HIGHEST_FLOAT, out=hidden)
         hidden += ZERO_POINT_FLOAT
         integers: NDArray[np.int8] = hidden.astype(np.int8)
-        return integers
+        return integers[np.newaxis]
