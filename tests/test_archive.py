@@ -199,9 +199,9 @@ def test_what_crashes_or_hangs_a_decoder_costs_one_recording(tmp_path):
     for name in names:
         soundfile.write(tmp_path / name, scene(1.0), 16_000)
     recordings = tuple(Recording(str(tmp_path / name), 1, None, "A") for name in names)
-    heard = carried_out(Task(0, 0, recordings), work(archives.crashing_session, patience_s=10.0))
+    heard = carried_out(Task(0, 0, recordings), work(archives.crashing_session, patience_s=5.0))
     assert [one.heard_s for one in heard] == [1.0, 0.0, 1.0, 0.0, 1.0]
-    assert "its process ended" in heard[1].error and "nothing was heard for 10 s" in heard[3].error
+    assert "its process ended" in heard[1].error and "nothing was heard for 5 s" in heard[3].error
     assert heard[0].error is heard[2].error is heard[4].error is None
 
 

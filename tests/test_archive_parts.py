@@ -70,7 +70,7 @@ def same(path, bundle, hop_s, parts, **how):
     assert sum(piece.windows for piece in pieces) == whole.windows
     assert [piece.heard_s for piece in pieces if piece.heard_s] == [whole.heard_s]
     assert found == events
-    return events
+    return whole, events
 
 
 @settings(max_examples=30)
@@ -89,7 +89,7 @@ def test_parts_are_the_whole(data, length_s, rate, channels, hop_columns, confir
     # Any borders, those included that lie at, or beyond, the end of a recording that is shorter than it says.
     borders = sorted(data.draw(st.sets(st.integers(1, columns + 25), max_size=4)))
     parts = [Part(start, stop) for start, stop in zip([0, *borders], [*borders, None])]
-    events = same(path, eager, hop_columns / 10, parts, hold_s=hold_s, confirm_hops=confirm_hops)
+    _, events = same(path, eager, hop_columns / 10, parts, hold_s=hold_s, confirm_hops=confirm_hops)
     assert events or confirm_hops == 3
 
 
@@ -100,7 +100,7 @@ def test_there_are_events_across_borders(eager, folder):
     assert len(set(borders)) > 1
     borders = sorted(set(borders))
     parts = [Part(start, stop) for start, stop in zip([0, *borders], [*borders, None])]
-    assert same(path, eager, 0.1, parts, hold_s=1.0, confirm_hops=1)
+    assert same(path, eager, 0.1, parts, hold_s=1.0, confirm_hops=1)[1]
 
 
 @pytest.mark.parametrize("hop_s", [0.1, 0.3, 1.0])
@@ -112,7 +112,7 @@ def test_parts_are_scored_from_a_little_before_them(hop_s, eager, folder):
         bundle = replace(eager, front_end=replace(eager.front_end, highpass_hz=highpass_hz))
         firsts = [first_column(part, Tagger(bundle, hop_s)) for part in parts]
         assert 0 < firsts[1] < firsts[2] < 250
-        assert same(path, bundle, hop_s, parts, hold_s=1.0, confirm_hops=1, highpass_hz=own_hz)
+        assert same(path, bundle, hop_s, parts, hold_s=1.0, confirm_hops=1, highpass_hz=own_hz)[1]
 
 
 def test_what_is_skipped_shows_signs_of_life(eager, folder):
@@ -124,8 +124,8 @@ def test_what_is_skipped_shows_signs_of_life(eager, folder):
 
 def test_minutes_are_the_same(eager, folder):
     path = written(folder, 150.5, 48_000, 1, seed=5)
-    assert same(path, eager, 1.0, [Part(0, 600), Part(600, 1200), Part(1200)], hold_s=1.0, confirm_hops=1)
-    (whole,), _ = in_parts(path, eager, 1.0, [Part()], hold_s=1.0, confirm_hops=1)
+    whole, events = same(path, eager, 1.0, [Part(0, 600), Part(600, 1200), Part(1200)], hold_s=1.0, confirm_hops=1)
+    assert events
     assert whole.minutes[:, :2].tolist() == [[0.0, 60.0], [60.0, 60.0], [120.0, 30.5]]
 
 
@@ -135,9 +135,8 @@ def test_a_damaged_recording_in_parts_is_that_whole(border, eager, folder):
     samples = scene(20.0)
     samples[15 * 16_000] = np.nan
     soundfile.write(path, samples, 16_000, "FLOAT")
-    same(path, eager, 1.0, [Part(0, border), Part(border)], hold_s=1.0, confirm_hops=1)
+    whole, _ = same(path, eager, 1.0, [Part(0, border), Part(border)], hold_s=1.0, confirm_hops=1)
     pieces, _ = in_parts(path, eager, 1.0, [Part(0, border), Part(border)], hold_s=1.0, confirm_hops=1)
-    (whole,), _ = in_parts(path, eager, 1.0, [Part()], hold_s=1.0, confirm_hops=1)
     assert "damaged at 15.0 s" in whole.error
     assert next(piece.error for piece in pieces if piece.error) == whole.error
 

@@ -178,7 +178,7 @@ def test_the_dashboard_and_the_page_go_on_with_the_new_tags(bundle):
         history.view(5)
     assert any(row.name == "machine" and row.score > 0.9 for row in history.view(5).tags)
     assert tuning["machine"].on == 0.5
-    assert session.tracker._on[0] == np.float32(0.9)
+    assert session.tracker.thresholds[bundle.tags[0].name][0] == np.float32(0.9)
 
 
 def test_clips_know_a_private_tag_that_moves(tmp_path):
