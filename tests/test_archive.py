@@ -25,6 +25,7 @@ from bowstream.archive.child import Children, CrashError, HangingError
 from bowstream.archive.hear import Wanted
 from bowstream.archive.job import parts_first
 from bowstream.archive.plan import Recording, Task, read_plan, tasks_of, write_plan
+from bowstream.archive.remote import fetched, listed
 from bowstream.archive.work import Work, carried_out, fingerprint
 from bowstream.cli import archive as cli_archive
 from bowstream.cli import replay as cli_replay
@@ -32,6 +33,7 @@ from bowstream.cli.main import build_parser, main
 from bowstream.cli.recordings import open_bundle
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
+from bowstream.errors import AudioError, UsageError
 from bowstream.output.labels import FORMATS, Label
 
 
@@ -341,6 +343,41 @@ def test_a_list_and_a_zip_are_archives(tmp_path):
         f"zip://cards/A/{Path(name).name}::{tmp_path / 'cards.zip'}" for name in names
     ]
     assert [row["sha256"] for row in zipped] == [row["sha256"] for row in rows(tmp_path / "listed", "recordings")]
+
+
+def test_a_host_stays_in_the_addresses_of_its_recordings():
+    fsspec = pytest.importorskip("fsspec")
+    from fsspec.implementations.memory import MemoryFileSystem
+    from fsspec.utils import infer_storage_options
+
+    class Hosted(MemoryFileSystem):
+        """As sftp:// and ftp:// are: its paths are without the host, and there is none without one."""
+
+        protocol, cachable, store, pseudo_dirs = "hosted", False, {}, [""]
+
+        def __init__(self, host, username=None, **options):
+            super().__init__(**options)
+            if username == "nobody":
+                raise RuntimeError("no such user")
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return infer_storage_options(path)["path"].rstrip("/")
+
+        @staticmethod
+        def _get_kwargs_from_urls(path):
+            return {name: each for name, each in infer_storage_options(path).items() if name in ("host", "username")}
+
+    fsspec.register_implementation("hosted", Hosted, clobber=True)
+    Hosted("h").pipe("/cards/A b/1.wav", b"RIFF")
+    (there,) = {listed(f"hosted://me@h{path}")[0] for path in ("", "/", "/cards", "/cards/", "/cards/A b")}
+    assert there == ("hosted://me@h/cards/A b/1.wav", 4)
+    with fetched(there[0], lambda heard_s: None) as file:
+        assert file.name == "1.wav" and file.read_bytes() == b"RIFF"
+    with pytest.raises(UsageError, match="cannot be listed: no such user"):
+        listed("hosted://nobody@h/cards")
+    with pytest.raises(AudioError, match="cannot be fetched: no such user"), fetched("hosted://nobody@h/1.wav", print):
+        pass
 
 
 @pytest.mark.parametrize("address", ["nothing://here", "zip://::/no/such.zip", "memory://empty"])

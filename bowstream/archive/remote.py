@@ -28,18 +28,27 @@ def listed(address: str) -> list[tuple[str, int]]:
     UsageError
         If fsspec, or what it needs for this kind of address, is missing, or nothing is there.
     """
+    core = modules().core
+    own, colons, chain = address.partition("::")
+    own += "/" * (not own.endswith("/") and own.count("/") == 2)  # of a host alone, all
     try:
-        system, path = modules().core.url_to_fs(address)
+        system, path = core.url_to_fs(f"{own}{colons}{chain}")
         found = system.find(path, detail=True)
-    except (ImportError, ValueError, OSError) as error:
+    except Exception as error:  # each kind of address has a library, with errors of its own
         raise UsageError(f"{address} cannot be listed: {error}") from error
     suffixes = HEARD_SUFFIXES | (FOREIGN_SUFFIXES if is_there() else frozenset())
-    chain = address.partition("::")[2]
     return [
-        (system.unstrip_protocol(name) + (f"::{chain}" if chain else ""), int(entry.get("size") or 0))
+        (f"{address_of(name, own, system, path)}{colons}{chain}", int(entry.get("size") or 0))
         for name, entry in sorted(found.items())
         if PurePath(name).suffix.lower() in suffixes and not PurePath(name).name.startswith("._")
     ]
+
+
+def address_of(name: str, folder: str, system: Any, path: str) -> str:
+    """Return the address of a file below that of a folder, which is at this path of its file system."""
+    root, top = folder if folder.endswith("://") else folder.rstrip("/"), path.rstrip("/")
+    # Of a path, a file system tells the protocol again, but not the host.
+    return root.removesuffix(top) + name if root.endswith(top) else str(system.unstrip_protocol(name))
 
 
 @contextmanager
@@ -48,14 +57,15 @@ def fetched(path: str, pulse: Callable[[float], None]) -> Iterator[Path]:
     if not is_address(path):
         yield Path(path)
         return
+    opened = modules().open
     with tempfile.TemporaryDirectory(prefix="bowstream-") as folder:
         file = Path(folder, PurePath(path.partition("::")[0]).name)
         try:
-            with modules().open(path, "rb") as there, file.open("wb") as here:
+            with opened(path, "rb") as there, file.open("wb") as here:
                 while content := there.read(CHUNK_BYTES):
                     here.write(content)
                     pulse(0.0)
-        except (ImportError, ValueError, OSError, KeyError) as error:
+        except Exception as error:  # as above
             raise AudioError(f"{path}: cannot be fetched: {error}") from error
         yield file
 
