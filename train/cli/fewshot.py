@@ -1,4 +1,4 @@
-"""`python -m train fewshot`: how well a bundle can be taught tags that it does not know."""
+"""`python -m train fewshot`: how well a bundle can be taught what it does not know."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from .options import Commands, add_data, add_other, data_set, other_tagger
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("fewshot", help="teach a bundle tags that it does not know, from 1 … 20 clips each")
+    parser = commands.add_parser(
+        "fewshot", help="teach a bundle tags and things that it does not know, from 1 … 20 clips"
+    )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     add_data(parser)
-    parser.add_argument("--tag", action="append", default=[], help="this tag; repeat it (default: all it lacks)")
+    parser.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        help="this tag; repeat it (default: all tags it lacks, and each group of sources that it lacks)",
+    )
     parser.add_argument("--trials", type=int, default=2, help="other background and examples each (default: 2)")
     parser.add_argument("--verifier", action="store_true", help="learn by logistic regression as well, as openWakeWord")
     parser.add_argument(
-        "--of-source", type=int, metavar="N", help="hear N clips of each source, and those of the tags (default: all)"
+        "--of-source",
+        type=int,
+        metavar="N",
+        help="hear N clips of each source, and those of what is taught (default: all)",
     )
     add_other(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of fewshot.json and fewshot.png")

@@ -30,7 +30,7 @@ class Heard:
     loud: NDArray[np.bool_]
 
 
-def hear_ours(path: Path, bundle: str) -> Heard | None:
+def hear_ours(path: Path, bundle: str) -> tuple[Heard] | None:
     """Return what the bundle's features of a clip are; None if it cannot be heard."""
     tagger = Tagger(loaded(bundle), HOP_S)
     try:
@@ -39,19 +39,15 @@ def hear_ours(path: Path, bundle: str) -> Heard | None:
         return None
     levels = np.array([each.levels.max(initial=-np.inf) for each in windows])
     codes = np.stack([each.codes for each in windows])
-    return Heard(features_of(tagger.bundle.head.hidden(codes)), levels >= levels.max() - AUDIBLE)
+    return (Heard(features_of(tagger.bundle.head.hidden(codes)), levels >= levels.max() - AUDIBLE),)
 
 
-def hear_scores(path: Path, other: WaveformTagger) -> Heard | None:
-    """Return the logarithms of another tagger's scores of a clip; None if it cannot be heard."""
-    heard = hear_embedding(path, other)
-    return heard and Heard(np.log(heard.features + TINY), heard.loud)
-
-
-def hear_embedding(path: Path, other: WaveformTagger) -> Heard | None:
-    """Return what another tagger returns of a clip; None if it cannot be heard."""
+def hear_other(path: Path, other: WaveformTagger) -> tuple[Heard, Heard] | None:
+    """Return the logarithms of another tagger's scores of a clip, and its embedding; None if it cannot be heard."""
     try:
         values = other.hear(path, round(HOP_S * 16_000))
     except AudioError:
         return None
-    return Heard(values, np.ones(len(values), bool))
+    scores, embedding = np.split(values, [len(other.labels)], axis=1)
+    loud = np.ones(len(values), bool)
+    return Heard(np.log(scores + TINY), loud), Heard(embedding, loud)

@@ -23,7 +23,7 @@ class WaveformTagger:
     """A network that hears samples at bowstream's own rate.
 
     window_length : samples that it hears at a time
-    embeds : whether it returns what its last layer is given, instead of scores
+    embeds : whether it returns, after the scores, what its last layer is given
     """
 
     path: Path
@@ -53,12 +53,12 @@ class WaveformTagger:
 
     @property
     def embedding(self) -> WaveformTagger:
-        """The same, but for what its last layer is given in the place of scores."""
+        """The same, but for what its last layer is given, after the scores."""
         return replace(self, embeds=True)
 
 
 class Network:
-    """The interpreter of a waveform tagger; with `embeds` it returns what its last layer is given."""
+    """The interpreter of a waveform tagger; with `embeds` it returns what its last layer is given, after the scores."""
 
     def __init__(self, path: Path, embeds: bool = False) -> None:
         _, interpreter = load_runtime()
@@ -74,24 +74,24 @@ class Network:
             raise UsageError(f"{path} must map one window of samples to a row of scores")
         if inputs[0]["dtype"] != np.float32 or outputs[0]["dtype"] != np.float32:
             raise UsageError(f"{path} must take and give float32")
-        self._input, self._output, self._shape = inputs[0]["index"], outputs[0]["index"], inputs[0]["shape"]
+        self._input, self._shape = inputs[0]["index"], inputs[0]["shape"]
         self.window_length, self.n_labels = sizes
-        if embeds:
-            self._output = self._last_inside()
+        scores = outputs[0]["index"]
+        self._outputs = [scores, self._last_inside(scores)] if embeds else [scores]
 
-    def _last_inside(self) -> int:
-        """Return the index of the last tensor that is one row, but none of scores."""
-        details = self._interpreter.get_tensor_details()[: self._output]
+    def _last_inside(self, scores: int) -> int:
+        """Return the index of the last tensor before that of the scores that is one row, but none of scores."""
+        details = self._interpreter.get_tensor_details()[:scores]
         shapes = {int(each["index"]): tuple(each["shape"]) for each in details}
         rows = [index for index, shape in shapes.items() if len(shape) > 1 and max(shape) == np.prod(shape)]
         return max(index for index in rows if shapes[index][-1] != self.n_labels)
 
     def __call__(self, window: Float32) -> Float32:
-        """Return the scores of a window, or what they are made of, float32 (samples,) -> (L,)."""
+        """Return the scores of a window, and what they are made of if it embeds, float32 (samples,) -> (L,)."""
         self._interpreter.set_tensor(self._input, window.reshape(self._shape))
         self._interpreter.invoke()
-        values: Float32 = self._interpreter.get_tensor(self._output).reshape(-1).astype(np.float32)
-        return values
+        values = [self._interpreter.get_tensor(place).reshape(-1) for place in self._outputs]
+        return np.concatenate(values).astype(np.float32)
 
 
 @functools.lru_cache(1)
