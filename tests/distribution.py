@@ -29,6 +29,7 @@ TOGETHER = {
     "test_bundle_hostile",
     "test_corrections",
     "test_demo",
+    "test_examples",
     "test_fuzz",
     "test_history_queries",
     "test_learn",
