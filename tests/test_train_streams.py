@@ -21,7 +21,7 @@ from train.measure.detection import area, f1, onset_errors, psds
 from train.measure.hearing import scenes_for
 from train.measure.streams import Heard, by_bundle, matched, sigmoid, usual_of, with_usual
 from train.measure.tuning import counted, hours, shift_for, tune
-from train.model.bundle import TagCalibration, rewrite
+from train.model.bundle import TagCalibration, rewrite, seal
 from train.report import support
 
 pytest.importorskip("sklearn", reason="needs the train extra: pip install -e '.[train]'")
@@ -283,9 +283,16 @@ def test_tune_command(here, capsys, monkeypatch):
     assert "A tag ships if" in tuned.description["metrics"]["rule"]
     fold = bowstream.load_bundle(here / "fold")
     assert {tag.name for tag in fold.tags} == {"dog", "siren"}
+    # Tuned again it is the same.
+    assert main(["tune", "final", "fold", *ASKED, "--by-group", "groups.json"]) == 0
+    assert bowstream.load_bundle(here / "final").description == tuned.description
     # What was left out is judged again.
     monkeypatch.setattr(support, "LEAST_PRECISION", 0.0)
     assert main(["tune", "final", "fold", *ASKED, "--by-group", "groups.json"]) == 0
     again = bowstream.load_bundle(here / "final")
     assert {tag.name for tag in again.tags} == {"dog", "siren", "wind"}
     assert [tag["name"] for tag in again.description["tags"]] == [tag["name"] for tag in tuned.description["tags"]]
+    tags = [{**tag, "untuned": None} for tag in again.description["tags"]]
+    seal(here / "final", {**again.description, "tags": tags})
+    assert main(["tune", "final", "fold", *ASKED]) == 2
+    assert "final was tuned by an earlier version: tune it as `run` wrote it" in capsys.readouterr().err

@@ -7,6 +7,7 @@ the sources and backgrounds, whole or halved, raised fewer sounds on the other h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,13 +71,13 @@ def hours(heard: Sequence[Heard]) -> float:
 
 
 def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
-    """Return the shift of all tags at which they raise so many false events an hour."""
+    """Return the highest shift of all tags, in hundredths, at which they raise at most so many false events an hour."""
     low, high = -8.0, 4.0
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
         rate = counted(heard, tags, middle).false / hours(heard)
         low, high = (low, middle) if rate > per_hour else (middle, high)
-    return round(low, 2)
+    return math.floor(100.0 * low) / 100.0
 
 
 def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning:

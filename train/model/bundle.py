@@ -66,7 +66,8 @@ class TagCalibration:
     """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
 
     `average_precision` is that over held-out clips, None where the tag was in none. A tag that does not work is heard
-    of by the head only. `usual` is the logit that other sound usually scores, if that was measured.
+    of by the head only. `usual` is the logit that other sound usually scores, if that was measured. `untuned` are slope
+    and bias before `tune` changed them.
     """
 
     slope: float = 1.0
@@ -76,6 +77,7 @@ class TagCalibration:
     average_precision: float | None = None
     works: bool = True
     usual: float | None = None
+    untuned: Sequence[float] | None = None
 
 
 def write_bundle(

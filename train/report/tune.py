@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +100,21 @@ def tune_bundle(
 def untuned(root: Path, path: Path) -> Path:
     """Return a bundle's folder, or that of a copy without what an earlier tuning made of it.
 
-    That left tags out, which are judged again, and moved the scores of short hops, which would be moved twice.
+    Raises
+    ------
+    UsageError
+        If it was tuned by an earlier version, which did not keep how it was before.
     """
     description = bowstream.load_bundle(path).description
     if description.get("sensitivity") is None and all(tag.get("works", True) for tag in description["tags"]):
         return path
+    before = [tag.get("untuned") for tag in description["tags"]]
+    if None in before:
+        raise UsageError(f"{path} was tuned by an earlier version: tune it as `run` wrote it")
 
     def make(copy: Path) -> None:
         shutil.copytree(path, copy, dirs_exist_ok=True)
-        names = [field.name for field in fields(TagCalibration)]
-        tags = [{name: tag[name] for name in names if name in tag} for tag in description["tags"]]
-        rewrite(copy, [TagCalibration(**tag | {"works": True}) for tag in tags], None, {})
+        rewrite(copy, [TagCalibration(slope, bias) for slope, bias in before], None, {})
 
     return artefact(root, "untuned", {"sha256": description["sha256"]}, make)
 
@@ -188,6 +192,7 @@ def compose(bundle: Bundle, settings: Sequence[TagCalibration]) -> list[TagCalib
             tag,
             slope=round(tag.slope * own["slope"], 4),
             bias=round(tag.slope * own["bias"] + tag.bias, 4),
+            untuned=(own["slope"], own["bias"]),
         )
         for tag, own in zip(settings, bundle.description["tags"])
     ]
