@@ -1,8 +1,10 @@
 """A sound server that moves us to another microphone: said, and an absence where one was named."""
 
 import json
+import os
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import soundcard
@@ -54,6 +56,29 @@ def listen(card):
     for listening in started:
         listening.process.kill()
         listening.process.wait()
+
+
+def test_each_of_two_streams_follows_its_own_moves(monkeypatch):
+    streams, names = {5: "attic"}, {"attic": "1", "kitchen": "2"}
+
+    def answer(*words):
+        if words == ("list", "short", "sources"):
+            return "".join(f"{number}\t{name}\n" for name, number in names.items())
+        return "".join(
+            f'Source Output #{number}\n\tSource: {names[name]}\n\t\tapplication.process.id = "{os.getpid()}"\n'
+            for number, name in streams.items()
+        )
+
+    monkeypatch.setattr(sound_server, "ask", answer)
+    monkeypatch.setattr(Route, "_follow", lambda self: None)
+    first = Route()
+    streams[6] = "kitchen"
+    second = Route()
+    assert (first.source, second.source) == ("attic", "kitchen")
+    streams[5] = "kitchen"  # its own is gone
+    for route in (first, second):
+        route._read(SimpleNamespace(stdout=["Event 'change' on source-output #5\n"]))
+    assert (first.moved_to, second.moved_to) == ("kitchen", None)
 
 
 def test_with_no_device_named_it_is_said_and_goes_on(card, listen):

@@ -27,8 +27,9 @@ class Route:
     """
 
     def __init__(self) -> None:
-        self._stream, self.source = newest()
-        self._now = self.source
+        streams = ours()
+        self._stream = max(streams, default=-1)
+        self.source = self._now = streams.get(self._stream)
         self._events: subprocess.Popen[str] | None = None
         if self.source is not None:
             self._follow()
@@ -66,22 +67,20 @@ class Route:
     def _read(self, events: subprocess.Popen[str]) -> None:
         for line in events.stdout or ():
             if line.endswith(f"'change' on source-output #{self._stream}\n"):
-                stream, source = newest()
-                if stream == self._stream and source is not None:
-                    self._now = source
+                self._now = ours().get(self._stream) or self._now
 
 
-def newest() -> tuple[int, str | None]:
-    """Return the number of this process's newest stream of sound from the server, and the name of its source."""
-    ours = {}
+def ours() -> dict[int, str | None]:
+    """Return the number of each stream of sound that this process has from the server, and the name of its source."""
+    streams = {}
     for number, text in ENTRY.findall(ask("list", "source-outputs")):
         process, source = PROCESS.search(text), SOURCE.search(text)
         if process and source and int(process[1]) == os.getpid():
-            ours[int(number)] = source[1]
-    if not ours:
-        return -1, None
+            streams[int(number)] = source[1]
+    if not streams:
+        return {}
     names = dict(line.split("\t")[:2] for line in ask("list", "short", "sources").splitlines() if "\t" in line)
-    return max(ours), names.get(ours[max(ours)])
+    return {number: names.get(source) for number, source in streams.items()}
 
 
 def ask(*words: str) -> str:
