@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import soundfile
 import bowstream.audio.mix
 import train.dataset.features
 from bowstream.audio.file import AudioFile
+from bowstream.model.bundle import CODEBOOKS, ENCODERS, default_path
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level, LevelSettings
 from bowstream.model.log_mel import LogMel
@@ -21,6 +23,9 @@ from train.dataset.errors import DataError
 from train.dataset.features import FRONT_END, features, fingerprint
 from train.dataset.layouts import folder
 from train.dataset.problems import check
+from train.model.codebook import CENTROIDS
+from train.model.counts import count_codes
+from train.model.export import NETWORK
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +84,35 @@ def test_an_interrupted_cache_goes_on_where_it_was(tmp_path, data, monkeypatch):
 def test_shards_that_others_make_are_the_same_byte_for_byte(tmp_path, data, monkeypatch, crew):
     monkeypatch.setattr(shards, "SHARD_ITEMS", 2)
     folders = [tmp_path / "alone", tmp_path / "together"]
-    features(folders[0], data, check(data), FeatureSettings(), Crew(1))
+    encoders = as_trained(tmp_path)
+
+    def make(folder, crew):
+        count_codes(folder, features(folder, data, check(data), FeatureSettings(), crew), encoders, encoders, crew)
+
+    make(folders[0], Crew(1))
     if crew == "processes":
-        features(folders[1], data, check(data), FeatureSettings(), Crew(2))
+        make(folders[1], Crew(2))
     else:
         distributed = pytest.importorskip("distributed")
-        how = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+        how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
         with distributed.LocalCluster(**how) as its:
-            features(folders[1], data, check(data), FeatureSettings(), Crew(1, its.scheduler_address))
-    alone, together = ([file.read_bytes() for file in sorted(folder.rglob("shard-*"))] for folder in folders)
-    assert len(alone) == 3 and alone == together
+            make(folders[1], Crew(1, its.scheduler_address))
+    alone, together = (
+        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("shard-*")} for folder in folders
+    )
+    assert len(alone) == 3 + 3 and alone == together
+
+
+def as_trained(folder):
+    """Return the folders of the shipped encoders and their codebooks, by family, as training leaves them."""
+    found = {}
+    with np.load(default_path() / CODEBOOKS) as codebooks:
+        for family, network in ENCODERS.items():
+            found[family] = folder / family
+            found[family].mkdir()
+            shutil.copy(default_path() / network, found[family] / NETWORK)
+            np.save(found[family] / CENTROIDS, codebooks[family])
+    return found
 
 
 def test_clips_come_as_they_lie_in_shards(tmp_path, data, monkeypatch):

@@ -1,4 +1,4 @@
-"""Memory against hours: made-up sets are learned from as any are, and what grows is told by a straight line."""
+"""Memory against hours: made-up sets are learned from as any are, and what grows is told from what was filled."""
 
 import csv
 
@@ -21,23 +21,40 @@ SMALL += ["--head-width", "8", "--head-epochs", "1", "--kmeans-latents", "200"]
 def test_each_stage_has_a_row_for_each_set(tmp_path):
     table = write_hums(tmp_path / "sounds", (1, 2))
     asked = ["--data", "csv", "--root", str(table), "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
-    assert main(["scale", *asked, *SMALL, "--hours", "0.02", "0.04", "--jobs", "1"]) == 0
+    assert main(["scale", *asked, *SMALL, "--hours", "0.02", "0.03", "0.04", "--jobs", "1"]) == 0
     rows = list(csv.DictReader((tmp_path / "out" / "scale.csv").open(newline="")))
     stages = {"features", "made_up_features", "codes", "head"}
     stages |= {
         f"{stage}_{family}" for stage in ("encoder", "export", "codebook") for family in ("pat", "fenv", "env", "o")
     }
-    assert {row["stage"] for row in rows} == stages and len(rows) == 2 * len(stages)
-    assert {row["hours"] for row in rows} == {"0.02", "0.04"} and all(float(row["peak_mb"]) > 50 for row in rows)
+    assert {row["stage"] for row in rows} == stages and len(rows) == 3 * len(stages)
+    assert {row["hours"] for row in rows} == {"0.02", "0.03", "0.04"} and all(
+        float(row["peak_mb"]) > 50 for row in rows
+    )
     grown = list(csv.DictReader((tmp_path / "out" / "growth.csv").open(newline="")))
     assert {row["stage"] for row in grown} == stages
     assert (tmp_path / "out" / "scale.png").stat().st_size > 1000
 
 
-def test_growth_is_that_of_a_straight_line():
-    rows = [{"stage": "head", "hours": hours, "peak_mb": 100.0 + 0.5 * hours} for hours in (1.0, 4.0, 9.0)]
-    (grown,) = scale.growth(rows)
-    assert grown == {"stage": "head", "largest_mb": 104, "mb_an_hour": 0.5, "mb_at_1000_h": 600}
+@pytest.mark.parametrize(
+    ("peaks", "expected"),
+    [
+        ((870, 1331, 1375), {"largest_mb": 1375, "mb_an_hour": 0.55, "mb_at_1000_h": 1870, "memory": "flat"}),
+        ((598, 583, 580), {"largest_mb": 598, "mb_an_hour": -0.04, "mb_at_1000_h": 580, "memory": "flat"}),
+        ((402, 420, 500), {"largest_mb": 500, "mb_an_hour": 1.0, "mb_at_1000_h": 1400, "memory": "grows"}),
+        ((559, 748, 950), {"largest_mb": 950, "mb_an_hour": 2.52, "mb_at_1000_h": "", "memory": "fills"}),
+    ],
+)
+def test_only_the_largest_sets_tell_of_larger_ones(peaks, expected):
+    rows = [{"stage": "head", "hours": hours, "peak_mb": peak} for hours, peak in zip((2.0, 20.0, 100.0), peaks)]
+    assert list(scale.growth(rows[::-1])) == [{"stage": "head", **expected}]
+
+
+def test_two_sizes_are_too_few(tmp_path, capsys):
+    table = write_hums(tmp_path / "sounds", (1, 2))
+    asked = ["--data", "csv", "--root", str(table), "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    assert main(["scale", *asked, "--hours", "2", "20", "2"]) == 2
+    assert "--hours must be 3 sizes at least" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_made_up_clip_is_another_one_changed():

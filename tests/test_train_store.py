@@ -6,6 +6,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from train.common import store
@@ -23,6 +24,13 @@ def counted(made, name):
 def chain(root, made):
     first = artefact(root, "first", {"knob": 1}, counted(made, "first"))
     return artefact(root, "second", {"first": first.name}, counted(made, "second"))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7])
+def test_rows_have_the_digest_of_their_list(monkeypatch, rows):
+    monkeypatch.setattr(store, "ROWS_AT_ONCE", 3)
+    array = np.random.default_rng(rows).integers(-1, 2, (rows, 4)).astype(np.float32) / 3
+    assert store.digest_of_rows(array) == store.digest(array.tolist())
 
 
 def test_what_is_there_is_not_made_again(tmp_path):

@@ -1,7 +1,8 @@
-"""What memory each stage of a training takes as its set grows: tried on sets of some hours, told for a thousand.
+"""What memory each stage of a training takes as its set grows: tried on sets of some hours, told for ten times these.
 
 The sets are made up of a small one: each clip is one of its, rolled in time, louder or fainter. They are in shards, and
-learned from as any are; passes over them are few, as memory does not grow with these.
+learned from as any are; passes over them are few, as memory does not grow with these. It grows until pools and reels
+are full, and from then on by what is known of each clip: so only the largest sets tell of larger ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bowstream.archive.child import Child, Tell
+from bowstream.errors import UsageError
 
 from .common.config import LEARNED, TrainConfig
 from .common.crew import Crew
@@ -32,7 +34,9 @@ from .sweep import write_rows
 
 # Windows of a made-up clip; how much louder or fainter it is at most, in natural logs of power.
 CLIP_WINDOWS, LOUDER = 5, 1.0
-TOLD_HOURS = 1000
+# Sets at least; how many times the largest is told of; growth of this share of a stage's memory is none.
+FEWEST, TOLD_TIMES, NONE = 3, 10, 0.1
+FLAT, GROWS, FILLS = "flat", "grows", "fills"
 # Clips that are made up at a time.
 AT_ONCE = 20
 
@@ -40,14 +44,23 @@ Row = dict[str, Any]
 
 
 def scale(root: Path, data: DataSet, out: Path, hours: Sequence[float], config: TrainConfig, crew: Crew) -> None:
-    """Train on made-up sets of so many hours; write each stage's memory, and what it grows by, into `out`."""
+    """Train on made-up sets of so many hours; write each stage's memory, and what it grows by, into `out`.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than three sets.
+    """
+    sizes = sorted(set(hours))
+    if len(sizes) < FEWEST:
+        raise UsageError(f"--hours must be {FEWEST} sizes at least, or growth tells nothing (got {len(sizes)})")
     make_folder(out)
     hashes = check(data)
     start_tensorflow()
     learned = config.method == LEARNED
     small = absolute(root, data, hashes, crew) if learned else features(root, data, hashes, config.features, crew)
     rows: list[Row] = []
-    for each in hours:
+    for each in sizes:
         child = Child()  # a process for each set: what TensorFlow keeps of one model would count as the next one's
         for row in child.call(in_child, root, data, small, each, config, crew):
             rows.append(row)
@@ -58,6 +71,8 @@ def scale(root: Path, data: DataSet, out: Path, hours: Sequence[float], config: 
     grown = list(growth(rows))
     write_rows(out / "growth.csv", grown)
     say(table([list(grown[0]), ["---"] * len(grown[0]), *([str(value) for value in row.values()] for row in grown)]))
+    if filling := [row["stage"] for row in grown if row["memory"] == FILLS]:
+        say(f"{sizes[-1]:g} h are too few to tell of {', '.join(filling)}: what they keep of a set is not full yet")
 
 
 def in_child(
@@ -118,10 +133,24 @@ def changed(log_mel: np.ndarray, seed: Sequence[int]) -> np.ndarray:
 
 
 def growth(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield what each stage's memory grows by an hour, by a straight line, and what it is at `TOLD_HOURS`."""
+    """Yield what each stage's memory grows by an hour between the two largest of three sets or more, and what it means.
+
+    It is flat, or it grows by as much as before: then it is told for `TOLD_TIMES` the largest set by a straight line
+    through these two. Where it grows, but by less than half of what it did before, pools are still being filled, and
+    nothing can be told.
+    """
     for stage in dict.fromkeys(row["stage"] for row in rows):
-        own = [row for row in rows if row["stage"] == stage]
-        hours, peak = np.array([[row["hours"], row["peak_mb"]] for row in own]).T
-        slope, start = np.polyfit(hours, peak, 1) if len(own) > 1 else (0.0, peak[0])
-        told = {"mb_an_hour": round(float(slope), 2), f"mb_at_{TOLD_HOURS}_h": round(float(start + slope * TOLD_HOURS))}
-        yield {"stage": stage, "largest_mb": round(float(peak.max())), **told}
+        own = sorted((row["hours"], row["peak_mb"]) for row in rows if row["stage"] == stage)
+        hours, peak = np.array(own).T
+        *_, before, last = np.diff(peak) / np.diff(hours)
+        grown = GROWS if last >= before / 2 else FILLS
+        memory = FLAT if peak[-1] - peak[-2] <= NONE * peak[-1] else grown
+        told_hours = TOLD_TIMES * hours[-1]
+        told = round(float(peak[-1] + max(0.0, last) * (told_hours - hours[-1])))
+        yield {
+            "stage": stage,
+            "largest_mb": round(float(peak.max())),
+            "mb_an_hour": round(float(last), 2),
+            f"mb_at_{told_hours:g}_h": "" if memory == FILLS else told,
+            "memory": memory,
+        }

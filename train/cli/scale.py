@@ -13,10 +13,17 @@ from .options import Commands, add_crew, add_training, crew, data_set
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "scale", help="the memory of each stage, on sets of some hours that are made up of yours, and for 1,000 hours"
+        "scale",
+        help="the memory of each stage, on sets of some hours that are made up of yours, and for ten times as many",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables (CSV) and the plot")
-    parser.add_argument("--hours", type=float, nargs="+", default=[1.0, 5.0, 20.0], help="(default: 1 5 20)")
+    parser.add_argument(
+        "--hours",
+        type=float,
+        nargs="+",
+        default=[2.0, 20.0, 100.0],
+        help="three sizes at least, of which the two largest fill what memory is meant for (default: 2 20 100)",
+    )
     add_training(parser)
     add_crew(parser, ALL_CORES.jobs, "the making of shards: log-mel and counts")
     parser.set_defaults(command=run)

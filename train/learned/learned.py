@@ -28,7 +28,7 @@ from ..common.device import device_code
 from ..common.epochs import STATE
 from ..common.progress import say
 from ..common.shards import Shards
-from ..common.store import artefact, digest
+from ..common.store import artefact, digest, digest_of_rows
 from ..dataset.data import DataSet, Float32, Split
 from ..dataset.features import Features
 from ..dataset.negatives import Negative, to_learn_from
@@ -92,7 +92,7 @@ class Learning:
             "features": self.sound.key,
             "level": self.task.level.stored(),
             "fit": digest(self.split.fit.tolist()),
-            "targets": digest(np.nan_to_num(self.data.presence(), nan=-1.0).tolist()),
+            "targets": digest_of_rows(np.nan_to_num(self.data.presence(), nan=-1.0)),
             "teacher": self.data.teacher.digest() if self.data.teacher else None,
             "negatives": [[negative.content, *sorted(negative.may)] for negative in self.negatives],
             "reel_mb": self.config.reel_mb,

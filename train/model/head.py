@@ -14,7 +14,7 @@ from ..common.config import HeadSettings, TrainConfig
 from ..common.epochs import adam, train_epochs
 from ..common.reels import Reels
 from ..common.shards import Shards
-from ..common.store import artefact, digest
+from ..common.store import artefact, digest, digest_of_rows
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import CLIP, Features
 from .calibrate import sigmoid
@@ -68,7 +68,7 @@ def train_head(root: Path, features: Features, data: DataSet, fit: Index, counts
     inputs = {
         "counts": counts.name,
         "fit": digest(fit.tolist()),
-        "targets": digest(targets.tolist()),
+        "targets": digest_of_rows(targets),
         "settings": asdict(settings),
         "context": config.context,
         "reel_mb": config.reel_mb,
