@@ -9,6 +9,7 @@ Understanding without Transformers / Convolutions / BERTs / Mixers / Attention /
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -212,9 +213,9 @@ class Tagger:
         -------
         gains : float32 [shape=(C,)] of each family, -1 … 1
         """
-        families = self.encoder.families
-        without = {family: scores.codes[np.newaxis, :, families != family] for family in self.encoder.offsets}
-        return {family: scores.array - self.head(codes)[0] for family, codes in without.items()}
+        offsets = self.encoder.offsets
+        parts = [slice(*edges) for edges in pairwise([*offsets.values(), self.encoder.n_counts])]
+        return dict(zip(offsets, scores.array - self.head.without(scores.codes, parts)))
 
     def flush(self) -> list[Scores]:
         """Complete the window that has begun, if any, with silence, and return its scores."""

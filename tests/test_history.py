@@ -173,14 +173,16 @@ def test_history_is_bounded(small):
     assert (len(view.tags[0].history), len(view.timeline), len(view.picture)) == (SECONDS, ENTRIES, 600)
 
 
-def test_explain_leaves_each_family_out(small):
-    tagger = Tagger(small)
+@pytest.mark.parametrize("name", ["small", "bundle"])
+def test_explain_leaves_each_family_out(name, request):
+    loaded = request.getfixturevalue(name)
+    tagger = Tagger(loaded)
     (scores,) = tagger.push(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32))
     gains = tagger.explain(scores)
     assert list(gains) == ["pat", "fenv", "env", "o"]
-    for family, encoder in small.encoders.items():
+    for family, encoder in loaded.encoders.items():
         first = tagger.encoder.offsets[family]
         others = (scores.codes < first) | (scores.codes >= first + len(encoder.codebook))
         without = scores.codes[others].reshape(1, len(scores.codes), -1)
-        assert np.array_equal(gains[family], scores.array - small.head(without)[0])
+        assert np.array_equal(gains[family], scores.array - loaded.head(without)[0])
     assert any(np.abs(gain).max() > 0.01 for gain in gains.values())

@@ -53,6 +53,20 @@ def test_sums_are_exact_in_any_order(network, plain):
     assert np.array_equal(network(np.stack(rows)), np.concatenate(wanted))
 
 
+def test_a_row_aside_is_exact_and_not_built_upon(network, plain):
+    rng = np.random.default_rng(2)
+    rows = [inputs(network, rng, filled) for filled in (0, 1, 200, 3000, network.n_inputs)]
+    near = rows[2].copy()
+    near[:100] = 5
+    aside = network.rest(network.aside(np.stack([near, *rows])))
+    assert np.array_equal(aside, np.concatenate([plain(row) for row in (near, *rows)]))
+    network(rows[2][np.newaxis])
+    before = network._last.copy(), network._sums.copy()
+    assert np.array_equal(network.rest(network.aside(np.stack([near, *rows]))), aside)
+    assert np.array_equal(network._last, before[0]) and np.array_equal(network._sums, before[1])
+    assert np.array_equal(network(near[np.newaxis]), plain(near))
+
+
 def test_no_more_rows_are_added_at_a_time_than_float32_adds_exactly():
     assert ROWS_AT_ONCE <= EXACT_PRODUCTS
     assert EXACT_PRODUCTS * 255 * 128 <= 2**24

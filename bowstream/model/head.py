@@ -6,7 +6,7 @@ codes (context, P) ─► counts of the newest window, and of all (2 K) ─► t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -94,6 +94,30 @@ class Head:
             logits = self._calibrated(joined([self.network(self._row(each)) for each in codes]))
         else:
             logits = self.logits_of(self.hidden(codes))
+        return self._scores(logits)
+
+    def without(self, codes: Codes, parts: Sequence[slice]) -> Float32:
+        """Return the scores of one window as if it and those before it had none of some codes.
+
+        Parameters
+        ----------
+        codes : int [shape=(context, P)]
+        parts : which codes are left out: one range of them for each row that is returned
+
+        Returns
+        -------
+        scores : float32 [shape=(len(parts), C)]
+        """
+        rows = np.repeat(self._row(codes), len(parts), axis=0)
+        by_code = rows.reshape(len(parts), times_shown(self.context), -1)
+        for row, part in zip(by_code, parts):
+            row[:, part] = self._inputs[0]
+        if isinstance(self.network, SparseNetwork):
+            return self._scores(self.logits_of(self.network.aside(rows)))
+        return self._scores(self._calibrated(joined([self.network(row) for row in rows[:, np.newaxis]])))
+
+    def _scores(self, logits: Float32) -> Float32:
+        """Return the scores of the tags, in their order."""
         scores = scores_of(logits)
         return scores if self.outputs is None else scores.take(self._places, axis=1)
 

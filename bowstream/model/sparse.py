@@ -60,8 +60,8 @@ class SparseNetwork:
         self.n_inputs, self.n_hidden, self.n_outputs = len(rows), rest.n_inputs, rest.n_outputs
         self.quantisation = Quantisation.of({"dtype": np.int8, "quantization": (scale, ZERO_POINT)})
         self._rows, self._multiplier, self._rest = rows, multiplier, rest
-        self._last = np.full(len(rows), ZERO_POINT, np.int8)
-        self._sums = bias.astype(np.float64)  # exact for longer than any stream
+        self._blank, self._bias = np.full(len(rows), ZERO_POINT, np.int8), bias.astype(np.float64)
+        self._last, self._sums = self._blank.copy(), self._bias.copy()  # exact for longer than any stream
         # Kept, since memory of this size is given back to the system each time, where the service runs.
         self._taken = np.empty((ROWS_AT_ONCE, *hidden), np.int8)
         self._floats: Float32 = aligned_empty((ROWS_AT_ONCE, *hidden), np.float32)
@@ -83,18 +83,39 @@ class SparseNetwork:
         """Return what the layers after the first make of its output, float32 [shape=(rows, n_outputs)]."""
         return joined([self._rest(row) for row in hidden[:, np.newaxis]])
 
+    def aside(self, rows: NDArray[Any]) -> NDArray[np.int8]:
+        """Return what `hidden` does, and leave what the next call differs from as it is.
+
+        Each row costs what differs from the last call's, or from no input at all if that is less.
+        """
+        hidden = []
+        for row in self.quantisation.quantise(rows):
+            starts = ((self._last, self._sums), (self._blank, self._bias))
+            before, sums = min(starts, key=lambda start: np.count_nonzero(row != start[0]))
+            hidden.append(self._rounded(self._added(sums.copy(), before, row)))
+        return joined(hidden)
+
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return the first layer's output for one row of inputs, (1, H)."""
-        (changed,) = (row != self._last).nonzero()
-        steps = np.subtract(row.take(changed), self._last.take(changed), dtype=np.float32)
+        self._added(self._sums, self._last, row)
+        self._last[:] = row
+        return self._rounded(self._sums)
+
+    def _added(self, sums: NDArray[np.float64], before: NDArray[np.int8], row: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Return the sums of the inputs before, having made them those of a row."""
+        (changed,) = (row != before).nonzero()
+        steps = np.subtract(row.take(changed), before.take(changed), dtype=np.float32)
         for first in range(0, len(changed), ROWS_AT_ONCE):
             some = changed[first : first + ROWS_AT_ONCE]
             taken, rows = self._taken[: len(some)], self._floats[: len(some)]
             self._rows.take(some, axis=0, out=taken, mode="clip")  # which takes straight into `out`
             rows[:] = taken
-            self._sums += steps[first : first + ROWS_AT_ONCE] @ rows
-        self._last[:] = row
-        hidden = np.multiply(self._sums, self._multiplier, dtype=np.float32, casting="same_kind")
+            sums += steps[first : first + ROWS_AT_ONCE] @ rows
+        return sums
+
+    def _rounded(self, sums: NDArray[np.float64]) -> NDArray[np.int8]:
+        """Return the first layer's output of sums, (1, H)."""
+        hidden = np.multiply(sums, self._multiplier, dtype=np.float32, casting="same_kind")
         np.rint(hidden, out=hidden)
         np.maximum(hidden, LOWEST_FLOAT, out=hidden)
         np.minimum(hidden, HIGHEST_FLOAT, out=hidden)
