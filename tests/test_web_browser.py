@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 from stage import until
 from web import DAY, Served
 
 from bowstream.history.store import open_history
+from bowstream.web.password import hashed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -20,6 +22,11 @@ pytestmark = [
 # Names of tags are text from outside.
 EVIL = '<img src=x onerror="document.title=1">'
 WAIT_MS = 30_000
+# Answers to requests that begin so wait until `go` is called.
+HOLD = """(held) => {
+    const ask = fetch, gone = new Promise((go) => { window.go = go; });
+    window.fetch = async (path, ...more) => { if (path.startsWith(held)) await gone; return ask(path, ...more); };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +119,77 @@ def test_a_clip_plays_and_a_wrong_mark_arrives(served, opened):
     opened.wait_for_selector("#day-events .event.wrong >> text=dog")
     opened.get_by_role("button", name="Undo").click()
     until(lambda: verdict(served, "dog") is None)
+
+
+def test_a_clip_that_is_closed_before_it_came_stays_silent(served, opened):
+    opened.evaluate(f"location.hash = 'day/{DAY}'")
+    play = opened.locator("#day-events .event", has_text="dog").locator(".play")
+    play.wait_for()
+    opened.evaluate(HOLD, "/clips/")
+    play.click()
+    opened.get_by_role("button", name="Close").click()
+    opened.evaluate("go()")
+    time.sleep(0.5)
+    assert opened.evaluate("document.getElementById('player').getAttribute('src')") is None
+    assert opened.locator("#toast").inner_text() == ""
+    play.click()  # and another time it plays
+    until(lambda: opened.evaluate("document.getElementById('player').currentTime") > 0.2, WAIT_MS / 1000.0)
+
+
+def test_a_day_that_is_told_late_is_not_shown_instead_of_the_newest(served, opened):
+    opened.evaluate(HOLD, f"/api/day?day={DAY}")
+    opened.evaluate(f"location.hash = 'day/{DAY}'")
+    opened.evaluate("location.hash = 'day/2027-01-14'")
+    opened.wait_for_selector("#day-name >> text=14 January")
+    opened.evaluate("go()")
+    time.sleep(0.5)
+    assert "14 January" in opened.locator("#day-name").inner_text()
+    assert opened.locator("#timeline .bar").count() == 0
+
+
+def test_lengths_are_told_in_whole_minutes_and_seconds(opened):
+    told = "([...ms]) => import('/api.js').then(({ lasted }) => ms.map(lasted))"
+    assert opened.evaluate(told, [59_940, 59_960, 119_700, 3_599_400, 3_599_600, 7_199_000]) == [
+        "59.9 s", "1 min 0 s", "2 min 0 s", "59 min 59 s", "1 h 0 min", "2 h 0 min",
+    ]  # fmt: skip
+
+
+def test_who_is_signed_out_is_asked_for_the_password_again(chromium, tmp_path):
+    """As when the listener was started again, which knows nobody; a page that shows itself anew finds out."""
+    with Served(tmp_path, password=hashed("correct horse")) as served, chromium.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(served.page.address)
+        page.fill("#password", "correct horse")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#status.on")
+        context.clear_cookies()
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_selector("#password")
+
+
+def test_a_tag_that_is_gone_is_no_longer_among_the_tags(served, opened):
+    opened.click('nav a[href="#tags"]')
+    opened.wait_for_selector("#tag-list >> text=rain")
+    info = replace(served.stage.info, tags=served.stage.info.tags[:1])
+    served.tuning.retag(info.tags)
+    served.page.write(info)
+    opened.wait_for_selector("#tag-list >> text=rain", state="detached")
+    assert opened.locator("#tag-list b").all_inner_texts() == ["dog"]
+
+
+def test_without_a_history_a_day_says_so_and_no_other_view(chromium, tmp_path):
+    with Served(tmp_path, has_history=False) as served, chromium.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(f"{served.page.address}#day")
+        page.wait_for_selector("text=No history is kept")
+        assert page.locator("#before").is_hidden()
+        page.click('nav a[href="#hours"]')
+        assert page.get_by_text("No history is kept").is_visible()
+        page.click('nav a[href="#now"]')
+        page.wait_for_selector("#now")
+        assert page.get_by_text("No history is kept").is_hidden()
 
 
 def test_a_day_and_its_hours(served, opened):

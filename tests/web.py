@@ -25,7 +25,7 @@ JSON = {"content-type": "application/json"}
 class Served:
     """A page, and a browser of few words."""
 
-    def __init__(self, folder, *names, hop_s=1.0, groups=None, **settings):
+    def __init__(self, folder, *names, hop_s=1.0, groups=None, has_history=True, **settings):
         self.folder = Path(folder)
         self.stage = Stage(*names, hop_s=hop_s, groups=groups or {})
         self.port = free_port()
@@ -35,7 +35,8 @@ class Served:
         self.archive = Archive(self.folder / "history.db", self.clips)
         self.warnings = []
         settings = WebSettings(port=self.port, **settings)
-        self.page = WebPage(settings, *self.stage.stream, self.tuning, self.archive, self.warnings.append)
+        past = self.archive if has_history else None
+        self.page = WebPage(settings, *self.stage.stream, self.tuning, past, self.warnings.append)
 
     def __enter__(self):
         self.page.__enter__()

@@ -12,6 +12,21 @@ export async function post(path, fields) {
   }));
 }
 
+// Of several questions in a row only the last one's answer counts: that of an earlier one is null.
+export function lastOf(ask) {
+  let last = 0;
+  return async (...asked) => {
+    const number = ++last;
+    try {
+      const answer = await ask(...asked);
+      return number === last ? answer : null;
+    } catch (error) {
+      if (number === last) throw error;
+      return null;
+    }
+  };
+}
+
 async function answered(answer) {
   if (answer.status === 401 && location.pathname !== "/login") location.assign("/login");
   const found = await answer.json().catch(() => ({}));
@@ -40,10 +55,10 @@ export const fill = (place, ...children) => place.replaceChildren(...children);
 export const clock = (ms) => new Date(ms).toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" });
 
 export function lasted(ms) {
-  const s = ms / 1000;
-  if (s < 60) return `${s.toFixed(1)} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
-  return `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+  const s = Math.round(ms / 1000), min = Math.round(s / 60);
+  if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return `${Math.floor(min / 60)} h ${min % 60} min`;
 }
 
 export const percent = (score) => `${Math.round(score * 100)} %`;

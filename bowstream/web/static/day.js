@@ -1,9 +1,10 @@
 // A day: its timeline, and its events.
-import { $, clock, fill, get, h, lasted, tell, tinted } from "./api.js";
+import { $, clock, fill, get, h, lasted, lastOf, tell, tinted } from "./api.js";
 import { eventRow, remember } from "./events.js";
 import { grouped, groupOf, isChosen, offer } from "./groups.js";
 
 const AT_ONCE = 50, LANES = 9, LANE = 22, LEFT = 124, NARROW = 92, LOUD = 34;
+const getDay = lastOf(get);
 let shown = null, limit = AT_ONCE, hour = null;
 
 const text = (date) => `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")}`;
@@ -12,9 +13,12 @@ const noon = (day) => new Date(`${day}T12:00:00`);
 const begins = (at) => new Date(noon(shown.day).setHours(at, 0, 0, 0)).getTime();
 
 export async function showDay(day) {
+  let found;
   try {
-    shown = await get(`/api/day?day=${day || shown?.day || text(new Date())}`);
+    found = await getDay(`/api/day?day=${day || shown?.day || text(new Date())}`);
   } catch (error) { return tell(error); }
+  if (!found) return null;
+  shown = found;
   shown.events.forEach(remember);
   limit = AT_ONCE;
   hour = null;

@@ -1,6 +1,6 @@
 // Lists of events, the clip's dialog, and verdicts.
 import { $, clock, fill, get, h, lasted, percent, post, tell, tinted, toast } from "./api.js";
-import { drawClip } from "./picture.js";
+import { clipPicture, drawClip } from "./picture.js";
 
 const known = new Map();  // id → its newest fields
 
@@ -67,31 +67,40 @@ export function show(event) {
   if ($("clip").open && $("clip").dataset.event === event.id) fill($("clip-verdict"), ...verdictButtons(now, true));
 }
 
+let picture = null, opening = null;
+
 async function openClip(id) {
   const event = known.get(id), dialog = $("clip");
+  opening = new AbortController();
+  const { signal } = opening;
   dialog.dataset.event = id;
   tinted(dialog, event.tag);
   fill($("clip-title"), event.tag);
   const level = event.level == null ? "" : ` · ${Math.round(event.level)} dBFS`.replace("-", "−");
   fill($("clip-facts"), `${new Date(event.onset_ms).toLocaleString([], { hour12: false })} · ${lasted(event.duration_ms || 0)} · ${percent(event.peak)}${level}`);
   fill($("clip-verdict"), ...(canJudge ? verdictButtons(event, true) : []));
+  picture.clear();
   dialog.showModal();
   try {
-    const answer = await fetch(`/clips/${id}`);
+    const answer = await fetch(`/clips/${id}`, { signal });
     if (!answer.ok) throw new Error("the clip is no longer there");
     const sound = await answer.blob();
-    $("player").src = URL.createObjectURL(sound);
     const context = new OfflineAudioContext(1, 1, 16000);
     const decoded = await context.decodeAudioData(await sound.arrayBuffer());
-    const fresh = $("clip-picture").cloneNode();
-    $("clip-picture").replaceWith(fresh);
-    drawClip(fresh, decoded.getChannelData(0), decoded.sampleRate);
+    if (signal.aborted) return;
+    $("player").src = URL.createObjectURL(sound);
+    drawClip(picture, decoded.getChannelData(0), decoded.sampleRate);
     await $("player").play().catch(() => {});
-  } catch (error) { dialog.close(); tell(error); }
+  } catch (error) {
+    if (signal.aborted) return;  // the dialog was closed meanwhile, and may show another clip
+    dialog.close();
+    tell(error);
+  }
 }
 
 export function startClips() {
   const player = $("player"), dialog = $("clip");
+  picture = clipPicture($("clip-picture"));
   const follow = () => {
     $("playhead").style.left = `${(100 * player.currentTime) / (player.duration || 1)}%`;
     if (dialog.open) requestAnimationFrame(follow);
@@ -99,7 +108,7 @@ export function startClips() {
   player.addEventListener("play", follow);
   $("clip-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => { player.pause(); URL.revokeObjectURL(player.src); player.removeAttribute("src"); });
+  dialog.addEventListener("close", () => { opening.abort(); player.pause(); URL.revokeObjectURL(player.src); player.removeAttribute("src"); });
   $("clip-picture").parentElement.addEventListener("click", (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     if (player.duration) player.currentTime = (player.duration * (event.clientX - box.left)) / box.width;

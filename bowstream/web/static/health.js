@@ -12,7 +12,7 @@ const VITALS = {
   overflows: ["Overflows", plain, (value) => value > 0],
   clipped: ["Samples at full scale", plain, (value) => value > 0],
   silent_s: ["Silence", seconds, (value) => value > 60],
-  level_dbfs: ["Level", (value) => `${value.toFixed(0)} dBFS`],
+  level_dbfs: ["Level", (value) => `${value.toFixed(0).replace("-", "−")} dBFS`],
   latency_p50_ms: ["Latency, median", milli],
   latency_p95_ms: ["Latency, 95 %", milli, (value) => value > 100],
   real_time_factor: ["Share of the processor", (value) => `${(value * 100).toFixed(1)} %`, (value) => value > 0.5],

@@ -1,15 +1,17 @@
 // Heat maps as tables: the more events, the deeper; a screen reader reads the numbers.
-import { $, fill, get, h, tell } from "./api.js";
+import { $, fill, get, h, lastOf, tell } from "./api.js";
 import { chosen, offer } from "./groups.js";
 
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
+const getHeat = lastOf(get);
 
 export async function showHeat() {
   const days = $("heat-days").value, { tag, group } = chosen($("heat-tag"));
   let found;
   try {
-    found = await get(`/api/heat?${new URLSearchParams({ days, tag, group })}`);
+    found = await getHeat(`/api/heat?${new URLSearchParams({ days, tag, group })}`);
   } catch (error) { return tell(error); }
+  if (!found) return null;
   offer($("heat-tag"), tag && !found.heard.includes(tag) ? [tag, ...found.heard] : found.heard);
   const highest = Math.max(1, ...found.counts.flat());
   const day = (text) => new Date(`${text}T12:00:00`).toLocaleDateString([], { weekday: "short", day: "numeric" });

@@ -1,5 +1,5 @@
 // The page: one line to the listener, five views.
-import { $, fill, h, post, tell } from "./api.js";
+import { $, fill, get, h, post, tell } from "./api.js";
 import * as live from "./live.js";
 import { setGroups } from "./groups.js";
 import { allowVerdicts, complete, nameSources, show, startClips } from "./events.js";
@@ -9,9 +9,11 @@ import { showScores, showTags, startTags } from "./tags.js";
 import { showHealth } from "./health.js";
 
 const VIEWS = ["now", "day", "hours", "tags", "health"];
-let line = null, hello = null, shown = null, completing = 0;
+const RETRY_MS = 5000;
+let line = null, hello = null, shown = null, completing = 0, retrying = 0;
 
 function connect() {
+  clearTimeout(retrying);
   line?.close();
   line = new EventSource("/api/live");
   const on = (kind, act) => line.addEventListener(kind, (event) => act(JSON.parse(event.data)));
@@ -26,7 +28,12 @@ function connect() {
   on("tags", ({ tags }) => { live.setTags(tags); showTags(tags); });
   on("judged", show);
   on("missed", ({ messages }) => { document.body.dataset.missed = messages; });
-  line.onerror = () => status("away", "not connected");
+  line.onerror = ({ target }) => {
+    status("away", "not connected");
+    if (target.readyState !== EventSource.CLOSED) return;  // it tries again by itself
+    get("/api/tags").catch(() => {});  // it was refused: this leads to where one signs in, if that is why
+    retrying = setTimeout(() => document.hidden || connect(), RETRY_MS);
+  };
 }
 
 function greet(message) {
@@ -79,15 +86,15 @@ function completeSoon() {
 function go() {
   const [view, day] = location.hash.slice(1).split("/");  // a day has an address: #day/2026-11-28
   const wanted = VIEWS.includes(view) ? view : "now";
+  const isEmpty = hello && !hello.has_history && (wanted === "day" || wanted === "hours");
+  $("no-history").hidden = !isEmpty;
   for (const name of VIEWS) {
-    $(name).hidden = name !== wanted;
+    $(name).hidden = name !== wanted || isEmpty;
     const link = document.querySelector(`nav a[href="#${name}"]`);
     if (name === wanted) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
-  if (!hello) return;
-  const needs = wanted === "day" || wanted === "hours";
-  if (needs && !hello.has_history) say("No history is kept, so there is nothing to look back on: listen with --history.", 0);
-  else if (wanted === "day") showDay(day);
+  if (!hello || isEmpty) return;
+  if (wanted === "day") showDay(day);
   else if (wanted === "hours") showHeat();
 }
 

@@ -110,10 +110,11 @@ function spectrum(real, imaginary) {
   }
 }
 
-// Draw a clip's samples: 512 samples a column, frequencies on a scale that is as the ear's.
-export function drawClip(canvas, samples, rate) {
-  const size = 512, rows = 96, width = 480;
-  const picture = new Picture(canvas, width, rows);
+export const clipPicture = (canvas) => new Picture(canvas, 480, 96);
+
+// Draw a clip's samples over all of a picture: 512 samples per column, frequencies on a scale that is as the ear's.
+export function drawClip(picture, samples, rate) {
+  const size = 512, { rows, width } = picture;
   const bytes = new Uint8Array(width * rows);
   const mel = (hz) => Math.log1p(hz / 700), top = mel(rate / 2);
   for (let column = 0; column < width; column++) {

@@ -8,7 +8,9 @@ let headings = [], wanted = "";
 
 export function showTags(tags, file) {
   if (file !== undefined) fill($("tags-note"), file ? `In force at once, and kept in ${file}, which wins over the configuration.` : "In force at once, and forgotten when the listener ends.");
-  const isNew = tags.some(({ tag }) => !rows.has(tag));
+  const names = new Set(tags.map(({ tag }) => tag)), gone = [...rows.keys()].filter((name) => !names.has(name));
+  const isOther = gone.length > 0 || tags.some(({ tag }) => !rows.has(tag));
+  for (const name of gone) rows.delete(name);
   tags.forEach((tag, place) => {
     const row = rows.get(tag.tag) || tagRow(tag, place);
     row.place = place;
@@ -20,7 +22,7 @@ export function showTags(tags, file) {
     row.reset.hidden = tag.own == null && !tag.muted;
     row.usual.style.left = `${tag.usual * 100}%`;
   });
-  if (isNew) arrange();
+  if (isOther) arrange();
 }
 
 // By group, each with its heading, and a button above that shows it alone.
