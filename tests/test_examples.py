@@ -96,9 +96,20 @@ def test_what_a_killed_listener_left_is_no_hindrance(door):
         assert len(ask(door, 1.0).samples) == RATE
 
 
-def test_a_path_that_is_too_long_is_said(tmp_path):
+def test_a_folder_may_lie_deeper_than_a_socket_can_be_named(tmp_path):
+    door, sound = tmp_path / ("x" * 120) / SOCKET_NAME, {"": newest_of(np.ones(RATE, np.float32))}
+    with Doorway(door, sound, pytest.fail):
+        assert len(ask(door, 1.0).samples) == RATE
+        with Doorway(door, {}, pytest.fail):  # a second listener leaves the first one be
+            pass
+        assert len(ask(door, 1.0).samples) == RATE
+    assert not door.exists()
+
+
+def test_where_no_socket_can_be_is_said(tmp_path):
     warnings = []
-    with Doorway(tmp_path / ("x" * 120) / SOCKET_NAME, {"": newest_of(np.ones(RATE, np.float32))}, warnings.append):
+    (tmp_path / "file").touch()
+    with Doorway(tmp_path / "file" / SOCKET_NAME, {}, warnings.append):
         pass
     assert len(warnings) == 1 and "--last" in warnings[0]
 

@@ -8,8 +8,8 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ SOCKET_NAME = "listen.sock"
 # How long the other side may take.
 PATIENCE_S = 5.0
 LONGEST_LINE, LONGEST_ANSWER = 500, 1 << 16
+# Bytes that the system takes for the path of a socket.
+LONGEST_PATH = 107
 
 
 class Newest:
@@ -126,16 +128,17 @@ def bound(path: Path) -> socket.socket | None:
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
-        try:
-            listener.bind(os.fspath(path))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            if is_answered(path):
-                listener.close()
-                return None
-            path.unlink(missing_ok=True)  # of a listener that was killed
-            listener.bind(os.fspath(path))
+        with short(path) as name:
+            try:
+                listener.bind(name)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                if is_answered(name):
+                    listener.close()
+                    return None
+                path.unlink(missing_ok=True)  # of a listener that was killed
+                listener.bind(name)
         path.chmod(0o600)  # before it listens: until then nobody gets in
         listener.listen(4)
     except OSError:
@@ -144,11 +147,24 @@ def bound(path: Path) -> socket.socket | None:
     return listener
 
 
-def is_answered(path: Path) -> bool:
+@contextmanager
+def short(path: Path) -> Iterator[str]:
+    """Yield a name of a socket that the system takes, however deep its folder lies: by way of the folder, opened."""
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        yield os.fspath(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def is_answered(name: str) -> bool:
     """Whether somebody listens at a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(os.fspath(path))
+            probe.connect(name)
         except ConnectionRefusedError:
             return False
         return True
@@ -184,7 +200,8 @@ def ask(path: Path, seconds: float, source: str = "") -> Answer:
     """
     with socket.socket(socket.AF_UNIX) as asker:
         asker.settimeout(PATIENCE_S)
-        asker.connect(os.fspath(path))
+        with short(path) as name:
+            asker.connect(name)
         asker.sendall(json.dumps({"last_s": seconds, "source": source}).encode() + b"\n")
         with asker.makefile("rb") as answer:
             try:
