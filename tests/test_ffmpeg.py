@@ -108,7 +108,7 @@ def test_playlists_open_no_other_file(tmp_path, monkeypatch):
         ("list.mp4", "ffconcat version 1.0\nfile other.wav\n"),
     ):
         (tmp_path / name).write_text(content)
-        with pytest.raises(AudioError, match="found none"):
+        with pytest.raises(AudioError, match="no recording"):
             AudioFile(tmp_path / name)
 
 

@@ -170,6 +170,11 @@ def test_what_no_pipe_can_carry_is_said_at_once(kind, bowstream):
         assert status == 1 and "through a pipe: save it to a file first" in err
 
 
+def test_an_empty_pipe_is_said_to_be_empty(bowstream):
+    status, out, err = bowstream("replay", "-", input=b"")
+    assert (status, out, err) == (1, "", "bowstream: standard input: there is nothing in it (0 bytes)\n")
+
+
 @pytest.mark.parametrize("encoding", ["GSM610", "VOX_ADPCM"])
 def test_what_would_never_end_is_refused(encoding, tmp_path, bowstream):
     """In a pipe; in a file it is heard."""

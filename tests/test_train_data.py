@@ -314,7 +314,7 @@ ESC50_DAMAGE = {
     "label": (lambda root: edit(root / "meta" / "esc50.csv", "wav,2,0,dog", "wav,2,0,crying_baby"), "target"),
     "file gone": (lambda root: (root / "audio" / "1-101-A-0.wav").unlink(), "no such file"),
     "file empty": (lambda root: (root / "audio" / "1-101-A-0.wav").write_bytes(b""), "empty"),
-    "no sound": (lambda root: (root / "audio" / "1-101-A-0.wav").write_text("hello, this is text"), "found none"),
+    "no sound": (lambda root: (root / "audio" / "1-101-A-0.wav").write_text("hello, this is text"), "no recording"),
     "no samples": (lambda root: write_sound(root / "audio" / "1-101-A-0.wav", 0, seconds=0), "0 samples"),
     "truncated": (
         lambda root: (root / "audio" / "1-101-A-0.wav").write_bytes(

@@ -153,7 +153,7 @@ def test_what_is_wrong_with_negatives_is_said(runs, folder, damage):
             path.unlink()
     elif damage == "not a sound":
         (folder / "speech_0.wav").write_text("hello")
-        said = "found none"
+        said = "no recording"
     elif damage == "twice":
         (folder / "copy.wav").write_bytes((folder / "speech_0.wav").read_bytes())
     else:

@@ -74,6 +74,8 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
         return headerless(descriptor, raw)
     reader = Reader(descriptor)
     head = reader.peek(HEAD_BYTES)
+    if not head:
+        raise AudioError("there is nothing in it (0 bytes)")
     if not is_first(track):
         if not is_there():
             raise AudioError(f"FFmpeg alone tells tracks apart: {INSTALL}")
@@ -147,7 +149,7 @@ def by_ffmpeg(reader: Reader, head: bytes, reason: str | None = None, track: str
     if kind and not is_there():
         raise AudioError(f"it is {kind}: {INSTALL} to hear it")
     if not is_there() or (reader.size is None and reader.position):
-        raise AudioError(f"wanted a recording that soundfile can read, found none: {reason}")
+        raise AudioError(f"it is no recording that soundfile can read: {reason}")
     if reader.size is not None:
         reader.seek(0)
     try:
@@ -156,7 +158,7 @@ def by_ffmpeg(reader: Reader, head: bytes, reason: str | None = None, track: str
         raise
     except AudioError as error:
         reason = str(error) if kind or reason is None else reason
-        raise AudioError(f"wanted a recording that soundfile or FFmpeg can read, found none: {reason}") from error
+        raise AudioError(f"it is no recording that soundfile or FFmpeg can read: {reason}") from error
     findings = Findings()
     if decoder.tracks:
         findings.notes.append(f"the first of its sound tracks is heard: {decoder.tracks}; --track names another")
