@@ -41,11 +41,6 @@ class Piece:
     place: int
     count: int
 
-    def said(self, teacher: Teacher) -> Float32 | None:
-        """Return what a teacher says of it, float32 (L,), if it heard the negative; a made-up one has no name."""
-        scores = teacher.along(self.negative.name, self.count) if self.negative.name else None
-        return None if scores is None else scores[self.place]
-
 
 @dataclass(frozen=True)
 class Part:
@@ -114,9 +109,10 @@ def new_pool(sound: Features, data: DataSet, part: Part, settings: AugmentSettin
     if data.teacher:
         scores, taught[: len(part.clips)] = data.teacher.of([data.clips[clip].name for clip in part.clips])
         teacher[: len(part.clips)] = as_stored(scores)
+        said = said_of(part.pieces, data.teacher)
         for row, piece in enumerate(part.pieces, len(part.clips)):
-            if (said := piece.said(data.teacher)) is not None:
-                teacher[row], taught[row] = as_stored(said), True
+            if (along := said[piece.negative.name]) is not None:
+                teacher[row], taught[row] = as_stored(along[piece.place]), True
     until = np.cumsum(shared_out(part.chance, len(part.pieces), settings.negative_share)).astype(np.float32)
     until[-1] = 1.0  # which rounding may miss
     return Pool(
@@ -137,6 +133,12 @@ def pieces_of(negative: Negative, front_end: FrontEnd) -> list[Piece]:
     windows = recorded(negative.path, front_end)
     parts = np.array_split(windows, max(1, len(windows) // PIECE))
     return [Piece(part.reshape(-1, part.shape[-1]), negative, place, len(parts)) for place, part in enumerate(parts)]
+
+
+def said_of(pieces: Sequence[Piece], teacher: Teacher) -> dict[str, Float32 | None]:
+    """Return what a teacher says of each negative, float32 (count, L) by its name; None if it did not hear it."""
+    counts = {piece.negative.name: piece.count for piece in pieces}
+    return {name: teacher.along(name, count) if name else None for name, count in counts.items()}
 
 
 def known_of(negative: Negative, data: DataSet) -> Float32:
