@@ -21,8 +21,8 @@ def add_parser(commands: Commands) -> None:
         "--hours",
         type=float,
         nargs="+",
-        default=[2.0, 20.0, 100.0],
-        help="three sizes at least, of which the two largest fill what memory is meant for (default: 2 20 100)",
+        default=[5.0, 50.0, 100.0],
+        help="three sizes at least, of which the two largest fill what memory is meant for (default: 5 50 100)",
     )
     add_training(parser)
     add_crew(parser, ALL_CORES.jobs, "the making of shards: log-mel and counts")
