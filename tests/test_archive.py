@@ -79,7 +79,7 @@ def test_each_recording_has_a_row_and_failures_a_reason(place):
     found = {row["file"]: row for row in rows(folder / "whole", "recordings")}
     assert len(found) == 9
     bad = found.pop(str(folder / "cards" / "A" / "bad.wav"))
-    assert "found none" in bad["error"] and bad["heard_s"] == 0.0 and bad["time"] is None
+    assert "no recording" in bad["error"] and bad["heard_s"] == 0.0 and bad["time"] is None
     assert {row["heard_s"] for row in found.values()} == {4.0} and not any(row["error"] for row in found.values())
     assert all(len(row["sha256"]) == 64 for row in found.values())
     with (folder / "whole" / "failed.csv").open() as file:
@@ -409,7 +409,7 @@ def test_parts_of_long_recordings_come_first(tmp_path):
     assert found == [(path, True) for path in long for _ in range(2)] + [(path, False) for path in short]
 
 
-def test_a_small_recording_is_as_long_as_the_first_of_its_folder_says(tmp_path):
+def test_a_small_recording_is_as_long_as_another_of_its_folder_says(tmp_path):
     for name, rate, length_s in [("a.wav", 8000, 2.0), ("b.wav", 8000, 6.0), ("c.flac", 8000, 2.0)]:
         soundfile.write(tmp_path / name, scene(length_s, rate), rate, "PCM_16")
     (tmp_path / "0.wav").write_bytes(b"none")
@@ -420,3 +420,12 @@ def test_a_small_recording_is_as_long_as_the_first_of_its_folder_says(tmp_path):
     assert lengths.of(str(tmp_path / "b.wav"), sizes["b.wav"]) == pytest.approx(6.0, rel=0.01)
     assert lengths.of(str(tmp_path / "c.flac"), sizes["c.flac"]) == 2.0
     assert cli_archive.Lengths(10).of(str(tmp_path / "a.wav"), sizes["a.wav"]) == 2.0
+
+
+def test_a_silent_recording_says_nothing_of_those_beside_it(tmp_path):
+    """Silence takes next to nothing in FLAC: by its bytes, the next one would be hours."""
+    lengths = cli_archive.Lengths(1e6)
+    for name, sound in [("a", np.zeros(80_000)), ("b", scene(3.0, 8000)), ("c", np.zeros(80_000))]:
+        path = tmp_path / f"{name}.flac"
+        soundfile.write(path, sound, 8000, "PCM_16")
+        assert lengths.of(str(path), path.stat().st_size) == len(sound) / 8000

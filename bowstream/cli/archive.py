@@ -45,6 +45,8 @@ from bowstream.tagger import Tagger
 
 # A file that is smaller is no recording of many hours, whatever its format.
 SMALL_BYTES = 1 << 26
+# Of two recordings that are taken to be alike, one is so many times as large as the other at most.
+ALIKE = 4
 # Settings that results follow from.
 SETTINGS = ("hop_s", "hold_s", "confirm_hops", "sensitivity", *HOW)
 
@@ -167,24 +169,27 @@ def plan(out: Path, paths: Sequence[str], zone: tzinfo | None, part_s: float) ->
 
 
 class Lengths:
-    """How long recordings are, before they are heard: what is small is taken to be like the first in its folder.
+    """How long recordings are, before they are heard: a small one is taken to be like another of its folder.
+
+    That is the last that was opened, if it has about as many bytes: silence takes a hundredth of them in FLAC.
 
     Parameters
     ----------
-    small_bytes : of a recording that is not opened for it, unless it is the first
+    small_bytes : of a recording that need not be opened
     """
 
     def __init__(self, small_bytes: float) -> None:
         self._small_bytes = small_bytes
-        self._s_per_byte: dict[tuple[str, str], float] = {}  # by folder and ending
+        self._opened: dict[tuple[str, str], tuple[int, float]] = {}  # size and length, by folder and ending
 
     def of(self, path: str, size: int) -> float | None:
         """Return the length of a recording of so many bytes, in seconds; None if nothing tells it."""
         kind = str(Path(path).parent), Path(path).suffix
-        if size <= self._small_bytes and kind in self._s_per_byte:
-            return size * self._s_per_byte[kind]
-        if (length_s := length_of(path)) is not None and size:
-            self._s_per_byte.setdefault(kind, length_s / size)
+        like, like_s = self._opened.get(kind, (0, 0.0))
+        if like and size <= self._small_bytes and like / ALIKE <= size <= like * ALIKE:
+            return like_s * size / like
+        if (length_s := length_of(path)) is not None:
+            self._opened[kind] = size, length_s
         return length_s
 
 
