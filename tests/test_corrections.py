@@ -362,7 +362,7 @@ def test_wrong_on_the_command_line_corrects_and_is_taken_back(past, heard, capsy
     assert main(["wrong", ID, "--undo"]) == 0
     assert read_learned(past).corrections == ()
     capsys.readouterr()
-    assert main(["forget", "--corrections", name]) == 1
+    assert main(["forget", "--corrections", name]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from bowstream._types import Float32
 from bowstream.config.settings import Settings
-from bowstream.errors import BowstreamError
+from bowstream.errors import BowstreamError, UsageError
 from bowstream.events import onset_of
 from bowstream.learn import store
 from bowstream.learn.evidence import Evidence
@@ -218,8 +218,8 @@ def too_many(verdicts: Sequence[Verdict], per_day: float) -> float:
 
 
 def without_correction(learned: Learned, name: str) -> Learned:
-    """Return what was learned without a tag's correction; raise `BowstreamError` if there is none."""
+    """Return what was learned without a tag's correction; raise `UsageError` if there is none."""
     corrected = [each.name for each in learned.corrections]
     if name not in corrected:
-        raise BowstreamError(f"nothing was corrected of {name!r} (what was: {', '.join(corrected) or 'nothing yet'})")
+        raise UsageError(f"nothing was corrected of {name!r} (what was: {', '.join(corrected) or 'nothing yet'})")
     return learned.without_correction(name)

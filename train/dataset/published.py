@@ -69,7 +69,7 @@ def fsd50k(root: Path) -> DataSet:
     truth = root / "FSD50K.ground_truth"
     vocabulary = [cells[1] for _, cells in read_cells(truth / "vocabulary.csv") if len(cells) > 1]
     if not vocabulary:
-        raise DataError([f"{truth / 'vocabulary.csv'}: wanted lines such as 0,Bark,/m/05tny_, found none"])
+        raise DataError([f"{truth / 'vocabulary.csv'}: must have lines such as 0,Bark,/m/05tny_ (got none)"])
     clips, odd = [], []
     for part in ("dev", "eval"):
         columns = ("fname", "labels", "split") if part == "dev" else ("fname", "labels")

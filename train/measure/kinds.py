@@ -92,7 +92,7 @@ def without(data: DataSet, tag: str) -> float:
 
 
 def fewer(clips: Sequence[Clip], kinds: Sequence[Kind], of_source: int) -> list[Clip]:
-    """Return the clips of kinds, and so many of each source, of whatever."""
+    """Return all clips of these kinds, and of each source so many that are drawn from all of its clips."""
     wanted: set[str] = set().union(*(kind.clips for kind in kinds))
     taken: Counter[str] = Counter()
     kept = {place for place, clip in enumerate(clips) if clip.name in wanted}
