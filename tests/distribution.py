@@ -1,5 +1,6 @@
 """How the tests are spread over processes: a plugin of conftest.py."""
 
+import gc
 import importlib
 import os
 from contextlib import suppress
@@ -45,6 +46,7 @@ def pytest_xdist_auto_num_workers(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session):
     """Have each process compile a part of the tests first, and take the others' as compiled by the others."""
+    gc.disable()
     worker = getattr(session.config, "workerinput", None)
     if worker and session.config.args == session.config.getini("testpaths"):
         names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
@@ -52,6 +54,12 @@ def pytest_collection(session):
         for name in names[first:] + names[:first]:
             with suppress(Exception, pytest.skip.Exception):  # which is said when they are collected
                 importlib.import_module(name)
+
+
+def pytest_collection_finish():
+    """Let no search for what can be freed go through thousands of tests again and again: they stay to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -25,7 +25,7 @@ def hear(frames, rate, front_end, size, chunk_columns=1):
 @pytest.mark.parametrize("rate", RATES)
 def test_block_size_does_not_matter(rate, channels, front_end):
     """Nor do the chunks that are handed on: bit for bit what one block, and the resampler at one go, give."""
-    sound = scene(1.73, rate)
+    sound = scene(0.53, rate)
     frames = stereo(sound) if channels == 2 else sound[:, np.newaxis]
     whole = hear(frames, rate, front_end, len(frames))
     mono = to_mono(frames)

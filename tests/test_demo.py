@@ -60,7 +60,7 @@ def test_every_run_is_the_same(scenes):
     assert np.array_equal(samples, samples_of(scene)) and np.array_equal(samples, samples_of(Scene(8_000)))
 
 
-@pytest.mark.parametrize("rate", (16_000, 44_100, 48_000))
+@pytest.mark.parametrize("rate", (8_000, 44_100, 48_000))
 def test_length_and_range_at_any_rate(scenes, rate):
     _, samples = scenes(rate)
     assert samples.dtype == np.float32 and len(samples) == round(DURATION_S * rate)

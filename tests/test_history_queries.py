@@ -234,11 +234,11 @@ def test_a_year_answers_in_a_fifth_of_a_second(tmp_path):
     took_s = {}
     with open_history(path) as connection:
         for name, question in questions.items():
-            times_s = []
+            took_s[name] = np.inf
             for _ in range(3):
-                began_s = time.process_time()
-                question(connection)
-                times_s.append(time.process_time() - began_s)
-            took_s[name] = min(times_s)
+                if took_s[name] >= 0.2:
+                    began_s = time.process_time()
+                    question(connection)
+                    took_s[name] = time.process_time() - began_s
     print(took_s)
     assert max(took_s.values()) < 0.2, took_s

@@ -44,11 +44,11 @@ def test_ordinary_stereo_is_the_mean_to_the_last_bit(size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("share", [1.0, 0.95, 1.05])
 def test_what_cancels_is_heard_from_the_loudest_channel(share, size):
-    sound = scene(1.23)
-    frames = antiphase(sound, share)
+    length_s = 1.23 if size > 1 else 0.33
+    frames = antiphase(scene(length_s), share)
     samples, cancelled_s = mixed(frames, size)
     assert np.array_equal(samples, frames[:, int(share > 1.0)])
-    assert cancelled_s == pytest.approx(1.23)
+    assert cancelled_s == pytest.approx(length_s)
 
 
 def test_a_constant_that_both_have_in_common_hides_nothing():

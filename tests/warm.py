@@ -28,6 +28,7 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 MOST_BYTES = 1 << 17
 one_at_a_time = threading.Lock()
+imported = []
 
 
 class Popen(subprocess.Popen):
@@ -91,17 +92,25 @@ def forking():
 
 
 def import_all():
-    """Import the package, and what it imports only when it hears or draws."""
+    """Import the package, and what it imports only when it hears or draws; work out what does not change."""
     import bowstream
-    from bowstream.model.tflite import load_runtime
+    from bowstream.tagger import Tagger
 
     for module in pkgutil.walk_packages(bowstream.__path__, "bowstream."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     importlib.import_module("soxr")
-    load_runtime()
+    Tagger.load()
     assert "sounddevice" not in sys.modules  # it looks for cards when it is imported
+    imported.extend(sys.modules.keys() - {"sys", "builtins"})
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(gc.get_objects()))
     gc.freeze()
+
+
+def leave_imported():
+    """Let a child end without taking apart what it did not make, which costs more than most of what it does."""
+    for name in imported:
+        sys.modules.pop(name, None)
 
 
 def wait_for_work(connection):
@@ -165,5 +174,6 @@ def become(asked, descriptors):
 
 
 if __name__ == "__main__":
+    atexit.register(leave_imported)  # first, so that all others end before
     import_all()
     become(*wait_for_work(socket.socket(fileno=int(sys.argv[1]))))

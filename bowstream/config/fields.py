@@ -7,10 +7,12 @@ printed sample follow from these fields.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from bowstream._text import MASK, UNPRINTABLE
 from bowstream.errors import UsageError
@@ -118,9 +120,14 @@ def setting(default: Any = MISSING, help: str = "", **traits: Any) -> Any:
     return field(default=default, metadata={"setting": Setting(help, **traits)})
 
 
-def settings_of(kind: Any) -> dict[str, Field[Any]]:
+def settings_of(kind: Any) -> Mapping[str, Field[Any]]:
     """Return the fields of a dataclass, or of one of its objects, that are settings, by name."""
-    return {one.name: one for one in fields(kind) if "setting" in one.metadata}
+    return _settings_of(kind if isinstance(kind, type) else type(kind))
+
+
+@cache
+def _settings_of(kind: type[Any]) -> Mapping[str, Field[Any]]:
+    return MappingProxyType({one.name: one for one in fields(kind) if "setting" in one.metadata})
 
 
 def meaning(one: Field[Any]) -> Setting:
@@ -145,8 +152,17 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.12g}"  # a float holds no more than 309 digits
 
 
-def type_of(hint: Any) -> Any:
-    """Return the type that a field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
+def types_of(kind: Any) -> Mapping[str, Any]:
+    """Return what each field's annotation stands for: `float` for `float | None`, `tuple` for `tuple[str, …]`."""
+    return _types_of(kind)
+
+
+@cache
+def _types_of(kind: type[Any]) -> Mapping[str, Any]:
+    return MappingProxyType({name: _type_of(hint) for name, hint in get_type_hints(kind).items()})
+
+
+def _type_of(hint: Any) -> Any:
     if get_origin(hint) is tuple:
         return tuple if get_args(hint)[0] is str else hint
     return next((kind for kind in get_args(hint) if kind is not type(None)), hint)

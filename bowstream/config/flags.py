@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable
 from dataclasses import Field
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any
 
-from bowstream.config.fields import KINDS, flag, meaning, number, settings_of, type_of
+from bowstream.config.fields import KINDS, flag, meaning, number, settings_of, types_of
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -31,10 +31,10 @@ def add_flags(
     A flag takes its name, meaning, type, range and default from its setting. One that is not given leaves no trace
     in the parsed arguments, so `given` can tell. `action` is what argparse does with a value.
     """
-    hints = get_type_hints(kind)
+    types = types_of(kind)
     for name, one in settings_of(kind).items():
         if not names or name in names:
-            add_flag(parser, one, type_of(hints[name]), action)
+            add_flag(parser, one, types[name], action)
 
 
 def add_flag(

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from bowstream._text import redacted
-from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, type_of
+from bowstream.config.fields import KINDS, SettingError, meaning, number, settings_of, types_of
 from bowstream.config.lines import Steps, lines_of, parse
 from bowstream.config.paths import expanded
 from bowstream.errors import UsageError
@@ -86,15 +86,15 @@ class Document:
         if not isinstance(values, Mapping):
             self.complain(path, f"{title}must be a table (got {found(values)})")
             return None
-        known, hints = settings_of(kind), get_type_hints(kind)
+        known, types = settings_of(kind), types_of(kind)
         needed = {key for key, one in known.items() if one.default is MISSING}
         given: dict[str, Any] = {}
         for key in values.keys() - skip:
             if key not in known:
                 what = f"{title}has no setting" if path else "there is no setting"
                 self.complain((*path, key), f"{what} {quoted(key)}{suggestion(key, known)}")
-            elif self._fits((*path, key), type_of(hints[key]), values[key], meaning(known[key]).hides):
-                given[key] = self._value(type_of(hints[key]), values[key])
+            elif self._fits((*path, key), types[key], values[key], meaning(known[key]).hides):
+                given[key] = self._value(types[key], values[key])
         for key in needed - values.keys():
             self.complain(path, f"{title}must have {key}: {meaning(known[key]).help}")
         return self._made(path, kind, given, needed)

@@ -9,6 +9,7 @@ from bowstream.config.settings import SourceSettings, TagSettings
 from bowstream.config.toml import suggestion
 from bowstream.errors import BundleError
 
+AS_IT_IS = TagSettings()
 # Takes the path of a setting, as keys of the file, and what is wrong with its value.
 Complain = Callable[[tuple[str, ...], str], None]
 
@@ -79,7 +80,7 @@ def personalise(tags: Sequence[Tag], settings: SourceSettings, complain: Complai
     kept = {
         index: _personal(tag, settings, complain)
         for index, tag in enumerate(tags)
-        if tag.name in only and not settings.tags.get(tag.name, TagSettings()).muted
+        if tag.name in only and not settings.tags.get(tag.name, AS_IT_IS).muted
     }
     if not kept:
         complain(("tags",), "every tag is muted: nothing is left to listen for")
@@ -93,7 +94,7 @@ def personalise(tags: Sequence[Tag], settings: SourceSettings, complain: Complai
 
 def _personal(tag: Tag, settings: SourceSettings, complain: Complain) -> Tag:
     """Return a tag as configured. A lowered `on` takes the bundle's `off` with it; a stated one must fit."""
-    own = settings.tags.get(tag.name, TagSettings())
+    own = settings.tags.get(tag.name, AS_IT_IS)
     on = next(value for value in (own.on, settings.on, tag.on) if value is not None)
     off = next((value for value in (own.off, settings.off) if value is not None), None)
     if own.off is not None and own.off > on:

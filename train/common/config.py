@@ -156,7 +156,7 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def stages() -> dict[str, dict[str, dataclasses.Field[Any]]]:
+def stages() -> dict[str, Mapping[str, dataclasses.Field[Any]]]:
     """Return each stage's settings by name."""
     default = TrainConfig()
     names = [one.name for one in dataclasses.fields(TrainConfig) if one.name not in settings_of(TrainConfig)]
@@ -165,7 +165,7 @@ def stages() -> dict[str, dict[str, dataclasses.Field[Any]]]:
 
 def all_settings() -> dict[str, dataclasses.Field[Any]]:
     """Return all settings by name."""
-    return settings_of(TrainConfig) | {name: one for stage in stages().values() for name, one in stage.items()}
+    return {name: one for each in (settings_of(TrainConfig), *stages().values()) for name, one in each.items()}
 
 
 def refuse_unread(names: Iterable[str], methods: Collection[str]) -> None:
