@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import groupby
+from functools import lru_cache
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ WARN = Style(color="yellow")
 BAD = Style(color="red", bold=True)
 
 STEPS = "▁▂▃▄▅▆▇█"
+LEVELS = STEPS + STEPS[-1]  # with the highest value of all
 SHADES = " ░▒▓█"
 # Colours of the 256-colour cube after "inferno" of matplotlib, each lighter than the one before (CIE L* 0 … 98).
 RAMP = (16, 233, 17, 53, 89, 125, 161, 197, 202, 208, 214, 220, 228)
@@ -34,6 +36,7 @@ ASCII = str.maketrans("▁▂▃▄▅▆▇█░▒▓━─╾┿┼●○◆
 NARROW = re.compile(r"[ -~\u2500-\u25ff·…–−×°✗]*").fullmatch
 
 
+@lru_cache(maxsize=1024)
 def fit(text: str, width: int) -> str:
     """Return text cut (with an ellipsis) or filled to a width in cells."""
     if NARROW(text):
@@ -50,7 +53,12 @@ def parts(*styled: tuple[str, Style]) -> Line:
 
 def width_of(line: Line) -> int:
     """Cells that a line takes."""
-    text = text_of(line)
+    return cells_of(text_of(line))
+
+
+@lru_cache(maxsize=1024)
+def cells_of(text: str) -> int:
+    """Cells that a text takes."""
     return len(text) if NARROW(text) else cell_len(text)
 
 
@@ -59,14 +67,20 @@ def text_of(line: Line) -> str:
     return "".join([segment.text for segment in line])
 
 
-def bar(value: float, width: int, style: Style, tick: float | None = None) -> Line:
+def bar(value: float, width: int, style: Style, tick: float | None = None) -> Sequence[Segment]:
     """Return a bar of 0 … 1 on a rail, with a tick across it at a threshold: `━━━━┿━╾───`."""
     half_cells = round(2 * width * min(max(value, 0.0), 1.0))
+    at = None if tick is None or not width else min(int(tick * width), width - 1)
+    return bar_of(half_cells, width, style, at)
+
+
+@lru_cache(maxsize=1024)
+def bar_of(half_cells: int, width: int, style: Style, at: int | None) -> Sequence[Segment]:
+    """Return a bar of half cells with a tick at a cell; most of what is drawn again is the same."""
     full, half = divmod(half_cells, 2)
     filled, rail = "━" * full + "╾" * half, "─" * (width - full - half)
-    if tick is None or not width:
+    if at is None:
         return parts((filled, style), (rail, DIM))
-    at = min(int(tick * width), width - 1)
     if at < len(filled):
         return parts((filled[:at] + ("┿" if at < full else "┼") + filled[at + 1 :], style), (rail, DIM))
     before = at - len(filled)
@@ -75,9 +89,11 @@ def bar(value: float, width: int, style: Style, tick: float | None = None) -> Li
 
 def sparkline(values: Sequence[float], width: int, on: float, style: Style) -> Line:
     """Return the newest `width` values of 0 … 1 as blocks, the newest at the right; those at `on` or above in style."""
-    shown = list(values)[-width:] if width else []
-    steps = "".join([STEPS[min(int(value * len(STEPS)), len(STEPS) - 1)] for value in shown])
+    shown = values[-width:] if width else []
+    steps = "".join([LEVELS[int(value * len(STEPS))] for value in shown])
     line, end = [Segment(" " * (width - len(shown)))], 0
+    if max(shown, default=on) < on:
+        return [*line, Segment(steps, DIM)]
     for is_on, group in groupby(shown, on.__le__):
         first, end = end, end + len(list(group))
         line.append(Segment(steps[first:end], style if is_on else DIM))
@@ -107,24 +123,36 @@ def heat_map(picture: Float32, width: int, height: int, colours: bool) -> list[L
     blank = [Segment(" " * (width - len(picture)))]
     rows = height * 2 if colours else height
     shades = len(RAMP) if colours else len(SHADES)
-    values = bands(picture.T[::-1], rows)  # (rows, columns), the highest band first
-    levels = np.clip((values * shades).astype(np.intp), 0, shades - 1)
+    values = band_weights(picture.shape[1], rows) @ picture.T  # (rows, columns), the highest band first
+    levels = np.minimum(np.maximum((values * shades).astype(np.intp), 0), shades - 1)
     if not colours:
         return [[*blank, Segment("".join([SHADES[level] for level in row]))] for row in levels.tolist()]
-    return [blank + half_blocks(row) for row in levels[::2] * shades + levels[1::2]]
+    return [blank + row for row in half_blocks(levels[::2] * shades + levels[1::2])]
 
 
-def half_blocks(pairs: NDArray[np.intp]) -> Line:
-    """Return cells of two colours each, by their place in `HALF_BLOCKS`; neighbours that are the same in one."""
-    changes = ((pairs[1:] != pairs[:-1]).nonzero()[0] + 1).tolist()
-    firsts, ends = [0, *changes], [*changes, len(pairs)]
-    return [Segment("▀" * (end - first), HALF_BLOCKS[pairs[first]]) for first, end in zip(firsts, ends) if end]
+def half_blocks(pairs: NDArray[np.intp]) -> list[Line]:
+    """Return rows of cells of two colours each, by their place in `HALF_BLOCKS`; alike neighbours are in one piece."""
+    is_first = np.ones(pairs.shape, bool)
+    np.not_equal(pairs[:, 1:], pairs[:, :-1], out=is_first[:, 1:])
+    firsts = is_first.ravel().nonzero()[0]
+    runs = np.diff(firsts, append=pairs.size) * len(HALF_BLOCKS) + pairs.ravel()[firsts]
+    blocks = list(map(run_of_blocks, runs.tolist()))
+    ends = is_first.sum(axis=1).cumsum().tolist()
+    return [blocks[first:end] for first, end in pairwise([0, *ends])]
 
 
-def bands(values: Float32, rows: int) -> Float32:
-    """Return the means of `rows` groups of neighbouring rows: (bands, columns) -> (rows, columns)."""
-    edges = np.linspace(0, len(values), rows + 1)
-    first, last = edges[:-1].astype(int), np.ceil(edges[1:]).astype(int)
-    totals = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    means: Float32 = ((totals[last] - totals[first]) / (last - first)[:, np.newaxis]).astype(np.float32)
-    return means
+@lru_cache(maxsize=4096)
+def run_of_blocks(run: int) -> Segment:
+    """Return neighbouring cells of the same colours: how many times `HALF_BLOCKS`, and the place there."""
+    length, place = divmod(run, len(HALF_BLOCKS))
+    return Segment("▀" * length, HALF_BLOCKS[place])
+
+
+@lru_cache(maxsize=16)
+def band_weights(bands: int, rows: int) -> Float32:
+    """Return the weights that make means of `rows` groups of neighbouring bands, (rows, bands), the highest first."""
+    edges = np.linspace(bands, 0, rows + 1)
+    lasts, firsts = np.ceil(edges[:-1, np.newaxis]), np.floor(edges[1:, np.newaxis])
+    inside = (firsts <= np.arange(bands)) & (np.arange(bands) < lasts)
+    weights: Float32 = (inside / (lasts - firsts)).astype(np.float32)
+    return weights

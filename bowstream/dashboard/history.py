@@ -21,9 +21,9 @@ from bowstream.model.sliding import Sliding
 from bowstream.records import Gap, Record, Sound, StreamInfo
 from bowstream.scores import Scores
 
-# Columns of the picture, seconds of scores, and timeline entries that are kept: more than a wall is wide or high.
+# Columns of the picture, seconds of scores, and timeline entries that are kept: no fewer than are ever shown.
 COLUMNS = 600
-SECONDS = 120
+SECONDS = 60
 ENTRIES = 200
 COLUMN_S = 0.1
 # How long reasons stand: they cost more than the scores themselves.
@@ -89,7 +89,8 @@ class History:
     def _retag(self, info: StreamInfo) -> None:
         """Begin with these tags."""
         self.info = info
-        self._seconds: deque[Float32] = deque(maxlen=SECONDS)
+        self._seconds = Sliding(np.zeros((SECONDS, len(info.tags)), np.float32))
+        self._past = np.empty((0, len(info.tags)), np.float32)  # those that have been
         self._ranks = np.zeros(len(info.tags), np.float32)
         self._newest: Scores | None = None
         self._explained: Scores | None = None
@@ -116,7 +117,7 @@ class History:
         self.timeline.append(TimelineEntry(kind, name, self._clock(time, start_s), start_s, end_s))
 
     def view(self, top: int) -> View:
-        """Return the present view, with at most `top` tags."""
+        """Return the present view, with at most `top` tags; its picture is as it is until the next record."""
         info, report = self.info, self._health.report()
         scores = self._newest.array if self._newest else np.zeros(len(info.tags), np.float32)
         leader = int(scores.argmax())
@@ -131,7 +132,7 @@ class History:
             level_dbfs=report.level_dbfs,
             peak_dbfs=max(FLOOR_DBFS, 20.0 * float(np.log10(max(peak, 1e-9)))),
             clipping=any(self._clipped),
-            picture=self.picture,
+            picture=self._picture,
             span_hz=info.span_hz,
             tags=self._rows(scores, top),
             leader=info.tags[leader].name if self._newest else "",
@@ -145,11 +146,12 @@ class History:
         """Return the rows of the highest-ranking tags."""
         lasted_s = {event.tag: self._position_s - event.onset_s for event in self._tracker.open_events}
         held = {name: (hops, self._tracker.confirm_hops) for name, hops in self._tracker.rising.items()}
-        past = np.array(self._seconds, np.float32).reshape(-1, len(self.info.tags))
+        highest = np.argsort(-self._ranks, kind="stable")[:top]
         thresholds = self._tracker.thresholds
         rows = []
-        for index in np.argsort(-self._ranks, kind="stable")[:top].tolist():
-            tag, score, history = self.info.tags[index], float(scores[index]), past[:, index].tolist()
+        shown = (highest, scores[highest], self._past.T[highest])
+        for index, score, history in zip(*(part.tolist() for part in shown)):
+            tag = self.info.tags[index]
             on, off = thresholds.get(tag.name, (tag.on, tag.off))  # those of a tag that is just going
             rows.append(TagRow(tag.name, on, off, score, history, lasted_s.get(tag.name), held.get(tag.name)))
         return rows
@@ -195,12 +197,13 @@ class History:
         self._ranks = np.maximum(self._ranks * 0.5 ** (self.info.hop_s / HALF_LIFE_S), tags.array)
         last = second_of(self._newest.end_s) if self._newest else second_of(tags.end_s) - 1
         passed = second_of(tags.end_s) - last
-        if passed == 0 and self._seconds:
-            self._seconds[-1] = np.maximum(self._seconds[-1], tags.array)
+        if passed == 0 and len(self._past):
+            np.maximum(self._past[-1], tags.array, out=self._past[-1])
         else:
-            silence = np.zeros_like(tags.array)
-            self._seconds.extend([silence] * min(passed - 1, SECONDS))  # the seconds of a gap
-            self._seconds.append(tags.array)
+            silent = min(max(passed - 1, 0), SECONDS)  # the seconds of a gap
+            seconds = np.concatenate([np.zeros((silent, len(tags.array)), np.float32), tags.array[np.newaxis]])
+            shown = min(len(self._past) + len(seconds), SECONDS)
+            self._past = self._seconds.push(seconds)[-shown:]
         self._newest = tags
 
     def _note(self, event: Event) -> None:

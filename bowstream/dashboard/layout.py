@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import zip_longest
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from bowstream._text import printable
-from bowstream.dashboard.glyphs import ASCII, BOLD, DIM, WARN, Line, fit, text_of, width_of
+from bowstream.dashboard.glyphs import ASCII, BOLD, DIM, WARN, Line, cells_of, fit, text_of, width_of
 from bowstream.dashboard.panes import KEYS, families, health, meter, spectrogram, tags, timeline, title
 from bowstream.dashboard.view import View
 
@@ -52,21 +52,28 @@ class Dashboard:
         colours = console.color_system in ("256", "truecolor") and not console.no_color
         ascii_only = not console.encoding.startswith("utf")
         lines = self.lay_out(self.view, width, height, colours)
-        return [filled(safe(line, ascii_only), width) for line in lines]
+        return [finished(line, width, ascii_only) for line in lines]
+
+
+def finished(line: Line, width: int, ascii_only: bool) -> Line:
+    """Return a line of a width, as a terminal can show it."""
+    text = text_of(line)
+    if ascii_only or not text.isprintable():
+        line = safe(line, ascii_only)
+        text = text_of(line)
+    return filled(line, width, cells_of(text))
 
 
 def safe(line: Line, ascii_only: bool) -> Line:
     """Return a line without anything that a terminal would obey, or could not show."""
-    if text_of(line).isprintable() and not ascii_only:
-        return line
     texts = [segment.text if segment.text.isprintable() else printable(segment.text) for segment in line]
     texts = [text.translate(ASCII) for text in texts] if ascii_only else texts
     return [Segment(text, segment.style) for text, segment in zip(texts, line)]
 
 
-def filled(line: Line, width: int) -> Line:
-    """Return a line cut or filled up to a width."""
-    missing = width - width_of(line)
+def filled(line: Line, width: int, cells: int) -> Line:
+    """Return a line of so many cells, cut or filled up to a width."""
+    missing = width - cells
     if missing < 0:
         return Segment.adjust_line_length(line, width)
     return [*line, Segment(" " * missing)] if missing else line
@@ -145,21 +152,28 @@ def stack(panes: Sequence[Pane], view: View, width: int, rows: int, gap: int) ->
         gap = 0
     while len(shown) > 1 and sum(pane.least for pane in shown) > rows:
         shown.remove(min(shown, key=lambda pane: pane.share))
-    heights = [min(pane.least, rows) for pane in shown]
-    for _ in range(rows + gap - sum(heights) - sum(pane.gap(gap) for pane in shown)):
-        hungry = [index for index, pane in enumerate(shown) if heights[index] < pane.most]
-        if hungry:
-            heights[min(hungry, key=lambda index: heights[index] / shown[index].share)] += 1
+    needs = tuple((pane.least, pane.most, pane.share) for pane in shown)
     lines: list[Line] = []
-    for pane, height in zip(shown, heights):
+    for pane, height in zip(shown, shared(rows, rows + gap - sum(pane.gap(gap) for pane in shown), needs)):
         lines += [[]] * (pane.gap(gap) if lines else 0)
         drawn = pane.draw(view, width, height)[:height]
         lines += drawn + [[]] * (height - len(drawn))
     return lines
 
 
+@lru_cache(maxsize=64)
+def shared(most: int, rows: int, needs: Sequence[tuple[int, int, int]]) -> Sequence[int]:
+    """Return how rows are shared out among panes by their needs: the least, the most and the share of each."""
+    heights = [min(least, most) for least, _, _ in needs]
+    for _ in range(rows - sum(heights)):
+        hungry = [index for index, (_, most, _) in enumerate(needs) if heights[index] < most]
+        if hungry:
+            heights[min(hungry, key=lambda index: heights[index] / needs[index][2])] += 1
+    return heights
+
+
 def beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     """Return two stacks side by side, the left one of the given width."""
     nothing: Line = []
     pairs = zip_longest(left, right, fillvalue=nothing)
-    return [[*filled(first, width), Segment("   "), *second] for first, second in pairs]
+    return [[*filled(first, width, width_of(first)), Segment("   "), *second] for first, second in pairs]

@@ -211,7 +211,8 @@ class Screen:
         self._notice, self._noticed_s = text, time.monotonic()
 
     def _freeze(self) -> None:
-        self.frozen = () if self.frozen else tuple(replace(view, frozen=True) for view in self._views())
+        views = () if self.frozen else self._views()
+        self.frozen = tuple(replace(view, frozen=True, picture=view.picture.copy()) for view in views)
 
     def _mark(self) -> None:
         for history in self._histories.values():
