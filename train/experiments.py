@@ -73,6 +73,12 @@ NO_AUGMENTATION = {
     "narrowed": 0.0,
     **NO_NOISE,
 }
+# Augmentations by name, and the settings that leave each out of what heads learn from.
+LEFT_OUT: Mapping[str, Mapping[str, float]] = {
+    **{name: {name: value} for name, value in NO_AUGMENTATION.items() if not name.startswith(("mask_", "refit_"))},
+    "masks": {"mask_bands": 0, "mask_frames": 0},
+    "everything": {name: value for name, value in NO_AUGMENTATION.items() if not name.startswith("refit_")},
+}
 
 # The paper's experiments, and what came after it. Masking came after its Figure 2, which is without.
 EXPERIMENTS: Mapping[str, Sequence[Variant]] = {

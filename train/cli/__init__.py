@@ -12,6 +12,7 @@ from bowstream.errors import BowstreamError, UsageError
 
 from ..dataset.errors import DataError
 from . import (
+    augmentations,
     background,
     check,
     corrections,
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         background,
         fewshot,
         corrections,
+        augmentations,
     ):
         command.add_parser(commands)
     return top

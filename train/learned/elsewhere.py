@@ -70,14 +70,7 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
     UsageError
         If the folder holds no such task, or the earlier training is another's.
     """
-    pools = saved(folder)
-    if not len(pools) or not (folder / TRAINING).is_file():
-        raise UsageError(f"{folder} must hold {POOL.format(0)} and {TRAINING}, as `run --elsewhere` writes them")
-    given: Mapping[str, Any] = json.loads((folder / TRAINING).read_text("utf-8"))
-    values = {**given["learned"], **given["augment"], "context": given["context"], "seed": given["seed"]}
-    config = TrainConfig().with_values(**values)
-    task = Task(config, LevelSettings.read(given["level"]), FrontEnd(**given["front_end"]))
-    names = {name: given[name] for name in NAMES}
+    task, pools, names = read_task(folder)
     strategy = strategy_of(devices)
     start, trained = earlier(warm_start, task, pools[0], names) if warm_start else (begin(task, pools[0]), [])
     with strategy.scope():
@@ -85,6 +78,23 @@ def carry_out(folder: Path, warm_start: Path | None = None, devices: int | None 
     if writes(strategy):
         save_joint(folder / JOINT, joint, {**names, TRAINED: [*trained, json.dumps(task.settings())]})
         (folder / STATE).unlink(missing_ok=True)
+
+
+def read_task(folder: Path) -> tuple[Task, Pools, dict[str, Sequence[str]]]:
+    """Return what `write_task` wrote.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no such task.
+    """
+    pools = saved(folder)
+    if not len(pools) or not (folder / TRAINING).is_file():
+        raise UsageError(f"{folder} must hold {POOL.format(0)} and {TRAINING}, as `run --elsewhere` writes them")
+    given: Mapping[str, Any] = json.loads((folder / TRAINING).read_text("utf-8"))
+    values = {**given["learned"], **given["augment"], "context": given["context"], "seed": given["seed"]}
+    task = Task(TrainConfig().with_values(**values), LevelSettings.read(given["level"]), FrontEnd(**given["front_end"]))
+    return task, pools, {name: given[name] for name in NAMES}
 
 
 def saved(folder: Path) -> Pools:

@@ -66,19 +66,32 @@ def losses_of(
     drawn : augmented streams and what is in them
     """
     settings = task.config.learned
-    scaled, presence, teacher, taught = drawn
-    counts, unevenness, seen = counts_of(weights, norms, task.windows_of(scaled), task.front_end, training=True)
-    counts = tf.reshape(counts, (len(scaled), task.windows, -1))
+    counts, unevenness, seen = counts_of(weights, norms, task.windows_of(drawn[0]), task.front_end, training=True)
+    counts = tf.reshape(counts, (len(drawn[0]), task.windows, -1))
+    parts = tf.stack([*losses_of_head(weights, keys, counts, drawn[1:], task), unevenness])
+    factors = tf.constant([1.0, settings.yes_or_no, settings.taught, settings.usage])
+    return tf.reduce_sum(parts * factors), parts, seen
+
+
+def losses_of_head(
+    weights: Tree, keys: Sequence[tf.Tensor], counts: tf.Tensor, targets: Sequence[tf.Tensor], task: Task
+) -> list[tf.Tensor]:
+    """Return the losses of shares, of yes or no, and of the teacher's tags, for one batch.
+
+    Parameters
+    ----------
+    keys : of the chance of each part of the batch
+    counts : float32 [shape=(N, W, K)]
+    targets : presence, the teacher's scores, and whether it was asked
+    """
+    settings, (presence, teacher, taught) = task.config.learned, targets
     rows = head_rows(counts, task.config.context, keys, settings.drop_counts)
     logits, teacher_logits = logits_of(weights, rows, settings, keys)
     share = tf.reduce_mean(share_loss(logits, presence, settings.smoothing))
     tag = tf.reduce_mean(tag_loss(logits, presence))
     asked = tf.cast(taught, tf.float32)
     taught_loss = tf.reduce_mean(tf.reduce_sum(cross_entropy(teacher_logits, teacher), axis=-1) * asked)
-    taught_loss /= tf.maximum(shared_mean(tf.reduce_mean(asked)), 1e-6)
-    parts = tf.stack([share, tag, taught_loss, unevenness])
-    factors = tf.constant([1.0, settings.yes_or_no, settings.taught, settings.usage])
-    return tf.reduce_sum(parts * factors), parts, seen
+    return [share, tag, taught_loss / tf.maximum(shared_mean(tf.reduce_mean(asked)), 1e-6)]
 
 
 class Training:

@@ -135,11 +135,7 @@ def of_kinds(data: DataSet, said: Said, kinds: Sequence[str]) -> dict[str, Any]:
     table : `top1` and `top5` over clips, `macro` over kinds and `by_source` over sources (means of top-1), `sources`
         with each source's clips and top-1
     """
-    columns = np.array([data.tags.index(kind) for kind in kinds if kind in data.tags], np.intp)
-    targets = data.targets()[np.ix_(said.clips, columns)]
-    lone = targets.sum(axis=1) == 1
-    truth = targets[lone].argmax(axis=1)
-    order = np.argsort(-np.nan_to_num(said.mean[np.ix_(lone, columns)], nan=-1.0), axis=1, kind="stable")
+    columns, lone, truth, order = ranked(data, said, kinds)
     first, five = order[:, 0] == truth, (order[:, :5] == truth[:, np.newaxis]).any(axis=1)
     source = np.array([data.clips[clip].source for clip in said.clips[lone]])
     sources = {
@@ -156,6 +152,18 @@ def of_kinds(data: DataSet, said: Said, kinds: Sequence[str]) -> dict[str, Any]:
         "sources": sources,
         "kinds": of_kind,
     }
+
+
+def ranked(data: DataSet, said: Said, kinds: Sequence[str]) -> tuple[Index, Index, Index, Index]:
+    """Return the columns of these tags, (k,), which clips have just one of them, (n,), which, and their order in each.
+
+    The last two are places among the columns, for those clips alone: (m,), and (m, k) with the highest first.
+    """
+    columns = np.array([data.tags.index(kind) for kind in kinds if kind in data.tags], np.intp)
+    targets = data.targets()[np.ix_(said.clips, columns)]
+    lone = targets.sum(axis=1) == 1
+    order = np.argsort(-np.nan_to_num(said.mean[np.ix_(lone, columns)], nan=-1.0), axis=1, kind="stable")
+    return columns, lone, targets[lone].argmax(axis=1), order
 
 
 def of_tags(data: DataSet, said: Said, on: Mapping[str, float]) -> dict[str, dict[str, Any]]:

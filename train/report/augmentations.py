@@ -1,0 +1,104 @@
+"""`python -m train augmentations`: what each augmentation brings to heads on a fold's encoders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bowstream
+from bowstream.errors import UsageError
+
+from ..common.crew import ALL_CORES
+from ..common.store import git_revision, now
+from ..dataset.data import DataSet
+from ..dataset.features import absolute
+from ..dataset.problems import check
+from ..learned.elsewhere import JOINT, read_task
+from ..learned.heads import Encoders
+from ..learned.trees import load_joint
+from ..measure.augmentations import AS_RECORDED, SPOILT, Comparison, count_held, some_of_each_source, what_each_brings
+from ..measure.hearing import clips_for
+from .numbers import table
+
+PROTOCOL = (
+    "Encoders and centroids stay as they were trained, with all augmentations; heads alone are trained from scratch, "
+    "with and without each. Top-1 is over clips that have one of ESC-50's 50 kinds, among these; its standard error is "
+    "over sources, that of mean average precision over tags, both of the differences."
+)
+
+
+def compare_augmentations(
+    root: Path,
+    folder: Path,
+    bundle: Path,
+    data: DataSet,
+    changes: Mapping[str, Mapping[str, float]],
+    out: Path,
+    windows: int | None,
+    streams: int,
+    epochs: int,
+    seeds: int,
+) -> dict[str, Any]:
+    """Write what each augmentation brings to a JSON file; return it.
+
+    Parameters
+    ----------
+    root : the folder of all artefacts
+    folder : of a joint training that was carried out
+    bundle : made of it; clips of sources that it did not learn from are tried
+    changes : settings that leave an augmentation out, by its name
+    windows : that heads hear together; as many as in the training unless given
+    streams, epochs, seeds : what heads learn from, how often, and how many do
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no training, or none that was carried out, or the bundle is another's.
+    """
+    task, pools, names = read_task(folder)
+    if not (folder / JOINT).is_file():
+        raise UsageError(f"{folder / JOINT} must be there: carry it out first, with `joint {folder}`")
+    heard_by = bowstream.load_bundle(bundle)
+    if [tag.name for tag in heard_by.tags] != list(names["tags"]):
+        raise UsageError(f"{bundle} must be made of {folder}: its tags are others")
+    windows = windows or task.config.context
+    task = replace(task, config=task.config.with_values(context=windows, stream_windows=windows))
+    encoders = Encoders(task, load_joint(folder / JOINT)[0])
+    clips = some_of_each_source(data, clips_for(data, [heard_by])[heard_by.path])
+    held = count_held(encoders, absolute(root, data, check(data), ALL_CORES), clips)
+    comparison = Comparison(encoders, data, names["tags"], held, epochs, seeds)
+    metrics = {
+        "protocol": PROTOCOL,
+        "created": now(),
+        "git_revision": git_revision(),
+        "bundle": heard_by.description["sha256"],
+        "settings": {"windows": windows, "streams": streams, "epochs": epochs, "seeds": seeds},
+        **what_each_brings(comparison, pools[0], changes, streams),
+    }
+    out.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    return metrics
+
+
+def told(metrics: Mapping[str, Any]) -> str:
+    """Return what each augmentation brings as Markdown, in points."""
+    ways = [way for way in metrics["all"] if way not in (AS_RECORDED, SPOILT)]
+    columns = [AS_RECORDED, SPOILT, *ways]
+    title = f"points of top-1, of mAP: {metrics['clips']} clips of {metrics['sources']} sources"
+    lines = [[title, *columns], ["---", *["---:"] * len(columns)]]
+    lines.append(["all", *(f"{100 * one['top1']:.1f}, {100 * one['map']:.1f}" for one in of(metrics["all"], columns))])
+    for name, gains in metrics["brings"].items():
+        lines.append([name, *(", ".join(points(one, what) for what in ("top1", "map")) for one in of(gains, columns))])
+    return table(lines)
+
+
+def of(values: Mapping[str, Any], names: list[str]) -> list[Any]:
+    """Return these of the values."""
+    return [values[name] for name in names]
+
+
+def points(gain: Mapping[str, float], what: str) -> str:
+    """Return a gain and its standard error in hundredths."""
+    return f"{100 * gain[what]:+.1f} ± {100 * gain[f'{what}_se']:.1f}"
