@@ -125,6 +125,14 @@ def test_no_encoding_breaks_what_is_shown(arguments, encoding, recording, tmp_pa
     assert len(written.getvalue().decode(encoding)) > 100
 
 
+@pytest.mark.parametrize("arguments", [["check"], ["replay", "--json", "RECORDING"]], ids=" ".join)
+def test_a_process_ends_without_a_word(arguments, recording):
+    """Also while Python frees everything, which `warm.Popen` spares."""
+    words = [recording if word == "RECORDING" else word for word in arguments]
+    process = start(*words, stdout=subprocess.DEVNULL, popen=subprocess.Popen)
+    assert ended(process) == (0, [])
+
+
 MOMENTS_S = [0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0]
 INTERRUPTED = [["listen", "--demo", "--json"], ["replay", "--jobs", "2", "A", "B"]]
 

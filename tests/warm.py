@@ -2,8 +2,9 @@
 
 `warm.Popen` is `subprocess.Popen` for a command that begins with `sys.executable`. A process that has imported the
 package, and nothing that asks for a sound card, forks for each. What comes is a process like any other, with arguments,
-an environment, a folder, streams, signals and an end of its own. `subprocess` is for tests of how it starts: what is
-imported, how much memory that takes, Ctrl+C in the midst of it.
+an environment, a folder, streams, signals and an end of its own; only what was there before is not freed at that end.
+`subprocess` is for tests of how it starts and ends: what is imported, how much memory that takes, Ctrl+C in the midst
+of it, what is said while Python frees everything.
 """
 
 import atexit
