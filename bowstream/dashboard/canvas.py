@@ -60,24 +60,23 @@ class Canvas:
 
     def _coded(self, line: Line) -> str:
         """Return a line with its styles as the terminal takes them, each once for all that has it."""
-        pieces, last = [], None
+        pieces, last, codes = [], None, self._codes
         for text, style, _ in line:
             if style is not last:
-                pieces.append(self._code(style))
+                known = codes.get(id(style))
+                pieces.append(known[1] if known else self._code(style))
                 last = style
             pieces.append(text)
         return "".join(pieces) + PLAIN
 
     def _code(self, style: Style | None) -> str:
-        """Return what puts a style in force."""
+        """Return what puts a style in force, and keep it."""
         if style is None:
             return PLAIN
-        known = self._codes.get(id(style))
-        if known is None:
-            shown = style.without_color if self.console.no_color else style
-            code = shown.render("x", color_system=self._colours, legacy_windows=False).partition("x")[0]
-            known = self._codes[id(style)] = (style, PLAIN + code)
-        return known[1]
+        shown = style.without_color if self.console.no_color else style
+        code = PLAIN + shown.render("x", color_system=self._colours, legacy_windows=False).partition("x")[0]
+        self._codes[id(style)] = (style, code)
+        return code
 
     def _write(self, text: str) -> None:
         self.console.file.write(text)
