@@ -86,13 +86,14 @@ class SparseNetwork:
     def aside(self, rows: NDArray[Any]) -> NDArray[np.int8]:
         """Return what `hidden` does, and leave what the next call differs from as it is.
 
-        Each row costs what differs from the last call's, or from no input at all if that is less.
+        Each row costs what differs from the nearest: the last call's, one before it here, or no input at all.
         """
-        hidden = []
+        known, hidden = [(self._last, self._sums), (self._blank, self._bias)], []
         for row in self.quantisation.quantise(rows):
-            starts = ((self._last, self._sums), (self._blank, self._bias))
-            before, sums = min(starts, key=lambda start: np.count_nonzero(row != start[0]))
-            hidden.append(self._rounded(self._added(sums.copy(), before, row)))
+            distances = [np.count_nonzero(row != other) for other, _ in known]
+            before, sums = known[distances.index(min(distances))]
+            known.append((row, self._added(sums.copy(), before, row)))
+            hidden.append(self._rounded(known[-1][1]))
         return joined(hidden)
 
     def _hidden(self, row: NDArray[np.int8]) -> NDArray[np.int8]:
