@@ -1,8 +1,6 @@
 """The learned codebook: what the graph does in training is what bowstream does on a device."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -556,47 +554,6 @@ def test_a_training_goes_on_for_more_tags(tmp_path, here):
     assert here.names["tags"] == ("high", "low") and layer["bias"].tolist() == [-5.0, 3.0, -5.0]
     assert (layer["kernel"][:, 0] == 0.0).all()
     assert layer["kernel"][:, 1:] == pytest.approx(kernel[:, :2].astype(np.float16))
-
-
-# A processor as two devices, which TensorFlow makes before all else. Uncompiled: that takes minutes and changes no sum.
-SHARED = """
-import numpy as np, tensorflow as tf
-function = tf.function
-tf.function = lambda inner=None, jit_compile=None: function(inner) if inner else function
-from train.learned.devices import strategy_of
-strategy = strategy_of(2)
-assert strategy.num_replicas_in_sync == 2
-from bowstream.model.level import LevelSettings
-from bowstream.model.front_end import FrontEnd
-from test_train_learned import TINY
-from train.learned import loop
-from train.learned.pool import restless, on_device, Pool
-rng = np.random.default_rng(0)
-pool = Pool(
-    steps=rng.integers(0, 90, (2000, 96), np.uint8),
-    first=np.arange(0, 2000, 500, np.int32),
-    length=np.full(4, 500, np.int32),
-    ends=np.tile(np.arange(100, 501, 10, np.int32), 4),
-    first_end=np.arange(5, dtype=np.int32) * 41,
-    until=np.array([0.1, 0.5, 0.9, 1.0], np.float32),
-    presence=np.eye(4, 3, dtype=np.float32),
-    teacher=rng.integers(0, 90, (4, 5), np.uint8),
-    taught=np.array([True, False, True, True]),
-)
-task = loop.Task(TINY.with_values(context=2), LevelSettings(), FrontEnd())
-start, losses = loop.begin(task, pool), []
-for scope in (tf.distribute.get_strategy(), strategy):
-    with scope.scope():
-        training = loop.Training(task, start)
-        training.take(pool.arrays())
-    losses.append([training.advance().numpy() for _ in range(4)])
-    losses[-1].append([np.abs(vector.numpy()).sum() for vector in training.state[:4]])
-np.testing.assert_allclose(*(np.stack(of_one) for of_one in losses), rtol=1e-4)
-"""
-
-
-def test_two_devices_that_share_each_batch_learn_what_one_does():
-    subprocess.run([sys.executable, "-c", SHARED], check=True, cwd=Path(__file__).parent, timeout=600)
 
 
 @pytest.mark.parametrize("count", ["0", "3", "-1"])
