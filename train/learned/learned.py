@@ -42,7 +42,7 @@ from .harden import export
 from .heard import new_pools, pieces_of
 from .joint import Tree
 from .loop import Training, begin, train
-from .pool import UNSURE, on_device
+from .pool import UNSURE, Tensors, on_device
 from .pools import Pools
 from .refit import TRANSFORM, count_augmented, refit_head
 from .task import Task
@@ -151,7 +151,9 @@ class Learning:
         """
         task = replace(self.task, config=self.config.with_values(noisy=noisy, stream_windows=windows))
         key = augment.new_key(self.config.seed, chance)
+        pool: Tensors = {}
         for number, part in enumerate(np.array_split(np.arange(batches), len(self.pools))):
+            pool.clear()  # before the next is made
             pool = on_device(self.pools[number].arrays(), task.front_end) if len(part) else {}
             for batch in part.tolist():
                 scaled, presence, teacher, taught = task.draw(augment.fold(key, batch), pool, count)
