@@ -2,7 +2,6 @@
 """`bowstream`, and `python -m bowstream`: a process that runs the command line."""
 
 import _signal  # type: ignore[import-not-found]
-import sys
 
 # Until a verb answers Ctrl+C, it ends the process without a word: most of that time goes into imports. The module
 # signal would take milliseconds of it, in which Python answers with a traceback.
@@ -11,9 +10,9 @@ _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
-    from bowstream.cli.process import run
+    from bowstream.cli.process import leave, run
 
-    sys.exit(run())
+    leave(run())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """`python tests/impatient.py …` is bowstream with a fifth of the patience: for tests of what it waits for."""
 
-import sys
-
 from bowstream.audio import device_stream, network, opening, replug, stream
-from bowstream.cli.main import main
+from bowstream.cli.process import leave, run
 
 FASTER = 5.0
 
@@ -14,4 +12,4 @@ if __name__ == "__main__":
     device_stream.CLOSED_AFTER_S /= FASTER
     # microphone.GONE_AFTER_S stays: a busy machine would be taken for a device that is gone.
     stream.RING_S, stream.KEPT_S = stream.RING_S / 2.0, stream.KEPT_S / 2.0
-    sys.exit(main())
+    leave(run())

@@ -1,6 +1,8 @@
 """Live streams through made-up inputs: gaps, jumps of the clock, bursts, changes of rate, ends and outages."""
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -101,7 +103,7 @@ def test_without_stamps_a_pause_is_a_gap_and_a_hold_up_is_not():
 class Made:
     """An input that yields pieces from a function, and fails with an error if there is one."""
 
-    damaged, quiet_after_s, name = 0, 10.0, "made"
+    damaged, quiet_after_s, calls_python, name = 0, 10.0, False, "made"
 
     def __init__(self, pieces, error=None):
         self._pieces, self._error = pieces, error
@@ -307,3 +309,49 @@ def test_threads_of_streams_that_ended_are_gone(monkeypatch):
         for _ in source:
             pass
     until(lambda: not [each for each in set(threading.enumerate()) - before if each.name == "bowstream-stream"])
+
+
+LEFT_WHILE_IT_HANGS = """
+import threading
+import time
+from bowstream.audio.live import LiveStream, is_held
+
+class Hanging:
+    damaged, quiet_after_s, calls_python, name = 0, 10.0, True, "hanging"
+
+    def pieces(self):
+        try:
+            while threading.main_thread().is_alive():
+                time.sleep(0.01)
+            yield None
+            print("read on")
+        finally:
+            print("closed by", threading.current_thread().name)
+
+with LiveStream(Hanging()):
+    print(is_held())
+print(is_held())
+"""
+
+
+def test_python_does_not_end_before_an_input_that_calls_it():
+    """It hangs until the main thread has ended, is read no further, and closed by the thread that reads it."""
+    run = subprocess.run([sys.executable, "-c", LEFT_WHILE_IT_HANGS], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines() == ["True", "True", "closed by bowstream-stream"]
+
+
+def test_left_while_the_rate_changes(monkeypatch):
+    """The thread has looked whether to stop just before; it must not wait for room that nobody will make."""
+    stream, reshape, left = LiveStream(Made([piece(0.1, RATE // 2)])), LiveStream._reshape, threading.Event()
+
+    def held_up(self, shape):
+        left.wait()
+        return reshape(self, shape)
+
+    monkeypatch.setattr(LiveStream, "_reshape", held_up)
+    with stream:
+        pass
+    left.set()
+    stream._thread.join(10.0)
+    assert not stream._thread.is_alive()

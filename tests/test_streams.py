@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from test_listen import Listening
 from test_reconnect import notice, scored
 
 from bowstream import Scores, Session, Stream, Tagger, UsageError
+from bowstream.audio import network
 from bowstream.audio.network import PROTOCOLS
 from bowstream.cli.main import main
 
@@ -207,6 +209,36 @@ def test_damaged_packets(listen, serve):
     while hops(listening, 1)["health"]["overflows"] < 3:
         pass
     assert listening.end(signal.SIGINT)[0] == 0
+
+
+LEFT_WHILE_FFMPEG_WAITS = """
+import atexit, os, signal, sys, threading, time
+
+def interrupt():
+    while "bowstream-stream" not in names():
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def names():
+    return [thread.name for thread in threading.enumerate()]
+
+atexit.register(lambda: print("Python is taken apart beside", *names()))
+threading.Thread(target=interrupt, daemon=True).start()
+from bowstream.cli.process import leave, run
+leave(run())
+"""
+
+
+@needs_ffmpeg
+def test_python_is_not_taken_apart_while_ffmpeg_waits():
+    """FFmpeg asks Python for the time every tenth of a second, and would die with it; it is not waited for, either."""
+    command = [sys.executable, "-c", LEFT_WHILE_FFMPEG_WAITS, "listen", "--device", f"udp://127.0.0.1:{free_port()}"]
+    began_s = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("bowstream: 0.0 s heard") and done.stderr.count("\n") == 1
+    assert time.monotonic() - began_s < network.OPENED_AFTER_S
 
 
 def of_type(kind, lines):

@@ -16,8 +16,9 @@ from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import LONGEST_WAIT_S, StreamSource
 from bowstream.audio.timeline import Timeline
 
-# An input that blocks is not waited for longer than this when we leave; its thread ends with us.
+# An input that blocks is not waited for longer than this when we leave; its thread ends when it can, or with us.
 CLOSED_AFTER_S = 0.2
+THREAD = "bowstream-stream"
 # How often it is looked whether there is room in the ring. The input waits meanwhile, and with it who sends.
 ROOM_EVERY_S = 0.02
 # What is written at a time at the most: less than the ring holds.
@@ -54,14 +55,24 @@ class Input(Protocol):
     name : for messages, without what is secret in its address
     damaged : packets so far that could not be decoded
     quiet_after_s : that nothing has come for so long is told
+    calls_python : whether it waits in C that calls Python: Python must not end meanwhile, and the wait has a limit
     """
 
     name: str
     damaged: int
     quiet_after_s: float
+    calls_python: bool
 
-    def pieces(self) -> Generator[Piece, None, None]:
-        """Open it and yield what comes; raise a `BowstreamError` if that cannot be, or ends before its time."""
+    def pieces(self) -> Generator[Piece | None, None, None]:
+        """Open it and yield what comes; raise a `BowstreamError` if that cannot be, or ends before its time.
+
+        None is yielded where there was nothing, so that it can be left.
+        """
+
+
+def is_held() -> bool:
+    """Whether Python waits at its end for an input that was left."""
+    return any(thread.name == THREAD and not thread.daemon for thread in threading.enumerate())
 
 
 class LiveStream(StreamSource):
@@ -86,7 +97,8 @@ class LiveStream(StreamSource):
         super().__init__(source.name, format.sample_rate, 1, format)
         self._input = source
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="bowstream-stream", daemon=True)
+        # Python waits at its end for a thread that is no daemon.
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=not source.calls_python)
         self._shape = (0, 0)  # rate and channels that the ring is made for
         self._next: tuple[int, int] | None = None  # rate and channels that it has to be made for
         self._paused = threading.Event()  # set while the other thread waits for that, and once it has ended
@@ -170,7 +182,7 @@ class LiveStream(StreamSource):
         try:
             with closing(self._input.pieces()) as pieces:
                 for piece in pieces:
-                    if self._stop.is_set() or not self._take(piece):
+                    if self._stop.is_set() or (piece and not self._take(piece)):
                         return
         except Exception as error:  # handed to the main thread, which raises it
             self._ending = error
@@ -197,7 +209,8 @@ class LiveStream(StreamSource):
         self._resumed.clear()
         self._next = shape
         self._paused.set()
-        self._resumed.wait()
+        if not self._stop.is_set():  # set before `_resumed` is, which may have been cleared here since
+            self._resumed.wait()
         self._timeline = Timeline()
         return not self._stop.is_set()
 

@@ -48,6 +48,7 @@ class NetworkInput:
     """
 
     quiet_after_s = float("inf")  # it is gone before
+    calls_python = True  # FFmpeg asks PyAV while it waits, which asks Python for the time
 
     def __init__(self, address: str, track: str | None = None) -> None:
         if not is_there():
@@ -59,8 +60,8 @@ class NetworkInput:
         self._is_playlist = parts.path.lower().endswith(".m3u8")
         self._protocols = PROTOCOLS[parts.scheme.lower()]
 
-    def pieces(self) -> Generator[Piece, None, None]:
-        """Open it and yield what comes.
+    def pieces(self) -> Generator[Piece | None, None, None]:
+        """Open it and yield what comes; None once it is open, and for what cannot be decoded.
 
         Raises
         ------
@@ -69,6 +70,9 @@ class NetworkInput:
         """
         with closing(self._open()) as container:
             for frame in self._frames(container):
+                if frame is None:
+                    yield None
+                    continue
                 start_s = None if frame.time is None else float(frame.time)
                 frames = to_floats(frame)
                 if len(frames):
@@ -88,7 +92,7 @@ class NetworkInput:
             return opened(self._address, options, timeout=timeout)
 
     def _frames(self, container: Any) -> Iterator[Any]:
-        """Yield decoded frames; pass over packets that cannot be decoded."""
+        """Yield decoded frames; None at the beginning, and for a packet that cannot be decoded."""
         import av
         from av.stream import Discard
 
@@ -102,6 +106,7 @@ class NetworkInput:
             if other is not stream:
                 other.discard = Discard.all
         failures = 0
+        yield None
         packets = container.demux(stream)
         while failures < MOST_FAILURES:
             with self._told():
@@ -110,6 +115,7 @@ class NetworkInput:
                 except av.InvalidDataError:
                     self.damaged, failures = self.damaged + 1, failures + 1
                     packets = container.demux(stream)
+                    yield None
                     continue
             if packet is None:
                 return
@@ -117,6 +123,7 @@ class NetworkInput:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
                 self.damaged, failures = self.damaged + 1, failures + 1
+                yield None
                 continue
             failures = 0 if frames else failures
             yield from frames

@@ -96,7 +96,8 @@ class Stream(LiveStream):
     """A stream from the network, standard input, or a file that grows, as a source for a `Session`.
 
     It is opened, read and decoded in a thread of its own, from entering it to leaving it. What is missing on its way is
-    told as lost, by its own timestamps.
+    told as lost, by its own timestamps. Where one from the network hangs when it is left, Python waits at its end until
+    FFmpeg gives it up: half a minute at the most.
 
     Parameters
     ----------

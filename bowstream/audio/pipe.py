@@ -36,6 +36,7 @@ class StandardInput:
     name = "standard input"
     damaged = 0
     quiet_after_s = QUIET_S
+    calls_python = False
 
     def __init__(self, raw: RawFormat | None = None, track: str | None = None) -> None:
         self._raw, self._format = raw, Format(track=track)
@@ -61,6 +62,7 @@ class GrowingFile:
 
     damaged = 0
     quiet_after_s = QUIET_S
+    calls_python = False
 
     def __init__(self, path: Path, raw: RawFormat | None = None, track: str | None = None) -> None:
         self.name = str(path)

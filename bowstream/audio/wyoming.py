@@ -41,6 +41,7 @@ class WyomingInput:
 
     damaged = 0
     quiet_after_s = float("inf")  # it is gone before
+    calls_python = False
 
     def __init__(self, address: str) -> None:
         self.name = redacted(address)
