@@ -101,4 +101,5 @@ def ffmpeg(*arguments, source=NOISE, seconds=None):
 def web_server(folder):
     """A web server for the files in a folder, and its port."""
     port = free_port()
-    return Server(sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", cwd=folder), port
+    command = (sys.executable, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1")
+    return Server(*command, ready=True, cwd=folder), port

@@ -189,9 +189,11 @@ def test_a_playlist_of_segments_with_pictures(listen, serve, tmp_path):
     server, port = web_server(tmp_path)
     serve(server)
     picture = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=5", "-c:v", "mpeg2video", "-g", "5", "-c:a", "aac")
-    serve(ffmpeg(*picture, "-f", "hls", "-hls_time", 1, tmp_path / "live.m3u8"))
+    playlist = tmp_path / "live.m3u8"
+    # Whole whenever it is read: otherwise it is emptied each second, and first written after the second segment began.
+    serve(ffmpeg(*picture, "-f", "hls", "-hls_time", 1, "-hls_flags", "temp_file", playlist))
     deadline = time.monotonic() + 30.0
-    while not list(tmp_path.glob("live1.ts")) and time.monotonic() < deadline:
+    while not (playlist.exists() and "live1.ts" in playlist.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
     listening = listen(f"http://127.0.0.1:{port}/live.m3u8")
     hop = hops(listening, 4)
