@@ -20,7 +20,7 @@ from train.dataset.scenes import MOST_CLIPS, Placed, Scene, active, backgrounds_
 from train.measure.detection import area, f1, onset_errors, psds
 from train.measure.hearing import scenes_for
 from train.measure.streams import Heard, by_bundle, matched, sigmoid, usual_of, with_usual
-from train.measure.tuning import counted, hours, shift_for, tune
+from train.measure.tuning import counted, highest_shift, hours, shift_for, tune
 from train.model.bundle import TagCalibration, rewrite, seal
 from train.report import support
 
@@ -170,6 +170,13 @@ def test_all_tags_are_shifted_alike_to_the_rate_that_is_asked_for(streams):
     shift = shift_for(streams, tags, 3.0)
     rates = [counted(streams, tags, shift + more).false / hours(streams) for more in (0.0, 1.0)]
     assert rates[0] <= 3.0 < rates[1]
+
+
+def test_a_rate_is_found_between_half_of_it_and_twice_it(streams):
+    tags = ("cat", "dog")
+    half, whole, twice = (highest_shift(streams, tags, rate) for rate in (15.0, 30.0, 60.0))
+    assert half < whole < twice
+    assert shift_for(streams, tags, 30.0) == pytest.approx((half + whole + twice) / 3.0, abs=0.01)
 
 
 def test_what_tags_usually_score_is_told_by_scenes_without_them_unnamed(streams):

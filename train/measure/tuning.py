@@ -21,6 +21,8 @@ from .streams import Heard, matched, usual_of, with_usual
 
 # False events an hour, of all tags together, on recorded backgrounds: in made-up sounds some tags are not wrong.
 TARGET_PER_HOUR = 3.0
+# Where a rate is looked for: at parts and multiples of it, since an hour of backgrounds has few false events.
+ABOUT = (0.5, 1.0, 2.0)
 HOPS_S = (1.0, 0.1)
 SENSITIVITIES = tuple(round(0.1 * step, 1) for step in range(11))
 STEPS = 9
@@ -71,13 +73,22 @@ def hours(heard: Sequence[Heard]) -> float:
 
 
 def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
-    """Return the highest shift of all tags, in hundredths, at which they raise at most so many false events an hour."""
+    """Return the shift of all tags, in hundredths, at which they raise about so many false events an hour.
+
+    It is the mean of those at half the rate, at the rate and at twice the rate: false events double about as often
+    as logits rise by the same amount, and one event more or less matters little.
+    """
+    return math.floor(100.0 * sum(highest_shift(heard, tags, per_hour * part) for part in ABOUT) / len(ABOUT)) / 100.0
+
+
+def highest_shift(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
+    """Return the highest shift of all tags at which they raise at most so many false events an hour."""
     low, high = -8.0, 4.0
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
         rate = counted(heard, tags, middle).false / hours(heard)
         low, high = (low, middle) if rate > per_hour else (middle, high)
-    return math.floor(100.0 * low) / 100.0
+    return low
 
 
 def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning:
@@ -91,8 +102,7 @@ def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning
     usual = usual_of(by_hop[hop_s], tags)
     heard = {hop_s: with_usual(of_hop, usual) for hop_s, of_hop in by_hop.items()}
     shift = shift_for(heard[hop_s], tags, TARGET_PER_HOUR)
-    rate = counted(heard[hop_s], tags, shift).false / hours(heard[hop_s])
-    shorter = {hop: round(shift_for(heard[hop], tags, rate) - shift, 2) for hop in heard if hop != hop_s}
+    shorter = {hop: round(shift_for(heard[hop], tags, TARGET_PER_HOUR) - shift, 2) for hop in heard if hop != hop_s}
     hops = {**shorter, hop_s: 0.0}
     costs = [
         {"hop_s": hop, **cost(heard[hop], tags, shift + hops[hop], value)}
