@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--windows", type=int, help="seconds that heads hear (default: as in the training)")
     parser.add_argument("--streams", type=int, default=40_000, help="what heads learn from (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=4, help="passes over them (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="passes over them (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="heads each, of which the mean counts (default: 2)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")

@@ -26,7 +26,7 @@ HEAD, TEACHER = "head", "teacher"
 # Tells these streams from others of the same training.
 CHANCE = 4
 # Adam's learning rate at the start.
-RATE = 1e-3
+RATE = 5e-3
 
 
 @dataclass(frozen=True)
