@@ -39,8 +39,8 @@ TOGETHER = {
 
 
 def pytest_xdist_auto_num_workers(config):
-    """`-n auto`: tests wait as much as they compute, so there is work for twice as many processes as processors."""
-    return 2 * len(os.sched_getaffinity(0))
+    """`-n auto`: tests wait more than they compute, so there is work for three processes a processor."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(tryfirst=True)
