@@ -446,6 +446,18 @@ def test_a_small_model_learns_two_bands(tmp_path, sound, data, front_end):
     before = sorted(tmp_path.rglob("*"))
     assert learned.fit(tmp_path, sound, data, split, TINY, []) == parts
     assert sorted(tmp_path.rglob("*")) == before
+    again = learned.fit(tmp_path / "again", sound, data, split, TINY, [])
+    same = [(parts.head, again.head), *((parts.networks[name], again.networks[name]) for name in FAMILIES)]
+    same += [(parts.codebooks[name], again.codebooks[name]) for name in FAMILIES]
+    for one, other in same:
+        assert contents(one) == contents(other)
+
+
+def contents(path):
+    """The bytes of a network or of codebooks, by name."""
+    found = {file.name: file.read_bytes() for file in path.iterdir() if file.suffix in (".tflite", ".npz", ".npy")}
+    assert found
+    return found
 
 
 def test_a_head_that_is_not_refitted_is_the_joint_one_without_none(tmp_path):
