@@ -15,7 +15,7 @@ from ..common.epochs import adam, refuse_infinite
 from ..common.learned_config import AugmentSettings
 from ..dataset.data import Float32, Index
 from . import augment
-from .joint import Tree, counts_of, logits_of
+from .joint import Tree, counts_of, logits_of, shown
 from .loop import losses_of_head
 from .pool import Pool, Tensors, augmented, on_device
 from .task import Task
@@ -124,11 +124,11 @@ def scores_of(task: Task, head: Tree, counts: NDArray[np.uint8], clip: Index) ->
     counts : uint8 [shape=(n, K)], of windows in order
     clip : int [shape=(n,)], the clip that each belongs to
     """
-    place, found = np.arange(len(clip)), list[Float32]()
+    context, place, found = task.config.context, np.arange(len(clip)), list[Float32]()
     first = np.maximum.accumulate(np.where(clip != np.roll(clip, 1), place, 0))
     for some in np.array_split(place, -(-len(place) // (8 * AT_ONCE))):
-        before = [counts[np.maximum(some - ago, first[some])] for ago in range(task.config.context)]
-        shown = before[:1] if task.config.context == 1 else [before[0], np.sum(before, axis=0, dtype=np.float32)]
-        rows = tf.sqrt(tf.constant(np.concatenate(shown, axis=1), tf.float32))
+        before = [counts[np.maximum(some - ago, first[some])] for ago in reversed(range(context))]
+        streams = tf.constant(np.stack(before, axis=1), tf.float32)
+        rows = tf.sqrt(shown(streams, context, tf.fill([len(some)], context)))
         found.append(tf.sigmoid(logits_of(head, rows, task.config.learned, ())[0][:, :-1]).numpy())
     return np.concatenate(found)
