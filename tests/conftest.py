@@ -11,6 +11,7 @@ import pytest
 import recordings
 import warm
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 from post import serving
 from spoiling import Copy
 from years import TWO_WEEKS_END_MS, make_up
@@ -25,6 +26,7 @@ from bowstream.model.encoder import Encoder
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.patches import input_sizes
 from bowstream.model.tflite import UNQUANTISED
+from bowstream.sinks import reporter
 
 # A shell that starts the tests in the background hands down that Ctrl+C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,13 +38,17 @@ pytest_plugins = ["distribution"]
 # The same examples in every run; no deadline, because a busy machine is no bug.
 settings.register_profile("bowstream", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("bowstream")
+# Nor what constants are in the modules that this process happens to have: finding them takes each process 2 s.
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = providers.Constants
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _warm_children():
-    """Those that hear archives start warm where a command line runs in this process."""
+    """Those that hear archives and make reports start warm where a command line or a sink runs in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(child, "subprocess", warm)
+        patch.setattr(reporter, "subprocess", warm)
         yield
 
 

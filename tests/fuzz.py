@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import warm
 from mutants import KINDS, mutant
 
 PATIENCE_S, MOST_MB = 10.0, 300.0
@@ -37,7 +38,7 @@ class Worker:
 
     def _start(self) -> None:
         asked, answered = os.pipe(), os.pipe()
-        self._process = subprocess.Popen(
+        self._process = warm.Popen(
             [sys.executable, __file__, "--worker", str(asked[0]), str(answered[1])],
             pass_fds=(asked[0], answered[1]),
             stdin=subprocess.DEVNULL,

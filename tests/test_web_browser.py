@@ -13,7 +13,6 @@ from web import DAY, Served
 from bowstream.history.store import open_history
 from bowstream.web.password import hashed
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
@@ -31,6 +30,7 @@ HOLD = """(held) => {
 
 @pytest.fixture(scope="module")
 def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as driver:
         quiet = ["--mute-audio", "--autoplay-policy=no-user-gesture-required"]

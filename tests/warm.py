@@ -25,6 +25,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, TimeoutExpired  # noqa: F401, for modules whose `subprocess` this is
 
 PR_SET_CHILD_SUBREAPER = 36
 MOST_BYTES = 1 << 17

@@ -209,11 +209,11 @@ class Scene:
         hush = (10.0 ** (HUSH_DBFS / 20.0) * noise(t, np.random.default_rng(SEED), pink)).astype(np.float32)
         for start_s, length_s, peak_dbfs, recipe in SCENE:
             first = round(start_s * rate)
-            yield hush.take(range(at, first), mode="wrap")
+            yield hush.take(np.arange(at, first), mode="wrap")
             heard = synthesise(rate, start_s, length_s, peak_dbfs, recipe)
             at = first + len(heard)
-            yield heard + hush.take(range(first, at), mode="wrap")
-        yield hush.take(range(at, round(DURATION_S * rate)), mode="wrap")
+            yield heard + hush.take(np.arange(first, at), mode="wrap")
+        yield hush.take(np.arange(at, round(DURATION_S * rate)), mode="wrap")
 
 
 def synthesise(native_rate: int, start_s: float, length_s: float, peak_dbfs: float, recipe: Recipe) -> Float32:

@@ -33,7 +33,7 @@ class Tag:
 
     def shifted(self, logits: float) -> Tag:
         """Return the tag as it is with the logits of all scores shifted."""
-        return self if self.usual is None else replace(self, usual=self.usual + logits)
+        return self if self.usual is None or not logits else replace(self, usual=self.usual + logits)
 
 
 def groups_of(tags: Iterable[Tag]) -> dict[str, list[str]]:
@@ -95,6 +95,8 @@ def personalise(tags: Sequence[Tag], settings: SourceSettings, complain: Complai
 def _personal(tag: Tag, settings: SourceSettings, complain: Complain) -> Tag:
     """Return a tag as configured. A lowered `on` takes the bundle's `off` with it; a stated one must fit."""
     own = settings.tags.get(tag.name, AS_IT_IS)
+    if own is AS_IT_IS and settings.on is None and settings.off is None:
+        return tag
     on = next(value for value in (own.on, settings.on, tag.on) if value is not None)
     off = next((value for value in (own.off, settings.off) if value is not None), None)
     if own.off is not None and own.off > on:
