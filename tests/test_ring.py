@@ -84,12 +84,13 @@ class Interrupted(np.ndarray):
     """The ring's store, with a writer that comes in when half of a read is copied."""
 
     def __getitem__(self, places):
-        if isinstance(places, slice) or self.interruption is None:
-            return np.asarray(self)[places]
+        found = np.asarray(self)[places]
+        if self.interruption is None:
+            return found
         write, self.interruption = self.interruption, None
-        first = np.asarray(self)[places[: len(places) // 2]]
+        first = found[: len(found) // 2].copy()
         write()
-        return np.concatenate([first, np.asarray(self)[places[len(places) // 2 :]]])
+        return np.concatenate([first, found[len(found) // 2 :]])
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9, 20])

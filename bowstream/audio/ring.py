@@ -71,13 +71,16 @@ class RingBuffer:
 
     def write(self, frames: Float32) -> None:
         """Copy frames, float32 [shape=(n, channels)], in; from the producer's thread only."""
-        capacity = len(self._frames)
-        self._announced = end = self._written + len(frames)
-        kept = frames[-capacity:]
-        start = (end - len(kept)) % capacity
-        first = min(len(kept), capacity - start)
-        self._frames[start : start + first] = kept[:first]
-        self._frames[: len(kept) - first] = kept[first:]
+        capacity, count = len(self._frames), len(frames)
+        start = self._written % capacity
+        self._announced = end = self._written + count
+        if start + count <= capacity:
+            self._frames[start : start + count] = frames
+        else:
+            kept = frames[-capacity:]
+            start = (end - len(kept)) % capacity
+            self._frames[start:] = kept[: capacity - start]
+            self._frames[: end % capacity] = kept[capacity - start :]
         self._written = end
 
     def read(self, limit: int | None = None, keep: int | None = None) -> tuple[int, Float32]:
@@ -106,8 +109,9 @@ class RingBuffer:
             end = min(end, self._skips[0][0])
         if limit is not None:
             end = min(end, start + limit)
-        places = np.arange(start, end) % capacity if end > start else np.empty(0, np.intp)
-        frames = self._frames[places]
+        first = start % capacity
+        last = first + max(end - start, 0)
+        frames = np.concatenate([self._frames[first:last], self._frames[: max(last - capacity, 0)]])
         # What the writer began to overwrite while we copied is not to be trusted.
         intact = max(start, self._announced - capacity)
         lost = min(intact, end) - self._read + skipped

@@ -129,9 +129,10 @@ class StreamSource:
 
     def _arrived_s(self) -> float | None:
         """Return when the newest frame that was read came in, by the steady clock."""
-        while self._arrivals and self._arrivals[0][0] < self._ring.read_until:
-            self._arrivals.popleft()
-        return self._arrivals[0][1] if self._arrivals else None
+        arrivals, read_until = self._arrivals, self._ring.read_until
+        while arrivals and arrivals[0][0] < read_until:
+            arrivals.popleft()
+        return arrivals[0][1] if arrivals else None
 
     def _wait(self) -> bool:
         """Sleep until a column should be complete, `LONGEST_WAIT_S` at most; return whether anything came."""
