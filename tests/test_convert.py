@@ -68,6 +68,23 @@ def test_an_onset_stays_where_it_is(rate, front_end):
     assert np.abs(hear(click, rate, front_end, 509)).argmax() in (7_999, 8_000, 8_001)
 
 
+@pytest.mark.parametrize("rate", RATES)
+def test_a_column_takes_few_reads_and_is_not_held_up(rate, front_end):
+    """A resampler hands its samples on in lumps; when it will is known after the first second."""
+    frames, step = noise(6.0, rate=rate)[:, np.newaxis], rate // 1000
+    finest = Converter("test", rate, front_end.format, chunk_columns=1)
+    soonest = [at for at in range(step, len(frames) + 1, step) for _ in finest.push(frames[at - step : at])]
+    converter = Converter("test", rate, front_end.format, chunk_columns=1)
+    reads, came, at = [], [], 0
+    while at + converter.missing <= len(frames):
+        start, at = at, at + converter.missing
+        reads.append(at)
+        came += [at] * len(converter.push(frames[start:at]))
+    late = np.subtract(came, soonest[: len(came)])[len(came) // 2 :]
+    assert sum(at > rate for at in reads) <= 1.5 * (len(frames) - rate) / (rate * front_end.column_s)
+    assert len(reads) <= 150 and late.max() <= 0.002 * rate
+
+
 def test_stereo_is_the_mean():
     frames = np.array([[1.0, 0.0], [0.5, -0.5], [-0.25, 0.75]], np.float32)
     assert to_mono(frames).tolist() == [0.5, 0.0, 0.25]

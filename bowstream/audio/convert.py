@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ABSURD = 2.0**32
 # Full scale of 16 bits; a converter that clips delivers this value and no more.
 CLIPPED = 32767.0 / 32768.0
+# How closely it is found out what a resampler holds before it hands something on, in samples.
+STEP = 16.0
 # So many values in a row at full scale are a peak that was cut off.
 CUT_OFF = 3
 
@@ -50,6 +52,8 @@ class Converter:
         self.chunk_length = chunk_columns * format.column_length
         self.clipped = 0
         self._full: NDArray[np.bool_] | None = None  # which of the last values are at full scale; None if none is
+        # The resampler hands samples on in lumps: the smallest so far (0 for none), and the most held without one.
+        self._lump, self._held_most = 0, 0.0
         self._mixer = Mixer(native_rate, format.channels, format.mix)
         self._resampler = self._new_resampler()
         self.reset()
@@ -70,6 +74,7 @@ class Converter:
         self._mixer.forget()
         self._full = None
         self._pending = np.empty(0, np.float32)
+        self._held = 0.0  # samples in the resampler
         if self._resampler:
             self._resampler.clear()
 
@@ -82,8 +87,12 @@ class Converter:
 
     @property
     def missing(self) -> int:
-        """Native frames that it takes, at the least, to complete the next chunk."""
-        return math.ceil((self.chunk_length - len(self._pending)) * self.native_rate / self.sample_rate)
+        """Native frames that it takes, at the least, to complete the next chunk, as far as is known."""
+        lacking: float = self.chunk_length - len(self._pending)
+        if self._lump:
+            lumps_before = math.ceil(lacking / self._lump) - 1
+            lacking = max(lumps_before * self._lump + self._held_most - self._held, 0.0) + STEP
+        return math.ceil(lacking * self.native_rate / self.sample_rate)
 
     @property
     def behind_s(self) -> float:
@@ -154,6 +163,11 @@ class Converter:
         if self._resampler is None:
             return mono
         resampled: Float32 = self._resampler.resample_chunk(mono, last=last)
+        self._held = self._resampler.delay()
+        if not len(resampled):
+            self._held_most = max(self._held_most, self._held)
+        elif not last:
+            self._lump = min(self._lump or len(resampled), len(resampled))
         return resampled
 
     def _take(self, samples: Float32) -> list[Float32]:
