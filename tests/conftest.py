@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Hundreds of processes import the package: what Python compiles is kept, also where it was told not to.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# As bowstream has it; threads of several processes that wait for each other cost processor time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 pytest_plugins = ["distribution"]
 
 # The same examples in every run; no deadline, because a busy machine is no bug.
@@ -53,16 +56,27 @@ def _warm_children():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _everyday_sound_once():
-    """What new tags are told from is worked out once for each bundle, which takes half a second."""
-    known, work_out = {}, Background.of
+def _everyday_sound_once(tmp_path_factory):
+    """What new tags are told from is worked out once, which takes a second; the shipped bundle's for all processes."""
+    known, work_out, folder = {}, Background.of, tmp_path_factory.getbasetemp()
+    together = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    def shared(bundle):
+        kept = together / f"everyday sound {bundle.description['sha256'][:16]}"
+        if not kept.exists():
+            background = work_out(bundle)
+            assert len(background.axes) == 2  # which takes half of the time
+            part = folder / "part"
+            part.write_bytes(pickle.dumps(background))
+            part.replace(kept)
+        return pickle.loads(kept.read_bytes())
 
     def of(bundle, room=()):
         key = bundle.path, bundle.description["sha256"]
         if len(room):
             return work_out(bundle, room)
         if key not in known:
-            known[key] = work_out(bundle)
+            known[key] = (shared if bundle.path == default_path() else work_out)(bundle)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

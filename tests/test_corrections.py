@@ -1,5 +1,6 @@
 """Verdicts on events: what was wrong is not heard again, everything else as before."""
 
+import functools
 import json
 import os
 import sqlite3
@@ -47,6 +48,7 @@ def of(heard, event=ID):
     return Evidence(event, name, scores_bundle(), scores.codes)
 
 
+@functools.cache
 def scores_bundle():
     import bowstream
 
