@@ -88,8 +88,7 @@ class EventTracker:
 
     With `confirm_hops` of 1 a tag goes from idle to open at once. An event that is confirmed late still begins with
     the first score that reached `on`. A lull that ends in time belongs to the event, but its scores do not count
-    in `mean` and `peak`. Where a tag scores higher all the time than it usually does, `on` and `off` are so much higher
-    (`floor`).
+    in `mean` and `peak`. Where a tag's usual score is higher here, so are `on` and `off` (`floor`).
 
     Parameters
     ----------
@@ -111,6 +110,9 @@ class EventTracker:
         self._floor = Floor(tags, hop_s)
         self._adapt()
         self._free_s: dict[int, float] = {}  # the end of each tag's last event
+
+    def __repr__(self) -> str:
+        return f"EventTracker({len(self.tags)} tags, {len(self._open)} open)"
 
     def _take(self, tags: Sequence[Tag]) -> None:
         self.tags = tags

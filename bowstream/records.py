@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import cached_property
 
 from bowstream._types import Float32
-from bowstream.audio.source import Notice, Source
+from bowstream.audio.source import Notice, Source, check_format
+from bowstream.errors import UsageError
 from bowstream.events import Event
 from bowstream.model.log_mel import DB_PER_NEPER
 from bowstream.model.onset import COLUMN_S
@@ -46,7 +47,7 @@ class StreamInfo:
     duration_s: float | None
     started_at: datetime | None
     bundle: str
-    tags: tuple[Tag, ...]
+    tags: tuple[Tag, ...] = field(repr=False)
     sample_rate: int
     hop_s: float
     window_s: float
@@ -62,6 +63,15 @@ class StreamInfo:
     def key(self) -> str:
         """What the stream's records have as their `source`."""
         return self.source if self.is_named else ""
+
+
+def check_fit(source: Source, tagger: Tagger) -> None:
+    """Raise `UsageError` for what is no source or no tagger, a path, say, or if they differ in format."""
+    if not hasattr(source, "live"):
+        raise UsageError(f"source must be an opened AudioFile, Microphone or Stream (got {type(source).__name__})")
+    if not isinstance(tagger, Tagger):
+        raise UsageError(f"tagger must be a Tagger (got {type(tagger).__name__})")
+    check_format(source, tagger.front_end.format)
 
 
 def describe(
@@ -107,7 +117,7 @@ class Sound:
 
     start_s: float
     end_s: float
-    samples: Float32
+    samples: Float32 = field(repr=False)
     power: float
     compute_log_mel: Callable[[], Float32] = field(repr=False)
     source: str = ""

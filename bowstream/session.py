@@ -1,4 +1,4 @@
-"""The one loop: source → tagger → events. Live listening and replay are this, with different sources."""
+"""The one loop: source → tagger → events. Live listening and replay differ in the source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock, steady_s
-from bowstream.audio.source import Block, Notice, Source, check_format, check_samples
+from bowstream.audio.source import Block, Notice, Source, check_samples
 from bowstream.errors import AudioError, BowstreamError
 from bowstream.events import HOLD_S, Event, EventTracker, event_id
 from bowstream.health.counters import Health
@@ -19,7 +19,7 @@ from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.model.bundle import Bundle
 from bowstream.model.highpass import HighPass
 from bowstream.model.sliding import joined
-from bowstream.records import Gap, Idle, Record, Sound, describe
+from bowstream.records import Gap, Idle, Record, Sound, check_fit, describe
 from bowstream.scores import Scores
 from bowstream.tagger import Tagger
 
@@ -29,15 +29,14 @@ Dated = TypeVar("Dated", Gap, Notice)
 class Session:
     """One stream, from its first sample to its last.
 
-    Iterating yields what happens, in order: `Sound`, then the `Scores` and `Event`s that it completes; `Gap` where
-    samples were lost, after the events that it cut short; `Notice` where something is wrong, or right again; `Idle`
-    while a live source is quiet; the new `StreamInfo` after `retag`. When the stream ends, the last window is filled
-    with silence and the open events are closed.
+    Iterating yields, in order: `Sound`, then the `Scores` and `Event`s that it completes; `Gap` for lost sound, after
+    the events that it cut short; `Notice` of a problem or of its end; `Idle` while a live source is quiet; `StreamInfo`
+    after `retag`. At the end, the last window is filled with silence and open events are closed.
 
     Parameters
     ----------
     source : opened
-    tagger : new, or reset
+    tagger : begins a new stream; not to be fed otherwise meanwhile
     hold_s : how long an event outlasts its sound
     confirm_hops : scores in a row that open an event
     silence_s : silence after which a live session warns
@@ -49,15 +48,14 @@ class Session:
     Raises
     ------
     UsageError
-        If the source hands sound on in another format than the tagger takes; while iterating, if a block is of another.
+        If source and tagger are not what they must be or differ in format; while iterating, if a block does.
 
     Attributes
     ----------
     info : what outputs need to know about the stream
     windows, events : how many there were so far
     stopping : whether the session was asked to end
-    is_watched : says whether somebody looks at `Sound` as it comes, which is taken to be so. If not, blocks wait until
-        a score is due and become one `Sound`: they cost less together
+    is_watched : returns whether `Sound` is used as it comes; if not, blocks wait for the next score: that is cheaper
     """
 
     def __init__(
@@ -72,10 +70,10 @@ class Session:
         name: str = "",
         highpass_hz: float | None = None,
     ) -> None:
-        self.source = source
-        self.tagger = tagger
+        self.source, self.tagger = source, tagger
+        check_fit(source, tagger)
+        tagger.reset()
         front_end = tagger.front_end
-        check_format(source, front_end.format)
         self._format = front_end.format
         self._highpass = HighPass(highpass_hz, front_end.sample_rate, front_end.column_length) if highpass_hz else None
         self.info = describe(source, tagger, confirm_hops, started_at, name)
@@ -93,6 +91,9 @@ class Session:
         self._waiting: list[Float32] = []  # blocks that are not worked on yet
         self._n_waiting, self._n_due = 0, tagger.samples_missing  # their samples, and how many make a score due
         self.is_watched: Callable[[], bool] = lambda: True
+
+    def __repr__(self) -> str:
+        return f"Session({self.info.source!r}, {self.windows} windows, {self.events} events)"
 
     @property
     def sessions(self) -> tuple[Session]:

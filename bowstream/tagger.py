@@ -36,9 +36,8 @@ AT_ONCE = 40  # columns that a long block is pushed in
 class Tagger:
     """Names the sounds of a recording (`tag`) or of a stream (`feed`, `finish`); a file is a stream that never waits.
 
-    The scores depend on the samples alone, not on how many come at a time. Nothing is worked out before it is due, or
-    `newest.log_mel()` is asked for. State is what `feed` has not pushed, the columns that wait, the encoder's window
-    and the context's codes. Taggers of one bundle share its networks: use them in one thread.
+    The scores depend on the samples alone, not on how many come at a time. Nothing is computed before it is due, or
+    `newest.log_mel()` is called. Taggers of one bundle share its networks: use them in one thread.
 
     Parameters
     ----------
@@ -49,10 +48,12 @@ class Tagger:
     Raises
     ------
     UsageError
-        If the hop is out of range or no whole number of columns, or the sensitivity is out of range.
+        If the bundle is not loaded, or the hop or the sensitivity out of range.
     """
 
     def __init__(self, bundle: Bundle, hop_s: float = 1.0, sensitivity: float = USUAL) -> None:
+        if not isinstance(bundle, Bundle):
+            raise UsageError(f"bundle must be a loaded Bundle (got {type(bundle).__name__}): see Tagger.load")
         hop_columns = bundle.front_end.columns_in(hop_s)
         if not 0.0 <= sensitivity <= 1.0:
             raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")

@@ -1,5 +1,6 @@
 """What a Python program sees: one tagger, fed with anything that is sound."""
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -151,7 +152,8 @@ NO_SOUND = {
     "uint8": (np.zeros(5, np.uint8), "uint8"),
     "bytes": (b"\0\0\0\0", "frombuffer"),
     "bytearray": (bytearray(4), "frombuffer"),
-    "none": (None, "object"),
+    "none": (None, "NoneType"),
+    "opened file": (io.BytesIO(b"RIFF"), "BytesIO"),
 }
 
 
@@ -266,7 +268,43 @@ def test_what_is_printed_is_short(bundle, tagger):
     assert re.fullmatch(r"Scores\(end_s=1, (\w[\w ]*=0\.\d\d, ){3}…\)", repr(result.windows[0]))
     assert re.fullmatch(r"Result\(2 windows, \d+ events, (\w[\w ]*=0\.\d\d, ){3}…\)", repr(result))
     assert repr(tagger) == f"Tagger('default', {len(tagger.tags)} tags, hop_s=1)"
+    assert repr(bowstream.EventTracker(bundle.tags)) == f"EventTracker({len(tagger.tags)} tags, 0 open)"
     assert len(repr(bundle)) < 200
+
+
+def test_what_a_session_prints_is_short(tagger, tmp_path):
+    soundfile.write(tmp_path / "a.wav", scene(2.0), RATE)
+    with bowstream.AudioFile(tmp_path / "a.wav") as recording:
+        session = bowstream.Session(recording, tagger)
+        printed = [repr(record) for record in session]
+        assert repr(recording).endswith("a.wav', 16000 Hz, channels=1)")
+    assert repr(session).endswith("a.wav', 2 windows, 0 events)")
+    for text in (*printed, repr(recording), repr(session), repr(session.info), repr(Player(Scene()))):
+        assert "\n" not in text and " at 0x" not in text and len(text) < 500
+
+
+def test_a_session_begins_a_new_stream(tagger, tmp_path):
+    """Also if the tagger has heard something before."""
+    soundfile.write(tmp_path / "a.wav", scene(2.0), RATE)
+    tagger.feed(noise(1.7))
+    for _ in range(2):
+        with bowstream.AudioFile(tmp_path / "a.wav") as recording:
+            scores = [record for record in bowstream.Session(recording, tagger) if isinstance(record, bowstream.Scores)]
+        assert tuple(scores) == tagger.tag(tmp_path / "a.wav").windows
+
+
+def test_what_cannot_go_together_is_refused(bundle, bundle_path, tagger, tmp_path):
+    soundfile.write(tmp_path / "a.wav", scene(1.0), RATE)
+    for path in (tmp_path / "a.wav", "a.wav"):
+        with pytest.raises(UsageError, match=r"source must be an opened AudioFile, .* \(got (PosixPath|str)\)"):
+            bowstream.Session(path, tagger)
+    with bowstream.AudioFile(tmp_path / "a.wav") as recording:
+        with pytest.raises(UsageError, match=r"source must be .* \(got Tagger\)"):
+            bowstream.Session(tagger, recording)
+        with pytest.raises(UsageError, match=r"tagger must be a Tagger \(got Bundle\)"):
+            bowstream.Session(recording, bundle)
+    with pytest.raises(UsageError, match=r"bundle must be a loaded Bundle \(got PosixPath\): see Tagger\.load"):
+        Tagger(bundle_path)
 
 
 @pytest.mark.parametrize("hop_s", [0.0, -1.0, 0.15, 1.1, 10, float("nan"), float("inf")])

@@ -115,7 +115,8 @@ def to_frames(sound: ArrayLike) -> Float32:
         raise UsageError("sound must have the shape (n,) or (n, channels) (got rows of different lengths)") from error
     full_scale = FULL_SCALE.get((array.dtype.kind, array.dtype.itemsize))
     if array.dtype.kind != "f" and not full_scale:
-        raise UsageError(f"sound must be int16, int32 or float samples (got {array.dtype})")
+        got = type(sound).__name__ if array.dtype == object and not array.ndim else array.dtype
+        raise UsageError(f"sound must be int16, int32 or float samples (got {got})")
     if array.ndim not in (1, 2) or array.shape[1:] == (0,):
         raise UsageError(f"sound must have the shape (n,) or (n, channels) (got {array.shape})")
     frames = array[:, np.newaxis] if array.ndim == 1 else array

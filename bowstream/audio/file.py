@@ -125,6 +125,9 @@ class AudioFile:
             )
         return decoder
 
+    def __repr__(self) -> str:
+        return f"AudioFile({self.name!r}, {self.native_rate} Hz, channels={self.channels})"
+
     def __enter__(self) -> AudioFile:
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Block:
     delay_s : from when the source says that they were until they came in; None if it does not say
     """
 
-    samples: Float32
+    samples: Float32 = field(repr=False)
     lost: int = 0
     arrived_s: float | None = None
     delay_s: float | None = None

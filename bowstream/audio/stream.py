@@ -46,6 +46,9 @@ class StreamSource:
         self._failure: Exception | None = None
         self._begin(native_rate, channels)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.native_rate} Hz, channels={self.channels})"
+
     def _begin(self, native_rate: int, channels: int) -> None:
         """Make room for sound of this rate and so many channels."""
         self.native_rate, self.channels = native_rate, channels
