@@ -80,6 +80,13 @@ def test_bundles_and_folders(tab, tmp_path, monkeypatch, bundle_path):
     assert str(bundle_path) in offered and "mine/" in offered
 
 
+def test_tags_and_groups(tab):
+    assert tab("bowstream history --tag gu") == ["gunshot", "guitar"]
+    assert "crying baby" in "".join(tab("bowstream export --to csv --tag crying")).replace("\\", "")
+    assert tab("bowstream forget --corrections sna") == ["snare\\ drum"]
+    assert tab("bowstream history --group ani") == ["animals"]
+
+
 def test_files_of_the_kind(tab, tmp_path, monkeypatch):
     for name in ("a.toml", "a.wav", "a.tflite"):
         (tmp_path / name).touch()

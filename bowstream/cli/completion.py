@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,6 +33,9 @@ def complete(parser: argparse.ArgumentParser, **options: Any) -> None:
     completers: Mapping[str, Callable[..., Iterable[str]]] = {
         "device": devices,
         "bundle": bundles,
+        "tag": tags,
+        "corrections": tags,
+        "group": groups,
         "config": FilesCompleter(("toml",)),
         "file": FilesCompleter(("db",)),
         "out": FilesCompleter(),
@@ -62,6 +66,28 @@ def devices(**context: Any) -> list[str]:
         return [name for device in list_devices() for name in (*device.ids, device.name)]
     except BowstreamError as error:
         return said(error)
+
+
+def tags(**context: Any) -> list[str]:
+    """Return the names of the tags of the bundle that is shipped."""
+    return [tag["name"] for tag in described()]
+
+
+def groups(**context: Any) -> list[str]:
+    """Return the groups of these tags."""
+    return list(dict.fromkeys(tag["group"] for tag in described() if tag.get("group")))
+
+
+def described() -> list[dict[str, Any]]:
+    """Return how the bundle that is shipped describes its tags; what it weighs is not read, for Tab must be quick."""
+    from bowstream.model.bundle import DESCRIPTION, default_path
+
+    try:
+        found: list[dict[str, Any]] = json.loads((default_path() / DESCRIPTION).read_text("utf-8"))["tags"]
+    except (BowstreamError, OSError, ValueError, KeyError) as error:
+        said(error)
+        return []
+    return found
 
 
 def bundles(prefix: str = "", **context: Any) -> list[str]:
