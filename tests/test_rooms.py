@@ -36,3 +36,13 @@ def test_what_makes_scores_is_known_whole():
                 inside = {f"{home}/{one.name}" for one in node.names} if (folder / home).is_dir() else {home}
                 assert inside <= known | BESIDE, f"{name}.py:{node.lineno}"
     assert {"tagger", "audio/file"} <= known
+
+
+def test_what_argparse_parsed_stays_in_the_command_lines():
+    """Behind them, options have types: `argparse.Namespace` is named in the rooms of the verbs alone."""
+    rooms = set()
+    for path in (path for package in ("bowstream", "train") for path in (ROOT / package).rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        if "Namespace" in (getattr(node, "id", getattr(node, "attr", None)) for node in nodes):
+            rooms.add(path.parent.relative_to(ROOT).as_posix())
+    assert rooms == {"bowstream/cli", "train/cli"}

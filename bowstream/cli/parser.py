@@ -99,7 +99,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdecimal() or len(text) > 9 or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"must be {low} … {high} (got {text!r})")
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high} (got {text!r})")
         return int(text)
 
     return read
@@ -114,7 +114,7 @@ def number_of_seconds(longest: float) -> Callable[[str], float]:
         except ValueError:
             seconds = 0.0
         if not 0.0 < seconds <= longest:
-            raise argparse.ArgumentTypeError(f"must be above 0, up to {longest:g} (got {text!r})")
+            raise argparse.ArgumentTypeError(f"must be above 0 and at most {longest:g} seconds (got {text!r})")
         return seconds
 
     return read

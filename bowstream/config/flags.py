@@ -55,11 +55,10 @@ def add_flag(
 def help_of(one: Field[Any]) -> str:
     """Return the help of a setting's flag: its meaning, range and default."""
     traits, default = meaning(one), one.default
-    span = f", {traits.span}" if traits.span else ""
-    if isinstance(default, bool) or default in (None, ()):
-        return f"{traits.help}{span}".replace("%", "%%")
-    shown = number(default) if isinstance(default, (int, float)) else default
-    return f"{traits.help}{span} (default: {shown})".replace("%", "%%")
+    notes = [traits.span] if traits.span else []
+    if not isinstance(default, bool) and default not in (None, ()):
+        notes.append(f"default: {number(default) if isinstance(default, (int, float)) else default}")
+    return (traits.help + (f" ({', '.join(notes)})" if notes else "")).replace("%", "%%")
 
 
 def converted(kind: Callable[[str], Any], text: str) -> Any:
@@ -70,8 +69,8 @@ def converted(kind: Callable[[str], Any], text: str) -> Any:
         raise argparse.ArgumentTypeError(f"must be {KINDS[kind]} (got {text!r})") from None
 
 
-def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """Return the settings of a dataclass that flags give, by name; raise `SettingError` if one makes no sense."""
-    values = {name: value for name, value in vars(arguments).items() if name in settings_of(kind)}
+def given(parsed: object, kind: type[Any]) -> dict[str, Any]:
+    """Return the settings of a dataclass that parsed flags give; raise `SettingError` if one makes no sense."""
+    values = {name: value for name, value in vars(parsed).items() if name in settings_of(kind)}
     kind(**values)
     return values
