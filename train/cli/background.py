@@ -10,7 +10,9 @@ from .options import Commands, add_data, data_set
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("background", help="give a bundle everyday sound, for what is taught on a device")
+    parser = commands.add_parser(
+        "background", help="add everyday sound to a bundle, which sounds taught on a device are told apart from"
+    )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle's folder, which is changed")
     add_data(parser)
     parser.add_argument("--negatives", type=Path, metavar="FOLDER", help="recordings of everyday sound, too")

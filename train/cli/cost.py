@@ -27,17 +27,26 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "cost",
-        help="what it costs: on a device, as tables and plots; with --data or --hours, to train with the recipe",
+        help="what it costs on a device, as tables and plots; with --data or --hours, what training costs",
     )
     parser.add_argument("--out", type=Path, help="folder of the device's tables (CSV) and plots")
     add_data(parser, required=False)
-    parser.add_argument("--hours", type=float, help="a set of which only this is known, its --clips and its --tags")
+    parser.add_argument(
+        "--hours", type=float, help="forecast for a set of so many hours, with --clips and --tags, instead of --data"
+    )
     parser.add_argument("--clips", type=int, help="clips of such a set")
     parser.add_argument("--tags", type=int, help=f"tags of such a set (default: {TAGS})")
-    parser.add_argument("--folds", type=int, help="the first so many splits (default: all)")
-    parser.add_argument("--experiment", choices=(*EXPERIMENTS, PAPER), help="of all settings of this; else of one")
+    parser.add_argument("--folds", type=int, help="the first N splits only (default: all)")
     parser.add_argument(
-        "--against", type=Path, metavar="RUNS", help="a folder of artefacts, whose own records are shown beside it"
+        "--experiment",
+        choices=(*EXPERIMENTS, PAPER),
+        help="forecast for all settings of this experiment, not for one setting",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="RUNS",
+        help="a folder of artefacts, whose own records are shown beside the forecast",
     )
     add_flags(parser)
     parser.set_defaults(command=run)

@@ -11,7 +11,7 @@ from .options import Commands, add_data, add_other, data_set, other_tagger
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "fewshot", help="teach a bundle tags and things that it does not know, from 1 … 20 clips"
+        "fewshot", help="teach a bundle tags and sounds that it does not know, from 1 … 20 clips"
     )
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     add_data(parser)
@@ -19,15 +19,17 @@ def add_parser(commands: Commands) -> None:
         "--tag",
         action="append",
         default=[],
-        help="this tag; repeat it (default: all tags it lacks, and each group of sources that it lacks)",
+        help="a tag to teach; can be repeated (default: all tags, and each group of sources, that it lacks)",
     )
     parser.add_argument("--trials", type=int, default=2, help="other background and examples each (default: 2)")
-    parser.add_argument("--verifier", action="store_true", help="learn by logistic regression as well, as openWakeWord")
+    parser.add_argument(
+        "--verifier", action="store_true", help="also learn by logistic regression, as openWakeWord does"
+    )
     parser.add_argument(
         "--of-source",
         type=int,
         metavar="N",
-        help="hear N clips of each source, and those of what is taught (default: all)",
+        help="score N clips of each source, beside those of the taught sounds (default: all)",
     )
     add_other(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of fewshot.json and fewshot.png")

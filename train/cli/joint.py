@@ -10,13 +10,15 @@ from .options import Commands
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("joint", help="carry out, on a machine with a GPU say, what `run --elsewhere` wrote")
+    parser = commands.add_parser(
+        "joint", help="carry out what `run --elsewhere` wrote, for example on a machine with a GPU"
+    )
     parser.add_argument("task", type=Path, metavar="FOLDER", help="a folder below RUNS/elsewhere")
     parser.add_argument(
         "--warm-start",
         type=Path,
         metavar="FILE",
-        help="go on from the joint.npz of an earlier training, perhaps of fewer tags; choose a lower --rate for it",
+        help="start from the joint.npz of an earlier training, perhaps of fewer tags; choose a lower --rate then",
     )
     parser.add_argument(
         "--devices",

@@ -32,9 +32,9 @@ def add_data(command: argparse.ArgumentParser, required: bool = True) -> None:
         action="append",
         required=required,
         metavar="SET",
-        help=f"a data set: LAYOUT:PATH ({', '.join(LAYOUTS)}), a CSV, or a folder with a folder a tag; repeat it",
+        help=f"a data set: LAYOUT:PATH ({', '.join(LAYOUTS)}), a CSV, or a folder of one folder per tag; repeatable",
     )
-    command.add_argument("--root", type=Path, help="the place of a --data that is a layout alone")
+    command.add_argument("--root", type=Path, help="folder of a --data that only names a layout")
     command.add_argument(
         "--vocabulary",
         default="",
@@ -45,17 +45,21 @@ def add_data(command: argparse.ArgumentParser, required: bool = True) -> None:
         "--licences",
         choices=LICENCES,
         default=Joining.licences,
-        help="learn from clips whose licence is stated, from free ones or from all; the rest is tried on only "
+        help="learn from clips whose licence is stated, from free ones or from all; the rest is for trials only "
         "(default: %(default)s)",
     )
     command.add_argument(
         "--hold-out",
         choices=(GROUPS, SOURCES),
         default=Joining.hold_out,
-        help="what is held apart: groups of clips, or whole sources (default: %(default)s)",
+        help="what is held out for trials: groups of clips, or whole sources (default: %(default)s)",
     )
     command.add_argument(
-        "--learn-only", action="append", default=[], metavar="SOURCE", help="never try on it: synthetic sounds, say"
+        "--learn-only",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="a source to learn from and never try on, such as synthetic sounds; can be repeated",
     )
     command.add_argument("--teacher", type=Path, metavar="NPZ", help="what `teacher` wrote: soft labels to learn from")
 
@@ -76,14 +80,16 @@ def add_training(command: argparse.ArgumentParser) -> None:
 
 def add_trials(command: argparse.ArgumentParser) -> None:
     """Add what says which splits trials are made on, and who makes them."""
-    command.add_argument("--folds", type=int, help="try each setting on the first so many splits (default: all)")
+    command.add_argument("--folds", type=int, help="try each setting on the first N splits only (default: all)")
     add_crew(command, 1, "the trials")
 
 
 def add_crew(command: argparse.ArgumentParser, jobs: int, what: str) -> None:
     """Add who makes something."""
     command.add_argument("--jobs", type=int, default=jobs, help=f"processes that share {what} (default: %(default)s)")
-    command.add_argument("--dask", metavar="ADDRESS", help="scheduler of a cluster that does, as in tcp://host:8786")
+    command.add_argument(
+        "--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that does it, such as tcp://host:8786"
+    )
 
 
 def crew(arguments: argparse.Namespace, jobs: int = 1) -> Crew:
@@ -91,14 +97,18 @@ def crew(arguments: argparse.Namespace, jobs: int = 1) -> Crew:
     if not 1 <= arguments.jobs <= 256:
         raise UsageError(f"--jobs must be 1 … 256 (got {arguments.jobs})")
     if arguments.dask and arguments.jobs != jobs:
-        raise UsageError("--dask has a cluster's workers do it: leave --jobs out")
+        raise UsageError("--dask uses the workers of a cluster: leave --jobs out")
     return Crew(arguments.jobs, arguments.dask)
 
 
 def add_other(command: argparse.ArgumentParser) -> None:
     """Add what names another tagger to compare with."""
-    command.add_argument("--against", type=Path, metavar="TFLITE", help="another tagger, yamnet.tflite say")
-    command.add_argument("--labels", type=Path, help="its labels: a CSV with a column display_name, or a label a line")
+    command.add_argument(
+        "--against", type=Path, metavar="TFLITE", help="another tagger to compare with, such as yamnet.tflite"
+    )
+    command.add_argument(
+        "--labels", type=Path, help="its labels: a CSV with a column display_name, or one label per line"
+    )
 
 
 def other_tagger(arguments: argparse.Namespace) -> WaveformTagger | None:
@@ -113,7 +123,9 @@ def other_tagger(arguments: argparse.Namespace) -> WaveformTagger | None:
 def add_scenes(command: argparse.ArgumentParser) -> None:
     """Add what scenes are made of."""
     add_data(command)
-    command.add_argument("--negatives", type=Path, required=True, metavar="FOLDER", help="what clips are placed into")
+    command.add_argument(
+        "--negatives", type=Path, required=True, metavar="FOLDER", help="recordings that clips are placed into"
+    )
     command.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
 
 

@@ -12,7 +12,7 @@ from .options import Commands, add_training, add_trials, crew, trials_of
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("paper", help="all of the paper's experiments, and a table beside its own numbers")
-    parser.add_argument("--out", type=Path, required=True, help="folder of paper.md, and of a folder an experiment")
+    parser.add_argument("--out", type=Path, required=True, help="folder of paper.md, and of one folder per experiment")
     add_trials(parser)
     add_training(parser)
     parser.set_defaults(command=run)

@@ -13,7 +13,7 @@ from .options import Commands, add_crew, add_training, crew, data_set, refuse_of
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("run", help="train, try on held-out recordings, write a bundle and a report")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, models/NAME say")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle, such as models/NAME")
     add_training(parser)
     parser.add_argument("--report", type=Path, help="folder of the report (default: RUNS/report_NAME)")
     parser.add_argument(

@@ -14,7 +14,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "scale",
-        help="the memory of each stage, on sets of some hours that are made up of yours, and for ten times as many",
+        help="memory of each stage, measured on sets of some hours made from yours, and for ten times as many",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables (CSV) and the plot")
     parser.add_argument(
@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
         type=float,
         nargs="+",
         default=[5.0, 50.0, 100.0],
-        help="three sizes at least, of which the two largest fill what memory is meant for (default: 5 50 100)",
+        help="at least three sizes; the two largest must fill the memory that they may take (default: 5 50 100)",
     )
     add_training(parser)
     add_crew(parser, ALL_CORES.jobs, "the making of shards: log-mel and counts")

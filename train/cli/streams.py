@@ -13,12 +13,18 @@ HOPS_S = (1.0, 0.1)
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "streams", help="try bundles on clips placed into other recordings: F1, PSDS, false events an hour"
+        "streams", help="try bundles on clips placed into other recordings: F1, PSDS, false events per hour"
     )
-    parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="a clip is heard by the first that may")
+    parser.add_argument(
+        "bundles",
+        nargs="+",
+        type=Path,
+        metavar="BUNDLE",
+        help="each clip is tried on the first bundle that did not learn from it",
+    )
     add_scenes(parser)
     parser.add_argument(
-        "--hop-s", type=float, action="append", metavar="SECONDS", help="a hop; repeat it (default: 1 and 0.1)"
+        "--hop-s", type=float, action="append", metavar="SECONDS", help="a hop; can be repeated (default: 1 and 0.1)"
     )
     add_other(parser)
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")

@@ -11,11 +11,13 @@ from .options import Commands, add_crew, crew
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("teacher", help="write what a TFLite waveform tagger says of recordings: soft labels")
+    parser = commands.add_parser(
+        "teacher", help="write soft labels: the scores that a TFLite waveform tagger gives to recordings"
+    )
     parser.add_argument("sets", nargs="+", metavar="RECORDINGS", help="a folder, a CSV, or LAYOUT:PATH")
-    parser.add_argument("--model", type=Path, required=True, help="the tagger, yamnet.tflite say")
+    parser.add_argument("--model", type=Path, required=True, help="the tagger, such as yamnet.tflite")
     parser.add_argument(
-        "--labels", type=Path, required=True, help="its labels: a CSV with a column display_name, or a label a line"
+        "--labels", type=Path, required=True, help="its labels: a CSV with a column display_name, or one label per line"
     )
     parser.add_argument("--out", type=Path, required=True, help="the file, an npz, for --teacher")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")

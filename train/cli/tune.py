@@ -12,13 +12,19 @@ from .options import Commands, add_scenes, data_set
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "tune", help="calibration, thresholds and sensitivity of a bundle, from what bundles made alike say of the rest"
+        "tune",
+        help="set calibration, thresholds and sensitivity of a bundle, from the held-out scores of bundles made alike",
     )
     parser.add_argument("bundle", type=Path, help="the bundle that is changed")
-    parser.add_argument("folds", nargs="+", type=Path, metavar="FOLD", help="made alike, without some sources each")
+    parser.add_argument(
+        "folds", nargs="+", type=Path, metavar="FOLD", help="bundle made alike, without some of the sources"
+    )
     add_scenes(parser)
     parser.add_argument(
-        "--by-group", type=Path, metavar="JSON", help="metrics.json of a run on ESC-50, for what few other sources have"
+        "--by-group",
+        type=Path,
+        metavar="JSON",
+        help="metrics.json of a run on ESC-50, for tags that few other sources have",
     )
     parser.set_defaults(command=run)
 

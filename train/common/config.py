@@ -24,11 +24,11 @@ class FeatureSettings(Checked):
 
     level: str = setting(
         "relative",
-        "log-mel below the loudest of the last second, or absolute as in the paper",
+        "log-mel relative to the loudest of the last second, or absolute as in the paper",
         choices=("relative", "absolute"),
     )
     low_cut: str = setting(
-        "yes", "without DC, hum and rumble, in bands from 100 Hz; the paper has all from 0 Hz", choices=("yes", "no")
+        "yes", "leave out DC, hum and rumble: bands begin at 100 Hz; in the paper at 0 Hz", choices=("yes", "no")
     )
 
 
@@ -36,15 +36,15 @@ class FeatureSettings(Checked):
 class EncoderSettings(Checked):
     """The autoencoders (paper, III-A)."""
 
-    width: int = setting(256, "hidden neurons a layer; paper 2048, narrower is faster on a Pi", low=1)
+    width: int = setting(256, "hidden neurons per layer; paper 2048, narrower is faster on a Pi", low=1)
     factor: int = setting(10, "values of a patch ÷ values of its latent vector; paper 10 (best) and 20", low=1, high=80)
     encoder_dropout: float = setting(
         0.1, "share of hidden neurons dropped; paper 0.5 of 2048, which starves narrower encoders", low=0.0, high=0.95
     )
     encoder_epochs: int = setting(10, "passes over `epoch_patches`", low=1)
-    epoch_patches: int = setting(100_000, "patches an epoch, the same work for each family", low=1)
+    epoch_patches: int = setting(100_000, "patches per epoch, the same number for each family", low=1)
     pool_patches: int = setting(200_000, "patches of a family held in memory, drawn at random", low=1)
-    encoder_batch: int = setting(512, "patches a step", low=1)
+    encoder_batch: int = setting(512, "patches per step", low=1)
     encoder_rate: float = setting(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
 
 
@@ -57,12 +57,12 @@ class CodebookSettings(Checked):
         "whiten the latent vectors, folded into the encoder's last layer; not in the paper, k-means gains by it",
         choices=("no", "yes"),
     )
-    codes: int = setting(256, "centroids a family (D); paper 16, 64, 256 (best), 1024", low=2)
+    codes: int = setting(256, "centroids per family (D); paper 16, 64, 256 (best), 1024", low=2)
     band_codes: int = setting(
-        0, "centroids of each band of `pat` and `fenv`; 0 for one codebook a family, as the paper reads", low=0
+        0, "centroids of each band of `pat` and `fenv`; 0 for one codebook per family, as the paper reads", low=0
     )
-    kmeans_latents: int = setting(50_000, "latent vectors of a family that k-means is fitted on", low=2)
-    kmeans_rounds: int = setting(30, "Lloyd's iterations at most", low=1)
+    kmeans_latents: int = setting(50_000, "latent vectors per family that k-means is fitted on", low=2)
+    kmeans_rounds: int = setting(30, "most iterations of Lloyd's algorithm", low=1)
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,17 @@ class HeadSettings(Checked):
     mask: float = setting(
         0.35, "probability that an input count is set to 0; paper 0.1 … 0.5, best 0.35", low=0.0, high=0.95
     )
-    head_epochs: int = setting(60, "passes over the training windows, each of 8000 windows at least", low=1)
-    head_batch: int = setting(128, "windows a step", low=1)
+    head_epochs: int = setting(60, "passes over the training windows, each of at least 8000 windows", low=1)
+    head_batch: int = setting(128, "windows per step", low=1)
     head_rate: float = setting(1e-3, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
     count_transform: str = setting(
-        "none", "what the head sees of a count; none in the paper", choices=("none", "sqrt", "log")
+        "none", "transform of each count before the head; none in the paper", choices=("none", "sqrt", "log")
     )
     idf: str = setting(
         "no", "weigh a count by the rarity of its code (tf-idf); not in the paper", choices=("no", "yes")
     )
     pairs: int = setting(
-        0, "buckets that pairs of `env` codes in a row are counted in, beside the codes (paper, V); sweep only", low=0
+        0, "buckets to count pairs of successive `env` codes in, beside the codes (paper, V); only in sweep", low=0
     )
 
 
@@ -106,12 +106,12 @@ class TrainConfig(Checked):
         "the paper's recipe (autoencoders, k-means, head), or encoders, codebooks and head learned together",
         choices=(RECIPE, LEARNED),
     )
-    seed: int = setting(1, "of all that is random", low=0, high=2**32 - 1)
+    seed: int = setting(1, "seed of all random numbers", low=0, high=2**32 - 1)
     context: int = setting(
         1, "windows that the head hears together: the newest, and its sum with those before it", low=1, high=15
     )
     reel_mb: int = setting(
-        128, "MB of a set that are in memory at a time; of a larger one random parts are learned from in turn", low=1
+        128, "most MB of a data set in memory at a time; of a larger set, random parts take turns", low=1
     )
     features: FeatureSettings = field(default_factory=FeatureSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)

@@ -1,4 +1,4 @@
-"""Which of bowstream's code makes scores of sound, so that codes and scores are made anew when it changes."""
+"""Which of bowstream's code makes scores of sound, so that codes and scores are made again when it changes."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What was measured. Rates are false events an hour, `marked` and `other` recordings; recall is of clips.
+    """What was measured. Rates are false events per hour, `marked` and `other` recordings; recall is of clips.
 
     marks, tags : events that were marked, and tags that were corrected
     """
@@ -79,8 +79,8 @@ class Corrections:
     def __str__(self) -> str:
         """As Markdown."""
         rows = (
-            ("false events an hour, the marked half again", self.marked_before, self.marked_after),
-            ("false events an hour, the other half", self.other_before, self.other_after),
+            ("false events per hour, the marked half again", self.marked_before, self.marked_after),
+            ("false events per hour, the other half", self.other_before, self.other_after),
             ("recall", self.recall_before, self.recall_after),
         )
         lines = [f"{self.marks} events marked, {self.tags} tags corrected", "", "| | before | after | ratio |"]
@@ -182,7 +182,7 @@ def false_events(recording: Recording, bundle: Bundle, learned: Learned, sensiti
 
 
 def per_hour(days: Sequence[Recording], bundle: Bundle, learned: Learned, sensitivity: float) -> float:
-    """Return the false events an hour."""
+    """Return the false events per hour."""
     count = sum(len(false_events(each, bundle, learned, sensitivity)) for each in days)
     return count / sum(each.hours for each in days)
 

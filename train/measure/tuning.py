@@ -1,4 +1,4 @@
-"""Thresholds, chosen over streams: false events an hour against the sounds that are raised.
+"""Thresholds, chosen over streams: false events per hour against the sounds that are raised.
 
 Scores are scaled so that every tag is raised at 0.5. All tags are shifted alike, to where they raise so many false
 events together: an hour of backgrounds is little evidence of a single tag. Shifts of each tag's own, chosen on half of
@@ -19,7 +19,7 @@ from bowstream.model.sensitivity import SPAN, USUAL
 from ..dataset.data import Float32
 from .streams import Heard, matched, usual_of, with_usual
 
-# False events an hour, of all tags together, on recorded backgrounds: in made-up sounds some tags are not wrong.
+# False events per hour, of all tags together, on recorded backgrounds: in made-up sounds some tags are not wrong.
 TARGET_PER_HOUR = 3.0
 # Where a rate is looked for: at parts and multiples of it, since an hour of backgrounds has few false events.
 ABOUT = (0.5, 1.0, 2.0)
@@ -73,7 +73,7 @@ def hours(heard: Sequence[Heard]) -> float:
 
 
 def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
-    """Return the shift of all tags, in hundredths, at which they raise about so many false events an hour.
+    """Return the shift of all tags, in hundredths, at which they raise about so many false events per hour.
 
     It is the mean of those at half the rate, at the rate and at twice the rate: false events double about as often
     as logits rise by the same amount, and one event more or less matters little.
@@ -82,7 +82,7 @@ def shift_for(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> f
 
 
 def highest_shift(heard: Sequence[Heard], tags: Sequence[str], per_hour: float) -> float:
-    """Return the highest shift of all tags at which they raise at most so many false events an hour."""
+    """Return the highest shift of all tags at which they raise at most so many false events per hour."""
     low, high = -8.0, 4.0
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
@@ -117,7 +117,7 @@ def tune(by_hop: Mapping[float, Sequence[Heard]], tags: Sequence[str]) -> Tuning
 
 
 def cost(heard: Sequence[Heard], tags: Sequence[str], shift: float | Float32, sensitivity: float) -> dict[str, float]:
-    """Return false events an hour, on backgrounds alone, and recall at a sensitivity."""
+    """Return false events per hour, on backgrounds alone, and recall at a sensitivity."""
     counts = counted(heard, tags, shift + SPAN * (sensitivity - USUAL))
     return {
         "sensitivity": sensitivity,

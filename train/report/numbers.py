@@ -54,7 +54,7 @@ def before_export(metrics: Metrics) -> str:
 
 
 def false_events(metrics: Metrics) -> str:
-    """Tell false events an hour with the interval of their count, and the recall they are bought with."""
+    """Tell false events per hour with the interval of their count, and the recall they are bought with."""
     if "false_events" not in metrics:
         return "not measured"
     shipped, full = metrics["false_events"]["shipped"], metrics["false_events"]["full_recall"]
@@ -64,7 +64,7 @@ def false_events(metrics: Metrics) -> str:
 
 
 def by_kind(metrics: Metrics) -> str:
-    """Tell false events an hour on each kind of recording."""
+    """Tell false events per hour on each kind of recording."""
     if "false_events" not in metrics:
         return "not measured"
     kinds = metrics["false_events"]["shipped"]["by_kind_per_hour"]
@@ -95,8 +95,8 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
     "accuracy through a telephone's band": after("300 … 3400 Hz only", "accuracy"),
     "accuracy of copies at 48 kHz": after("a copy at 48 kHz", "accuracy"),
     "accuracy in another recording, 10 dB SNR": after("a negative, 10 dB SNR", "accuracy"),
-    "false events an hour, recorded": false_events,
-    "false events an hour by kind": by_kind,
+    "false events per hour, recorded": false_events,
+    "false events per hour by kind": by_kind,
     LABELS["bundle_mb"]: lambda metrics: f"{metrics['expense']['bundle_mb']:.1f}",
     LABELS["us_per_s"]: lambda metrics: f"{metrics['expense']['us_per_s']:.0f}",
     "training of one fold": training,

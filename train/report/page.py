@@ -200,7 +200,7 @@ def false_events_section(path: Path, false: Mapping[str, Any]) -> str:
         f"{false['hours']['made']:.2f} h made up. Shipped are {html.escape(false['rule'])}"
         + ("" if shipped["quiet"] else ": <strong>that limit is not met</strong>")
         + ".</p>"
-        f"{picture(path / 'false_events.png')}<p>False events an hour, with thresholds raised by so many logits:</p>"
+        f"{picture(path / 'false_events.png')}<p>False events per hour, with thresholds raised by so many logits:</p>"
         + table(("logits", "recall", "recorded", "made up", *shipped["by_kind_per_hour"]), rows)
     )
 

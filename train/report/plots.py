@@ -133,14 +133,14 @@ def plot_patches(path: Path, patches: Sequence[Float32], captions: Sequence[str]
 
 
 def plot_trade(path: Path, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], shipped: float) -> None:
-    """Write false events an hour over recall: by name, recalls and rates; and the recall of what is shipped."""
+    """Write false events per hour over recall: by name, recalls and rates; and the recall of what is shipped."""
     drawing, panels = figure(6, 4.5)
     panel = panels[0, 0]
     for name, (recalls, rates) in curves.items():
         panel.plot(recalls, rates, marker=".", label=name)
     panel.axvline(shipped, color="grey", linestyle=":", label="shipped")
     panel.set_yscale("symlog", linthresh=1.0)
-    panel.set(xlabel="share of held-out tags that raise an event", ylabel="false events an hour", xlim=(0, 1))
+    panel.set(xlabel="share of held-out tags that raise an event", ylabel="false events per hour", xlim=(0, 1))
     panel.set_ylim(bottom=0)
     panel.grid(alpha=0.3)
     panel.legend()

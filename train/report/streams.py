@@ -29,7 +29,7 @@ PROTOCOL = (
     "Clips of sources that a bundle did not learn from, each placed once at a known time into a recording that it did "
     "not learn from, at 0, 6 and 12 dB in turn (root mean square of the sounding part above that of the background); "
     "events by bowstream's tracker, for each tagger alike. An event is right if its onset is right by 0.5 s "
-    "(event-based), or in each second (segment-based). False events an hour are those on the backgrounds alone, "
+    "(event-based), or in each second (segment-based). False events per hour are those on the backgrounds alone, "
     "recall is the share of placed tags that raise an event."
 )
 
@@ -133,7 +133,7 @@ def told(metrics: Mapping[str, Any]) -> str:
     for place, at in enumerate(SENSITIVITIES):
         pairs = [values["costs"][place] for values in of_taggers.values()]
         texts = [f"{pair['false_per_hour']:.1f}, {pair['recall']:.3f}" for pair in pairs]
-        lines.append([f"sensitivity {at:g}: false events an hour, recall", *texts])
+        lines.append([f"sensitivity {at:g}: false events per hour, recall", *texts])
     return table(lines)
 
 
@@ -142,7 +142,7 @@ def in_short(metrics: Mapping[str, Any]) -> str:
     lines = rows(metrics, SHORT)
     for per_hour in RATES:
         shares = [recall_at(values["costs"], per_hour) for values in taggers(metrics).values()]
-        lines.append([f"sounds raised at {per_hour:g} false events an hour at most", *map(cell, shares)])
+        lines.append([f"sounds raised, at most {per_hour:g} false events per hour", *map(cell, shares)])
     return table(lines)
 
 
@@ -164,7 +164,7 @@ def rows(metrics: Mapping[str, Any], measures: Sequence[str]) -> list[list[str]]
 
 
 def recall_at(costs: Sequence[Mapping[str, float]], per_hour: float) -> float:
-    """Return the greatest recall with at most so many false events an hour."""
+    """Return the greatest recall with at most so many false events per hour."""
     return max((cost["recall"] for cost in costs if cost["false_per_hour"] <= per_hour), default=0.0)
 
 
@@ -173,7 +173,7 @@ def cell(value: float | None) -> str:
     return "—" if value is None else f"{value:.3f}"
 
 
-# False events an hour at which recalls are compared.
+# False events per hour at which recalls are compared.
 RATES = (1.0, 3.0)
 SHORT = (
     *("event_f1", "segment_f1", "psds1", "psds2"),
