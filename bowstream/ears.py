@@ -1,4 +1,4 @@
-"""Several sources in one loop: each is captured in a thread of its own, and has a session of its own."""
+"""Several sources in one loop: each is captured in its own thread, and has its own session."""
 
 from __future__ import annotations
 

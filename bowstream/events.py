@@ -40,7 +40,7 @@ class Event:
     time : UTC, of the onset while it is open, else of the offset; None where the stream has no date
     id : the same from its beginning on, to find it again; ids sort by onset; None where the stream has no date
     source : name of what it was heard by; empty where only one is heard
-    also : other sources that have heard it, where it is told once; see `Merger`
+    also : other sources that have heard it, where it is reported once; see `Merger`
     """
 
     tag: str

@@ -128,7 +128,7 @@ def verdicts(
     minutes: float,
     is_calm: bool,
 ):
-    """Yield the lines of the report: what, figure, whether it is as it should be (None: only told)."""
+    """Yield the lines of the report: what, figure, whether it is up to date (None: only told)."""
     health, found = listener.health, find_chirps(folder / "clips", played)
     yield "listened", f"{minutes:.1f} min, {listener.hops} hops, {len(listener.events)} events", None
     yield "disturbed by", ", ".join(f"{count} × {kind}" for kind, count in counts.items()), None

@@ -118,7 +118,7 @@ def test_a_job_that_is_stopped_goes_on(number, jobs, place):
         _, err = process.communicate(timeout=30.0)
         assert process.returncode in (-signal.SIGKILL, 130, 143, 1)
         if process.returncode in (130, 143):
-            assert "the same command goes on" in err and "Traceback" not in err
+            assert "the same command continues" in err and "Traceback" not in err
     assert main([*arguments, "--out", str(out)]) == 1
     assert tables(out) == tables(folder / "whole")
     assert not [name for name in out.rglob("*.part")]

@@ -120,7 +120,7 @@ def test_a_job_on_a_cluster_is_stopped_and_goes_on_without(place, machines):
     wait_for(process, folder / "stopped", 1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60.0)
-    assert process.returncode == 130 and "the same command goes on" in err and "Traceback" not in err
+    assert process.returncode == 130 and "the same command continues" in err and "Traceback" not in err
     assert main([*arguments, "--out", str(folder / "stopped")]) == 0
     assert tables(folder / "stopped") == tables(folder / "plain")
 

@@ -87,7 +87,7 @@ BAD = {
     "infinite.wav": (spoiled(np.inf), "got NaN or infinity"),
     "minus infinite.wav": (spoiled(-np.inf), "got NaN or infinity"),
     "nothing but nan.wav": (lambda path: wav(path, np.full(100, np.nan), "DOUBLE"), "got NaN or infinity"),
-    "format unknown.raw": (lambda path: path.write_bytes(b"\0" * 1000), "say it with --raw"),
+    "format unknown.raw": (lambda path: path.write_bytes(b"\0" * 1000), "give it with --raw"),
     "empty folder": (lambda path: path.mkdir(), "no recording in this folder"),
     "folder.wav": (lambda path: path.mkdir(), "no recording in this folder"),
     "dangling.wav": (lambda path: path.symlink_to("nowhere.wav"), "no such file"),
@@ -198,7 +198,7 @@ def test_a_file_with_a_header_that_was_said_to_have_none(kind, named, raw, tmp_p
     path = tmp_path / "scene.bin"
     soundfile.write(path, scene(1.0), RATE, format=kind)
     status, _, err = replayed("--raw", raw, path)
-    reason = f"it is no headerless stream, it begins as {named} does: leave --raw out"
+    reason = f"it is not headerless, it begins like {named}: leave --raw out"
     assert (status, err) == (1, f"bowstream: {path}: {reason}\n")
 
 

@@ -121,7 +121,7 @@ def test_all_errors_are_told_at_once(verb, written, capsys):
         ("[tags.dgo]\nmuted = true", 1, "the bundle has no tag 'dgo'; did you mean 'dog'?"),
         ("[tags.cow]\non = 0.5\n\n[tags.dog]\nalias = 'cat'", 5, "alias 'cat' is the name of another tag, too"),
         ("[tags.cow]\nalias = 'x'\n[tags.dog]\nalias = 'x'", 2, "alias 'x' is the name of another tag, too"),
-        ("[tags.dog]\nmuted = true\n[sinks.clips]\nnever = ['cat', 'dog']", 4, "never names 'dog', which is no tag"),
+        ("[tags.dog]\nmuted = true\n[sinks.clips]\nnever = ['cat', 'dog']", 4, "never names 'dog', which is not a tag"),
         ("[tags.dog]\nalias = 'Rex'\n[sinks.jsonl]\n[sinks.mqtt]\nonly = ['dog']", 5, "only names 'dog'"),
         ("on = 0.6\noff = 0.4\n[tags.dog]\non = 0.3", 2, "off must be at most 0.3, at which 'dog' begins (got 0.4): "),
         ("on = 0.4\n[tags.dog]\noff = 0.5", 3, "off must be at most on, which is 0.4 for dog (got 0.5)"),

@@ -188,7 +188,7 @@ def test_what_cannot_be_learned_from_is_refused(bundle, corrector, heard):
     _, name = heard
     with pytest.raises(BowstreamError, match="another bundle"):
         corrector.judge(nothing_learned(bundle), replace(of(heard), bundle="0" * 64), name, right=False)
-    with pytest.raises(BowstreamError, match="no tag"):
+    with pytest.raises(BowstreamError, match="not a tag any more"):
         corrector.judge(nothing_learned(bundle), of(heard), "gone", right=False)
 
 
@@ -351,13 +351,13 @@ def past(bundle, heard, tmp_path, monkeypatch):
 def test_wrong_on_the_command_line_corrects_and_is_taken_back(past, heard, capsys):
     _, name = heard
     assert main(["wrong", "last"]) == 0
-    assert f"{name}: 1 wrong, 0 right; what raised this event scored" in capsys.readouterr().out
+    assert f"{name}: 1 wrong, 0 right; the sound of this event scored" in capsys.readouterr().out
     assert main(["learned", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"corrected": name, "wrong": 1, "right": 0}
     assert main(["learned"]) == 0
     assert f"{name}: corrected by 1 wrong, 0 right events" in capsys.readouterr().out
     assert main(["forget", "--corrections", name]) == 0
-    assert f"{name} is as it was" in capsys.readouterr().out
+    assert f"the corrections of {name} are removed" in capsys.readouterr().out
     assert read_learned(past).corrections == ()
     assert main(["forget", "--undo"]) == 0
     assert read_learned(past).corrections[0].name == name

@@ -65,7 +65,7 @@ def hum(hz):
     [
         (Pretended(sound(0.01)), "ok", "pretended: 1.0 s at 48000 Hz, -40 dBFS", ""),
         (Pretended(sound(0.0)), "fail", "every sample is 0", "unmute"),
-        (Pretended(sound(1e-6)), "warn", "as good as silent", "up"),
+        (Pretended(sound(1e-6)), "warn", "almost silent", "up"),
         (Pretended(sound(0.5), clipped=700), "warn", "700 samples cut off at full scale", "down"),
         (Pretended(sound(0.01), overflows=2), "warn", "2 overflows", "busy"),
         (Pretended(sound(0.01), cancelled_s=0.9), "warn", "its channels cancel each other", "wires"),
@@ -119,8 +119,8 @@ def test_the_disks_are_those_that_sinks_write_on(monkeypatch, tmp_path):
     sinks = {"clips": SETTINGS["clips"](folder=f"{there}/a/b"), "jsonl": SETTINGS["jsonl"](path=f"{mine}/x.jsonl")}
     found = {finding.found.split()[-1]: finding for finding in check_disk(Settings(sinks={"mqtt": 1, **sinks}))}
     assert found[str(mine)].state == "ok"
-    refused = found["in"]
-    assert (refused.state, refused.found) == ("fail", f"{there} is not ours to write in")
+    refused = found["permission"]
+    assert (refused.state, refused.found) == ("fail", f"{there} cannot be written to: no permission")
 
 
 def test_permission(monkeypatch, tmp_path):

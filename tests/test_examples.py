@@ -85,7 +85,7 @@ def test_of_several_sources_one_is_asked(learned, door, capsys):
         assert main(["learn", "other", "--last", "3", "--source", "yard"]) == 2
         assert "source must be left out: only one is heard (got 'yard')" in capsys.readouterr().err
     assert main(["learn", "other", "x.wav", "--source", "yard"]) == 2
-    assert "it goes with --last" in capsys.readouterr().err
+    assert "--source goes with --last" in capsys.readouterr().err
 
 
 def test_what_a_killed_listener_left_is_no_hindrance(door):

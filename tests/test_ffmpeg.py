@@ -87,7 +87,7 @@ def test_of_a_film_the_first_sound_is_heard_and_a_silent_one_is_no_recording(tmp
     assert (status, files_of(objects)) == (0, ["film.mp4"])
     assert err == "bowstream: recordings heard: 1, files passed over: 0\n"
     status, _, err = replayed(tmp_path / "silent.mp4")
-    assert status == 1 and "without sound" in err
+    assert status == 1 and "pictures only, no sound" in err
 
 
 @needs_ffmpeg

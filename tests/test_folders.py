@@ -46,7 +46,7 @@ def test_what_a_folder_passes_over_is_named(tmp_path, without_ffmpeg, replayed):
         f"bowstream: passed over: {tmp_path}/b.m4a: MP4 or M4A: {install}",
         f"bowstream: passed over: {tmp_path}/c.webm: Matroska or WebM: {install}",
         f"bowstream: passed over: {tmp_path}/d.wma: WMA or another ASF: {install}",
-        f"bowstream: passed over: {tmp_path}/e.pcm: it has no header: say its format with --raw",
+        f"bowstream: passed over: {tmp_path}/e.pcm: it has no header: give its format with --raw",
         "bowstream: recordings heard: 1, files passed over: 4",
     ]
 
@@ -100,7 +100,7 @@ def test_what_has_no_header_is_named(suffix, tmp_path, replayed):
     write(tmp_path / "a.wav", noise(0.3))
     (tmp_path / f"b{suffix}").write_bytes(bytes(100))
     status, _, err = replayed(tmp_path)
-    assert status == 0 and f"b{suffix}: it has no header: say its format with --raw" in err
+    assert status == 0 and f"b{suffix}: it has no header: give its format with --raw" in err
 
 
 def test_a_recording_may_begin_its_name_as_a_companion_does(tmp_path, replayed):
@@ -167,7 +167,7 @@ def test_what_no_pipe_can_carry_is_said_at_once(kind, bowstream):
     if kind == "CAF":
         assert (status, err) == (0, "")
     else:
-        assert status == 1 and "through a pipe: save it to a file first" in err
+        assert status == 1 and "from a pipe: save it to a file first" in err
 
 
 def test_an_empty_pipe_is_said_to_be_empty(bowstream):
@@ -180,7 +180,7 @@ def test_what_would_never_end_is_refused(encoding, tmp_path, bowstream):
     """In a pipe; in a file it is heard."""
     content = np.random.default_rng(0).bytes(7_598)
     status, _, err = bowstream("replay", "--json", "--raw", f"8000:1:{encoding}", "-", input=content)
-    reason = f"{encoding} cannot be heard through a pipe: save it to a file first"
+    reason = f"{encoding} cannot be read from a pipe: save it to a file first"
     assert (status, err) == (1, f"bowstream: standard input: {reason}\n")
     (tmp_path / "sound").write_bytes(content)
     assert bowstream("replay", "--raw", f"8000:1:{encoding}", tmp_path / "sound")[0] == 0

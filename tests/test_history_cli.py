@@ -86,7 +86,7 @@ def test_todays_events_by_default(said, path):
     text = said("history")
     assert re.search(r" 0 events, listened for 0\.0 s \(0 %\)\n", text)
     assert "longest silences: none" in text
-    assert "nobody listened: " in text
+    assert "not listening: " in text
 
 
 def test_events_are_shown_with_their_ids_the_newest_last(said, path):

@@ -111,9 +111,11 @@ def test_a_place_that_scores_like_a_taught_sound_all_the_time_raises_no_event(bu
 
 
 def test_it_says_what_it_got(lesson, teacher, bundle, cuts):
-    assert "told from background in 4 of 4 tries" in str(lesson) and "1 more example would help" in str(lesson)
+    assert "told apart from background sound in 4 of 4 tries" in str(lesson) and "1 more example would help" in str(
+        lesson
+    )
     one = teacher.teach(nothing_learned(bundle), "machine", cuts[:1])
-    assert "so it was not tried" in str(one)
+    assert "so it was not tested" in str(one)
 
 
 def test_more_examples_are_added(lesson, teacher, bundle, cuts):
@@ -244,7 +246,7 @@ def test_two_processes_lose_nothing(recordings, home):
 
 def test_the_command_line_teaches_lists_and_forgets(recordings, home, capsys):
     assert main(["learn", "machine", str(recordings)]) == 0
-    assert "told from background in" in capsys.readouterr().out
+    assert "told apart from background sound in" in capsys.readouterr().out
     assert main(["learned", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["tag"] == "machine" and len(json.loads(line)["examples"]) == 3

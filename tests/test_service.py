@@ -51,7 +51,7 @@ def test_install_writes_the_unit_starts_it_and_is_idempotent(home, systemctl, ca
         assert unit(home).read_text() == unit_text(False, ["--hop", "0.5"])
     assert [file.name for file in unit(home).parent.iterdir()] == ["bowstream.service"]
     out = capsys.readouterr().out
-    assert "written" in out and "is as it should be" in out and "loginctl enable-linger" in out
+    assert "written" in out and "is up to date" in out and "loginctl enable-linger" in out
     once = ["--user daemon-reload", "--user enable bowstream.service", "--user restart bowstream.service"]
     assert systemctl.read_text().splitlines() == 2 * once
 
@@ -63,7 +63,7 @@ def test_uninstall_is_idempotent(home, systemctl, capsys):
         assert main(["install-service", "--user", "--uninstall"]) == 0
     assert not unit(home).exists()
     assert systemctl.read_text().splitlines() == ["--user disable --now bowstream.service", "--user daemon-reload"]
-    assert "nothing to take away" in capsys.readouterr().out
+    assert "nothing to remove" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("device", "told"), [("./now.flac", "{here}/now.flac"), ("USB", "USB"), ("rtsp://cam/x",) * 2])

@@ -258,9 +258,7 @@ def test_webhook_follows_no_redirect(stage, status):
     stranger.stop()
     assert (sink.report().lost, stranger.gets, stranger.bodies) == (1, [], [])
     assert f" answered {status} " in sink.report().trouble
-    assert sink.report().trouble.endswith(
-        f": moved to '{stranger.url.removesuffix('sounds')}***': name that one in url"
-    )
+    assert sink.report().trouble.endswith(f": moved to '{stranger.url.removesuffix('sounds')}***': use that one in url")
 
 
 def test_webhook_server_that_is_away_and_comes_back(stage):

@@ -266,7 +266,7 @@ sink.deliver(clips.Clip("20270115T080002.500Z_dog.flac", np.zeros(16000, np.floa
 def test_a_folder_that_cannot_be_tidied_is_told_in_a_line(stage, tmp_path):
     left = tmp_path / ".123-20270115T080002.500Z_dog.flac.part"
     left.mkdir()
-    with pytest.raises(BowstreamError, match=f"cannot tidy its folder: {left}: Is a directory; put that right"):
+    with pytest.raises(BowstreamError, match=f"cannot clean up its folder: {left}: Is a directory; mend that"):
         Clips(clip_settings(tmp_path), *stage.stream).__enter__()
 
 

@@ -89,7 +89,7 @@ def test_with_no_device_named_it_is_said_and_goes_on(card, listen):
     assert f"'{OTHER}.monitor' is heard now, not '{soundcard.SINK}.monitor'" in notice["text"]
     listening.until(lambda line: '"hop"' in line)
     status, err = listening.end(signal.SIGINT)
-    assert status == 0 and err.count("has moved us") == 1
+    assert status == 0 and err.count("switched microphones") == 1
 
 
 def test_a_named_device_is_gone(card, listen):
@@ -98,7 +98,7 @@ def test_a_named_device_is_gone(card, listen):
     status, err = listening.end()
     assert status == 1
     assert err.splitlines() == [
-        f"bowstream: 'mon' went away: the sound server lets another microphone be heard in its place, '{OTHER}.monitor'"
+        f"bowstream: 'mon' went away: the sound server switched to another microphone, '{OTHER}.monitor'"
     ]
 
 

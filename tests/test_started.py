@@ -180,5 +180,5 @@ def test_reasons_are_counted_where_there_are_many(tmp_path, replayed):
     for name in ("b.raw", "c.raw"):
         (tmp_path / name).write_bytes(bytes(100))
     _, _, err = replayed(tmp_path)
-    wanted = "recordings heard: 1, files passed over: 2 (2 × it has no header: say its format with --raw)"
+    wanted = "recordings heard: 1, files passed over: 2 (2 × it has no header: give its format with --raw)"
     assert err.splitlines()[-1] == f"bowstream: {wanted}"

@@ -115,7 +115,7 @@ def test_a_camera_that_refuses_and_one_without_sound(serve, refused):
     status, err = refused("--device", camera.address("wrong"))
     assert status == 1 and "401" in err and "wrong" not in err
     status, err = refused("--device", camera.address())
-    assert status == 1 and "pictures alone" in err
+    assert status == 1 and "pictures only" in err
     assert err.startswith(f"bowstream: 'rtsp://***@127.0.0.1:{camera.port}/camera' ")
 
 

@@ -121,7 +121,7 @@ def test_a_channel_that_is_not_there(tmp_path, two_halves, replayed):
     assert (status, err) == (1, f"bowstream: {two_halves}: channels must be 1 … 2, as it has (got 3)\n")
     path = tmp_path / "left.wav"
     status, objects, err = replayed("--channels", "2", path)
-    assert (status, err) == (0, f"bowstream: {path}: it has one channel: that is heard in place of channel 2\n")
+    assert (status, err) == (0, f"bowstream: {path}: it has one channel, which is used in place of channel 2\n")
     assert of_kind(objects, "hop") == of_kind(replayed(path)[1], "hop")
 
 

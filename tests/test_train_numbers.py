@@ -47,8 +47,8 @@ def test_the_table_tells_what_the_metrics_hold(tmp_path):
     lines = numbers({"one": tmp_path / "one", "other": tmp_path / "other"}).splitlines()
     assert lines[0] == "|  | one | other |"
     assert "| clip accuracy | 0.500 (0.400 … 0.600) | 0.500 (0.400 … 0.600) |" in lines
-    assert "| false events an hour by kind | not measured | made hum 0, music 115 |" in lines
-    assert "| false events an hour, recorded | not measured | 2 (0 … 6) at a recall of 0.41 of 0.70 |" in lines
+    assert "| false events per hour by kind | not measured | made hum 0, music 115 |" in lines
+    assert "| false events per hour, recorded | not measured | 2 (0 … 6) at a recall of 0.41 of 0.70 |" in lines
     assert "| training of one fold | 11 min, 2.0 GB, 2 cores | at least 11 min, 2.0 GB, 2 cores |" in lines
 
 
@@ -109,8 +109,8 @@ def test_the_card_tells_what_ships_and_why_the_rest_does_not(tmp_path):
     streams = {"protocol": "How.", "placed": 9, "hours": {"backgrounds": 1.0}, "ours": {"1": {"costs": costs}}}
     (tmp_path / "streams.json").write_text(json.dumps(streams))
     text = card(tmp_path)
-    assert "| sensitivity 0.3: false events an hour, recall | 1.5, 0.150 |" in text
-    assert "| sounds raised at 3 false events an hour at most | 0.300 |" in in_short(streams)
+    assert "| sensitivity 0.3: false events per hour, recall | 1.5, 0.150 |" in text
+    assert "| sounds raised, at most 3 false events per hour | 0.300 |" in in_short(streams)
     of = "place8 8, place7 7, place6 6, place5 5, place4 4, place3 3, 2 more"
     assert f"| dog | animals | 9 | 2 | 0.50 | 0.70 | 0.60 | {of} |" in text
     assert "| cow | animals | 0 | 0 |" in text

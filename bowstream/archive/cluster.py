@@ -83,7 +83,7 @@ class Cluster:
 
     @property
     def has_workers(self) -> bool:
-        """Whether somebody is there to carry tasks out."""
+        """Whether there are workers to carry tasks out."""
         return bool(self._client.nthreads())
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -117,6 +117,6 @@ class Cluster:
         try:
             return self._dask.Client(self._address, timeout=CONNECT_S, set_as_default=False, name="bowstream")
         except ValueError as error:
-            raise UsageError(f"--dask must be as in tcp://host:8786 (got {self._address!r})") from error
+            raise UsageError(f"--dask must be like tcp://host:8786 (got {self._address!r})") from error
         except OSError as error:
             raise BowstreamError(f"there is no scheduler at {self._address}: dask scheduler starts one") from error

@@ -141,7 +141,7 @@ def hear(
     Parameters
     ----------
     session_of : returns a session of a source
-    advance : is told again and again how many seconds were decoded
+    advance : gets, again and again, how many seconds were decoded
     """
     session = session_of(recording)
     source: Source = recording

@@ -54,7 +54,7 @@ class Manifest:
             if before != now:
                 raise UsageError(
                     f"these results were begun with other {name.replace('_', ' ')}: {before} (got {now}): name another "
-                    "folder, or ask for the same"
+                    "folder, or use the same settings"
                 )
 
 

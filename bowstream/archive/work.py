@@ -119,7 +119,7 @@ def hear_one(recording: Recording, work: Work, bundle: Bundle, pulse: Pulse) -> 
 
 
 def hashed(file: Path, pulse: Pulse) -> str:
-    """Return the SHA-256 of a file; empty if it cannot be read, which is told when it is heard."""
+    """Return the SHA-256 of a file; empty if it cannot be read, which is reported when it is replayed."""
     digest = hashlib.sha256()
     try:
         with file.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""A source that is opened and heard in a thread of its own, so that several can be heard at once."""
+"""A source that is opened and heard in its own thread, so that several can be heard at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Heard: TypeAlias = "Block | Notice | BowstreamError"
 
 
 class Capture:
-    """Hands on what a source yields, whoever else is slow, hangs or fails; its fields are a `Source`'s.
+    """Hands on what a source yields, even if others are slow, hang or fail; its fields are a `Source`'s.
 
     The last that it hands on is an error: `Ended` without a message at the source's end, else what ended it.
 

@@ -219,7 +219,7 @@ class Scene:
 def synthesise(native_rate: int, start_s: float, length_s: float, peak_dbfs: float, recipe: Recipe) -> Float32:
     """Return a sound of the scene in a small room."""
     t = np.arange(round(length_s * native_rate)) / native_rate
-    rng = np.random.default_rng((SEED, round(start_s * 10)))  # of its own: one sound's recipe changes no other
+    rng = np.random.default_rng((SEED, round(start_s * 10)))  # one for each sound: one sound's recipe changes no other
     wave = recipe(t, rng)
     wave *= np.minimum(1.0, np.minimum(t, t[::-1]) / FADE_S)
     wave *= 10.0 ** (peak_dbfs / 20.0) / np.abs(wave).max()

@@ -1,4 +1,4 @@
-"""A stream that PortAudio has open: one thread at a time may call PortAudio, and none may start it anew unasked."""
+"""A stream that PortAudio has open: one thread at a time may call PortAudio, and none may restart it unasked."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bowstream.audio.devices import Device, list_devices, load_sounddevice
 from bowstream.audio.sound_server import Route
 from bowstream.errors import DeviceError
 
-# A device that hangs also hangs whoever closes it; we wait no longer than this, or than that where other devices are
-# lost if it only takes its time, on a busy machine.
+# A device that hangs also hangs the thread that closes it; we wait no longer than this, or than that where other
+# devices are lost if it only takes its time, on a busy machine.
 CLOSED_AFTER_S, LET_GO_AFTER_S = 2.0, 8.0
 # Nor may a thread that hangs in PortAudio hold up the others for longer; one that asks a sound server takes seconds.
 LOCKED_S = 10.0
@@ -148,7 +148,7 @@ class DeviceStream:
 
 
 def refresh() -> None:
-    """Make PortAudio look for devices anew, which it does only when it starts: open streams have a gap meanwhile.
+    """Make PortAudio look for devices again, which it does only when it starts: open streams have a gap meanwhile.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def refresh() -> None:
             stream.let_go()
         try:
             if not all(stream.closed for stream in streams):
-                raise DeviceError("a microphone hangs and keeps PortAudio from finding others: start bowstream anew")
+                raise DeviceError("a microphone hangs and keeps PortAudio from finding others: restart bowstream")
             sounddevice._terminate()
             sounddevice._initialize()
         except sounddevice.PortAudioError as error:

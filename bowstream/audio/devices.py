@@ -118,7 +118,7 @@ def matching(wanted: str, devices: list[Device]) -> list[Device]:
 
 
 def why_absent(wanted: str | None, sysfs: Path, nodes: Path) -> str | None:
-    """Return why PortAudio does not offer a card that the system has; None if it has none such.
+    """Return why PortAudio does not offer a card that the system has; None if it has none.
 
     PortAudio passes over what it cannot open, so that a busy card looks as if it were not there.
     """

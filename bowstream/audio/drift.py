@@ -22,7 +22,7 @@ class Drift:
 
     Attributes
     ----------
-    ppm : millionths by which the source's clock is faster; None until it is known, kept while it is measured anew
+    ppm : millionths by which the source's clock is faster; None until it is known, kept while it is measured again
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Drift:
         self.reset()
 
     def reset(self) -> None:
-        """Measure anew: positions before a gap and after it do not compare, since its length is an estimate."""
+        """Start to measure again: positions before and after a gap do not compare, since its length is an estimate."""
         self._earliest: deque[tuple[float, float]] = deque(maxlen=MOST_SPANS)  # (when, beginning) of each span
         self._span_ends_s = float("-inf")
         self._best: tuple[float, float] | None = None

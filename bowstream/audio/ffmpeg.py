@@ -90,7 +90,7 @@ class FFmpegDecoder:
         self._damage: str | None = None
         try:
             if not self._container.streams.audio:
-                raise AudioError("pictures alone, without sound")
+                raise AudioError("pictures only, no sound")
             streams = self._container.streams.audio
             self._stream = chosen(streams, track)
             self.tracks = listed(streams) if len(streams) > 1 and track is None else ""

@@ -103,7 +103,7 @@ class AudioFile:
         if self.channels > 1:
             self.close()
             raise AudioError(f"{self.name}: channels must be 1 … {self.channels}, as it has (got {last})")
-        self.notes.append(f"it has one channel: that is heard in place of channel {last}")
+        self.notes.append(f"it has one channel, which is used in place of channel {last}")
         return ()
 
     def _open(self) -> Links:

@@ -85,7 +85,7 @@ def links_in(descriptor: int, raw: RawFormat | None = None, is_raw: bool = False
         first = next(links.decoders, None)
     except soundfile.LibsndfileError as error:
         if is_raw and not foreign_kind(head):
-            raise AudioError("its format is not known: say it with --raw") from error
+            raise AudioError("its format is not known: give it with --raw") from error
         if error.code == UNSUPPORTED_ENCODING and not is_there():
             raise AudioError(f"soundfile does not decode its encoding: {INSTALL} to hear it") from error
         return by_ffmpeg(reader, head, reason_of(error))
@@ -99,9 +99,9 @@ def headerless(descriptor: int, raw: RawFormat) -> Links:
     """Return a stream whose format was said."""
     reader = Reader(descriptor)
     if kind := header_in(reader.peek(4)):
-        raise AudioError(f"it is no headerless stream, it begins as {kind} does: leave --raw out")
+        raise AudioError(f"it is not headerless, it begins like {kind}: leave --raw out")
     if reader.size is None and raw.subtype.startswith(NOT_THROUGH_PIPES):
-        raise AudioError(f"{raw.subtype} cannot be heard through a pipe: save it to a file first")
+        raise AudioError(f"{raw.subtype} cannot be read from a pipe: save it to a file first")
     try:
         if reader.size is None:
             return alone(Pumped(as_it_comes(reader), at_once=1, **raw.arguments()))
@@ -228,4 +228,4 @@ def other(reader: Reader, head: bytes) -> Links:
         return whole_file(reader)
     if head.startswith((b".snd", b"dns.")):
         return alone(Pumped(as_it_comes(reader)))
-    raise AudioError("only WAV, FLAC, MP3, Ogg and AU can be heard through a pipe: save it to a file first")
+    raise AudioError("only WAV, FLAC, MP3, Ogg and AU can be read from a pipe: save it to a file first")

@@ -25,7 +25,7 @@ ROOM_EVERY_S = 0.02
 WRITTEN_S = 0.5
 # If we have been too slow for so long that sound comes so late, what is not live any more is dropped.
 STALE_S, SLOW_FOR_S = 30.0, 10.0
-# That the stream's clock was set is told again after so long.
+# After so long, it is reported again that the stream's clock was set.
 REPEAT_S = 600.0
 
 
@@ -54,7 +54,7 @@ class Input(Protocol):
     ----------
     name : for messages, without what is secret in its address
     damaged : packets so far that could not be decoded
-    quiet_after_s : that nothing has come for so long is told
+    quiet_after_s : after so long without sound, that is reported
     calls_python : whether it waits in C that calls Python: Python must not end meanwhile, and the wait has a limit
     """
 
@@ -163,7 +163,7 @@ class LiveStream(StreamSource):
         return self._paused.is_set()
 
     def _last(self) -> list[Float32]:
-        # What follows at once, or after a gap, begins with a column of its own.
+        # What follows at once, or after a gap, begins a new column.
         return [] if self._ending or self._next else self._converter.finish()
 
     def _notices(self) -> Iterator[Notice]:

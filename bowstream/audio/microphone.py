@@ -118,11 +118,11 @@ class Microphone(StreamSource):
         return self._stream.route.source if self._stream.route else None
 
     def _elsewhere(self, source: str | None) -> str:
-        return f"{self.name!r} went away: the sound server lets another microphone be heard in its place, {source!r}"
+        return f"{self.name!r} went away: the sound server switched to another microphone, {source!r}"
 
     def _notices(self) -> Iterator[Notice]:
         if (route := self._stream.route) and (source := route.moved_to):
-            yield Notice("moved", f"the sound server has moved us: {source!r} is heard now, not {self.route!r}")
+            yield Notice("moved", f"the sound server switched microphones: {source!r} is heard now, not {self.route!r}")
             route.accept()
 
     @property

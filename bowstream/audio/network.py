@@ -97,7 +97,7 @@ class NetworkInput:
         from av.stream import Discard
 
         if not container.streams.audio:
-            raise DeviceError(f"{self.name!r} has pictures alone, without sound")
+            raise DeviceError(f"{self.name!r} has pictures only, no sound")
         try:
             stream = chosen(container.streams.audio, self._track)
         except TrackError as error:
@@ -147,11 +147,11 @@ class NetworkInput:
             raise DeviceAbsentError(f"{self.name!r} does not answer") from None
         except av.HTTPOtherClientError as error:
             # What a camera answers to one who asks for its sound alone, where it has none.
-            reason = f"{reason_of(error)}; it may have pictures alone"
+            reason = f"{reason_of(error)}; it may have pictures only"
             raise DeviceError(f"{self.name!r} cannot be heard: {reason}") from None
         except av.ProtocolNotFoundError:
             scheme = scheme_of(self._address)
-            way = "the program may have it: ffmpeg -i ADDRESS -f wav - | bowstream listen --device -"
+            way = "the ffmpeg program may have it: ffmpeg -i ADDRESS -f wav - | bowstream listen --device -"
             raise DeviceError(f"{self.name!r} cannot be heard: PyAV's FFmpeg has no {scheme} here; {way}") from None
         except av.ArgumentError as error:
             raise DeviceError(f"{self.name!r} cannot be heard: {reason_of(error)}; {ESCAPES}") from None

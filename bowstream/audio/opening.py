@@ -62,7 +62,7 @@ def check_fit(settings: SourceSettings) -> None:
     if is_microphone(device):
         require(settings.raw is None, "raw", "must be left out for a microphone")
     else:
-        require(settings.sample_rate is None, "sample_rate", "must be left out for what is no microphone")
+        require(settings.sample_rate is None, "sample_rate", "must be left out: only a microphone is asked for a rate")
         is_bytes = device == STDIN or is_path(device or "")
         require(settings.raw is None or is_bytes, "raw", "must be left out for a stream from the network")
     has_tracks = not is_microphone(device) and scheme_of(device or "") != WYOMING
@@ -95,7 +95,7 @@ def raw_format(text: str | None) -> RawFormat | None:
 class Stream(LiveStream):
     """A stream from the network, standard input, or a file that grows, as a source for a `Session`.
 
-    It is opened, read and decoded in a thread of its own, from entering it to leaving it. What is missing on its way is
+    It is opened, read and decoded in its own thread, from entering it to leaving it. What is missing on its way is
     told as lost, by its own timestamps. Where one from the network hangs when it is left, Python waits at its end until
     FFmpeg gives it up: half a minute at the most.
 

@@ -16,7 +16,7 @@ from bowstream.audio.raw import RawFormat
 from bowstream.audio.reader import CHUNK_BYTES
 from bowstream.errors import AudioError, DeviceAbsentError, DeviceError
 
-# Nothing came for so long: it is told.
+# Nothing came for so long: that is reported.
 QUIET_S = 10.0
 # Decoded at a time.
 BLOCK_S = 0.1

@@ -45,7 +45,7 @@ class Opener(Protocol):
 class Reconnecting:
     """A live source that is waited for when it is absent, refused or gone.
 
-    Each time it comes back it is opened anew, so its rate and channels may have changed. The stream's time goes on
+    Each time it comes back it is opened again, so its rate and channels may have changed. The stream's time goes on
     meanwhile: the first sound follows a gap as long as the source was away, by the steady clock. Waiting from the
     start is such a gap, too.
 

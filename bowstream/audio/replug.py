@@ -1,9 +1,9 @@
 """A microphone that one may unplug: how it is looked for, and opened again.
 
 `python -m bowstream.audio.replug WANTED RATE` opens that microphone and closes it again; it prints why if it cannot.
-PortAudio sees new devices only when it is started anew, which takes a tenth of a second, may hang and leaks: 0.3 kB,
-or 13 kB where ALSA's plugins load libavcodec. So whoever waits for months lets another process look, and starts
-PortAudio anew only when its list of devices does not hold any more.
+PortAudio sees new devices only when it is restarted, which takes a tenth of a second, may hang and leaks: 0.3 kB,
+or 13 kB where ALSA's plugins load libavcodec. So a listener that waits for months lets another process look, and
+restarts PortAudio only when its list of devices is out of date.
 """
 
 from __future__ import annotations
@@ -22,16 +22,12 @@ from bowstream.audio.reconnect import pause
 from bowstream.audio.stream import LONGEST_WAIT_S
 from bowstream.errors import DeviceAbsentError, DeviceError
 
-# A look starts Python anew, which a Pi feels: often in the first minute, when somebody is at the plug.
+# A look starts a new Python, which a Pi feels: often in the first minute, when someone may be at the plug.
 LOOK_EVERY_S = 5.0
 # How long a look may take.
 LOOK_TAKES_S = 30.0
 # What the process that looks exits with.
 FOUND, ABSENT, REFUSED = 0, 3, 4
-
-
-class HangingError(DeviceError):
-    """A stream neither goes on nor can be closed: for the service manager, which starts us anew."""
 
 
 class Replugged:
@@ -73,7 +69,7 @@ class Replugged:
         return problem
 
     def _refresh(self) -> None:
-        """Let PortAudio look for devices anew if need be, unless a stream that hangs keeps it from it.
+        """Let PortAudio look for devices again if needed, unless a stream that hangs keeps it from it.
 
         The device may then still be found under its old number, as sound servers are; else only a restart helps.
         """
@@ -82,7 +78,8 @@ class Replugged:
                 refresh()
         elif self._hangs is self._microphone:
             name = self._microphone.name
-            raise HangingError(f"{name!r} hangs and keeps PortAudio from finding it again: start bowstream anew")
+            # It neither goes on nor can be closed: the service manager restarts us.
+            raise DeviceError(f"{name!r} hangs and keeps PortAudio from finding it again: restart bowstream")
         else:
             self._hangs = self._microphone
 
@@ -116,7 +113,7 @@ class Replugged:
                         return f"the sound system has not answered for {LOOK_TAKES_S:.0f} s"
                     yield from pause(LONGEST_WAIT_S)
                 if process.returncode not in (FOUND, ABSENT, REFUSED):
-                    return "the sound system crashes whoever looks for it"
+                    return "the sound system crashes each process that looks for it"
                 said = process.stdout.read().strip() if process.stdout else ""
                 return None if process.returncode == FOUND else said
             finally:

@@ -118,7 +118,7 @@ def texts_in(path: str) -> Iterator[tuple[str, str]]:
     try:
         descriptor = os.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
-        return  # that is told when it is to be heard
+        return  # that is reported when it is replayed
     try:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             yield from chunks_of(Reader(descriptor))

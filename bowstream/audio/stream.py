@@ -29,7 +29,7 @@ PLAYER_BLOCK_S = 0.01
 
 
 class StreamSource:
-    """A ring that somebody else's thread fills, drained in columns.
+    """A ring that another thread fills, drained in columns.
 
     A subclass starts that thread in `__enter__`, calls `_write` from it, and says in `_ended` whether
     more will come.

@@ -65,7 +65,7 @@ class Timeline:
     """Finds what is missing between the blocks of a stream.
 
     A block whose timestamp is further on than the sound before it follows a gap, if so much time has passed here,
-    too. If not, or if its timestamp is back in time, the stream's clock was set: then what is missing is told by how
+    too. If not, or if its timestamp is back in time, the stream's clock was set: then what is missing is found from how
     late all that follows comes, as it is without timestamps. Small steps add up, unless they take so long that they are
     drift.
 

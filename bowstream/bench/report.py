@@ -96,9 +96,9 @@ def print_report(report: Mapping[str, Any]) -> None:
     print_table(console, "whole paths, µs of CPU per second of sound", report["paths_us"], 0)
     print_table(console, "ratios, in one process", report["ratios"], 2)
     begun = report["start"]
-    console.print(f"\nfirst score {begun['first_score_ms']:.0f} ms beyond the first hop, of a process just started")
+    console.print(f"\nfirst score {begun['first_score_ms']:.0f} ms after the first hop, in a new process")
     if begun["peak_mb"]:
-        console.print(f"memory {begun['memory_mb']:.0f} MB then, {begun['peak_mb']:.0f} MB at the most")
+        console.print(f"memory {begun['memory_mb']:.0f} MB then, {begun['peak_mb']:.0f} MB at most")
 
 
 def print_table(console: Console, title: str, rows: Mapping[str, Mapping[str, float]], digits: int) -> None:

@@ -85,7 +85,7 @@ def heard_by(ears: Ears) -> float:
 
 
 def measure_sources(count: int, bundle: Path | None = None, seconds: float = SECONDS) -> dict[str, Any]:
-    """Return what one source takes and what `count` do, each in a process of its own, and what each further one does.
+    """Return what one source takes and what `count` do, each in its own process, and what each further one does.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def measure_sources(count: int, bundle: Path | None = None, seconds: float = SEC
 
 
 def in_own_process(count: int, seconds: float, bundle: Path | None) -> dict[str, Any]:
-    """Return what `hear` does in a process of its own."""
+    """Return what `hear` does in its own process."""
     command = [sys.executable, "-m", "bowstream.bench.sources", str(count), str(seconds), str(bundle or "")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

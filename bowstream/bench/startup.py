@@ -28,7 +28,7 @@ class Start(NamedTuple):
 
 
 def start(bundle: Path, samples: Float32, front_end: FrontEnd) -> Start:
-    """Start a live session in a process of its own, with samples that come at their own pace, and time its first score.
+    """Start a live session in its own process, with samples that come at their own pace, and time its first score.
 
     A microphone adds what PortAudio takes to open it.
 
@@ -53,7 +53,7 @@ def start(bundle: Path, samples: Float32, front_end: FrontEnd) -> Start:
         memory, peak = (memory_mb(process.pid, field) for field in ("VmRSS", "VmHWM"))
         _, complaint = process.communicate()
     if not line:
-        raise BowstreamError(f"a session of its own gave no score: {complaint.decode(errors='replace').strip()}")
+        raise BowstreamError(f"a new process gave no score: {complaint.decode(errors='replace').strip()}")
     return Start(round((took_s - front_end.window_length / front_end.sample_rate) * 1e3, 1), memory, peak)
 
 

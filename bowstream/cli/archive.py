@@ -71,7 +71,7 @@ def archive(
             try:
                 carry_on(asked.out, results, engine(options, asked), work, pace)
             except (KeyboardInterrupt, SystemExit):
-                pace.print(f"bowstream: stopped: {pace.line()}; the same command goes on")
+                pace.print(f"bowstream: stopped: {pace.line()}; the same command continues")
                 raise
         outcome = summarise(asked.out, info, options.labels, manifest.passed_over)
     print(outcome)
@@ -138,7 +138,7 @@ def begun(
         before.check(now)
         return before
     if any(asked.out.iterdir()):
-        raise BowstreamError(f"{asked.out} is not empty, and no results of this program: name another folder")
+        raise BowstreamError(f"{asked.out} is not empty and holds no results of bowstream: name another folder")
     found, recordings, size = plan(asked.out, now.paths)
     for line in found.lines:
         say(line)
@@ -198,7 +198,7 @@ def recording_here(path: str, roots: Sequence[str], zone: tzinfo | None, lengths
     try:
         size = os.stat(path).st_size  # noqa: PTH116, a name need not be text
     except OSError:
-        size = 0  # that is told when it is to be heard
+        size = 0  # that is reported when it is replayed
     return Recording(path, size, started_at(path, zone), site_of(path, roots), lengths.of(path, size))
 
 
@@ -208,4 +208,4 @@ def length_of(path: str) -> float | None:
         with AudioFile(path) as recording:
             return recording.duration_s
     except AudioError:
-        return None  # that is told when it is to be heard
+        return None  # that is reported when it is replayed

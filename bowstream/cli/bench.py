@@ -33,21 +33,24 @@ def add_parser(verbs: Verbs) -> None:
     parser = add_verb(verbs, "bench", "measure what the method costs on this machine")
     add_bundle(parser, "--bundle")
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="a waveform tagger in TFLite, such as YAMNet, to compare with"
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="a TFLite model that tags waveforms, such as YAMNet, to compare with",
     )
     parser.add_argument(
         "--rounds",
         type=whole_number(1, 1000),
         default=40,
         metavar="N",
-        help="fewer for a slow machine, 1 … 1000 (default: 40)",
+        help="rounds to measure; fewer for a slow machine (1 … 1000, default: 40)",
     )
     parser.add_argument("--json", action="store_true", help="write one JSON object")
     parser.add_argument(
         "--sources",
         type=whole_number(2, 64),
         metavar="N",
-        help="measure instead what each further source costs, 2 … 64: N are heard at once for some seconds",
+        help="measure instead what each further source costs: N are heard at once for some seconds (2 … 64)",
     )
     parser.set_defaults(run=run)
 

@@ -74,7 +74,9 @@ def check_bundle(settings: Settings) -> Generator[Finding, None, Bundle]:
     if result.passed:
         yield Finding("ok", "bundle", f"{bundle.name}, {len(bundle.tags)} tags; hashes right, probe passed")
     else:
-        found = f"{bundle.name} fails its probe here: {result.codes} codes and scores by {result.scores:.3g} off"
+        found = (
+            f"{bundle.name} fails its probe here: {result.codes} codes differ, scores are off by {result.scores:.3g}"
+        )
         yield Finding("fail", "bundle", found, "do not trust its results on this machine; please report it")
     yield speed(bundle)
     return bundle
@@ -133,10 +135,10 @@ def check_permission() -> Findings:
     """Whether we may use ALSA's devices."""
     devices = sorted(SOUND_NODES.glob("pcm*c"))
     if devices and not all(os.access(device, os.R_OK | os.W_OK) for device in devices):
-        found = f"{devices[0]} is not ours to open"
+        found = f"{devices[0]} cannot be opened: no permission"
         yield Finding("fail", "permission", found, "sudo usermod -aG audio $USER, then log in again")
     elif devices:
-        yield Finding("ok", "permission", f"{len(devices)} ALSA inputs may be opened")
+        yield Finding("ok", "permission", f"{len(devices)} ALSA inputs can be opened")
 
 
 def check_devices() -> Generator[Finding, None, list[Device]]:
@@ -165,7 +167,7 @@ def check_disk(settings: Settings) -> Findings:
         free_mb = shutil.disk_usage(folder).free / 1e6
         found = f"{free_mb / 1000.0:.1f} GB free in {folder}"
         if not os.access(folder, os.W_OK):
-            yield Finding("fail", "disk", f"{folder} is not ours to write in", f"sudo chown $USER {folder}")
+            yield Finding("fail", "disk", f"{folder} cannot be written to: no permission", f"sudo chown $USER {folder}")
         elif free_mb < LITTLE_MB:
             state = "warn" if free_mb >= NONE_MB else "fail"
             advice = "delete something, or let sinks write elsewhere: [sinks.clips] folder and cap_mb"

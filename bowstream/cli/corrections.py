@@ -22,7 +22,7 @@ def learn_from(history: HistoryFile, events: Sequence[str], verdict: str | None)
     known = {event: find(place, event) for event in events}
     for event, evidence in known.items():
         if evidence is None:
-            say(f"{event}: noted; nothing is learned from it, since what it was raised by is not known, or no more")
+            say(f"{event}: noted; nothing is learned from it, since the codes that raised it are not known any more")
     if not any(known.values()):
         return
     bundle = load_bundle(config.settings.bundle)

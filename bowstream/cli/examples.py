@@ -70,7 +70,7 @@ def newest(seconds: float, source: str, config: Config, format: Format) -> Sound
     """Return the last seconds that a running listener has of a source, the first if none is named."""
     answer = answered(seconds, source, config)
     if answer.sample_rate != format.sample_rate:
-        raise BowstreamError(f"the listener must hear {format.sample_rate} Hz (got {answer.sample_rate})")
+        raise BowstreamError(f"the listener must run at {format.sample_rate} Hz (got {answer.sample_rate})")
     of = f" of {answer.source}" if answer.source else ""
     return f"the last {seconds:g} s{of}", lambda: answer.samples
 
@@ -83,7 +83,7 @@ def answered(seconds: float, source: str, config: Config) -> Answer:
         with suppress(OSError):  # none listens there, or it is another user's
             return ask(place.with_name(SOCKET_NAME), seconds, source)
     folders = " or ".join(str(place.parent) for place in places)
-    raise BowstreamError(f"--last needs a 'bowstream listen' of this user that runs (none answers in {folders})")
+    raise BowstreamError(f"--last needs a running 'bowstream listen' of this user (none answers in {folders})")
 
 
 def recorded(seconds: float, config: Config, format: Format) -> Float32:
@@ -120,7 +120,7 @@ def of_clip(path: Path, format: Format) -> Float32:
         with soundfile.SoundFile(path) as file:
             said = json.loads(file.comment)
         first_s, last_s = (float(said[name]) - float(said["start_s"]) for name in ("onset_s", "offset_s"))
-    except (soundfile.LibsndfileError, ValueError, KeyError, TypeError):  # cut or made by somebody else
+    except (soundfile.LibsndfileError, ValueError, KeyError, TypeError):  # cut, or made by another program
         return samples
     first, last = (max(0, round(each * format.sample_rate)) for each in (first_s - AROUND_S, last_s + AROUND_S))
     return samples[first:last] if first < min(last, len(samples)) else samples

@@ -40,10 +40,15 @@ def add_parser(verbs: Verbs) -> None:
         choices=FORMATS,
         required=True,
         action=Once,
-        help="labels for Audacity or Raven (in seconds since --since), a spreadsheet, Parquet, or a calendar",
+        help="labels for Audacity or Raven (in seconds since --since), CSV, Parquet, or a calendar",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, action=Once, default=STDOUT, help="where to (default: -, standard output)"
+        "--out",
+        metavar="FILE",
+        type=Path,
+        action=Once,
+        default=STDOUT,
+        help="file to write (default: -, standard output)",
     )
     add_chosen(parser, since="today")
     add_history_file(parser)

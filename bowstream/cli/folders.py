@@ -77,7 +77,7 @@ def find_recordings(paths: Sequence[str]) -> Found:
 
 
 def files_in(folder: str, found: Found) -> list[str]:
-    """Return all files in a folder and those beneath, sorted; what cannot be looked into is told."""
+    """Return all files in a folder and those beneath, sorted; what cannot be opened is reported."""
 
     def unread(error: OSError) -> None:
         found.passed_over.append((error.filename, f"cannot be read: {error.strerror}"))
@@ -94,7 +94,7 @@ def is_first(path: str, seen: dict[tuple[int, int], str], found: Found) -> bool:
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
-        return True  # that is told when it is to be heard
+        return True  # that is reported when it is replayed
     identity = status.st_dev, status.st_ino
     if not stat.S_ISREG(status.st_mode) or identity not in seen:
         seen[identity] = path
@@ -110,7 +110,7 @@ def is_companion(path: str) -> bool:
 
 
 def head_of(path: str) -> bytes:
-    """Return how a file begins; nothing if it cannot be read, which is told when it is to be heard."""
+    """Return how a file begins; nothing if it cannot be read, which is reported when it is replayed."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read(HEAD_BYTES)
@@ -135,7 +135,7 @@ def kind_in(path: str) -> str:
     if suffix in HEARD_SUFFIXES:
         return SOUND
     if suffix in HEADERLESS:
-        return "it has no header: say its format with --raw"
+        return "it has no header: give its format with --raw"
     return SOUND if suffix in FOREIGN_SUFFIXES and head_of(path) else NOTHING
 
 

@@ -1,4 +1,4 @@
-"""`bowstream history`: what was heard, when, how often, and when nobody listened."""
+"""`bowstream history`: what was heard, when, how often, and when it did not listen."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class HistoryOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = add_verb(verbs, "history", "show what was heard: today, or since any time, by event, tag, hour or day")
+    parser = add_verb(verbs, "history", "show past events: today's, or since any time, by event, tag, hour or day")
     add_chosen(parser, since="today")
     parser.add_argument(
         "--by",
         choices=BY,
         default=BY[0],
         action=Once,
-        help="what a line is about (default: event); a minute's are its loudness, and the highest score of each --tag",
+        help="what each line shows (default: event); minute: loudness, and the highest score of each --tag",
     )
     parser.add_argument(
         "--limit",
@@ -60,11 +60,11 @@ def add_parser(verbs: Verbs) -> None:
         default=SHOWN,
         metavar="N",
         action=Once,
-        help=f"events to show on the screen, the newest (default: {SHOWN})",
+        help=f"how many of the newest events to show on the screen (default: {SHOWN})",
     )
     rows = parser.add_mutually_exclusive_group()
-    rows.add_argument("--json", action="store_true", help="write one JSON object per line, of all events")
-    rows.add_argument("--csv", action="store_true", help="write rows for a spreadsheet, of all events")
+    rows.add_argument("--json", action="store_true", help="write one JSON object per line, without a limit")
+    rows.add_argument("--csv", action="store_true", help="write CSV rows for a spreadsheet, without a limit")
     add_history_file(parser)
     parser.set_defaults(run=run)
 
@@ -122,7 +122,7 @@ def rows_of(
 
 
 def states(connection: Connection, span: Span) -> Iterator[dict[str, Any]]:
-    """Yield when somebody listened, where sound was lost, and what the listener said of itself."""
+    """Yield when the listener ran, where sound was lost, and the listener's own messages."""
     from bowstream.history import queries
     from bowstream.history.listening import listened
     from bowstream.history.rows import stamp

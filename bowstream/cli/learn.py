@@ -13,24 +13,38 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verbs."""
     parser = add_verb(verbs, "learn", "teach a sound: a tag beside the bundle's, from a few recordings of it")
     add_configuration(parser, "bundle", "learned", "device", "sample_rate", "keep_examples", *CHOSEN)
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="what to call it, as in 'our doorbell'")
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="recording of it, or folder of them")
+    parser.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="name of the new tag, such as 'our doorbell'"
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="recording of the sound, or folder of recordings")
     seconds = number_of_seconds(NEWEST_S)
     parser.add_argument(
-        "--last", type=seconds, metavar="SECONDS", action=Once, help="from what a running listen has just heard"
+        "--last",
+        type=seconds,
+        metavar="SECONDS",
+        action=Once,
+        help="learn from the last seconds that a running 'listen' has heard",
     )
     parser.add_argument(
-        "--source", metavar="NAME", default="", action=Once, help="of several sources the one that --last is of"
+        "--source", metavar="NAME", default="", action=Once, help="with --last: which of several sources"
     )
     parser.add_argument(
-        "--record", type=seconds, metavar="SECONDS", action=Once, help="from the microphone, from now on"
+        "--record",
+        type=seconds,
+        metavar="SECONDS",
+        action=Once,
+        help="record so many seconds from the microphone now, and learn from them",
     )
     parser.add_argument(
-        "--event", metavar="ID", action="append", default=[], help="from an event's clip, if one was kept; repeat it"
+        "--event",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="learn from the clip of an event, if one was kept; can be repeated",
     )
-    parser.add_argument("--more", action="store_true", help="add them to what the tag was taught with")
+    parser.add_argument("--more", action="store_true", help="add to the recordings that the tag was taught with before")
     parser.add_argument(
-        "--again", action="store_true", help="learn all again with this bundle, from the sound that was kept"
+        "--again", action="store_true", help="teach this bundle all sounds again, from the recordings that were kept"
     )
     parser.set_defaults(run=run_learn)
 
@@ -39,12 +53,14 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--json", action="store_true", help="write one JSON object per tag")
     parser.set_defaults(run=run_learned)
 
-    parser = add_verb(verbs, "forget", "take back a sound that was taught, what was corrected, or the last change")
+    parser = add_verb(verbs, "forget", "remove a taught sound, the corrections of a tag, or the last change")
     add_configuration(parser, "bundle", "learned")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what it is called")
-    parser.add_argument("--corrections", metavar="TAG", help="what 'wrong' and 'right' corrected of a tag")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the taught sound")
+    parser.add_argument("--corrections", metavar="TAG", help="remove what 'wrong' and 'right' changed for this tag")
     parser.add_argument(
-        "--undo", action="store_true", help="take back the last change: of learn, forget, wrong, right, or of this"
+        "--undo",
+        action="store_true",
+        help="undo the last change: of learn, forget, wrong or right, or of --undo itself",
     )
     parser.set_defaults(run=run_forget)
 

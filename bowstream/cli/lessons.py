@@ -65,7 +65,7 @@ def learn_again(teacher: Teacher, path: Path) -> int:
     for name in lost:
         say(f"{name!r} is forgotten: its sound was not kept; teach it again")
     for each in old.corrections:
-        say(f"what was corrected of {each.name!r} is forgotten: say again what is wrong")
+        say(f"the corrections of {each.name!r} are lost: mark its wrong events again")
     return 1 if lost else 0
 
 
@@ -101,7 +101,11 @@ def fields_of(tag: LearnedTag) -> dict[str, object]:
 
 def line_of(tag: LearnedTag) -> str:
     """Return what was taught in a line."""
-    told = f"told from background in {tag.told} of {tag.tries} tries" if tag.tries else "not tried: it is one example"
+    told = (
+        f"told apart from background sound in {tag.told} of {tag.tries} tries"
+        if tag.tries
+        else "not tested: there is only one example"
+    )
     mistaken = f"; may be mistaken for {' or '.join(tag.mistaken_for)}" if tag.mistaken_for else ""
     n = len(tag.examples)
     return f"{tag.tag.name}: {n} example{'s' * (n > 1)}, {told}{mistaken}; since {tag.since[:10]}"
@@ -121,7 +125,7 @@ def forget(options: ForgetOptions) -> int:
             done = "undone"
         elif options.corrections is not None:
             store.write(path, without_correction(store.read(path, bundle), options.corrections))
-            done = f"{options.corrections} is as it was before it was corrected"
+            done = f"the corrections of {options.corrections} are removed"
         else:
             store.write(path, without(store.read(path, bundle), str(options.name)))
             done = f"forgot {options.name}"

@@ -14,21 +14,21 @@ def add_parser(verbs: Verbs) -> None:
     source = ("device", "sample_rate", "raw", "reconnect", *HOW)
     add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", *source)
     parser.add_argument(
-        "--demo", action="store_true", help="hear a made-up scene instead of a microphone; sinks get nothing of it"
+        "--demo", action="store_true", help="listen to a made-up scene instead of a microphone; sinks receive nothing"
     )
-    parser.add_argument("--json", action="store_true", help="write one JSON object per hop or event, nothing else")
-    parser.add_argument("--events", action="store_true", help="write events and gaps only, nothing per hop")
+    parser.add_argument("--json", action="store_true", help="write one JSON object per hop or event, and nothing else")
+    parser.add_argument("--events", action="store_true", help="write events and gaps only, not every hop")
     parser.add_argument(
         "--history",
         action=BooleanOptionalAction,
         default=None,
-        help="keep a history, of events and loudness, not of sound; see 'bowstream history' (if it is configured)",
+        help="keep a history of events and loudness, without sound; see 'bowstream history' (default: as configured)",
     )
     parser.add_argument(
         "--web",
         action=BooleanOptionalAction,
         default=None,
-        help="serve a page that shows what is heard, to this machine's browsers; keeps a history (if it is configured)",
+        help="serve a page for browsers on this machine; keeps a history (default: as configured)",
     )
     parser.set_defaults(run=run)
 

@@ -91,7 +91,7 @@ def is_drawn(shown: Shown) -> bool:
 
 
 def is_watched(shown: Shown, page: WebPage | None) -> bool:
-    """Whether somebody looks at the sound as it comes, now."""
+    """Whether the sound is looked at as it comes, now: on a dashboard or a page."""
     return is_drawn(shown) or (page is not None and page.is_watched)
 
 
@@ -189,7 +189,7 @@ def alone(config: Config) -> Iterator[None]:
         except BlockingIOError as error:
             raise BowstreamError(
                 f"another bowstream delivers to the sinks of {file.name}: stop it ('systemctl stop bowstream' if it is "
-                "the service), or look on without sinks: --config /dev/null"
+                "the service), or listen without sinks: --config /dev/null"
             ) from error
         yield
 

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         status: int = arguments.run(arguments)
         return status
-    except SettingError as error:  # of a flag: what is wrong in a file is told with its line
+    except SettingError as error:  # of a flag: errors in a file come with their line
         say(f"{flag(error.field)} {error.problem}")
         return EXIT_USAGE
     except BowstreamError as error:

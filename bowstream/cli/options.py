@@ -93,11 +93,11 @@ class ReplayOptions:
                 "--out writes tables of recordings: not with --realtime, --json, --csv, --start or standard input"
             )
         if self.archive and self.archive.dask and self.jobs > 1:
-            raise UsageError("--dask has a cluster's workers do it: leave --jobs out")
+            raise UsageError("--dask uses the workers of a cluster: leave --jobs out")
         if not self.paths:
             raise UsageError("there is no recording in the list")
         if self.paths.count("-") > 1:
-            raise UsageError("standard input can be heard once: name - once")
+            raise UsageError("standard input can be read once: name - once")
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,10 @@ class LearnOptions:
 
     def __post_init__(self) -> None:
         if self.source and self.last_s is None:
-            raise UsageError("--source is about what a running listen has just heard: it goes with --last")
+            raise UsageError("--source goes with --last: it names one of several sources")
         if self.again:
             if self.name or self.paths or self.last_s or self.record_s or self.events or self.more:
-                raise UsageError("--again learns all that was kept: it goes with no name and no example")
+                raise UsageError("--again learns all that was kept: leave the name and examples out")
             return
         if not self.name:
             raise UsageError("learn takes a NAME, or --again")

@@ -76,7 +76,7 @@ def web_page(
     settings: WebSettings,
     judge: Judge,
 ) -> WebPage:
-    """Return the page, with the history and the clips that the sinks keep; `judge` is told of verdicts."""
+    """Return the page, with the history and the clips that the sinks keep; `judge` gets the verdicts."""
     from bowstream.web.archive import Archive
     from bowstream.web.page import WebPage
 

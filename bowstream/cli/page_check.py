@@ -13,7 +13,7 @@ def check_web(settings: Settings) -> Findings:
     """Who can reach the page, and whether what it needs is installed."""
     web = settings.web
     if not web:
-        yield Finding("ok", "page", "none is served, unless by listen --web: then this machine alone reaches it")
+        yield Finding("ok", "page", "none is served; with 'listen --web', only this machine reaches it")
         return
     try:
         check_uvicorn()
@@ -21,8 +21,8 @@ def check_web(settings: Settings) -> Findings:
         yield Finding("fail", "page", str(error))
     place = f"{web.address}:{web.port}"
     if is_loopback(web.address):
-        who = "who has the password" if web.password else "every user of this machine"
+        who = "everyone who has the password" if web.password else "every user of this machine"
         yield Finding("ok", "page", f"{place}: {who} can see it, from this machine alone")
     else:
-        found = f"{place}: who has the password can see it, from every network that reaches this machine"
+        found = f"{place}: everyone who has the password can see it, from every network that reaches this machine"
         yield Finding("ok", "page", f"{found}; it is not encrypted (http)")

@@ -13,7 +13,7 @@ SHORTEST, LONGEST = 8, 256
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = add_verb(verbs, "password", "ask for a password of the page, and print the line for the table [web]")
+    parser = add_verb(verbs, "password", "ask for a password for the page, and print the line for the table [web]")
     parser.set_defaults(run=run)
 
 

@@ -148,7 +148,7 @@ def add_history_file(parser: ArgumentParser) -> None:
         "--file",
         metavar="FILE",
         action=Once,
-        help="history (default: the configuration's, else the newest that there is)",
+        help="history file (default: the configured one, else the newest)",
     )
     parser.add_argument("--config", metavar="FILE", action=Once, help="configuration; see 'bowstream config'")
 
@@ -157,20 +157,20 @@ def add_chosen(parser: ArgumentParser, since: str) -> None:
     """Add what says which events, by default those since a time."""
     forms = "24h, 7d (today and six days before), yesterday, 2026-11-28, 2026-11-28T14:30"
     parser.add_argument(
-        "--since", metavar="TIME", action=Once, default=since, help=f"from when on: {forms} … (default: {since})"
+        "--since", metavar="TIME", action=Once, default=since, help=f"start: {forms} … (default: {since})"
     )
-    parser.add_argument("--until", metavar="TIME", action=Once, help="until when (default: now)")
-    parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="this tag only; can be repeated")
+    parser.add_argument("--until", metavar="TIME", action=Once, help="end (default: now)")
+    parser.add_argument("--tag", metavar="TAG", action="append", default=[], help="only this tag; can be repeated")
     parser.add_argument(
         "--group",
         metavar="GROUP",
         action="append",
         default=[],
-        help="this group of tags, as in animals; can be repeated",
+        help="only this group of tags, such as animals; can be repeated",
     )
     add_source(parser)
 
 
 def add_source(parser: ArgumentParser) -> None:
     """Add what says which of several sources it is about."""
-    parser.add_argument("--source", metavar="NAME", action=Once, help="what this one of several sources heard")
+    parser.add_argument("--source", metavar="NAME", action=Once, help="only this one of several sources")

@@ -16,30 +16,35 @@ def add_parser(verbs: Verbs) -> None:
     parser = add_verb(verbs, "replay", "name the sounds in recordings")
     add_configuration(parser, "bundle", "hop_s", "sensitivity", "hold_s", *HOW)
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="file, folder, @FILE for a list of them, or - for standard input"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="file, folder, @FILE for a file that lists them, or - for standard input",
     )
     parser.add_argument(
-        "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="the input is headerless, as in 16000:1:PCM_16"
+        "--raw", metavar="RATE[:CHANNELS[:ENCODING]]", help="format of headerless input, such as 16000:1:PCM_16"
     )
     parser.add_argument(
         "--start",
         metavar="TIME",
         action=Once,
-        help="when the recording began, as in 2026-11-28T06:00 (default: as it says)",
+        help="when the recording began, such as 2026-11-28T06:00 (default: its own date)",
     )
     parser.add_argument(
         "--timezone",
         metavar="ZONE",
         action=Once,
-        help="of recorders' clocks that do not say it: UTC, +10:00, Europe/Berlin (default: this machine's)",
+        help="time zone of recordings that state none: UTC, +10:00, Europe/Berlin (default: this machine's)",
     )
-    parser.add_argument("--realtime", action="store_true", help="play at the recordings' pace, with the dashboard")
+    parser.add_argument(
+        "--realtime", action="store_true", help="play the recordings at their own speed, with the dashboard"
+    )
     parser.add_argument(
         "--jobs",
         type=whole_number(1, 256),
         default=1,
         metavar="N",
-        help="processes to share the recordings, 1 … 256 (default: 1)",
+        help="processes that share the recordings (1 … 256, default: 1)",
     )
     results = parser.add_mutually_exclusive_group()
     results.add_argument("--json", action="store_true", help="write one JSON object per hop, event and file")
@@ -57,7 +62,8 @@ def add_parser(verbs: Verbs) -> None:
 def add_archive(parser: Parser) -> None:
     """Add what makes an archive's tables."""
     group = parser.add_argument_group(
-        "an archive", "a job that can be stopped at any moment; the same command goes on (extras: archive, cluster)"
+        "an archive",
+        "a job that can be stopped at any moment: the same command continues it (extras: archive, cluster)",
     )
     group.add_argument(
         "--out",
@@ -66,11 +72,13 @@ def add_archive(parser: Parser) -> None:
         action=Once,
         help="write tables (Parquet) by date and site, a history and a page; PATH may be an address (s3://, sftp://, zip://)",
     )
-    group.add_argument("--scores", action="store_true", help="a table of all scores, too")
-    group.add_argument("--loudness", action="store_true", help="a table of how loud each minute was, too")
-    group.add_argument("--retry", action="store_true", help="hear once more what failed, on a disk that was away, say")
+    group.add_argument("--scores", action="store_true", help="also write a table of all scores")
+    group.add_argument("--loudness", action="store_true", help="also write a table of the loudness of each minute")
     group.add_argument(
-        "--dask", metavar="ADDRESS", action=Once, help="scheduler of a Dask cluster, as in tcp://host:8786"
+        "--retry", action="store_true", help="try again what failed before, because a disk was missing, for example"
+    )
+    group.add_argument(
+        "--dask", metavar="ADDRESS", action=Once, help="scheduler of a Dask cluster, such as tcp://host:8786"
     )
 
 
@@ -80,7 +88,7 @@ def options(arguments: Namespace) -> ReplayOptions:
     if arguments.out:
         archive = ArchiveOptions(arguments.out, arguments.scores, arguments.loudness, arguments.dask, arguments.retry)
     elif arguments.scores or arguments.loudness or arguments.dask or arguments.retry:
-        raise UsageError("--scores, --loudness, --retry and --dask are about tables: say where to with --out")
+        raise UsageError("--scores, --loudness, --retry and --dask are about tables: name their folder with --out")
     return ReplayOptions(
         ConfigOptions.of(arguments),
         tuple(path for named in arguments.paths for path in (lines_of(named[1:]) if named[:1] == "@" else [named])),

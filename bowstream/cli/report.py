@@ -36,9 +36,12 @@ class ReportOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = add_verb(verbs, "report", "write a day, or more, as one HTML file: what, when, how loud, with its sounds")
+    parser = add_verb(verbs, "report", "write one or more days as one HTML file: events, loudness and recorded clips")
     parser.add_argument(
-        "--day", default="yesterday", action=Once, help="today, yesterday or 2026-11-28 (default: yesterday)"
+        "--day",
+        default="yesterday",
+        action=Once,
+        help="last day of the report: today, yesterday or 2026-11-28 (default: yesterday)",
     )
     parser.add_argument(
         "--days",
@@ -46,14 +49,14 @@ def add_parser(verbs: Verbs) -> None:
         default=1,
         metavar="N",
         action=Once,
-        help="so many days, of which that is the last (default: 1)",
+        help="number of days, up to and with --day (default: 1)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         action=Once,
-        help="- for standard output (default: report.html, or --send alone)",
+        help="file to write, - for standard output (default: report.html, or none with --send)",
     )
     parser.add_argument(
         "--send",
@@ -61,7 +64,7 @@ def add_parser(verbs: Verbs) -> None:
         const="all",
         choices=("all", "mail", "webhook"),
         action=Once,
-        help="mail and post it, or one of both, as [report] of the configuration says",
+        help="send it by mail and webhook, or by one of them, as [report] in the configuration says",
     )
     parser.add_argument(
         "--largest-mb",
@@ -69,7 +72,7 @@ def add_parser(verbs: Verbs) -> None:
         default=LARGEST_MB,
         metavar="N",
         action=Once,
-        help=f"megabytes that the sounds in it may take (default: {LARGEST_MB})",
+        help=f"most megabytes of sound in it (default: {LARGEST_MB})",
     )
     add_source(parser)
     add_history_file(parser)

@@ -25,7 +25,7 @@ def check_report(settings: Settings) -> Findings:
     when = f"the next is due {due:%A, %Y-%m-%d %H:%M}" if due else "only 'bowstream report --send' sends it"
     if due and not isinstance(history, HistorySettings):
         advice = "keep one: a table [sinks.history], or listen --history"
-        yield Finding("warn", "report", f"{when}; there is no history that it could be about", advice)
+        yield Finding("warn", "report", f"{when}; there is no history to report on", advice)
     else:
         last = read(kept_at(history.path).with_name(FILE_NAME)) if isinstance(history, HistorySettings) else {}
         sent = ", ".join(f"by {way} {moment:%Y-%m-%d %H:%M}" for way, moment in last.items() if way in report.ways)

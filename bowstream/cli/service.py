@@ -44,10 +44,10 @@ class ServiceOptions:
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb."""
-    parser = add_verb(verbs, "install-service", "listen from boot on: write a systemd unit and start it")
+    parser = add_verb(verbs, "install-service", "listen from every boot on: write a systemd unit and start it")
     scope = parser.add_mutually_exclusive_group()
-    scope.add_argument("--user", action="store_true", help="a service of the user (default, unless that is root)")
-    scope.add_argument("--system", action="store_true", help="a service of the machine (default for root)")
+    scope.add_argument("--user", action="store_true", help="install a service of this user (default, except for root)")
+    scope.add_argument("--system", action="store_true", help="install a service of the machine (default for root)")
     parser.add_argument("--print", action="store_true", help="print the unit and change nothing")
     parser.add_argument("--uninstall", action="store_true", help="stop the service and delete its unit")
     parser.add_argument("options", nargs="*", metavar="-- OPTION", help="options of 'listen', such as --device")
@@ -116,7 +116,7 @@ def absolute(options: Sequence[str]) -> list[str]:
     for option in options:
         if redacted(option) != option:
             advice = "set device in the configuration file, and 'chmod 600' that"
-            raise UsageError(f"{redacted(option)}: a unit is for all to read, and its passwords, too: {advice}")
+            raise UsageError(f"{redacted(option)}: every user can read a unit, and the passwords in it: {advice}")
         name, equals, value = option.partition("=")
         if equals and name in PATHS:
             option = f"{name}={placed(name, value)}"
@@ -164,12 +164,12 @@ def install(as_system: bool, options: Sequence[str]) -> None:
     unit, path = unit_text(as_system, options), unit_path(as_system)
     if not BOOTED.is_dir():
         raise BowstreamError(
-            "systemd does not run here, so nothing was installed: have what starts programs here (a container's entry "
+            "systemd does not run here, so nothing was installed: let what starts programs here (a container's entry "
             f"point, cron's @reboot, OpenRC …) run {' '.join(map(quoted, command(options)))}; "
             "--print shows the unit for a machine that has systemd"
         )
     if current(path) == unit.encode():
-        print(f"{path} is as it should be")
+        print(f"{path} is up to date")
     else:
         write(path, unit)
         print(f"{path} written")
@@ -182,14 +182,14 @@ def install(as_system: bool, options: Sequence[str]) -> None:
     print(f"  journalctl {scope}-u {NAME} -f           what does it hear?")
     print(f"  {'sudo ' if as_system else ''}bowstream history   what did it hear today?")
     if not as_system:
-        print(f"  sudo loginctl enable-linger {os.getuid()}   from boot on, not from log-in on")
+        print(f"  sudo loginctl enable-linger {os.getuid()}   start at boot, not at log-in")
 
 
 def uninstall(as_system: bool) -> None:
     """Stop the service and delete its unit; say so if there is none."""
     path = unit_path(as_system)
     if not path.exists():
-        print(f"there is no {path}: nothing to take away")
+        print(f"there is no {path}: nothing to remove")
         return
     if BOOTED.is_dir():
         control(as_system, [["disable", "--now", NAME]])

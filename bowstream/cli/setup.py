@@ -149,5 +149,5 @@ def check_sinks(config: Config, shown: Sequence[str]) -> None:
         for name, field in settings_of(settings).items():
             for tag in getattr(settings, name) if meaning(field).of_tags else ():
                 if tag not in shown:
-                    message = f"{name} names {tag!r}, which is no tag or group, or muted or renamed"
+                    message = f"{name} names {tag!r}, which is not a tag or group, or is muted or renamed"
                     config.complain(("sinks", sink, name), message + suggestion(tag, shown))

@@ -47,11 +47,11 @@ MICROPHONE = Advice(
     "see what else keeps the processor or the USB bus busy",
 )
 STREAM = Advice(
-    "see whether it plays elsewhere, in VLC, say",
+    "check whether it plays in another program, such as VLC",
     "unmute the microphone at its end",
     "turn the microphone up at its end",
     "turn the microphone down at its end",
-    "see how good the network is between here and there",
+    "check the network between here and there",
 )
 
 
@@ -92,7 +92,7 @@ def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
     is_stream = check == "stream"
     advice = STREAM if is_stream else MICROPHONE
     if settings.device == STDIN:
-        yield Finding("ok", check, "standard input is heard by 'listen' alone")
+        yield Finding("ok", check, "only 'listen' reads standard input")
         return
     source = of_both_channels(settings, front_end.format)
     found = capture(source, front_end.sample_rate, STREAM_PATIENCE_S if is_stream else PATIENCE_S)
@@ -104,7 +104,7 @@ def check_source(settings: SourceSettings, front_end: FrontEnd) -> Findings:
     elif not found.samples.any():
         yield Finding("fail", check, f"{heard}: every sample is 0", advice.muted)
     elif (level := level_dbfs(found.samples)) < SILENCE_DBFS:
-        yield Finding("warn", check, f"{heard}, {level:.0f} dBFS: as good as silent", advice.quiet)
+        yield Finding("warn", check, f"{heard}, {level:.0f} dBFS: almost silent", advice.quiet)
     elif source.clipped:
         yield Finding("warn", check, f"{heard}, {source.clipped} samples cut off at full scale", advice.loud)
     elif found.lost or source.overflows:

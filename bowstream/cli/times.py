@@ -22,7 +22,7 @@ def parse_zone(text: str | None) -> tzinfo | None:
     try:
         return offset_of(text) if OFFSET.fullmatch(text) else ZoneInfo(text)
     except (ValueError, OSError, KeyError) as error:  # ZoneInfo's, for a name that is none, or a folder's
-        raise UsageError(f"--timezone must be as in UTC, +10:00 or Europe/Berlin (got {text!r})") from error
+        raise UsageError(f"--timezone must be like UTC, +10:00 or Europe/Berlin (got {text!r})") from error
 
 
 def parse_start(text: str | None, zone: tzinfo | None, recordings: int) -> datetime | None:
@@ -30,10 +30,10 @@ def parse_start(text: str | None, zone: tzinfo | None, recordings: int) -> datet
     if text is None:
         return None
     if recordings != 1:
-        raise UsageError(f"--start is of one recording (got {recordings})")
+        raise UsageError(f"--start is for one recording (got {recordings})")
     try:
         at = in_zone(datetime.fromisoformat(re.sub("Z$", "+00:00", text)), zone)
         at + timedelta(days=366)  # times in it are dates, too
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"--start must be as in 2026-11-28T06:00 or 2026-11-28T06:00:00Z (got {text!r})") from error
+        raise UsageError(f"--start must be like 2026-11-28T06:00 or 2026-11-28T06:00:00Z (got {text!r})") from error
     return at

@@ -9,8 +9,8 @@ from bowstream.cli.parser import Verbs, add_verb
 from bowstream.cli.past import HistoryFile, add_history_file
 
 HELP = {
-    "wrong": "say that an event was not what it was taken for",
-    "right": "say that an event was what it was taken for",
+    "wrong": "mark an event as wrong: it was another sound, or none",
+    "right": "mark an event as right",
 }
 
 
@@ -31,8 +31,13 @@ def add_parser(verbs: Verbs) -> None:
     """Add both verbs."""
     for name, help_ in HELP.items():
         parser = add_verb(verbs, name, help_)
-        parser.add_argument("events", nargs="+", metavar="ID", help="id that 'bowstream history' shows, or last")
-        parser.add_argument("--undo", action="store_true", help="take back what was said of it")
+        parser.add_argument(
+            "events",
+            nargs="+",
+            metavar="ID",
+            help="id of an event, as 'bowstream history' shows it, or last for the newest",
+        )
+        parser.add_argument("--undo", action="store_true", help="remove the mark")
         add_history_file(parser)
         parser.set_defaults(run=run)
 

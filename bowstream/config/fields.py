@@ -108,7 +108,7 @@ class SettingError(UsageError):
 
 
 class Checked:
-    """Base of settings dataclasses: each value is checked when one is made. Fields that are no settings are let be."""
+    """Base of settings dataclasses: each value is checked when one is made. Other fields are left alone."""
 
     def __post_init__(self) -> None:
         for name, one in settings_of(self).items():

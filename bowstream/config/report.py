@@ -18,21 +18,21 @@ class ReportSettings(Checked):
 
     every: str = setting(
         "week",
-        "what 'listen' sends it of, if it keeps a history: day or week; never: only 'bowstream report --send' does",
+        "how often 'listen' sends it, if it keeps a history: day, week, or never (only 'bowstream report --send')",
         choices=("day", "week", "never"),
     )
-    weekday: str = setting("monday", "the day on which a week's report is sent, of the seven before", choices=WEEKDAYS)
-    at: str = setting("07:00", "the time at which it is sent, by this machine's clock")
-    to: tuple[str, ...] = setting((), "addresses that get it by mail, as an attachment", example=["me@example.org"])
-    sender: str = setting("", "address that the mail comes from; if empty, the first of those that get it")
+    weekday: str = setting("monday", "day on which the report of the seven days before is sent", choices=WEEKDAYS)
+    at: str = setting("07:00", "time at which it is sent, by this machine's clock")
+    to: tuple[str, ...] = setting((), "mail addresses that get it, as an attachment", example=["me@example.org"])
+    sender: str = setting("", "address that the mail comes from; if empty, the first one in to")
     host: str = setting("localhost", "the mail server's name or address")
     port: int = setting(587, "its port; 465 is usual with tls, 25 with none", low=1, high=65535)
     security: str = setting(
         "starttls", "how the connection is encrypted: starttls, tls or none", choices=("starttls", "tls", "none")
     )
-    username: str = setting("", "our name at the mail server; empty if it does not ask")
-    password: str = setting("", "our password at the mail server", secret=True)
-    webhook: str = setting("", "URL that gets it as a POST of HTML; none if empty", mask=place_of)
+    username: str = setting("", "user name at the mail server; empty if it asks for none")
+    password: str = setting("", "password at the mail server", secret=True)
+    webhook: str = setting("", "URL that gets it as a POST of HTML; empty for none", mask=place_of)
 
     def __post_init__(self) -> None:
         super().__post_init__()

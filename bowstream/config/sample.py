@@ -30,11 +30,11 @@ SOURCES_HEAD = """\
 # In [sources.NAME.tags.TAG] a tag may be as in [tags.TAG], for that source only."""
 SINKS_HEAD = """\
 # One table per sink: where 'listen' delivers what it detects, beside the screen. A sink that has a table is on.
-# Tags are named as they are shown, by their alias if they have one."""
+# Tags are named as in all output: by their alias if they have one."""
 REPORT_HEAD = """\
 # Who gets the report of a day or week; 'bowstream report --send' tries it."""
 WEB_HEAD = """\
-# The page for a browser, needs the extra "web". 'listen' serves it if there is this table, or with --web."""
+# The page for a browser; needs the extra "web". 'listen' serves it if this table is there, or with --web."""
 MASKED = f"# It may hold a secret and is not shown in full: replace {MASK} before you use this as a configuration."
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SAMPLE_TAG, SAMPLE_SOURCE = "clock alarm", "kitchen"

@@ -28,8 +28,8 @@ class TagSettings(Checked):
     off: float | None = setting(
         None, "score below which they end; at most the one at which they begin", low=0.0, high=1.0, example=0.5
     )
-    alias: str | None = setting(None, "its name in all output", example="Rex")
-    muted: bool = setting(False, "leave it out of all output")
+    alias: str | None = setting(None, "the tag's name in all output", example="Rex")
+    muted: bool = setting(False, "leave the tag out of all output")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +47,7 @@ class SourceSettings(Checked):
 
     device: str | None = setting(
         None,
-        "microphone (an identity that 'bowstream devices' shows, part of its name, or its number), or a stream: "
+        "microphone (its id, its number or part of its name, as 'bowstream devices' shows them), or a stream: "
         "rtsp://…, http://…, udp://…, - for standard input, /… or ./… for a file that grows",
         example="usb-port:1-1.2",
         metavar="WHICH",
@@ -62,54 +62,67 @@ class SourceSettings(Checked):
     )
     sample_rate: int | None = setting(
         None,
-        "rate to ask the device for, in Hz; else 16000, or its default",
+        "sample rate to ask the device for, in Hz; if not set, 16000, or else the device's own",
         low=4000,
         high=768_000,
         example=48_000,
         metavar="HZ",
     )
     reconnect: bool = setting(
-        False, "wait for a microphone or stream that is absent, busy or has ended, instead of giving up"
+        False, "wait for a microphone or stream that is absent, is busy or has ended, instead of stopping"
     )
     channels: tuple[int, ...] = setting(
-        (), "channels that are heard, from 1; all if empty", low=1, high=LAST_CHANNEL, example=[1], metavar="N[,N…]"
+        (),
+        "channels to listen to, counted from 1; empty for all",
+        low=1,
+        high=LAST_CHANNEL,
+        example=[1],
+        metavar="N[,N…]",
     )
     mix: str = setting(
         "mean",
-        "how several channels become one: their mean (the loudest where they cancel each other), or the best at a time",
+        "how several channels become one: mean (the loudest where they cancel out), or best (the best at each moment)",
         choices=("mean", "best"),
     )
     track: str | None = setting(
         None,
-        "which of several sound tracks of a film or stream is heard: its number, from 1, language or title; "
-        "else the first",
+        "sound track of a film or stream: its number, counted from 1, its language or its title; if not set, the first",
         example="deu",
         metavar="WHICH",
     )
     highpass_hz: float | None = setting(
         None,
-        "up to here all is filtered out: an offset at 20, hum at 200",
+        "filter out what is below this frequency: 20 removes a DC offset, 200 also mains hum",
         low=20.0,
         high=1000.0,
         example=100.0,
         metavar="HZ",
     )
-    hop_s: float = setting(1.0, "seconds between two scores, in tenths", low=0.1, high=1.0, metavar="SECONDS")
+    hop_s: float = setting(1.0, "seconds between two scores, in steps of 0.1", low=0.1, high=1.0, metavar="SECONDS")
     sensitivity: float = setting(
-        0.5, "moves the scores of all tags: 0 raises least, 1 most; 'bowstream check' shows the cost", low=0.0, high=1.0
+        0.5,
+        "moves the scores of all tags: 0 gives the fewest events, 1 the most; 'bowstream check' shows the cost",
+        low=0.0,
+        high=1.0,
     )
     hold_s: float = setting(
-        1.0, "seconds that an event lasts beyond its sound", low=0.0, high=3600.0, metavar="SECONDS"
+        1.0, "longest pause in a sound, in seconds, before its event ends", low=0.0, high=3600.0, metavar="SECONDS"
     )
-    confirm_hops: int = setting(1, "hops in a row that must reach a tag's threshold to begin an event", low=1, high=100)
+    confirm_hops: int = setting(
+        1, "scores in a row that must reach a tag's threshold before an event begins", low=1, high=100
+    )
     on: float | None = setting(
-        None, "score at which events begin, for all tags; else each tag's default", low=0.0, high=1.0, example=0.6
+        None, "score at which events begin, for all tags; if not set, each tag's own", low=0.0, high=1.0, example=0.6
     )
     off: float | None = setting(
-        None, "score below which they end; at most the lowest at which one begins", low=0.0, high=1.0, example=0.4
+        None,
+        "score below which events end, for all tags; at most the lowest score at which one begins",
+        low=0.0,
+        high=1.0,
+        example=0.4,
     )
     only: tuple[str, ...] = setting(
-        (), "tags, or groups of them, to listen for; all if empty", example=["alarms", "dog"]
+        (), "tags or groups of tags to listen for; empty for all", example=["alarms", "dog"]
     )
     silence_s: float = setting(60.0, "seconds of silence after which to warn", low=1.0, high=86_400.0)
     tags: Mapping[str, TagSettings] = field(default_factory=dict)
@@ -139,29 +152,29 @@ class Settings(SourceSettings):
     """
 
     bundle: Path | None = setting(
-        None, "folder of the model bundle; else the one that is shipped", example="bundle", metavar="FOLDER"
+        None, "folder of the model bundle; if not set, the one that is shipped", example="bundle", metavar="FOLDER"
     )
     learned: Path | None = setting(
         None,
-        "file of what was taught; else learned.npz beside the configuration",
+        "file of the taught sounds; if not set, learned.npz beside the configuration",
         example="learned.npz",
         metavar="FILE",
     )
     keep_examples: bool = setting(
-        False, "keep the sound of what is taught, in that file, so that it can be learned again with another bundle"
+        False, "keep the recordings of taught sounds in that file, too, so that another bundle can learn them"
     )
     room: bool = setting(
-        False, "gather what the room sounds like, as codes and without sound: what is taught is told from that, too"
+        False, "learn what the room usually sounds like (codes are kept, no sound), to tell taught sounds apart from it"
     )
     false_per_day: float = setting(
         1.0,
-        "wrong events of a tag per day that are put up with; each more that is marked raises its threshold",
+        "wrong events per tag and day that are acceptable; each further one that you mark raises the tag's threshold",
         low=0.0,
         high=1000.0,
     )
     merge_s: float = setting(
         0.0,
-        "seconds between onsets at several sources up to which a sound is told once, by the loudest; 0: never",
+        "report a sound once, by the loudest source, if its onsets are at most this many seconds apart; 0 for never",
         low=0.0,
         high=10.0,
     )

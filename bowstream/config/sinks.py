@@ -28,10 +28,10 @@ class EventSinkSettings(SinkSettings):
     """Which events a sink gets."""
 
     only: tuple[str, ...] = setting(
-        (), "tags, or groups of them, that it gets; all if empty", example=["dog"], of_tags=True
+        (), "tags or groups of tags to deliver; empty for all", example=["dog"], of_tags=True
     )
     states: tuple[str, ...] = setting(
-        ("on",), '"on" for an event\'s beginning, "off" for its end, which has its length, peak and mean'
+        ("on",), '"on" to deliver the beginning of an event, "off" its end, with its length, peak and mean'
     )
 
     def __post_init__(self) -> None:
@@ -48,10 +48,10 @@ class EventSinkSettings(SinkSettings):
 class JsonlSettings(SinkSettings):
     """Where, and how much."""
 
-    path: str = setting("bowstream.jsonl", "the file; older ones lie beside it as .1 (the newest), .2 …")
+    path: str = setting("bowstream.jsonl", "the file; older ones are kept beside it as .1 (the newest), .2 …")
     hops: bool = setting(False, "write every hop with all scores, too: about 100 MB per day at one per second")
-    rotate_mb: float = setting(10.0, "megabytes at which the file is put aside", low=0.001, high=1e6)
-    keep: int = setting(5, "files put aside before the oldest is deleted", low=0, high=1000)
+    rotate_mb: float = setting(10.0, "megabytes at which a new file is begun", low=0.001, high=1e6)
+    keep: int = setting(5, "how many older files to keep", low=0, high=1000)
     shared: bool = setting(False, "make new files as the umask says; else only this user may read them")
 
     def __post_init__(self) -> None:
@@ -64,11 +64,11 @@ class HistorySettings(SinkSettings):
     """Where, and how much."""
 
     path: str = setting("", "the file; if empty, history.db in the service's folder, or in ~/.local/state/bowstream")
-    days: float = setting(400.0, "days until something is deleted", low=0.01, high=36_500.0)
-    cap_mb: float = setting(200.0, "megabytes that it may take; the oldest is deleted", low=0.5, high=1e6)
+    days: float = setting(400.0, "days after which entries are deleted", low=0.01, high=36_500.0)
+    cap_mb: float = setting(200.0, "largest size in megabytes; the oldest entries are deleted", low=0.5, high=1e6)
     sync_s: float = setting(
         1.0,
-        "seconds of listening and loudness that a power cut may take, events aside; longer spares a memory card",
+        "seconds of loudness that a power cut may lose, but no events; more is better for a memory card",
         low=0.1,
         high=60.0,
     )
@@ -79,9 +79,9 @@ class HistorySettings(SinkSettings):
 class ClipsSettings(SinkSettings):
     """Which events are kept as sound, where and how long."""
 
-    folder: str = setting("clips", "where the clips are put, as TIME_TAG.flac, the time in UTC")
+    folder: str = setting("clips", "folder of the clips, named TIME_TAG.flac, with the time in UTC")
     only: tuple[str, ...] = setting(
-        (), "tags, or groups of them, that are recorded; all if empty", example=["dog"], of_tags=True
+        (), "tags or groups of tags to record; empty for all", example=["dog"], of_tags=True
     )
     never: tuple[str, ...] = setting(
         (),
@@ -91,8 +91,8 @@ class ClipsSettings(SinkSettings):
     )
     before_s: float = setting(2.0, "seconds kept before an event", low=0.0, high=60.0)
     after_s: float = setting(2.0, "seconds kept after an event", low=0.0, high=60.0)
-    longest_s: float = setting(30.0, "seconds at which a clip is cut off", low=1.0, high=600.0)
-    cap_mb: float = setting(1000.0, "megabytes that the clips may take; the oldest are deleted", low=0.1, high=1e7)
+    longest_s: float = setting(30.0, "longest clip, in seconds", low=1.0, high=600.0)
+    cap_mb: float = setting(1000.0, "largest size of all clips in megabytes; the oldest are deleted", low=0.1, high=1e7)
     shared: bool = setting(False, "make new files as the umask says; else only this user may read them")
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class CommandSettings(EventSinkSettings):
     )
     timeout_s: float = setting(
         10.0,
-        "seconds until it is killed, with all that it started; one runs at a time, other events wait",
+        "seconds until it is killed, with all that it started; it runs for one event at a time, others wait",
         low=0.1,
         high=3600,
     )
@@ -142,10 +142,10 @@ class WebhookSettings(EventSinkSettings):
     """Where to send, for which events."""
 
     url: str = setting(
-        help="gets a POST with the event's object as JSON", example="http://127.0.0.1:8080/sounds", mask=place_of
+        help="URL that gets each event as a POST of JSON", example="http://127.0.0.1:8080/sounds", mask=place_of
     )
-    authorization: str = setting("", 'value of the header of that name, as in "Bearer …"; none if empty', secret=True)
-    timeout_s: float = setting(10.0, "seconds for the whole of a request", low=0.1, high=600)
+    authorization: str = setting("", 'the header Authorization, such as "Bearer …"; empty for none', secret=True)
+    timeout_s: float = setting(10.0, "seconds that a request may take", low=0.1, high=600)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,25 +179,27 @@ class MqttSettings(SinkSettings):
 
     host: str = setting("localhost", "the broker's name or address")
     port: int = setting(1883, "the broker's port; 8883 is usual with tls", low=1, high=65535)
-    username: str = setting("", "our name at the broker; empty if it does not ask")
-    password: str = setting("", "our password at the broker", secret=True)
+    username: str = setting("", "user name at the broker; empty if it asks for none")
+    password: str = setting("", "password at the broker", secret=True)
     tls: bool = setting(False, "encrypt, and check the broker's certificate")
     ca_file: Path | None = setting(
-        None, "certificates (PEM) that the broker's is checked with; else the system's", example="ca.pem"
+        None, "certificates (PEM) to check the broker's with; if not set, the system's", example="ca.pem"
     )
-    cert_file: Path | None = setting(None, "our certificate (PEM), if the broker asks for one", example="bowstream.pem")
+    cert_file: Path | None = setting(
+        None, "client certificate (PEM), if the broker asks for one", example="bowstream.pem"
+    )
     key_file: Path | None = setting(
         None, "its private key (PEM, without a password), unless cert_file holds it", example="bowstream.key"
     )
-    topic: str = setting("", "root of the topics; bowstream/HOST if empty, HOST being this machine's name")
+    topic: str = setting("", "first part of all topics; empty for bowstream/HOST, with this machine's name")
     discovery: str = setting("homeassistant", "Home Assistant's discovery prefix; empty for no discovery")
     only: tuple[str, ...] = setting(
         (),
-        "tags with an entity each in Home Assistant; if empty, all have one, to be enabled there",
+        "tags or groups that get an entity in Home Assistant; if empty, all get one, to be enabled there",
         example=["dog"],
         of_tags=True,
     )
-    health_s: float = setting(30.0, "seconds between two messages on health", low=1.0, high=86400.0)
+    health_s: float = setting(30.0, "seconds between two health messages", low=1.0, high=86400.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -228,7 +230,9 @@ class PrometheusSettings(SinkSettings):
     port: int = setting(9464, "port of http://ADDRESS:PORT/metrics", low=1, high=65535)
     address: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for the whole network")
     hosts: tuple[str, ...] = setting(
-        (), "names by which it may be asked for, beside addresses and this machine's own", example=["bowstream.lan"]
+        (),
+        "further host names that requests may use, beside addresses and this machine's own name",
+        example=["bowstream.lan"],
     )
 
 

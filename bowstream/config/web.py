@@ -16,13 +16,15 @@ HASH = re.compile(r"scrypt:(\d{1,8}):(\d{1,2}):(\d{1,2}):([A-Za-z0-9+/]{22,}={0,
 class WebSettings(Checked):
     """Where the page is served, and to whom."""
 
-    address: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for the whole network, which takes a password")
+    address: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for the whole network, which needs a password")
     port: int = setting(8765, "port of http://ADDRESS:PORT/", low=1, high=65535)
     password: str = setting(
-        "", "the line that 'bowstream password' prints, a hash; the page asks for the password", secret=True
+        "", "hash of the password that the page asks for, as 'bowstream password' prints it", secret=True
     )
     hosts: tuple[str, ...] = setting(
-        (), "names by which it may be asked for, beside addresses and this machine's own", example=["bowstream.lan"]
+        (),
+        "further host names that requests may use, beside addresses and this machine's own name",
+        example=["bowstream.lan"],
     )
 
     def __post_init__(self) -> None:

@@ -97,7 +97,7 @@ class History:
         self._gains: Mapping[str, Float32] = {}
 
     def set_wrong(self, event: Event, wrong: bool) -> None:
-        """Show of an event whether somebody said that it was wrong."""
+        """Show whether the user marked an event as wrong."""
         for index, row in enumerate(self.timeline):
             if (row.kind, row.name, row.start_s) == ("event", event.tag, event.onset_s):
                 self.timeline[index] = replace(row, wrong=wrong)

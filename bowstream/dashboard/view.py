@@ -38,7 +38,7 @@ class TimelineEntry:
     kind : "event", "mark", "gap" or "notice"
     clock : time of day at which it began
     end_s : None while an event is open
-    wrong : whether somebody said so of an event
+    wrong : whether the user marked the event as wrong
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""What a microphone adds of its own: a constant part (DC offset) and mains hum.
+"""What a microphone itself adds: a constant part (DC offset) and mains hum.
 
 Ten columns, a second, are added up sample by sample first: what repeats in each of 100 ms stays, as DC and all of 50 or
 60 Hz and their harmonics do; the rest averages out. So a column costs an addition.

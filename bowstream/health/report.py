@@ -46,7 +46,7 @@ class HealthReport:
     """A session's health at one moment; None for what this machine does not measure, which comes last."""
 
     heard_s: float = counter(0.0, "Sound worked on", "s", exported="heard_seconds")
-    lost_s: float = counter(0.0, "Sound lost before it was seen", "s", "lost", "lost_seconds", "Lost")
+    lost_s: float = counter(0.0, "Sound lost before it was scored", "s", "lost", "lost_seconds", "Lost")
     gaps: int = counter(0, "Times that sound was lost", exported="gaps")
     overflows: int = counter(0, "Times that the sound system lost sound", "", "overflows", "overflows")
     clipped: int = counter(0, "Samples of peaks that were cut off at full scale", "", "clipped", "clipped_samples")
@@ -57,15 +57,17 @@ class HealthReport:
     real_time_factor: float = gauge(
         0.0, "Seconds of computing per second of sound", "", "real_time_factor", "Real-time factor"
     )
-    undelivered: int = counter(0, "Things that sinks gave up delivering", "", "undelivered", "undelivered")
+    undelivered: int = counter(0, "Messages that sinks gave up delivering", "", "undelivered", "undelivered")
     dead_s: float = gauge(0.0, "How long every sample has been 0", "s", "dead_seconds")
-    dc_offset: float = gauge(0.0, "Constant part of the sound, of full scale", "", "dc_offset_ratio")
-    hum_hz: int = gauge(0, "Frequency of the mains, if it hums in the sound", "Hz", "hum_hertz")
+    dc_offset: float = gauge(0.0, "Constant part of the sound, as a share of full scale", "", "dc_offset_ratio")
+    hum_hz: int = gauge(0, "Frequency of mains hum in the sound, 0 for none", "Hz", "hum_hertz")
     hum_dbfs: float = gauge(FLOOR_DBFS, "Level of that hum", "dBFS", "hum_dbfs")
     reconnects: int = counter(0, "Times that a microphone or stream came back", "", "reconnects", "reconnects")
-    late_s: float = gauge(0.0, "How much later than at its best the newest sound came in", "s", "late_seconds")
+    late_s: float = gauge(
+        0.0, "How much later the newest sound came in than the most punctual one", "s", "late_seconds"
+    )
     temperature_c: float | None = gauge(None, "Temperature of the processor", "°C", "temperature_celsius", "Processor")
-    delay_s: float | None = gauge(None, "From when a stream says a sound was until it came in", "s", "delay_seconds")
+    delay_s: float | None = gauge(None, "Delay of the sound, by the time that the stream states", "s", "delay_seconds")
     drift_ppm: float | None = gauge(
         None, "By how much the source's clock is faster than the system's", "ppm", "drift_ppm"
     )

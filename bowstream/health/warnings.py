@@ -19,7 +19,7 @@ SILENCES = ("dead", "silent")
 
 
 def faults(report: HealthReport) -> Iterator[tuple[str, str, str]]:
-    """Yield what a microphone adds of its own: a kind, what it is, and what to do."""
+    """Yield what a microphone itself adds: a kind, what it is, and what to do."""
     if abs(report.dc_offset) >= WORST_OFFSET:
         yield (
             "offset",

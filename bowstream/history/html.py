@@ -98,7 +98,7 @@ def hours(report: Report) -> Iterator[str]:
         yield map_of_days(report.map, "Events by day and hour")
     yield (
         '<p class="key"><span class="k1">few</span><span class="k5">many events</span><span class="k0">nothing</span>'
-        '<span class="kd">nobody listened</span></p>'
+        '<span class="kd">not listening</span></p>'
     )
     yield "<h2>How loud</h2>"
     yield loudness(report.span, report.loudness, report.deaf)
@@ -199,10 +199,10 @@ def content(event: PastEvent) -> bytes | None:
 
 
 def losses(report: Report) -> Iterator[str]:
-    """Yield when nobody listened, and what went wrong."""
+    """Yield when it did not listen, and what went wrong."""
     yield "<h2>Not heard</h2>"
     lines = [
-        f"nobody listened {times(one)} ({duration(one.length_ms / 1000.0)})"
+        f"not listening {times(one)} ({duration(one.length_ms / 1000.0)})"
         for one in report.deaf
         if one.length_ms >= LONG_MS
     ]

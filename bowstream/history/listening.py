@@ -1,4 +1,4 @@
-"""When somebody listened, when nobody did, and how long nothing was heard meanwhile."""
+"""When the listener ran, when it did not, and how long nothing was heard meanwhile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 
 def listened(connection: Connection, span: Span) -> list[Interval]:
-    """Return when somebody listened, in order and without overlap, as far as it is in the span."""
+    """Return when the listener ran, in order and without overlap, as far as it is in the span."""
     rows = connection.execute(
         "SELECT start_ms, end_ms FROM listening WHERE end_ms > ? AND start_ms < ? ORDER BY start_ms",
         (span.start_ms, span.end_ms),
@@ -26,12 +26,12 @@ def listened(connection: Connection, span: Span) -> list[Interval]:
 
 
 def listened_s(connection: Connection, span: Span) -> float:
-    """Return for how many seconds of a span somebody listened."""
+    """Return for how many seconds of a span the listener ran."""
     return sum(one.length_ms for one in listened(connection, span)) / 1000.0
 
 
 def deaf(connection: Connection, span: Span) -> list[Interval]:
-    """Return when nobody listened, in order: no listener ran, its microphone was away, or sound was lost."""
+    """Return when it did not listen, in order: no listener ran, its microphone was away, or sound was lost."""
     edges = [span.start_ms, *(at for one in listened(connection, span) for at in (one.start_ms, one.end_ms))]
     ends = [*edges[1:], span.end_ms]
     quiet = [Interval(start, end) for start, end in zip(edges[::2], ends[::2])]
@@ -39,14 +39,14 @@ def deaf(connection: Connection, span: Span) -> list[Interval]:
 
 
 def listened_by_hour(connection: Connection, span: Span) -> NDArray[np.float64]:
-    """Return for how many seconds somebody listened in each hour of each day, float64 [shape=(days, 24)].
+    """Return for how many seconds the listener ran in each hour of each day, float64 [shape=(days, 24)].
 
     By this machine's clock: an hour that it is put forward by has none, one that it is put back by has twice as many.
     """
     ears = listened(connection, span)
     edges_ms = [each for one in ears for each in (one.start_ms, one.end_ms)] or [0]
     lengths_ms = np.diff(edges_ms, prepend=edges_ms[0])
-    lengths_ms[::2] = 0  # between two stretches nobody listened
+    lengths_ms[::2] = 0  # between two stretches: not listening
     hours = np.array([hours_ms(day) for day in span.days])  # (days, 25)
     so_far_ms = np.interp(hours, edges_ms, np.cumsum(lengths_ms))
     found: NDArray[np.float64] = np.diff(so_far_ms, axis=1) / 1000.0
@@ -72,7 +72,7 @@ def hours_ms(day: date) -> list[int]:
 
 
 def silences(connection: Connection, span: Span, tags: Sequence[str] = (), limit: int = 5) -> list[Interval]:
-    """Return the longest times in which somebody listened and heard nothing, or nothing of some tags; longest first."""
+    """Return the longest times in which the listener ran and heard nothing, or nothing of some tags; longest first."""
     where, values = chosen(span, tags)
     rows = connection.execute(
         "SELECT onset_ms, onset_ms + coalesce(duration_ms, 0) FROM events "

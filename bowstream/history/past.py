@@ -80,7 +80,7 @@ class TagTotal:
 
 @dataclass(frozen=True)
 class DayTotal:
-    """A local day: its events, how long they lasted in all, and how long somebody listened."""
+    """A local day: its events, how long they lasted in all, and how long the listener ran."""
 
     day: date
     events: int
@@ -96,7 +96,7 @@ class HeatMap:
     ----------
     days : in order
     counts : int [shape=(days, 24)]
-    listened_s : float64 [shape=(days, 24)], seconds that somebody listened; 0 where there were no ears
+    listened_s : float64 [shape=(days, 24)], seconds that the listener ran; 0 where it did not
     within : bool [shape=(days, 24)], whether it is asked about; an hour that is still to come is not
     """
 
@@ -130,7 +130,7 @@ class TagHours:
 
 @dataclass(frozen=True)
 class Loss:
-    """Sound that was lost while somebody listened."""
+    """Sound that was lost while the listener ran."""
 
     start_ms: int
     duration_ms: int

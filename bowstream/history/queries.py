@@ -1,6 +1,6 @@
 """What can be asked of a history: each question is a function of a connection and a span of time.
 
-Totals are in `totals`, when somebody listened in `listening`.
+Totals are in `totals`, when the listener ran in `listening`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def judge(connection: Connection, name: str, verdict: str | None) -> PastEvent:
 
 
 def judged(connection: Connection) -> list[PastEvent]:
-    """Return the events that somebody has said to be right or wrong, oldest first."""
+    """Return the events that the user marked as right or wrong, oldest first."""
     rows = connection.execute(f"{EVENTS} WHERE e.verdict IS NOT NULL ORDER BY e.onset_ms, e.id")
     return [PastEvent.of(row) for row in rows]
 
@@ -92,7 +92,7 @@ def gaps(connection: Connection, span: Span) -> list[Loss]:
 
 
 def notices(connection: Connection, span: Span) -> list[PastNotice]:
-    """Return what the listener said of itself."""
+    """Return the listener's own messages."""
     return [PastNotice(*row) for row in sourced(connection, "notices", "x.time_ms, x.kind, x.text", "time_ms", span)]
 
 

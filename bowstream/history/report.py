@@ -31,13 +31,13 @@ class Report:
     Attributes
     ----------
     span : from midnight to midnight, or up to now
-    listened_s : for how long somebody listened
+    listened_s : for how long the listener ran
     totals : each tag, the most frequent first
-    usual : events of each tag per day listened to of the week before; empty if nobody listened then
-    days_listened : the span as days of 24 hours in which somebody listened, to compare with `usual`
+    usual : events of each tag per day listened to of the week before; empty if the listener did not run then
+    days_listened : the span as days of 24 hours in which the listener ran, to compare with `usual`
     map, maps : events of all tags, and of each of the most frequent ones, by day and hour
     best : events to show: those that are surest, of each tag a few, in order of time
-    silences, deaf : the longest silences, and when nobody listened
+    silences, deaf : the longest silences, and when it did not listen
     gaps, notices, runs : what went wrong
     loudness : by parts of the span
     source : what heard it, if it is about one of several

@@ -46,7 +46,7 @@ def event_row(event: PastEvent) -> Row:
 
 
 def hour_rows(map_: HeatMap) -> Iterator[Row]:
-    """Yield the hours in which somebody listened, or in which there are events."""
+    """Yield the hours in which the listener ran, or in which there are events."""
     for day, counts, listened_s in zip(map_.days, map_.counts.tolist(), map_.listened_s.tolist()):
         for hour in range(24):
             if counts[hour] or listened_s[hour]:

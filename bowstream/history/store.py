@@ -243,5 +243,5 @@ def open_history(path: Path, writable: bool = False) -> closing[sqlite3.Connecti
         raise BowstreamError(f"{path} cannot be read as a history: {error}") from error
     if version != VERSION:
         connection.close()
-        raise BowstreamError(f"{path} is no history of this version of bowstream (got version {version})")
+        raise BowstreamError(f"{path} is not a history of this version of bowstream (got version {version})")
     return closing(connection)

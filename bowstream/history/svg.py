@@ -35,7 +35,7 @@ def heat_map(
     ----------
     labels : of the rows
     counts : int [shape=(rows, 24)]
-    listened : bool [shape=(rows, 24)], whether somebody did
+    listened : bool [shape=(rows, 24)], whether the listener ran
     within : bool [shape=(rows, 24)], whether it is asked about; what is still to come is left out
     title : what is read out in its place
     """
@@ -60,7 +60,7 @@ def cells(
                 continue
             shade = f"s{shade_of(count, highest)}" if count else "none" if listened[row, hour] else "deaf"
             place = f'x="{LEFT + hour * CELL}" y="{top}" width="{CELL - 2}" height="{ROW - 2}" rx="3"'
-            said = f"{label}, {hour}:00: {count}" if count or listened[row, hour] else f"{hour}:00: nobody listened"
+            said = f"{label}, {hour}:00: {count}" if count or listened[row, hour] else f"{hour}:00: not listening"
             yield f'<rect class="{shade}" {place}><title>{escape(said)}</title></rect>'
             if count:
                 yield text(LEFT + hour * CELL + CELL / 2 - 1, top + 14, str(count), f"n{shade_of(count, highest)}")
@@ -73,7 +73,7 @@ def shade_of(count: int, highest: int) -> int:
 
 
 def loudness(span: Span, loud: Loudness, deaf: Sequence[Interval]) -> str:
-    """Return the level over a span, minute by minute, with the times in which nobody listened shaded."""
+    """Return the level over a span, minute by minute, with the times without listening shaded."""
     return svg(HEIGHT, "Loudness, minute by minute", loudness_parts(span, loud, deaf))
 
 

@@ -60,7 +60,7 @@ def hours_map(map_: HeatMap) -> RenderableType:
     legend = Text("            ")
     for index, (low, high) in enumerate(steps(highest)):
         legend.append(SHADES[index], COLOURS[index]).append(f" {low}" + (f"–{high}" if high > low else "") + "  ")
-    legend.append(f"{NOTHING.strip()} nothing  {NOBODY.strip()} nobody listened", "dim")
+    legend.append(f"{NOTHING.strip()} nothing  {NOBODY.strip()} not listening", "dim")
     return Group(*lines, Text(""), legend)
 
 
@@ -105,7 +105,7 @@ def tags_table(totals: Sequence[TagTotal]) -> RenderableType:
 
 
 def headline(span: Span, listened_s: float, n_events: int) -> Text:
-    """Return what the answer is about, and for how much of that somebody listened."""
+    """Return what the answer is about, and for how much of that the listener ran."""
     share = f"{100.0 * listened_s / max(span.length_s, 1e-9):.0f} %"
     text = Text(f"{span.start:%Y-%m-%d %H:%M} – {span.end:%Y-%m-%d %H:%M}", style="bold")
     return text.append(
@@ -120,13 +120,13 @@ def silence_line(silences: Sequence[Interval]) -> Text:
 
 
 def absences(deaf: Sequence[Interval], gaps: Sequence[Loss]) -> Iterator[Text]:
-    """Yield when nobody listened for long, and how much was lost in short gaps."""
+    """Yield when it did not listen for long, and how much was lost in short gaps."""
     long = sorted((one for one in deaf if one.length_ms >= LONG_MS), key=lambda one: -one.length_ms)
     if long:
         shown = list(map(times, long[:ABSENCES]))
         more = f" and {len(long) - ABSENCES} more" if len(long) > ABSENCES else ""
         total = duration(sum(one.length_ms for one in long) / 1000.0)
-        yield Text("nobody listened: ", style="bold").append(f"{total} ({', '.join(shown)}{more})", "not bold")
+        yield Text("not listening: ", style="bold").append(f"{total} ({', '.join(shown)}{more})", "not bold")
     if gaps:
         lost = f"{duration(sum(gap.duration_ms for gap in gaps) / 1000.0)} in {len(gaps)} gap{'s' * (len(gaps) > 1)}"
         yield Text("sound lost: ", style="bold").append(lost, "not bold")

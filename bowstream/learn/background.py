@@ -1,4 +1,4 @@
-"""What a new tag is told from: everyday sound that a bundle brings along, as codes."""
+"""What a new tag is told apart from: everyday sound that a bundle brings along, as codes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def read_background(bundle: Bundle) -> Codes:
     """
     if BACKGROUND not in bundle.description["files"]:
         raise BundleError(
-            f"{bundle.path} has no {BACKGROUND}, which a new sound is told from: use a newer bundle, or add it with "
-            "'python -m train background'"
+            f"{bundle.path} has no {BACKGROUND}, which new sounds are told apart from: use a newer bundle, or add it "
+            "with 'python -m train background'"
         )
     arrays = read_arrays(verified(bundle.path, BACKGROUND, bundle.description["files"]), BACKGROUND)
     try:

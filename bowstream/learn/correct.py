@@ -57,7 +57,7 @@ class Corrected:
         """In a line."""
         right, wrong = self.correction.counts if self.correction else (0, 0)
         said = f"{self.name}: {wrong} wrong, {right} right"
-        return f"{said}; what raised this event scored {self.before:.2f}, and scores {self.after:.2f} now"
+        return f"{said}; the sound of this event scored {self.before:.2f}, and scores {self.after:.2f} now"
 
 
 class Corrector:
@@ -67,7 +67,7 @@ class Corrector:
     ----------
     bundle : as it was loaded, without what was learned
     background : everyday sound
-    false_per_day : wrong events of a tag that are put up with
+    false_per_day : wrong events of a tag that are acceptable
     """
 
     def __init__(self, bundle: Bundle, background: Background, false_per_day: float = Settings.false_per_day) -> None:
@@ -95,7 +95,7 @@ class Corrector:
         if evidence.bundle != self.bundle.description["sha256"]:
             raise BowstreamError(f"{evidence.event} was heard with another bundle: nothing can be learned from it")
         if name not in names_of(self.bundle, learned):
-            raise BowstreamError(f"{name!r} is no tag any more: nothing can be learned of it")
+            raise BowstreamError(f"{name!r} is not a tag any more: nothing can be learned from it")
         hidden = self.bundle.head.hidden(evidence.codes[np.newaxis])
         old = learned.correction(name)
         verdicts = [each for each in old.verdicts if each.event != evidence.event] if old else []

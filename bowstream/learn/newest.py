@@ -161,7 +161,7 @@ def short(path: Path) -> Iterator[str]:
 
 
 def is_answered(name: str) -> bool:
-    """Whether somebody listens at a socket."""
+    """Whether a listener answers at a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(name)
@@ -211,7 +211,7 @@ def ask(path: Path, seconds: float, source: str = "") -> Answer:
                 samples = np.frombuffer(answer.read(4 * head["samples"]), "<f4").astype(np.float32)
                 return Answer(samples, int(head["sample_rate"]), head["source"])
             except (ValueError, KeyError, TypeError) as error:
-                raise BowstreamError(f"{path}: no answer that could be understood") from error
+                raise BowstreamError(f"{path}: an answer that cannot be understood") from error
 
 
 def heard_by(sources: Sequence[str]) -> str:

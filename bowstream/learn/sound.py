@@ -77,7 +77,7 @@ def cut(name: str, samples: Float32, sample_rate: int) -> Cut:
     last = int(loud[(loud >= first) & (loud < first + most)].max()) + 1
     inside = columns[first:last]
     if is_noise(inside, levels[first:last]):
-        raise AudioError(f"{name}: steady noise, nothing to learn from: record the sound closer, or louder")
+        raise AudioError(f"{name}: steady noise, nothing to learn from: record the sound closer or louder")
     begin, end = max(0, first - round(BEFORE_S / COLUMN_S)), min(len(columns), last + round(AFTER_S / COLUMN_S))
     around = padded[begin * length : end * length]
     return Cut(name, first * COLUMN_S, around, (first - begin) * COLUMN_S, (last - begin) * COLUMN_S)

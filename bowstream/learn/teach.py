@@ -46,9 +46,9 @@ class Lesson:
         tag, examples = self.tag, len(self.tag.examples)
         said = []
         if tag.tries:
-            said.append(f"told from background in {tag.told} of {tag.tries} tries")
+            said.append(f"told apart from background sound in {tag.told} of {tag.tries} tries")
         else:
-            said.append("learned from one example, so it was not tried")
+            said.append("learned from one example, so it was not tested")
         if tag.mistaken_for:
             said.append(f"may be mistaken for {' or '.join(tag.mistaken_for)}")
         if examples < ENOUGH or tag.told < 0.8 * tag.tries:
@@ -64,7 +64,7 @@ class Teacher:
     ----------
     bundle : as it was loaded, without what was taught before
     room : windows of the user's room, int [shape=(context, P)] each
-    false_per_day : wrong events of a tag that are put up with
+    false_per_day : wrong events of a tag that are acceptable
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class Teacher:
         if name in taken or name in groups:
             raise UsageError(f"the bundle has a tag or group {name!r}: choose another name")
         if name in learned.names and not more:
-            raise UsageError(f"{name!r} was taught already: --more adds examples to it, 'bowstream forget' forgets it")
+            raise UsageError(f"{name!r} was taught already: --more adds examples to it, 'bowstream forget' removes it")
         if more and name not in learned.names:
-            raise UsageError(f"there is no {name!r} yet that could learn more")
+            raise UsageError(f"there is no taught sound {name!r} yet to add to")
         if len(learned.names) >= MOST_TAGS and not more:
             raise UsageError(f"at most {MOST_TAGS} tags can be taught: forget one first")
 

@@ -47,7 +47,7 @@ def read_file(path: Path) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise BundleError(f"{path} must be a file, and is none: copy the bundle again")
+                raise BundleError(f"{path} must be a regular file: copy the bundle again")
             if status.st_size > LARGEST_FILE_BYTES:
                 raise BundleError(f"{path} must have at most {LARGEST_FILE_BYTES:,} bytes (got {status.st_size:,})")
             return file.read(LARGEST_FILE_BYTES)

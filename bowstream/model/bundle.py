@@ -118,7 +118,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
         )
         check_shapes(bundle)
         check_origin(description)
-        # Of tags that do not work the head has outputs, too: they have a part in the softmax.
+        # The head also has outputs for tags that do not work: they take part in the softmax.
         works = [bool(tag.get("works", True)) for tag in description["tags"]]
         if not all(works):
             bundle = bundle.with_tags({place: tag for place, tag in enumerate(bundle.tags) if works[place]})

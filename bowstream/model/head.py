@@ -171,7 +171,7 @@ class Head:
     def _parted(self) -> SparseNetwork:
         """The network, whose first layer is parted from the rest."""
         if not isinstance(self.network, SparseNetwork):
-            raise BundleError("this bundle is of an older format, beside which nothing can be learned: use a newer one")
+            raise BundleError("nothing can be taught to this bundle, whose format is older: use a newer bundle")
         return self.network
 
     @cached_property

@@ -65,7 +65,7 @@ class LearnedTag:
     tag : its name and thresholds
     since : when it was taught, UTC, as ISO 8601
     examples : what it was learned from
-    row : above 0 it is told from background
+    row : above 0 it is told apart from background
     tries, told : how often an example was left out, and how often it was told from background all the same
     mistaken_for : tags of the bundle that rise with it
     """
@@ -86,7 +86,7 @@ class LearnedTag:
 
 @dataclass(frozen=True)
 class Verdict:
-    """An event that somebody judged.
+    """An event that the user judged.
 
     event : its id
     right : whether it was what it was taken for
@@ -207,7 +207,7 @@ class Learned:
             raise BundleError(f"the bundle has a tag {min(taken)!r}, too")
         places = {name: place for place, name in enumerate([*known, *self.names])}
         if unknown := {each.name for each in self.corrections} - places.keys():
-            raise BundleError(f"what was learned corrects {min(unknown)!r}, which is no tag")
+            raise BundleError(f"what was learned corrects {min(unknown)!r}, which is not a tag")
         additions = Additions(
             *stacked([each.row for each in self.tags], bundle.head.n_hidden),
             *stacked([each.row for each in self.corrections], bundle.head.n_hidden),

@@ -1,8 +1,8 @@
 """Onsets: when the sound began that a score is about, searched for in the levels of the last seconds.
 
 A score is about a window, and says that a sound is there some time after it began. What changed then is in the
-levels: an onset is where the bands rise above what they were before. Which of several rises began the sound is told by
-its tag's own scores: they rise in the windows after it.
+levels: an onset is where the bands rise above what they were before. Which of several rises began the sound is
+decided by its tag's own scores: they rise in the windows after it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ USUAL, SPAN = 0.5, 4.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What a sensitivity costs at a hop, false events an hour, and brings, the share of sounds that raise an event."""
+    """What a sensitivity costs at a hop, false events per hour, and brings, the share of sounds that raise an event."""
 
     hop_s: float
     sensitivity: float

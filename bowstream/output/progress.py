@@ -117,7 +117,7 @@ class Pace:
         self._total_s, self._done_s, self._before_s = total_s, done_s, done_s
         self._began_s = self._said_s = monotonic()
         if done_s:
-            self.print(f"bowstream: going on: {hours(done_s)} of {hours(total_s)} were done before")
+            self.print(f"bowstream: continuing: {hours(done_s)} of {hours(total_s)} were done before")
 
     def advance(self, done_s: float, errors: Sequence[str]) -> None:
         """Note how much was done just now, and what could not be heard."""

@@ -47,8 +47,8 @@ class Clips(Sink[Clip]):
             self._folder.tidy()
         except OSError as error:
             raise BowstreamError(
-                f"[sinks.clips] cannot tidy its folder: {error.filename}: {error.strerror}; put that right, or choose "
-                "another folder"
+                f"[sinks.clips] cannot clean up its folder: {error.filename}: {error.strerror}; mend that, or "
+                "choose another folder"
             ) from error
         super().__enter__()
         return self

@@ -46,7 +46,7 @@ class Places:
     evidence : file of what events were raised by; None to keep that in memory only
     room : file of what the room sounds like; None to keep none
     keep_examples : whether the sound of what is taught is kept in its file
-    false_per_day : wrong events of a tag that are put up with
+    false_per_day : wrong events of a tag that are acceptable
     """
 
     bundle: Path | None
@@ -112,7 +112,7 @@ class Learning(Sink[Item]):
         try:
             return read_room(self._places.room, bundle)
         except BundleError as error:
-            self.warn(f"{error}; it begins anew")
+            self.warn(f"{error}; a new one is begun")
             return Room(bundle.description["sha256"])
 
     def flush(self) -> Iterator[Room]:
@@ -178,7 +178,7 @@ class Learning(Sink[Item]):
             raise RetryableError(f"{path}: {error}") from error
         except sqlite3.DatabaseError as error:
             path.unlink(missing_ok=True)  # it can be done without
-            raise RetryableError(f"{path} was damaged, and begins anew") from error
+            raise RetryableError(f"{path} was damaged: a new one is begun") from error
 
     def _learn(self, judged: Judged) -> str:
         """Correct the event's tag; return what came of it."""
@@ -186,7 +186,7 @@ class Learning(Sink[Item]):
         if evidence is None and self._places.evidence:
             evidence = find(self._places.evidence, judged.event)
         if evidence is None:
-            raise BowstreamError("what it was raised by is not known, or no more")
+            raise BowstreamError("the codes that raised it are not known any more")
         # A bundle for this thread: the session's is in use. It is not kept, since verdicts are rare.
         bundle = load_bundle(self._places.bundle)
         corrector = Corrector.of(bundle, self._windows(bundle), self._places.false_per_day)

@@ -31,7 +31,7 @@ class Mqtt(Sink[Message]):
     `health` (JSON; kept), `gap` and `notice` (JSON), `microphone` (away, there; kept), `listener` (JSON: who
     publishes here; kept). To `verdict` others may publish `{"id": …, "verdict": "wrong"}`, or `right`, or null; the
     id `last` is that of the newest event. Where several sources are heard, each has its own root below that one, by its
-    name, and a device of its own in Home Assistant; `status` and `listener` are of all.
+    name, and its own device in Home Assistant; `status` and `listener` are of all.
 
     Attributes
     ----------

@@ -102,7 +102,7 @@ class Branch:
         yield self._count()
 
     def discovery(self) -> Iterator[Message]:
-        """Return what Home Assistant is told of the source, if it is."""
+        """Return Home Assistant's discovery of the source, if it is wanted."""
         if self.discovery_topic:
             status = f"{self._settings.root}/status"
             device = home_assistant.device(

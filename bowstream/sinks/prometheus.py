@@ -53,7 +53,7 @@ class Prometheus(Sink[None]):
         )
         self._latency = self._client.Histogram(
             "bowstream_hop_latency_seconds",
-            "From having a hop's last sample to having its scores",
+            "Time from a hop's last sample to its scores",
             self._labels,
             buckets=LATENCIES_S,
             registry=self._registry,

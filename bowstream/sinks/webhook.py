@@ -71,13 +71,13 @@ def post(request: LimitedRequest, timeout_s: float) -> RetryableError | Permanen
         text = f"{request.host} answered {error.code} {error.reason}"
         error.close()
         if error.code < 400 and (location := error.headers["Location"]):
-            text += f": moved to {place_of(urljoin(request.full_url, location))!r}: name that one in url"
+            text += f": moved to {place_of(urljoin(request.full_url, location))!r}: use that one in url"
         is_final = error.code < 500 and error.code not in TRY_AGAIN
         return PermanentError(text) if is_final else RetryableError(text)
     except urllib.error.URLError as error:
         return RetryableError(f"{request.host}: {error.reason}")
     except http.client.HTTPException as error:
-        return RetryableError(f"{request.host} answered nonsense: {error!r}")
+        return RetryableError(f"{request.host} sent an invalid answer: {error!r}")
     except OSError as error:
         return RetryableError(f"{request.host}: {error}")
     return None

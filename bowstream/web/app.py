@@ -48,7 +48,7 @@ class App:
     tuning : the tags, as they are now
     archive : the past; None if no history is kept
     judge : takes an event's id and a verdict on it, to learn from
-    greeting : returns what a page is told when it opens
+    greeting : returns what a page gets when it opens
     complain : takes a line about a bug
     """
 

@@ -37,7 +37,7 @@ class Archive:
         self.clips = clips
 
     def day(self, text: str) -> Fields:
-        """Return a day: events, when somebody listened, what was lost, how loud each minute was."""
+        """Return a day: events, when the listener ran, what was lost, how loud each minute was."""
         span = Span.day(day_named(text))
         with self._opened() as connection:
             found = queries.events(connection, span, limit=EVENTS, newest_first=True)

@@ -1,4 +1,4 @@
-"""Who may ask: the names of this machine, pages of our own, and whoever has the password."""
+"""Who may ask: the names of this machine, pages of our own, and everyone who has the password."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Guard:
         site = request.headers.get("sec-fetch-site", "none")
         is_visit = request.headers.get("sec-fetch-mode") == "navigate" and request.method in ("GET", "HEAD")
         if site not in ("none", "same-origin") and not is_visit:
-            raise RefusedError(403, "another site's page asked for this")
+            raise RefusedError(403, "this request came from another site's page")
         if request.method != "POST":
             return
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.hosts[0]:
-            raise RefusedError(403, "another site's page asked for this")
+            raise RefusedError(403, "this request came from another site's page")
         # A form of another site cannot send this type; a script of it would have to ask first, and gets no answer.
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise RefusedError(415, "the body must be application/json")

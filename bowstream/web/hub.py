@@ -1,4 +1,4 @@
-"""From the session's thread to every open page. It never waits: a page that is slow misses something, and is told."""
+"""From the session's thread to every open page. It never waits: a slow page misses something, and is informed."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Narrator:
 
     @property
     def introduction(self) -> Fields:
-        """What a page is told of the source when it opens: the names of its tags are in the order of its scores."""
+        """What a page gets about the source when it opens: the names of its tags are in the order of its scores."""
         tags = [tag.name for tag in self._info.tags]
         return {"name": self._info.source, "hop_s": self._info.hop_s, "tags": tags, "away": self.away}
 

@@ -109,7 +109,7 @@ class WebPage:
             self._tuning.apply()
             if not isinstance(record, Idle):
                 self._pass_on(record, self._narrators[source_of(record)])
-            if isinstance(record, StreamInfo):  # a page begins anew: its scores are in the order of the tags
+            if isinstance(record, StreamInfo):  # a page starts again: its scores are in the order of the tags
                 self._hub.post(message("hello", self._greeting()))
         except Exception as error:  # a bug of the page must not end the listening
             self._complain(repr(error))
@@ -128,7 +128,7 @@ class WebPage:
             self._troubles.append(trouble)
 
     def _greeting(self) -> dict[str, Any]:
-        """Return what a page is told when it opens."""
+        """Return what a page gets when it opens."""
         info, narrators = self._info, self._narrators.values()
         return {
             "sources": [narrator.introduction for narrator in narrators],

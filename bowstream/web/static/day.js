@@ -56,7 +56,7 @@ function timeline(events) {
   const top = LOUD + 8, bottom = top + Math.max(named.length, 1) * LANE, height = bottom + 20;
   const label = `Timeline of ${shown.day}: ${events.length} events, most of ${lanes.slice(0, 3).join(", ") || "nothing"}. The list below has each.`;
   const svg = h("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label, class: "timeline" });
-  // What is still to come is empty; what has passed is dark where nobody listened.
+  // What is still to come is empty; what has passed is dark where it did not listen.
   svg.append(h("rect", { class: "deaf", x: left, y: 0, width: Math.max(0, x(Math.min(shown.end_ms, Date.now())) - left), height: bottom }));
   for (const [start, end] of shown.listened) {
     svg.append(h("rect", { class: "ears", x: x(start), y: 0, width: Math.max(0.5, x(end) - x(start)), height: bottom }));

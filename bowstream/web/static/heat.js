@@ -18,7 +18,7 @@ export async function showHeat() {
   const rows = found.days.map((text, index) => [day(text), found.counts[index], found.listened_s[index], text]).reverse();
   fill($("heat"), table(`Events per hour${tag || group ? ` of ${tag || group}` : ""}, last ${days} days`, "Day", rows, () => highest));
   fill($("heat-key"), ...[1, 2, 3, 4].filter((level) => range(level, highest)).map((level) => h("span", {}, h("i", { class: `l${level}` }), range(level, highest))),
-    h("span", {}, h("i", { class: "l0" }), "nothing"), h("span", {}, h("i", { class: "deaf" }), "nobody listened"));
+    h("span", {}, h("i", { class: "l0" }), "nothing"), h("span", {}, h("i", { class: "deaf" }), "not listening"));
   const most = found.tags.map((one) => [one.tag, one.hours, null]);
   fill($("tag-heat"), most.length ? table("Events per hour of the day and tag", "Tag", most, (hours) => Math.max(1, ...hours)) : h("p", { class: "empty" }, "Nothing was heard yet."));
   return null;
@@ -38,7 +38,7 @@ function table(caption, corner, rows, highestOf) {
     ...counts.map((count, hour) => {
       if (ears && !count && new Date(`${text}T${String(hour).padStart(2, "0")}:00:00`) > new Date()) return h("td");
       const deaf = ears && !ears[hour] && !count;
-      return h("td", { class: deaf ? "deaf" : `l${level(count, highestOf(counts))}`, title: `${name}, ${hour}:00: ${deaf ? "nobody listened" : count}` }, h("span", {}, deaf ? "–" : String(count)));
+      return h("td", { class: deaf ? "deaf" : `l${level(count, highestOf(counts))}`, title: `${name}, ${hour}:00: ${deaf ? "not listening" : count}` }, h("span", {}, deaf ? "–" : String(count)));
     }),
     h("td", { class: "sum" }, String(counts.reduce((sum, count) => sum + count, 0)))));
   return h("table", {}, h("caption", { class: "hidden" }, caption), h("thead", {}, head), h("tbody", {}, ...body));
