@@ -216,8 +216,8 @@ def test_many_clips_take_no_more_memory_than_few(tmp_path):
         tracemalloc.stop()
         return most
 
-    # The least of three: another thread may take some meanwhile.
-    few, many = (min(peak_bytes(clips) for _ in range(3)) for clips in (200, 1800))
+    # The least of eight: threads that earlier tests left may take some meanwhile.
+    few, many = (min(peak_bytes(clips) for _ in range(8)) for clips in (200, 1800))
     assert many < 1.5 * few
 
 
