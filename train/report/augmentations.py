@@ -62,7 +62,7 @@ def compare_augmentations(
     if not (folder / JOINT).is_file():
         raise UsageError(f"{folder / JOINT} must be there: carry it out first, with `joint {folder}`")
     heard_by = bowstream.load_bundle(bundle)
-    if [tag.name for tag in heard_by.tags] != list(names["tags"]):
+    if [tag["name"] for tag in heard_by.description["tags"]] != list(names["tags"]):  # also those that do not ship
         raise UsageError(f"{bundle} must be made of {folder}: its tags are others")
     windows = windows or task.config.context
     task = replace(task, config=task.config.with_values(context=windows, stream_windows=windows))
