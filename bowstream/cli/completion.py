@@ -79,7 +79,7 @@ def groups(**context: Any) -> list[str]:
 
 
 def described() -> list[dict[str, Any]]:
-    """Return how the bundle that is shipped describes its tags; what it weighs is not read, for Tab must be quick."""
+    """Return what the shipped bundle says of its tags that work; no weights are read, for Tab must be quick."""
     from bowstream.model.bundle import DESCRIPTION, default_path
 
     try:
@@ -87,7 +87,7 @@ def described() -> list[dict[str, Any]]:
     except (BowstreamError, OSError, ValueError, KeyError) as error:
         said(error)
         return []
-    return found
+    return [tag for tag in found if tag.get("works", True)]
 
 
 def bundles(prefix: str = "", **context: Any) -> list[str]:
