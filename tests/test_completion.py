@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from argcomplete import CompletionFinder
 
+from bowstream import load_bundle
 from bowstream.audio.devices import Device
 from bowstream.cli import completion
 from bowstream.cli.main import build_parser
@@ -82,6 +83,7 @@ def test_bundles_and_folders(tab, tmp_path, monkeypatch, bundle_path):
 
 def test_tags_and_groups(tab):
     assert tab("bowstream history --tag gu") == ["gunshot", "guitar"]
+    assert completion.tags() == [tag.name for tag in load_bundle().tags]
     assert "crying baby" in "".join(tab("bowstream export --to csv --tag crying")).replace("\\", "")
     assert tab("bowstream forget --corrections sna") == ["snare\\ drum"]
     assert tab("bowstream history --group ani") == ["animals"]
