@@ -22,9 +22,11 @@ pcm.monster {{ type pulse device "{SINK}.monitor" }}
 pcm.!default {{ type pulse }}
 ctl.!default {{ type pulse }}
 """
+# Without rewinds a null sink gives sound each 50 ms. With them the first comes after up to 2 s, and PortAudio, which
+# waits for it, asks again and again all the time.
 PULSE = """
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
-load-module module-null-sink sink_name={sink} rate={rate} channels=1 format=s16le
+load-module module-null-sink sink_name={sink} rate={rate} channels=1 format=s16le norewinds=1
 set-default-sink {sink}
 set-default-source {sink}.monitor
 """
@@ -113,6 +115,7 @@ ATTIC_MODULE = (
     f"rate={RATE}",
     "channels=1",
     "format=s16le",
+    "norewinds=1",
 )
 
 
