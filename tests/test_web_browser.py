@@ -51,23 +51,33 @@ def served(tmp_path):
         yield page
 
 
-@pytest.fixture(params=[(360, "light"), (1440, "dark")], ids=["phone", "desk"])
-def opened(request, chromium, served):
-    """The page in the browser, with nothing in its console at the end."""
+@pytest.fixture(scope="module", params=[(360, "light"), (1440, "dark")], ids=["phone", "desk"])
+def tab(request, chromium):
+    """One for all pages: each is at an address of its own, so nothing of those before it is left."""
     width, scheme = request.param
     context = chromium.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, timezone_id="UTC", locale="en-GB"
     )
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    said = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(served.page.address)
-    page.wait_for_selector("#status.on")
-    yield page
-    too_wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT_MS)
+    yield tab
     context.close()
+
+
+@pytest.fixture
+def opened(tab, served):
+    """The page in the browser, with nothing in its console at the end."""
+    said = []
+    heard = {"console": lambda message: said.append(message.text), "pageerror": lambda error: said.append(str(error))}
+    for event, note in heard.items():
+        tab.on(event, note)
+    tab.goto(served.page.address)
+    tab.wait_for_selector("#status.on")
+    yield tab
+    too_wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+    tab.goto("about:blank")
+    for event, note in heard.items():
+        tab.remove_listener(event, note)
     assert said == [] and too_wide <= 0
 
 
