@@ -68,3 +68,23 @@ def raises(text, tell):
 def adds(a, b, tell):
     tell("adding")
     return a + b
+
+
+class Deadly:
+    """A result that kills processes just when it is fetched."""
+
+    def __init__(self, victims):
+        self.victims = victims
+
+    def __reduce__(self):
+        for process in self.victims:
+            os.kill(process, signal.SIGKILL)
+        return Deadly, (self.victims,)
+
+
+def deadly_once(number, place, victims):
+    """Return a number; the first time that it is 1, a result that kills these processes."""
+    if number == 1 and not Path(place).exists():
+        Path(place).touch()
+        return Deadly(victims)
+    return number

@@ -5,12 +5,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from archives import configured, made_up, tables
+from archives import configured, deadly_once, made_up, tables
+from stage import until
 
+from bowstream.archive import cluster
+from bowstream.archive.child import Children
+from bowstream.archive.engine import each
 from bowstream.cli.main import main
 
 pytest.importorskip("distributed")
@@ -37,27 +43,48 @@ class Machines:
             self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         self.processes = []
 
-    def start(self, *command):
+    def start(self, module, *arguments, stderr=subprocess.DEVNULL):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            [sys.executable, "-m", module, *arguments],
+            env=environment, stdout=subprocess.DEVNULL, stderr=stderr, text=True, start_new_session=True,
         )  # fmt: skip
         self.processes.append(process)
         return process
 
     def scheduler(self):
         host, port = self.address.removeprefix("tcp://").split(":")
-        return self.start("dask_scheduler", "--host", host, "--port", port, "--no-dashboard", "--no-jupyter")
+        where = "--host", host, "--port", port
+        return self.start("distributed.cli.dask_scheduler", *where, "--no-dashboard", "--no-jupyter")
 
     def worker(self):
-        return self.start("dask_worker", self.address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+        how = "--nthreads", "1", "--no-dashboard", "--no-nanny"
+        return self.start("distributed.cli.dask_worker", self.address, *how)
+
+    def ready(self):
+        """Start one of each; return them when one can connect."""
+        both = self.scheduler(), self.worker()
+        until(self.is_reachable)
+        return both
+
+    def is_reachable(self):
+        host, port = self.address.removeprefix("tcp://").split(":")
+        with socket.socket() as one:
+            return one.connect_ex((host, int(port))) == 0
+
+    def job(self, arguments, out):
+        there = "--out", str(out), "--dask", self.address
+        return self.start("bowstream", *arguments, *there, stderr=subprocess.PIPE)
 
     def stop(self):
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        kill(*self.processes)
+
+
+def kill(*processes):
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture
@@ -65,12 +92,6 @@ def machines():
     found = Machines()
     yield found
     found.stop()
-
-
-def begin(folder, arguments, out, address):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "bowstream", *arguments, "--out", str(folder / out), "--dask", address]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(process, out, done):
@@ -89,9 +110,9 @@ def test_a_worker_that_is_killed(place, machines):
     folder, arguments = place
     machines.scheduler()
     first, _ = machines.worker(), machines.worker()
-    process = begin(folder, arguments, "worker", machines.address)
+    process = machines.job(arguments, folder / "worker")
     wait_for(process, folder / "worker", 1)
-    os.killpg(first.pid, signal.SIGKILL)
+    kill(first)
     _, err = process.communicate(timeout=100.0)
     assert process.returncode == 0 and "Traceback" not in err, err
     assert tables(folder / "worker") == tables(folder / "plain")
@@ -100,11 +121,9 @@ def test_a_worker_that_is_killed(place, machines):
 def test_a_scheduler_that_starts_again(place, machines):
     folder, arguments = place
     scheduler, worker = machines.scheduler(), machines.worker()
-    process = begin(folder, arguments, "scheduler", machines.address)
+    process = machines.job(arguments, folder / "scheduler")
     wait_for(process, folder / "scheduler", 1)
-    for one in (scheduler, worker):
-        os.killpg(one.pid, signal.SIGKILL)
-        one.wait()
+    kill(scheduler, worker)
     machines.scheduler()
     machines.worker()
     _, err = process.communicate(timeout=100.0)
@@ -112,11 +131,40 @@ def test_a_scheduler_that_starts_again(place, machines):
     assert tables(folder / "scheduler") == tables(folder / "plain")
 
 
+def test_a_scheduler_that_ends_before_a_result_is_fetched(machines, tmp_path):
+    processes = machines.ready()
+
+    def start_again():
+        for process in processes:
+            process.wait()
+        machines.ready()
+
+    again = threading.Thread(target=start_again)
+    again.start()
+    with closing(cluster.Cluster(machines.address, 1, Children())) as found:
+        victims = [process.pid for process in processes]
+        done = each(found, deadly_once, iter(range(5)), str(tmp_path / "died"), victims)
+        assert sorted(done) == [(number, number) for number in range(5)]
+    again.join()
+
+
+def test_a_scheduler_that_is_away_while_results_are_written(machines, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_S", 3.0)
+    processes = machines.ready()
+    with closing(cluster.Cluster(machines.address, 1, Children())) as found:
+        done = each(found, abs, iter(range(5)))
+        results = [next(done)]
+        kill(*processes)
+        until(lambda: found._client.status == "closed")  # it no longer tries
+        machines.ready()
+        assert sorted([*results, *done]) == [(number, number) for number in range(5)]
+
+
 def test_a_job_on_a_cluster_is_stopped_and_goes_on_without(place, machines):
     folder, arguments = place
     machines.scheduler()
     machines.worker()
-    process = begin(folder, arguments, "stopped", machines.address)
+    process = machines.job(arguments, folder / "stopped")
     wait_for(process, folder / "stopped", 1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60.0)
@@ -127,8 +175,6 @@ def test_a_job_on_a_cluster_is_stopped_and_goes_on_without(place, machines):
 
 @pytest.mark.parametrize(("address", "status"), [("tcp://127.0.0.1:1", 1), ("nowhere://x", 2), ("tcp://", 2)])
 def test_schedulers_that_are_none(address, status, place, tmp_path, capsys, monkeypatch):
-    from bowstream.archive import cluster
-
     monkeypatch.setattr(cluster, "CONNECT_S", 1.0)
     _, arguments = place
     assert main([*arguments, "--out", str(tmp_path / "out"), "--dask", address]) == status
@@ -138,8 +184,6 @@ def test_schedulers_that_are_none(address, status, place, tmp_path, capsys, monk
 
 
 def test_without_dask(place, tmp_path, capsys, monkeypatch):
-    from bowstream.archive import cluster
-
     monkeypatch.setattr(cluster, "is_there", lambda: False)
     folder, arguments = place
     assert main([*arguments, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 0

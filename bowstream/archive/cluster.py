@@ -58,12 +58,11 @@ class Cluster:
             raise UsageError("--dask needs Dask: pip install 'bowstream[cluster]'")
         import dask
         import distributed
-        from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said here
         self._dask: Any = distributed
-        self.losses: tuple[type[Exception], ...] = (KilledWorker, CommClosedError)
+        self.losses: tuple[type[Exception], ...] = (KilledWorker,)
         self._children, self._away_s, self._width = children, away_s, 1
         self._local: Any = None
         if address is None:
@@ -77,8 +76,9 @@ class Cluster:
     @property
     def width(self) -> int:
         """How many tasks are carried out at a time, or were before the scheduler went away."""
-        with suppress(OSError):
-            self._width = max(1, sum(self._client.nthreads().values()))
+        if self._client.status == "running":
+            with suppress(OSError):
+                self._width = max(1, sum(self._client.nthreads().values()))
         return self._width
 
     @property
@@ -87,12 +87,29 @@ class Cluster:
         return bool(self._client.nthreads())
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a call carried out somewhere."""
-        future: Future[Any] = self._client.get_executor(pure=False).submit(function, *arguments)
+        """Have a call carried out somewhere; wait for a scheduler that is away.
+
+        Raises
+        ------
+        BowstreamError
+            If it stays away.
+        """
+        self._revive()
+        future: Future[Any] = Future()
+        asked = self._client.submit(function, *arguments, pure=False)
+        self._client.loop.add_callback(hand_on, self._client, asked, future)
         return future
 
-    def revive(self) -> None:
-        """Wait for a scheduler that is away; raise `BowstreamError` if it stays away."""
+    def close(self) -> None:
+        """Give up what is not done, at once."""
+        if self._local:
+            self._children.stop()
+        self._client.close(timeout=CONNECT_S)
+        if self._local:
+            self._local.close(timeout=CONNECT_S)
+            self._children.reset()
+
+    def _revive(self) -> None:
         until_s = time.monotonic() + self._away_s
         while self._client.status == "connecting" and time.monotonic() < until_s:
             time.sleep(LOOK_EVERY_S)
@@ -104,15 +121,6 @@ class Cluster:
                     raise
                 time.sleep(LOOK_EVERY_S)
 
-    def close(self) -> None:
-        """Give up what is not done, at once."""
-        if self._local:
-            self._children.stop()
-        self._client.close(timeout=CONNECT_S)
-        if self._local:
-            self._local.close(timeout=CONNECT_S)
-            self._children.reset()
-
     def _connected(self) -> Any:
         try:
             return self._dask.Client(self._address, timeout=CONNECT_S, set_as_default=False, name="bowstream")
@@ -120,3 +128,18 @@ class Cluster:
             raise UsageError(f"--dask must be like tcp://host:8786 (got {self._address!r})") from error
         except OSError as error:
             raise BowstreamError(f"there is no scheduler at {self._address}: dask scheduler starts one") from error
+
+
+async def hand_on(client: Any, asked: Any, future: Future[Any]) -> None:
+    """Hand on what a call gave or raised; it is lost if that cannot be fetched.
+
+    Dask's own executor tells nobody of the latter: who waits for its future, waits for ever.
+    """
+    try:
+        future.set_result(await client.gather(asked, asynchronous=True))
+    except Exception as error:
+        if asked.status == "error":
+            future.set_exception(error)
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()  # wakes who waits

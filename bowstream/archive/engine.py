@@ -31,10 +31,7 @@ class Engine(Protocol):
         """How many are carried out at a time."""
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a call carried out."""
-
-    def revive(self) -> None:
-        """Be ready for calls again, after one was lost."""
+        """Have a call carried out; raise `BowstreamError` if nobody can, for too long."""
 
     def close(self) -> None:
         """Give up what is not done, at once."""
@@ -59,9 +56,6 @@ class Local:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a call carried out by the next thread that is free."""
         return self._threads.submit(function, *arguments)
-
-    def revive(self) -> None:
-        """Do nothing: what runs here is not lost."""
 
     def close(self) -> None:
         """Give up what is not done, at once."""
@@ -97,7 +91,6 @@ def each(
             item = waiting.pop(future)
             if future.cancelled() or isinstance(future.exception(), engine.losses):
                 lost.append(item)
-                engine.revive()
                 losses += 1
                 if losses > MOST_LOSSES * engine.width:
                     raise BowstreamError("the cluster loses its workers again and again: see their logs")
