@@ -20,6 +20,7 @@ from bowstream.archive.engine import each
 from bowstream.cli.main import main
 
 pytest.importorskip("distributed")
+psutil = pytest.importorskip("psutil")
 
 SITES, DAYS = ("A", "B"), ("20260601", "20260602", "20260603")
 
@@ -104,6 +105,16 @@ def test_a_cluster_of_this_machine_writes_the_same(place):
     folder, arguments = place
     assert main([*arguments, "--out", str(folder / "local"), "--jobs", "2"]) == 0
     assert tables(folder / "local") == tables(folder / "plain")
+
+
+def test_a_cluster_of_this_machine_cannot_be_reached_from_others():
+    def listening():
+        return {one.laddr for one in psutil.Process().net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+
+    before = listening()
+    with closing(cluster.Cluster(None, 2, Children())):
+        opened = listening() - before
+    assert {address.ip for address in opened} == {"127.0.0.1"}
 
 
 def test_a_worker_that_is_killed(place, machines):

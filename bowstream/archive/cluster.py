@@ -28,6 +28,8 @@ HERE = {
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.memory.monitor-interval": "10s",
 }
+# Dask's servers of web pages, which cannot be left out, are for this machine alone.
+PRIVATE = "127.0.0.1:0"
 
 
 def is_there() -> bool:
@@ -68,7 +70,12 @@ class Cluster:
         if address is None:
             with dask.config.set(HERE):
                 self._local = distributed.LocalCluster(
-                    n_workers=jobs, threads_per_worker=1, processes=False, dashboard_address=None
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    processes=False,
+                    dashboard_address=PRIVATE,
+                    worker_dashboard_address=PRIVATE,
+                    scheduler_kwargs={"dashboard": False},
                 )
         self._address = address or self._local.scheduler_address
         self._client = self._connected()
