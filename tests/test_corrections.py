@@ -152,7 +152,7 @@ def score(bundle, learned, heard):
 
 def test_one_wrong_event_leaves_more_of_what_a_tag_is_right_about(bundle, corrector, monkeypatch):
     """The wrong one is like what raises the tag in everyday sound, most of which is it."""
-    names = [tag["name"] for tag in bundle.description["tags"]]
+    names = bundle.output_names
     on = {tag.name: threshold_of(bundle, nothing_learned(bundle), tag.name) for tag in bundle.tags}
     raising = {name: np.flatnonzero(corrector.everyday_logits[:, names.index(name)] >= on[name]) for name in on}
     name = min((each for each in on if len(raising[each]) >= 15), key=lambda each: len(raising[each]))

@@ -21,7 +21,9 @@ from train.dataset.data import Clip, data_set  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.experiments import LEFT_OUT  # noqa: E402
 from train.learned import heads, loop  # noqa: E402
+from train.learned.elsewhere import JOINT, write_task  # noqa: E402
 from train.learned.pool import Pool, restless  # noqa: E402
+from train.learned.pools import Pools  # noqa: E402
 from train.learned.task import Task  # noqa: E402
 from train.measure import augmentations  # noqa: E402
 from train.measure.augmentations import AS_RECORDED, SPOILT, Comparison, Outcome, count_held, gain, spoilt  # noqa: E402
@@ -175,6 +177,20 @@ def test_what_is_not_trained_is_refused(tmp_path, capsys, monkeypatch):
 
     with pytest.raises(UsageError, match=r"must hold pool-00000\.npz"):
         report.compare_augmentations(tmp_path, tmp_path, tmp_path, None, {}, tmp_path / "out", 1, 1000, 1, 1)
+
+
+def test_a_bundle_that_ships_only_some_of_its_tags_is_tried(tmp_path, pool, bundle, bundle_path):
+    from train.report.augmentations import carried_out
+
+    assert len(bundle.tags) < len(bundle.output_names)
+    task = Task(TINY, LevelSettings(), FRONT_END)
+    (tmp_path / JOINT).touch()
+    write_task(tmp_path, Pools([lambda: pool]), task, {"tags": bundle.output_names, "taught": ()})
+    found, _, heard_by = carried_out(tmp_path, bundle_path)
+    assert found.settings() == task.settings() and heard_by.tags == bundle.tags
+    write_task(tmp_path, Pools([lambda: pool]), task, {"tags": bundle.output_names[1:], "taught": ()})
+    with pytest.raises(UsageError, match="its tags are others"):
+        carried_out(tmp_path, bundle_path)
 
 
 def test_the_table_has_points_and_their_standard_errors():

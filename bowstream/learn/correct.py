@@ -176,7 +176,7 @@ def correct(path: Path, corrector: Corrector, evidence: Evidence, name: str, rig
 
 def names_of(bundle: Bundle, learned: Learned) -> list[str]:
     """Return the names of a bundle's tags as they were loaded, then of the learned ones."""
-    return [*(tag["name"] for tag in bundle.description["tags"]), *learned.names]
+    return [*bundle.output_names, *learned.names]
 
 
 def examples_of(learned: Learned, name: str) -> list[Float32]:

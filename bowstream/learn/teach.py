@@ -77,13 +77,12 @@ class Teacher:
 
     def check_name(self, name: str, learned: Learned, more: bool) -> None:
         """Raise `UsageError` if a name cannot be a new tag's, or, if it is to know more, is none that was taught."""
-        taken = {tag["name"] for tag in self.bundle.description["tags"]}
         groups = {tag.get("group", "") for tag in self.bundle.description["tags"]}
         if not name.strip() or len(name) > LONGEST_NAME:
             raise UsageError(f"a name must have 1 … {LONGEST_NAME} characters (got {len(name)})")
         if UNPRINTABLE.search(name):
             raise UsageError(f"a name must be without control characters (got {name!r})")
-        if name in taken or name in groups:
+        if name in self.bundle.output_names or name in groups:
             raise UsageError(f"the bundle has a tag or group {name!r}: choose another name")
         if name in learned.names and not more:
             raise UsageError(f"{name!r} was taught already: --more adds examples to it, 'bowstream forget' removes it")
@@ -165,7 +164,7 @@ class Teacher:
         on = np.array([tag["on"] for tag in self.bundle.description["tags"]], np.float32)
         shares = (scores >= on).mean(axis=0)
         surest = [int(place) for place in np.argsort(-shares)[:2] if shares[place] >= MISTAKEN_SHARE]
-        return tuple(self.bundle.description["tags"][place]["name"] for place in surest)
+        return tuple(self.bundle.output_names[place] for place in surest)
 
 
 def kept_of(example: Example) -> Cut | None:

@@ -71,6 +71,11 @@ class Bundle:
         return replace(self, tags=tuple(tags.values()), head=head)
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of all that the network of the head gives, in its order; tags that do not ship are among them."""
+        return tuple(tag["name"] for tag in self.description["tags"])
+
+    @property
     def codes_per_window(self) -> int:
         """How many codes a window has: a patch has one, or one per part of its vector."""
         parts = {family: encoder.codebook.n_parts for family, encoder in self.encoders.items()}

@@ -202,7 +202,7 @@ class Learned:
             raise BundleError(f"what was learned belongs to another bundle than {bundle.name!r}")
         if not self.tags and not self.corrections:
             return bundle
-        known = [tag["name"] for tag in bundle.description["tags"]]
+        known = bundle.output_names
         if taken := set(known) & set(self.names):
             raise BundleError(f"the bundle has a tag {min(taken)!r}, too")
         places = {name: place for place, name in enumerate([*known, *self.names])}

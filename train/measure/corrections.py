@@ -98,7 +98,7 @@ def corrections(
     ----------
     apart : how halves are told apart, `TIME` or `RECORDINGS`
     """
-    known = {tag["name"] for tag in loaded(str(bundle)).description["tags"]}
+    known = set(loaded(str(bundle)).output_names)
     recorded = [each for each in negatives if not each.made]
     clips = [clip for clip in data.clips if known.intersection(clip.tags)]
     work, paths = (

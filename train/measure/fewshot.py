@@ -74,9 +74,8 @@ def few_shot(
     for tag in tags:
         if without(data, tag) < WITHOUT:
             raise UsageError(f"{tag!r} may sound in most clips: it can be told from nothing in this data set")
-    description = loaded(str(bundle)).description
-    learned = description.get("sources", {}).keys()
-    known = [tag["name"] for tag in description["tags"]]
+    knows = loaded(str(bundle))
+    known, learned = knows.output_names, knows.description.get("sources", {}).keys()
     kinds = [a_tag(data, tag) for tag in tags] or [*tags_outside(data, known, learned), *things_outside(data, learned)]
     if not kinds:
         raise UsageError(f"the data set has no tag and no thing that {bundle} does not know, with recordings enough")

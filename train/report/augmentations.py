@@ -10,6 +10,7 @@ from typing import Any
 
 import bowstream
 from bowstream.errors import UsageError
+from bowstream.model.bundle import Bundle
 
 from ..common.crew import ALL_CORES
 from ..common.store import git_revision, now
@@ -18,6 +19,8 @@ from ..dataset.features import absolute
 from ..dataset.problems import check
 from ..learned.elsewhere import JOINT, read_task
 from ..learned.heads import Encoders
+from ..learned.pools import Pools
+from ..learned.task import Task
 from ..learned.trees import load_joint
 from ..measure.augmentations import AS_RECORDED, SPOILT, Comparison, count_held, some_of_each_source, what_each_brings
 from ..measure.hearing import clips_for
@@ -58,18 +61,13 @@ def compare_augmentations(
     UsageError
         If the folder holds no training, or none that was carried out, or the bundle is another's.
     """
-    task, pools, names = read_task(folder)
-    if not (folder / JOINT).is_file():
-        raise UsageError(f"{folder / JOINT} must be there: carry it out first, with `joint {folder}`")
-    heard_by = bowstream.load_bundle(bundle)
-    if [tag["name"] for tag in heard_by.description["tags"]] != list(names["tags"]):  # also those that do not ship
-        raise UsageError(f"{bundle} must be made of {folder}: its tags are others")
+    task, pools, heard_by = carried_out(folder, bundle)
     windows = windows or task.config.context
     task = replace(task, config=task.config.with_values(context=windows, stream_windows=windows))
     encoders = Encoders(task, load_joint(folder / JOINT)[0])
     clips = some_of_each_source(data, clips_for(data, [heard_by])[heard_by.path])
     held = count_held(encoders, absolute(root, data, check(data), ALL_CORES), clips)
-    comparison = Comparison(encoders, data, names["tags"], held, epochs, seeds)
+    comparison = Comparison(encoders, data, heard_by.output_names, held, epochs, seeds)
     metrics = {
         "protocol": PROTOCOL,
         "created": now(),
@@ -80,6 +78,23 @@ def compare_augmentations(
     }
     out.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
+
+
+def carried_out(folder: Path, bundle: Path) -> tuple[Task, Pools, Bundle]:
+    """Return a joint training that was carried out, and the bundle made of it.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no training, or none that was carried out, or the bundle is another's.
+    """
+    task, pools, names = read_task(folder)
+    if not (folder / JOINT).is_file():
+        raise UsageError(f"{folder / JOINT} must be there: carry it out first, with `joint {folder}`")
+    made = bowstream.load_bundle(bundle)
+    if made.output_names != tuple(names["tags"]):
+        raise UsageError(f"{bundle} must be made of {folder}: its tags are others")
+    return task, pools, made
 
 
 def told(metrics: Mapping[str, Any]) -> str:

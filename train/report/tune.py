@@ -62,7 +62,7 @@ def tune_bundle(
         If the bundles do not name the same tags, or none works.
     """
     target, *others = loaded = [bowstream.load_bundle(untuned(root, path)) for path in (final, *folds)]
-    tags = tuple(str(tag["name"]) for tag in target.description["tags"])
+    tags = target.output_names
     if any(tuple(tag.name for tag in bundle.tags) != tags for bundle in loaded):
         raise UsageError(f"{final.name} and the bundles it is tuned by must name the same tags, in the same order")
     data = in_order(data, tags)
