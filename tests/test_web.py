@@ -152,6 +152,20 @@ def test_a_day(past):
     assert day["minutes"]
 
 
+def test_events_by_their_ids(past):
+    rain, dog = past.get(f"/api/day?day={DAY}")["events"]
+    assert past.get(f"/api/events?ids={dog['id']}") == {"events": [dog]}
+    assert past.get(f"/api/events?ids={dog['id']},{'0' * 13},{rain['id']}") == {"events": [rain, dog]}
+    assert past.get(f"/api/events?ids={'0' * 13}") == {"events": []}
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?ids=", "?ids=last", "?ids=0000000000000,", f"?ids={','.join(101 * ['0' * 13])}"]
+)
+def test_ids_that_are_none(past, query):
+    assert past.ask("GET", f"/api/events{query}")[0] == 400
+
+
 def test_hours_of_days_and_tags(tmp_path):
     make_up(tmp_path / "history.db", round(time.time() * 1000), days=3, per_day=40, with_minutes=0)
     heat = Archive(tmp_path / "history.db", None).heat(7)
@@ -231,6 +245,7 @@ def test_without_a_history_it_says_so(tmp_path):
     page.page._archive = None
     with page:
         assert page.ask("GET", "/api/day")[0] == 404
+        assert page.ask("GET", f"/api/events?ids={'0' * 13}")[0] == 404
         with page.live() as wait_for:
             assert wait_for("hello")[0]["has_history"] is False
 
@@ -351,7 +366,7 @@ def test_a_body_that_is_too_long_is_refused(served):
 
 
 def test_nothing_private_without_the_password(locked):
-    for path in ("/api/tags", "/api/live", "/api/day", "/api/heat", f"/clips/{'0' * 13}", "/nowhere"):
+    for path in ("/api/tags", "/api/live", "/api/day", "/api/events", "/api/heat", f"/clips/{'0' * 13}", "/nowhere"):
         assert locked.ask("GET", path)[0] == 401
     for path in ("/api/tag", "/api/verdict", "/api/logout"):
         assert locked.ask("POST", path, {"tag": "dog", "muted": True})[0] == 401

@@ -103,6 +103,17 @@ def test_what_sounds_appears_within_300_ms_and_ends(served, opened):
     assert opened.locator("#recent .event").count() == 3
 
 
+def test_what_has_ended_gets_its_clip_and_nothing_else_is_asked_for(served, opened):
+    stage, asked = served.stage, []
+    opened.on("request", lambda request: asked.append(request.url.removeprefix(served.page.address)))
+    served.archive.judge(stage.id("dog", 5.0), "wrong")
+    stage.play(served.page, stage.begin("dog", 5.0), stage.end("dog", 5.0, 7.0), stage.begin("rain", 11.0))
+    opened.wait_for_selector("#recent .event.wrong >> text=dog")
+    assert opened.locator("#recent .event", has_text="dog").locator(".play").count() == 1
+    assert opened.locator("#recent .event", has_text="rain").locator(".play").count() == 0
+    assert [path.lstrip("/") for path in asked] == [f"api/events?ids={stage.id('dog', 5.0)}"]
+
+
 def test_a_name_is_text(served, opened):
     stage = served.stage
     stage.play(served.page, stage.piece(), stage.begin(EVIL, 11.0), stage.scores(**{EVIL: 0.9}))

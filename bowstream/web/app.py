@@ -30,6 +30,8 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 EVENT_ID = re.compile(r"[0-9a-z]{13}")
+# Events that can be asked for at once.
+IDS = 100
 # A page that hears nothing for so long is sent a comment, so that its line stays open.
 PULSE_S = 10.0
 
@@ -111,6 +113,11 @@ class App:
             return Answer.json({"tags": tag_fields(self._tuning)})
         if request.path == "/api/day":
             return Answer.json(await self._read(self._past().day, request.query.get("day", "today")[:10]))
+        if request.path == "/api/events":
+            names = request.query.get("ids", "").split(",")
+            if len(names) > IDS or not all(map(EVENT_ID.fullmatch, names)):
+                raise RefusedError(400, f"ids must be of 1 … {IDS} events, with commas between")
+            return Answer.json(await self._read(self._past().events, names))
         if request.path == "/api/heat":
             days = request.query.get("days", "7")
             if not days.isascii() or not days.isdecimal():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
@@ -55,6 +55,11 @@ class Archive:
                     for start_ms, level_dbfs in zip(loud.start_ms.tolist(), loud.level_dbfs.tolist())
                 ],
             }
+
+    def events(self, names: Sequence[str]) -> Fields:
+        """Return the events with these ids, as far as they are there."""
+        with self._opened() as connection:
+            return {"events": [self.event_fields(event) for event in queries.events_named(connection, names)]}
 
     def heat(self, days: int, tag: str = "", group: str = "", groups: Mapping[str, str] | None = None) -> Fields:
         """Return events per hour: of each of the last days, and of each tag that is heard most.

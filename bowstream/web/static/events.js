@@ -115,8 +115,11 @@ export function startClips() {
   });
 }
 
-// An event in the history has what a live one has not: its clip and its verdict.
-export async function complete() {
-  const found = await get("/api/day?day=today");
-  for (const event of found.events) if (known.has(event.id)) show(event);
+// Events in the history have what live ones have not, such as a clip: ask for those of a list that have ended.
+export async function complete(list) {
+  const listed = [...list.children].map((row) => known.get(row.dataset.id));
+  const ids = listed.filter((event) => event?.is_kept && event.duration_ms != null).map((event) => event.id);
+  if (!ids.length) return;
+  const found = await get(`/api/events?ids=${ids.join()}`);
+  found.events.forEach(show);
 }

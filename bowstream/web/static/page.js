@@ -80,7 +80,7 @@ function say(text, ms) {
 function completeSoon() {
   if (!hello.has_history) return;
   clearTimeout(completing);
-  completing = setTimeout(() => complete().catch(() => {}), hello.has_clips ? 3000 : 1000);
+  completing = setTimeout(() => complete($("recent")).catch(() => {}), hello.has_clips ? 3000 : 1000);
 }
 
 function go() {
