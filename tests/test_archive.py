@@ -309,13 +309,17 @@ def test_verbs_that_look_back_read_the_results(place, capsys):
 
 @pytest.mark.parametrize("program", ["raven", "audacity"])
 def test_labels(program, tmp_path, capsys):
-    made_up(tmp_path / "cards", ("A",), ("20260601",))
+    made_up(tmp_path / "cards", ("A",), ("20260601",), 6.0)  # so long that an event ends after one that began later
     arguments = ["replay", str(tmp_path / "cards"), "--config", configured(tmp_path), "--labels", program]
     assert main(arguments) == 0  # beside the recordings
     beside = {file.name: file.read_text() for file in (tmp_path / "cards").rglob("*.txt")}
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     found = {file.name: file.read_text() for file in (tmp_path / "out" / "labels").rglob("*.txt")}
     assert found == beside and len(found) == 2
+    first, place = (1, 3) if program == "raven" else (0, 0)
+    for text in found.values():
+        onsets = [float(line.split("\t")[place]) for line in text.splitlines()[first:]]
+        assert onsets == sorted(onsets) and len(onsets) > 1
 
 
 @pytest.mark.parametrize("peak", [0.13497, 0.12503, 0.0, 1.0, 0.995])

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Report:
     heard_s : its length in seconds
     windows : how many were scored
     scores : mean over the windows for each tag, as the paper scores a clip (II)
-    events : the finished events, in seconds, and with the `time` of the onset if the recording has a date
+    events : the finished events, by their onsets, in seconds, and with the onset's `time` if the recording has a date
     error : why not all of it could be scored; None if all was
     notes : what is odd about it, though nothing was left out
     started_at : when it began; None if that is not known
@@ -63,7 +64,7 @@ class Gathering:
         self._samples = 0
         self._total = np.zeros(len(info.tags))  # a day of small scores would stand still in float32
         self._windows = 0
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Event] = []
 
     def write(self, record: Record) -> None:
         """Add a window's scores or a finished event; pass over the rest."""
@@ -73,8 +74,7 @@ class Gathering:
         elif isinstance(record, Sound):
             self._samples += len(record.samples)
         elif isinstance(record, Event) and record.offset_s is not None:
-            onset = self._clock.time(record.onset_s) if self._clock else None
-            self._events.append(event_fields(record) | time_field(onset))
+            self._events.append(record)
 
     def report(self, name: str) -> Report:
         """Return the report of the records so far."""
@@ -84,7 +84,12 @@ class Gathering:
         if stated_s and abs(stated_s - heard_s) < COLUMN_S:
             heard_s = stated_s
         scores = named(mean, [tag.name for tag in self._info.tags])
-        return Report(name, heard_s, self._windows, scores, self._events, started_at=self._info.started_at)
+        events = [self._fields(event) for event in sorted(self._events, key=attrgetter("onset_s"))]
+        return Report(name, heard_s, self._windows, scores, events, started_at=self._info.started_at)
+
+    def _fields(self, event: Event) -> dict[str, Any]:
+        onset = self._clock.time(event.onset_s) if self._clock else None
+        return event_fields(event) | time_field(onset)
 
 
 class Results:
