@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bowstream._stderr import muted
 from bowstream.audio.opening import open_live
@@ -21,6 +20,7 @@ from bowstream.cli.options import ListenOptions
 from bowstream.cli.page import PagePlan, kept, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
 from bowstream.cli.setup import load, open_ears, open_session
+from bowstream.cli.signals import stopped_by_signals
 from bowstream.cli.taught import Taught
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings, SourceSettings
@@ -41,6 +41,7 @@ from bowstream.tagger import load_bundle
 
 if TYPE_CHECKING:
     from bowstream.web.page import WebPage
+    from bowstream.web.tuning import Tuning
 
 
 def listen(options: ListenOptions) -> int:
@@ -118,24 +119,15 @@ def run(
     """
     with ExitStack() as stack:
         loop = stack.enter_context(opened)
-        first, *others = loop.sessions
         stack.enter_context(stopped_by_signals(loop.stop))
         if sinks:
             stack.enter_context(alone(config))
-        streams = [(each.info, each.health) for each in others]
-        delivered = Sinks(first.info, first.health, sinks, say, streams)
-        history, pupil = kept(sinks), None
-        if taught and history:
-            learning = taught.learning([session.info for session in loop.sessions], history, is_kept="history" in sinks)
-            delivered.add(learning)
-            pupil = Pupil(learning.newest, learning.teach, delivered.judge)
-        if config.settings.report and config.file and history and "history" in sinks:
-            delivered.add(Reporter(config.settings.report, config.file.absolute(), history))
-        output = stack.enter_context(live_output(loop, shown, pupil))
-        if pupil and history:
+        delivered, pupil = delivery(loop, config, sinks, taught)
+        outputs: list[Output] = [stack.enter_context(live_output(loop, shown, pupil))]
+        if pupil and (history := kept(sinks)):
             stack.enter_context(Doorway(history.with_name(SOCKET_NAME), pupil.newest, say))
         stack.enter_context(delivered)
-        outputs = [output, delivered, stack.enter_context(Notifier())]
+        outputs += [delivered, stack.enter_context(Notifier())]
         tuning = tuned(loop.sessions, plan.tags_file) if plan else None
         page: WebPage | None = None
         if plan and tuning and plan.settings:
@@ -145,22 +137,43 @@ def run(
         if not config.settings.merge_s:  # which looks at the sound to tell what is due
             for session in loop.sessions:
                 session.is_watched = partial(is_watched, shown, page)
-        for record in loop:
-            if taught:
-                taught.look(loop.sessions)
-            if tuning and isinstance(record, StreamInfo):
-                tuning.retag(record.tags, record.key)
-                tuning.apply()
-            for each in outputs:
-                each.write(record)
-            if isinstance(record, Notice):
-                say(of_source(record.source, record.text))
+        follow(loop, outputs, taught, tuning)
     for session in loop.sessions:
         say(of_source(session.info.key, closing_line(session)))
     for report in delivered.reports():
         if report.name in sinks or report.trouble:
             say(str(report))
     return loop
+
+
+def delivery(
+    loop: Session | Ears, config: Config, sinks: Mapping[str, SinkSettings], taught: Taught | None
+) -> tuple[Sinks, Pupil | None]:
+    """Return the sinks, with what learns and what reports; and who can be taught, if there is a place for that."""
+    first, *others = loop.sessions
+    delivered = Sinks(first.info, first.health, sinks, say, [(each.info, each.health) for each in others])
+    history, pupil = kept(sinks), None
+    if taught and history:
+        learning = taught.learning([session.info for session in loop.sessions], history, is_kept="history" in sinks)
+        delivered.add(learning)
+        pupil = Pupil(learning.newest, learning.teach, delivered.judge)
+    if config.settings.report and config.file and history and "history" in sinks:
+        delivered.add(Reporter(config.settings.report, config.file.absolute(), history))
+    return delivered, pupil
+
+
+def follow(loop: Session | Ears, outputs: Sequence[Output], taught: Taught | None, tuning: Tuning | None) -> None:
+    """Write a loop's records until it ends; what is taught or set meanwhile is in force from the next one on."""
+    for record in loop:
+        if taught:
+            taught.look(loop.sessions)
+        if tuning and isinstance(record, StreamInfo):
+            tuning.retag(record.tags, record.key)
+            tuning.apply()
+        for output in outputs:
+            output.write(record)
+        if isinstance(record, Notice):
+            say(of_source(record.source, record.text))
 
 
 def with_history(sinks: Mapping[str, SinkSettings], wanted: bool | None) -> Mapping[str, SinkSettings]:
@@ -211,22 +224,6 @@ def live_output(loop: Session | Ears, shown: Shown, pupil: Pupil | None) -> Iter
         ]
         with Screen(histories, loop.stop, pupil) as screen:
             yield screen
-
-
-@contextmanager
-def stopped_by_signals(stop_loop: Callable[[], None]) -> Iterator[None]:
-    """End the loop at the first Ctrl+C or SIGTERM; a second Ctrl+C interrupts whatever is going on."""
-
-    def stop(number: int, frame: Any) -> None:
-        stop_loop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def closing_line(session: Session) -> str:
