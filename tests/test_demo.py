@@ -166,3 +166,18 @@ def test_a_process_that_is_stopped_for_a_while_has_one_gap():
     (gap,) = (each for each in heard if each["type"] == "gap")
     assert gap["length_s"] == pytest.approx(stopped_s, abs=0.3)
     assert any(each["type"] == "hop" and each["start_s"] > gap["start_s"] for each in heard)
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"), [([], "[sources], [sinks], [web]"), (["--no-web"], "[sources], [sinks]")]
+)
+def test_tables_that_it_leaves_out_are_named_in_a_line(options, left_out, tmp_path):
+    file = tmp_path / "all.toml"
+    file.write_text(f"[sources.attic]\n[sinks.jsonl]\npath = '{tmp_path}/x.jsonl'\n[web]\n[tags.dog]\non = 0.9\n")
+    process = start("listen", "--demo", "--json", "--config", file, *options)
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    lines = [line for line in said.decode().splitlines() if "demo" in line]
+    assert lines == [f"bowstream: the demo leaves {left_out} of the configuration out"]

@@ -16,6 +16,7 @@ from bowstream.audio.opening import open_live
 from bowstream.audio.reconnect import Reconnecting
 from bowstream.audio.source import Notice
 from bowstream.audio.stream import Player, StreamSource
+from bowstream.cli.demo import say_left_out
 from bowstream.cli.options import ListenOptions
 from bowstream.cli.page import PagePlan, kept, page_settings, tags_file, tuned, web_page
 from bowstream.cli.say import say
@@ -55,6 +56,8 @@ def listen(options: ListenOptions) -> int:
     with nullcontext() if options.demo or sys.stdout.isatty() else muted():
         plan = PagePlan(web, None if options.demo else tags_file(sinks))
         loop = opened(options, config.settings, taught.now())
+        if options.demo:
+            say_left_out(config.settings, options)
         learns = None if options.demo else taught
         run(loop, config, Shown(options.json, options.events), sinks, plan, learns)
     return 0
