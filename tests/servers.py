@@ -37,7 +37,7 @@ def has_av():
 
 
 needs_ffmpeg = pytest.mark.skipif(
-    not shutil.which("ffmpeg") or not has_av(), reason="apt install ffmpeg, pip install bowstream[streams]"
+    not shutil.which("ffmpeg") or not has_av(), reason="apt install ffmpeg, pip install 'bowstream[streams]'"
 )
 needs_camera = pytest.mark.skipif(not has_av() or bool(camera_missing()), reason=camera_missing() or "no PyAV")
 

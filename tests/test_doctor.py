@@ -204,7 +204,7 @@ def test_a_sink_whose_package_is_missing(examined, monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client.core", SimpleNamespace())
     _, findings = examined("[sinks.mqtt]\n[sinks.prometheus]\n")
     assert findings["sinks"] == [
-        ("fail", "[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt"),
+        ("fail", "[sinks.mqtt] needs paho-mqtt: pip install 'bowstream[mqtt]'"),
         ("ok", "what prometheus needs is installed"),
     ]
 

@@ -2,8 +2,10 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,17 @@ def test_what_makes_scores_is_known_whole():
                 inside = {f"{home}/{one.name}" for one in node.names} if (folder / home).is_dir() else {home}
                 assert inside <= known | BESIDE, f"{name}.py:{node.lineno}"
     assert {"tagger", "audio/file"} <= known
+
+
+def test_what_is_missing_is_installed_as_an_extra():
+    """Wherever the program says so, in the same words; what it cannot do without is named itself."""
+    extras = set(metadata("bowstream").get_all("Provides-Extra"))
+    needed = {line for line in metadata("bowstream").get_all("Requires-Dist") if "extra ==" not in line}
+    needed = {re.match(r"[\w-]+", line)[0] for line in needed}
+    named = set()
+    for path in (path for package in ("bowstream", "train") for path in (ROOT / package).rglob("*.py")):
+        named |= set(re.findall(r"pip install ('[^']+'|[\w.-]+)", path.read_text("utf-8")))
+    assert {"'bowstream[mqtt]'", "sounddevice"} <= named <= {f"'bowstream[{extra}]'" for extra in extras} | needed
 
 
 def test_what_argparse_parsed_stays_in_the_command_lines():

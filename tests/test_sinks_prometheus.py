@@ -25,15 +25,15 @@ def stage():
 
 
 @pytest.mark.parametrize(
-    ("kind", "module", "settings", "package"),
+    ("kind", "module", "settings", "extra"),
     [
-        (Mqtt, "paho.mqtt.client", MqttSettings(), "paho-mqtt"),
-        (Prometheus, "prometheus_client", PrometheusSettings(), "prometheus-client"),
+        (Mqtt, "paho.mqtt.client", MqttSettings(), "mqtt"),
+        (Prometheus, "prometheus_client", PrometheusSettings(), "prometheus"),
     ],
 )
-def test_a_missing_extra_says_how_to_install_it(stage, monkeypatch, kind, module, settings, package):
+def test_a_missing_extra_says_how_to_install_it(stage, monkeypatch, kind, module, settings, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=f"pip install {package}$"):
+    with pytest.raises(UsageError, match=rf"pip install 'bowstream\[{extra}\]'$"):
         kind(settings, *stage.stream)
 
 

@@ -32,7 +32,7 @@ def load_paho() -> Any:
     try:
         return importlib.import_module("paho.mqtt.client")
     except ModuleNotFoundError as error:
-        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install paho-mqtt") from error
+        raise UsageError("[sinks.mqtt] needs paho-mqtt: pip install 'bowstream[mqtt]'") from error
 
 
 class Identity:

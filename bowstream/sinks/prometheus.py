@@ -33,7 +33,7 @@ def load_client() -> Any:
         importlib.import_module("prometheus_client.core")
         return importlib.import_module("prometheus_client")
     except ModuleNotFoundError as error:
-        raise UsageError("[sinks.prometheus] needs prometheus-client: pip install prometheus-client") from error
+        raise UsageError("[sinks.prometheus] needs prometheus-client: pip install 'bowstream[prometheus]'") from error
 
 
 class Prometheus(Sink[None]):
