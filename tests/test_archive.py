@@ -26,14 +26,14 @@ from bowstream.archive.hear import Wanted
 from bowstream.archive.job import parts_first
 from bowstream.archive.plan import Recording, Task, read_plan, tasks_of, write_plan
 from bowstream.archive.remote import fetched, listed
-from bowstream.archive.work import Work, carried_out, fingerprint
+from bowstream.archive.work import Work, bundle_with, bundles, carried_out, fingerprint
 from bowstream.cli import archive as cli_archive
 from bowstream.cli import replay as cli_replay
 from bowstream.cli.main import build_parser, main
 from bowstream.cli.recordings import open_bundle
 from bowstream.config.file import Config
 from bowstream.config.settings import Settings
-from bowstream.errors import AudioError, UsageError
+from bowstream.errors import AudioError, BowstreamError, UsageError
 from bowstream.output.labels import FORMATS, Label
 
 
@@ -194,6 +194,16 @@ def work(open_session, patience_s=20.0):
     settings = Settings()
     opening = partial(open_bundle, Config(settings))
     return Work(opening, partial(open_session, settings), fingerprint(opening()), Wanted(), patience_s=patience_s)
+
+
+def test_a_bundle_is_opened_once_and_must_be_that_which_was_begun_with(bundle, monkeypatch):
+    monkeypatch.delitem(bundles, fingerprint(bundle), raising=False)
+    opened = []
+    assert bundle_with(fingerprint(bundle), lambda: opened.append(bundle) or bundle) is bundle
+    assert bundle_with(fingerprint(bundle), lambda: opened.append(bundle) or bundle) is bundle
+    assert opened == [bundle]
+    with pytest.raises(BowstreamError, match="what it was taught, is another here"):
+        bundle_with("0" * 16, lambda: bundle)
 
 
 def test_what_crashes_or_hangs_a_decoder_costs_one_recording(tmp_path):

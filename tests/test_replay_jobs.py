@@ -14,6 +14,7 @@ from signals import noise, scene
 from bowstream.audio.file import AudioFile
 from bowstream.cli.main import main
 from bowstream.health.counters import level_dbfs
+from bowstream.learn import store
 from bowstream.output.lines import PlainLines
 from bowstream.session import Session
 from bowstream.tagger import Tagger
@@ -29,6 +30,15 @@ def test_two_processes_say_what_one_says(tmp_path, capfd):
         told.append(capfd.readouterr())
     assert told[0] == told[1]
     assert len([line for line in told[0].out.splitlines() if json.loads(line)["type"] == "file"]) == 5
+
+
+def test_what_was_taught_is_read_once_for_all_recordings(tmp_path, monkeypatch):
+    for index in range(3):
+        soundfile.write(tmp_path / f"{index}.wav", noise(1.0, seed=index), 16_000)
+    looked, read = [], store.read
+    monkeypatch.setattr(store, "read", lambda *where: looked.append(where) or read(*where))
+    assert main(["replay", str(tmp_path)]) == 0
+    assert len(looked) == 1
 
 
 def test_ctrl_c_does_not_wait_for_what_is_being_heard(tmp_path):

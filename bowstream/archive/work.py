@@ -78,15 +78,26 @@ def carried_out(task: Task, work: Work) -> list[Heard]:
 
 def hear_all(task: Task, work: Work, tell: Tell) -> None:
     """Hear the recordings of a task and tell of each; runs in a child."""
-    if work.fingerprint not in bundles:
-        found = work.open_bundle()
-        if (here := fingerprint(found)) != work.fingerprint:
-            raise BowstreamError(f"the bundle, or what it was taught, is another here: {here}, not {work.fingerprint}")
-        bundles[here] = found
-    bundle = bundles[work.fingerprint]
+    bundle = bundle_with(work.fingerprint, work.open_bundle)
     tell(None)
     for recording in task.recordings:
         tell(hear_one(recording, work, bundle, Pulse(tell)))
+
+
+def bundle_with(wanted: str, open_bundle: Callable[[], Bundle]) -> Bundle:
+    """Return the bundle with a fingerprint, which is opened once in this process.
+
+    Raises
+    ------
+    BowstreamError
+        If what is opened here has another.
+    """
+    if wanted not in bundles:
+        found = open_bundle()
+        if (here := fingerprint(found)) != wanted:
+            raise BowstreamError(f"the bundle, or what it was taught, is another here: {here}, not {wanted}")
+        bundles[here] = found
+    return bundles[wanted]
 
 
 class Pulse:

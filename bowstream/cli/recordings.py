@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TextIO
 
 from bowstream._text import printable
 from bowstream.archive.child import Children, CrashError, Tell
 from bowstream.archive.engine import Local
+from bowstream.archive.work import bundle_with, fingerprint
 from bowstream.audio.file import AudioFile
 from bowstream.audio.opening import mixed, raw_format
 from bowstream.audio.raw import RawFormat
@@ -45,15 +46,15 @@ def replay(options: ReplayOptions) -> int:
     """Replay each recording; a bad one is named on standard error and the rest still done. Return the exit status."""
     raw, zone = raw_format(options.raw), parse_zone(options.timezone)
     config = load(options.config)
-    open_bundle(config)  # a bad one is refused before any recording is heard
+    bundle = open_bundle(config)  # once for all recordings; a bad one is refused before any is heard
     found = find_recordings(options.paths)
     for line in found.lines:
         say(line)
     paths = found.paths
     start = parse_start(options.start, zone, len(paths))
-    work = Work(config, raw, options.json, start, zone)
+    work = Work(config, fingerprint(bundle), raw, options.json, start, zone)
     with interruptible():
-        errors = play_all(paths, work) if options.realtime else replay_all(paths, work, options)
+        errors = play_all(paths, work, bundle) if options.realtime else replay_all(paths, work, bundle, options)
     if errors and len(paths) > 1:
         say(f"{errors} of {len(paths)} recordings could not be heard whole")
     if found.passed_over or found.in_folders:
@@ -65,6 +66,7 @@ def replay(options: ReplayOptions) -> int:
 class Work:
     """What is done with each recording, in this process or another.
 
+    fingerprint : of the bundle
     raw : its format, if it is headerless
     json : whether JSON lines are written
     start : when the recording began; None for what it says itself
@@ -72,6 +74,7 @@ class Work:
     """
 
     config: Config
+    fingerprint: str
     raw: RawFormat | None
     json: bool
     start: datetime | None = None
@@ -86,13 +89,13 @@ class Work:
         return self.start or (None if path == "-" else started_at(path, self.zone))
 
 
-def replay_all(paths: Sequence[str], work: Work, options: ReplayOptions) -> int:
+def replay_all(paths: Sequence[str], work: Work, bundle: Bundle, options: ReplayOptions) -> int:
     """Replay as fast as the machine goes; return how many failed. Interrupted, it says what it has so far."""
     done, errors = 0, 0
     jobs = min(options.jobs, len(paths))
     with closing(Results(options.json, options.csv)) as results, Bar(len(paths)) as bar:
         try:
-            for report in in_parallel(paths, work, jobs) if jobs > 1 else in_turn(paths, work, bar):
+            for report in in_parallel(paths, work, jobs) if jobs > 1 else in_turn(paths, work, bundle, bar):
                 for note in report.notes:
                     bar.print(printable(f"bowstream: {report.name}: {note}"))
                 if report.error:
@@ -115,12 +118,11 @@ def write_labels(report: Report, to: str) -> None:
     write_text(Path(report.name + SUFFIXES[to]), FORMATS[to](labels), 0o666)
 
 
-def play_all(paths: Sequence[str], work: Work) -> int:
+def play_all(paths: Sequence[str], work: Work, bundle: Bundle) -> int:
     """Replay at the recordings' own pace, through the path of a microphone; return how many failed."""
     from bowstream.cli.live import Shown, run  # with the sinks and the page, which need not be here otherwise
 
     errors = 0
-    bundle = open_bundle(work.config)
     for path in paths:
         try:
             with work.opened(path, bundle) as recording:
@@ -147,14 +149,14 @@ def played(recording: AudioFile, bundle: Bundle, work: Work, began: datetime | N
 
 
 def open_bundle(config: Config) -> Bundle:
-    """Return the bundle as it is configured; it is loaded once."""
+    """Return the bundle as it is configured, with what it was taught; it is loaded once."""
     return personalise(config, cached_bundle(config.settings.bundle))
 
 
-def in_turn(paths: Sequence[str], work: Work, bar: Bar) -> Iterator[Report]:
+def in_turn(paths: Sequence[str], work: Work, bundle: Bundle, bar: Bar) -> Iterator[Report]:
     """Hear recordings one after another in this process; JSON lines are written as they come."""
     for path in paths:
-        yield hear_recording(path, work, sys.stdout, bar.advance)
+        yield hear_recording(path, work, bundle, sys.stdout, bar.advance)
 
 
 def in_parallel(paths: Sequence[str], work: Work, jobs: int) -> Iterator[Report]:
@@ -183,15 +185,15 @@ def spooled(children: Children, path: str, file: Path, work: Work) -> Report:
 
 def spool_recording(path: str, file: Path, work: Work, tell: Tell) -> Report:
     """Hear a recording in a process of its own, its JSON lines going to a file."""
+    bundle = bundle_with(work.fingerprint, partial(open_bundle, work.config))
     with file.open("w", encoding="utf-8") as lines:
-        return hear_recording(path, work, lines)
+        return hear_recording(path, work, bundle, lines)
 
 
 def hear_recording(
-    path: str, work: Work, lines: TextIO, advance: Callable[[float], None] = lambda share: None
+    path: str, work: Work, bundle: Bundle, lines: TextIO, advance: Callable[[float], None] = lambda share: None
 ) -> Report:
     """Hear a recording as fast as the machine goes; `advance` is told the share of it that each step has done."""
-    bundle = open_bundle(work.config)
     report = Report(path)
     try:
         with work.opened(path, bundle) as recording:
