@@ -7,8 +7,6 @@ import re
 # Control characters, line and paragraph separators, what turns the writing direction, and half characters.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 MASK = "***"
-# Of ids: Crockford's base 32, without letters that are read as digits.
-ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 # A login with blanks in it, to the last @ before another address; one without a scheme before it.
 LOGIN = re.compile(rf"({SCHEME})[^\s/@]+:(?:(?!://).)*@")

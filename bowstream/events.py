@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 import numpy as np
 
-from bowstream._text import ID_DIGITS
+from bowstream._given import NUMBER, WHOLE, Kind, check
 from bowstream._types import Float32
 from bowstream.config.settings import Settings
+from bowstream.errors import UsageError
 from bowstream.floor import Floor
 from bowstream.model.onset import COLUMN_S, SEARCH_S, Levels
 from bowstream.model.tags import Tag
 from bowstream.scores import Scores, logits_of
 
 HOLD_S = Settings.hold_s
+TAGS: Kind = (
+    "a sequence of Tags",
+    lambda tags: isinstance(tags, Sequence) and all(isinstance(tag, Tag) for tag in tags),
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,19 @@ class EventTracker:
     hop_s : seconds between two scores
     hold_s : how long a lull may last; 0 closes at the first window below `off`
     confirm_hops : scores in a row that it takes to open an event
+
+    Raises
+    ------
+    UsageError
+        If an argument is not of its type, or `hop_s` is not above 0.
     """
 
     def __init__(self, tags: Sequence[Tag], hop_s: float = 1.0, hold_s: float = HOLD_S, confirm_hops: int = 1) -> None:
+        check(TAGS, tags=tags)
+        check(NUMBER, hop_s=hop_s, hold_s=hold_s)
+        check(WHOLE, confirm_hops=confirm_hops)
+        if not hop_s > 0.0:
+            raise UsageError(f"hop_s must be above 0 (got {hop_s:g})")
         self._take(tags)
         self._hop_s = hop_s
         self._hold_s = _exact(hold_s)
@@ -222,27 +236,6 @@ class EventTracker:
         candidate = self._open[index]
         mean = candidate.total / candidate.windows
         return Event(self.tags[index].name, candidate.onset_s, offset_s, candidate.peak, mean)
-
-
-def event_id(onset: datetime, source: str, tag: str) -> str:
-    """Return 13 letters and digits: 9 for the millisecond of an onset (UTC), 4 for where and what was heard.
-
-    The same event has the same id each time that a dated recording is heard.
-    """
-    digits = round(onset.timestamp() * 1000.0) << 20 | zlib.crc32(f"{source}\0{tag}".encode()) & 0xFFFFF
-    return "".join(ID_DIGITS[digits >> shift & 31] for shift in range(60, -1, -5))
-
-
-def onset_of(event: str) -> datetime:
-    """Return when an event began, by its id, to the millisecond.
-
-    Raises
-    ------
-    ValueError
-        If it is no id.
-    """
-    milliseconds = sum(ID_DIGITS.index(digit) << 5 * place for place, digit in enumerate(reversed(event[:9])))
-    return datetime.fromtimestamp(milliseconds / 1000.0, timezone.utc)
 
 
 def _exact(seconds: float) -> float:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from bowstream._given import TEXT, check, check_if_any, one_of
 from bowstream._types import Float32
 from bowstream.audio.source import Notice, Source, check_format
 from bowstream.errors import UsageError
 from bowstream.events import Event
+from bowstream.health.counters import Health
 from bowstream.model.log_mel import DB_PER_NEPER
 from bowstream.model.onset import COLUMN_S
 from bowstream.model.tags import Tag
@@ -65,19 +67,22 @@ class StreamInfo:
         return self.source if self.is_named else ""
 
 
-def check_fit(source: Source, tagger: Tagger) -> None:
-    """Raise `UsageError` for what is no source or no tagger, a path, say, or if they differ in format."""
+def check_fit(source: Source, tagger: Tagger, health: Health | None) -> None:
+    """Raise `UsageError` for what is no source, no tagger or no health, or if the first two differ in format."""
     if not hasattr(source, "live"):
         raise UsageError(f"source must be an opened AudioFile, Microphone or Stream (got {type(source).__name__})")
     if not isinstance(tagger, Tagger):
         raise UsageError(f"tagger must be a Tagger (got {type(tagger).__name__})")
+    check_if_any(one_of(Health), health=health)
     check_format(source, tagger.front_end.format)
 
 
 def describe(
     source: Source, tagger: Tagger, confirm_hops: int, started_at: datetime | None, name: str = ""
 ) -> StreamInfo:
-    """Return what outputs need to know about a stream."""
+    """Return what outputs need to know about a stream; raise `UsageError` if that is not what it must be."""
+    check_if_any(one_of(datetime), started_at=started_at)
+    check(TEXT, name=name)
     front_end, bundle = tagger.front_end, tagger.bundle
     return StreamInfo(
         source=name or source.name,

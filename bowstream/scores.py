@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from bowstream._given import WHOLE, check
 from bowstream._types import Float32
 from bowstream.model.codebook import Codes
 from bowstream.model.onset import BANDS
@@ -86,5 +87,6 @@ def logits_of(scores: Float32) -> Float32:
 
 def top(tags: tuple[str, ...], scores: Float32, n: int) -> list[tuple[str, float]]:
     """Return the `n` highest of some scores (C,) as (tag, score), highest first; equal ones keep their order."""
+    check(WHOLE, n=n)
     best = np.argsort(-scores, kind="stable")[: max(n, 0)]
     return [(tags[index], float(scores[index])) for index in best]

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from bowstream._ids import event_id
 from bowstream._types import Float32
 from bowstream.audio.clock import FixedClock, StreamClock, steady_s
 from bowstream.audio.source import Block, Notice, Source, check_samples
 from bowstream.errors import AudioError, BowstreamError
-from bowstream.events import HOLD_S, Event, EventTracker, event_id
+from bowstream.events import HOLD_S, Event, EventTracker
 from bowstream.health.counters import Health
 from bowstream.health.warnings import SILENCE_S, HealthMonitor
 from bowstream.model.bundle import Bundle
@@ -48,7 +49,7 @@ class Session:
     Raises
     ------
     UsageError
-        If source and tagger are not what they must be or differ in format; while iterating, if a block does.
+        If an argument is not what it must be, or source and tagger differ in format; while iterating, if a block does.
 
     Attributes
     ----------
@@ -70,9 +71,8 @@ class Session:
         name: str = "",
         highpass_hz: float | None = None,
     ) -> None:
+        check_fit(source, tagger, health)
         self.source, self.tagger = source, tagger
-        check_fit(source, tagger)
-        tagger.reset()
         front_end = tagger.front_end
         self._format = front_end.format
         self._highpass = HighPass(highpass_hz, front_end.sample_rate, front_end.column_length) if highpass_hz else None
@@ -85,8 +85,8 @@ class Session:
         self._arrivals = StreamClock() if is_heard_now and not started_at else None
         self._clock = FixedClock(started_at) if started_at else self._arrivals
         self._ids: dict[str, str] = {}  # of the open events, by tag
-        self.windows = self.events = 0
-        self.stopping = False
+        self.windows, self.events, self.stopping = 0, 0, False
+        tagger.reset()
         self._next_bundle: Bundle | None = None
         self._waiting: list[Float32] = []  # blocks that are not worked on yet
         self._n_waiting, self._n_due = 0, tagger.samples_missing  # their samples, and how many make a score due

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bowstream._given import PATH, check_if_any
 from bowstream._types import Float32
 from bowstream.audio.feed import Feed
 from bowstream.errors import AudioError, UsageError
@@ -55,15 +56,12 @@ class Tagger:
         if not isinstance(bundle, Bundle):
             raise UsageError(f"bundle must be a loaded Bundle (got {type(bundle).__name__}): see Tagger.load")
         hop_columns = bundle.front_end.columns_in(hop_s)
-        if not 0.0 <= sensitivity <= 1.0:
-            raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")
         self.hop_s, self.sensitivity = hop_s, sensitivity
         self.retag(bundle)
-        self.front_end = bundle.front_end
+        self.front_end, self._feed = bundle.front_end, Feed(bundle.front_end.format)
         self.columns = Columns(bundle.front_end, bundle.level)
         self.encoder = WindowEncoder(bundle.encoders, bundle.front_end, hop_columns)
         self.context = Context(bundle.head.context, -(-bundle.front_end.columns_per_window // hop_columns))
-        self._feed = Feed(bundle.front_end.format)
         self.reset()
 
     @classmethod
@@ -87,7 +85,10 @@ class Tagger:
         BundleError
             If a file is missing, damaged, changed or of another format, or the probe fails, or what was learned
             belongs to another bundle.
+        UsageError
+            If a path is none, or as of the tagger.
         """
+        check_if_any(PATH, path=path, learned=learned)
         bundle, probe = read(Path(path) if path is not None else default_path())
         verify(cls(bundle), probe)
         if learned is not None:
@@ -117,8 +118,7 @@ class Tagger:
                 raise UsageError("sample_rate must be left out for a file: the file has one")
             scores = one._read(sound)
         else:
-            scores = one._push_long(one._feed.push(sound, sample_rate))
-            scores += one._push_long(one._feed.finish())
+            scores = [*one._push_long(one._feed.push(sound, sample_rate)), *one._push_long(one._feed.finish())]
         if not one.position:
             raise AudioError("there is no audio in it (0 samples)")
         end_s = one.position / one.front_end.sample_rate

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 from signals import scored
 
+from bowstream._ids import event_id
 from bowstream.audio.source import Notice
-from bowstream.events import Event, event_id
+from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.model.tags import Tag
 from bowstream.records import Gap, Sound, StreamInfo

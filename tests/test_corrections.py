@@ -14,10 +14,11 @@ from stage import Stage, at, until
 from taught import a_tag, taught
 from test_sinks_mqtt import broker, mqtt_settings, reader  # noqa: F401
 
+from bowstream._ids import event_id, onset_of
 from bowstream.cli.main import main
 from bowstream.config.sinks import HistorySettings
 from bowstream.errors import BowstreamError
-from bowstream.events import Event, event_id, onset_of
+from bowstream.events import Event
 from bowstream.learn import evidence, store
 from bowstream.learn.background import read_background
 from bowstream.learn.correct import STEP, Corrector, correct, threshold_of, too_many

@@ -10,12 +10,13 @@ import soundfile
 from stage import RATE, Stage, at
 from test_learn import beeps, home  # noqa: F401
 
+from bowstream._ids import event_id
 from bowstream.audio.source import Block
 from bowstream.cli import examples
 from bowstream.cli.main import main
 from bowstream.config.settings import NEWEST_S
 from bowstream.config.sinks import ClipsSettings, HistorySettings
-from bowstream.events import Event, event_id
+from bowstream.events import Event
 from bowstream.learn.newest import SOCKET_NAME, Doorway, Newest, ask
 from bowstream.model.learned_file import read_learned
 from bowstream.records import Sound

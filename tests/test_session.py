@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from signals import blocks, noise, scene
 
+from bowstream._ids import event_id
 from bowstream._types import Format
 from bowstream.audio.clock import rfc3339, steady_s
 from bowstream.audio.convert import Converter
@@ -20,7 +21,7 @@ from bowstream.audio.source import Block, Notice
 from bowstream.audio.stream import Player, StreamSource
 from bowstream.cli.live import Shown, closing_line, is_watched
 from bowstream.errors import AudioError, UsageError
-from bowstream.events import Event, event_id
+from bowstream.events import Event
 from bowstream.health.counters import Health
 from bowstream.output.lines import JsonLines, PlainLines
 from bowstream.output.values import record_fields, record_json

@@ -14,8 +14,8 @@ import warm
 from stage import STARTED, Stage, at, quick, until
 from years import make_up
 
+from bowstream._ids import event_id
 from bowstream.config.sinks import ClipsSettings, HistorySettings
-from bowstream.events import event_id
 from bowstream.history import listening, queries
 from bowstream.history.place import found_at, kept_at
 from bowstream.history.pulse import HALF, Beat, Pulse, left_by

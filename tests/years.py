@@ -5,8 +5,8 @@ import sqlite3
 
 import numpy as np
 
+from bowstream._ids import event_id
 from bowstream.audio.clock import utc
-from bowstream.events import event_id
 from bowstream.history.spans import DAY_MS
 from bowstream.history.store import Store
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._ids import event_id
 from bowstream.archive.files import pyarrow_modules
 from bowstream.archive.hear import Heard
 from bowstream.archive.plan import Recording, readable
 from bowstream.audio.clock import FixedClock
-from bowstream.events import Event, event_id
+from bowstream.events import Event
 from bowstream.history.spans import unix_ms
 
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bowstream._given import NUMBER, check_if_any
 from bowstream._types import Float32, Format
 from bowstream.audio.convert import Converter
 from bowstream.errors import UsageError
@@ -75,6 +76,7 @@ class Feed:
         return joined(self._converter.finish() if self._converter else [])
 
     def _converter_for(self, sample_rate: int | None) -> Converter:
+        check_if_any(NUMBER, sample_rate=sample_rate)
         if self._converter is None:
             rate = self._format.sample_rate if sample_rate is None else sample_rate
             if not (LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ and rate == int(rate)):

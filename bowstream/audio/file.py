@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from bowstream._given import PATH, check, check_if_any, one_of
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.convert import Converter, matched, no_sound, sound_until
 from bowstream.audio.decode import Decoder
@@ -55,18 +56,19 @@ class AudioFile:
         On opening, if the file is missing, unreadable, empty or no recording, has no such track or channel, or has a
         header where it was said to have none; while iterating, if it is not finite; at the end of iterating, if it is
         damaged or not all there: what could be decoded before, between and after has been handed on by then.
+    UsageError
+        If an argument is not of its type.
     """
 
     live = False
     overflows = 0
 
     def __init__(
-        self,
-        path: Path | str,
-        format: Format = FORMAT,
-        raw: RawFormat | None = None,
-        descriptor: int | None = None,
+        self, path: Path | str, format: Format = FORMAT, raw: RawFormat | None = None, descriptor: int | None = None
     ) -> None:
+        check(PATH, path=path)
+        check(one_of(Format), format=format)
+        check_if_any(one_of(RawFormat), raw=raw)
         is_stdin = str(path) == "-"
         self.name = "standard input" if is_stdin else str(path)
         opened = 0 if is_stdin else descriptor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bowstream._given import NUMBER, TEXT, check, check_if_any, one_of
 from bowstream._stderr import silenced
 from bowstream._types import FORMAT, Float32, Format
 from bowstream.audio.clock import steady_s
@@ -45,6 +46,8 @@ class Microphone(StreamSource):
     ------
     DeviceError
         If PortAudio or the device is missing, or the device cannot be opened; while iterating, if it goes away.
+    UsageError
+        If an argument is not of its type.
     """
 
     def __init__(
@@ -54,6 +57,9 @@ class Microphone(StreamSource):
         sample_rate: int | None = None,
         route: str | None = None,
     ) -> None:
+        check_if_any(TEXT, device=device)
+        check_if_any(NUMBER, sample_rate=sample_rate)
+        check(one_of(Format), format=format)
         self._sounddevice = load_sounddevice()
         with portaudio():
             self.device = find_device(device, list_devices())

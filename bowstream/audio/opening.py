@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
+from bowstream._given import TEXT, check, check_if_any, one_of
 from bowstream._types import FORMAT, Format
 from bowstream.audio.live import Input, LiveStream
 from bowstream.audio.microphone import Microphone
@@ -107,7 +108,7 @@ class Stream(LiveStream):
     Raises
     ------
     UsageError
-        If the address can be none, or the format does not fit.
+        If the address can be none, or the format does not fit, or an argument is not of its type.
     DeviceError
         If PyAV is needed and not installed; while iterating, if it cannot be opened, delivers nothing or ends.
     AudioError
@@ -115,6 +116,9 @@ class Stream(LiveStream):
     """
 
     def __init__(self, address: str, raw: str | None = None, format: Format = FORMAT) -> None:
+        check(TEXT, address=address)
+        check_if_any(TEXT, raw=raw)
+        check(one_of(Format), format=format)
         settings = SourceSettings(device=address, raw=raw, track=format.track)
         require(not is_microphone(address), "address", "must be that of a stream: a Microphone takes names of devices")
         check_fit(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bowstream._given import NUMBER, check
 from bowstream.audio.source import Notice
 from bowstream.config.settings import Settings
 from bowstream.health.counters import SILENCE_DBFS
@@ -42,6 +43,7 @@ class HealthMonitor:
     """
 
     def __init__(self, silence_s: float = SILENCE_S) -> None:
+        check(NUMBER, silence_s=silence_s)
         self.silence_s = silence_s
         self.reset()
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._ids import onset_of
 from bowstream._types import Float32
 from bowstream.config.settings import Settings
 from bowstream.errors import BowstreamError, UsageError
-from bowstream.events import onset_of
 from bowstream.learn import store
 from bowstream.learn.evidence import Evidence
 from bowstream.learn.fit import Background

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from bowstream._given import NUMBER, check
 from bowstream._types import Format
 from bowstream.errors import BundleError, UsageError
 
@@ -94,6 +95,7 @@ class FrontEnd:
 
     def columns_in(self, hop_s: float) -> int:
         """Return the columns in a hop; raise `UsageError` unless they are whole, and at most those of a window."""
+        check(NUMBER, hop_s=hop_s)
         columns = hop_s / self.column_s
         in_range = 0.5 < columns < self.columns_per_window + 0.5
         if not in_range or abs(columns - round(columns)) > 1e-6:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bowstream._given import NUMBER, check
 from bowstream._types import Float32
 from bowstream.model.memory import aligned
 
@@ -164,6 +165,7 @@ class HighPass:
     """
 
     def __init__(self, edge_hz: float, sample_rate: int, column_length: int) -> None:
+        check(NUMBER, highpass_hz=edge_hz)
         self._matrices = matrices(edge_hz, sample_rate, column_length)
         block_length, n = self._matrices.fed.shape
         self._blocks = column_length // block_length, block_length

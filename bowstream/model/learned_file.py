@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bowstream._text import ID_DIGITS, UNPRINTABLE
+from bowstream._ids import ID_DIGITS
+from bowstream._text import UNPRINTABLE
 from bowstream.errors import BundleError
 from bowstream.model.archive import read_arrays, read_file
 from bowstream.model.bundle import digest, no_number, usual_of

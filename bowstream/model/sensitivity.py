@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bowstream.errors import BundleError
+from bowstream._given import NUMBER, check
+from bowstream.errors import BundleError, UsageError
 
 # The setting at which a bundle's scores are as they were calibrated, and the logits from 0 to 1.
 USUAL, SPAN = 0.5, 4.0
@@ -46,7 +47,10 @@ class Sensitivity:
             raise BundleError(f"sensitivity must have finite shifts at hops above 0 s (got {dict(self.hops)})")
 
     def shift(self, hop_s: float, sensitivity: float) -> float:
-        """Return how far the logits of all tags are shifted at a hop and a setting of 0 … 1."""
+        """Return how far the logits of all tags are shifted at a hop and a setting; `UsageError` unless it is 0 … 1."""
+        check(NUMBER, sensitivity=sensitivity)
+        if not 0.0 <= sensitivity <= 1.0:
+            raise UsageError(f"sensitivity must be 0 … 1 (got {sensitivity:g})")
         return SPAN * (sensitivity - USUAL) + self._of_hop(hop_s)
 
     def _of_hop(self, hop_s: float) -> float:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bowstream._ids import event_id
 from bowstream.config.settings import Settings
 from bowstream.errors import AudioError
-from bowstream.events import Event, EventTracker, event_id
+from bowstream.events import Event, EventTracker
 from bowstream.learn.correct import Corrector
 from bowstream.learn.evidence import Evidence, Peaks
 from bowstream.model.bundle import Bundle
