@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from bowstream.errors import UsageError
+from bowstream.config.flags import add_flags, given
 
+from ..common.learned_config import HeadSettings
 from ..experiments import LEFT_OUT
 from .options import Commands, add_data, data_set
 
@@ -26,10 +27,7 @@ def add_parser(commands: Commands) -> None:
         metavar="NAME",
         help=f"leave this out only, {', '.join(LEFT_OUT)}; repeat it (default: each in turn)",
     )
-    parser.add_argument("--windows", type=int, help="seconds that heads hear (default: as in the training)")
-    parser.add_argument("--streams", type=int, default=40_000, help="what heads learn from (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="passes over them (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=2, help="heads each, of which the mean counts (default: 2)")
+    add_flags(parser, HeadSettings)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
     parser.set_defaults(command=run)
@@ -37,19 +35,15 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    for name, low in {"windows": 1, "streams": 1000, "epochs": 1, "seeds": 1}.items():
-        value = getattr(arguments, name)
-        if value is not None and value < low:
-            raise UsageError(f"--{name} must be at least {low} (got {value})")
+    heads = HeadSettings(**given(arguments, HeadSettings))
     from ..common.quiet import start_tensorflow
 
     start_tensorflow()
     from ..report.augmentations import compare_augmentations, told
 
     changes = {name: LEFT_OUT[name] for name in arguments.without or LEFT_OUT}
-    how = arguments.windows, arguments.streams, arguments.epochs, arguments.seeds
     data = data_set(arguments, fewest=0)
     metrics = compare_augmentations(
-        arguments.runs, arguments.task, arguments.bundle, data, changes, arguments.out, *how
+        arguments.runs, arguments.task, arguments.bundle, data, changes, arguments.out, heads
     )
     print(told(metrics), end="")

@@ -91,3 +91,13 @@ class RefitSettings(Checked):
     refit_noisy: float = setting(0.3, "probability that a window gets noise here", low=0.0, high=1.0)
     refit_batch: int = setting(256, "windows per step", low=1)
     refit_rate: float = setting(5e-4, "Adam's learning rate at the start; falls to 0 as a cosine", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class HeadSettings(Checked):
+    """Heads that are trained by themselves, on encoders that stay as they are."""
+
+    windows: int | None = setting(None, "seconds that heads hear; if not set, as in the training", low=1)
+    streams: int = setting(40_000, "augmented streams that heads learn from", low=1000)
+    epochs: int = setting(10, "passes over them", low=1)
+    seeds: int = setting(2, "heads each, of which the mean counts", low=1)

@@ -16,7 +16,7 @@ from ..common.learned_config import AugmentSettings
 from ..dataset.data import Float32, Index
 from . import augment
 from .joint import Tree, counts_of, logits_of, shown
-from .loop import losses_of_head
+from .loop import losses_of_head, weighed
 from .pool import Pool, Tensors, augmented, on_device
 from .task import Task
 
@@ -87,7 +87,7 @@ class Encoders:
 
 def fit_head(task: Task, pool: Pool, streams: Streams, epochs: int, seed: int) -> Tree:
     """Return a head trained from scratch on streams, by the losses of the joint training, and the teacher's layer."""
-    settings, batch = task.config.learned, task.config.learned.batch
+    batch = task.config.learned.batch
     new, chance = augment.split(augment.new_key(seed, 5), 2)
     start = {part: task.new_joint(new, pool)["weights"][part] for part in (HEAD, TEACHER)}
     variables = [tf.Variable(value) for value in tf.nest.flatten(start)]
@@ -99,8 +99,8 @@ def fit_head(task: Task, pool: Pool, streams: Streams, epochs: int, seed: int) -
     def advance(key: tf.Tensor, counts: tf.Tensor, *targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             weights = tf.nest.pack_sequence_as(start, variables)
-            share, tag, taught = losses_of_head(weights, [key], tf.cast(counts, tf.float32), targets, task)
-            loss = share + settings.yes_or_no * tag + settings.taught * taught
+            losses = losses_of_head(weights, [key], tf.cast(counts, tf.float32), targets, task)
+            loss = weighed(tf.stack(losses), task.config.learned)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
         return loss
 

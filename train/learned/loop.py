@@ -13,7 +13,7 @@ import tensorflow as tf
 from bowstream.errors import BowstreamError
 
 from ..common.epochs import load_state, refuse_infinite, save_state
-from ..common.learned_config import BATCH_PARTS
+from ..common.learned_config import BATCH_PARTS, LearnedSettings
 from ..common.progress import say, track
 from . import augment
 from .devices import on_all, writes
@@ -65,12 +65,16 @@ def losses_of(
     keys : of the chance of each part of the batch
     drawn : augmented streams and what is in them
     """
-    settings = task.config.learned
     counts, unevenness, seen = counts_of(weights, norms, task.windows_of(drawn[0]), task.front_end, training=True)
     counts = tf.reshape(counts, (len(drawn[0]), task.windows, -1))
     parts = tf.stack([*losses_of_head(weights, keys, counts, drawn[1:], task), unevenness])
-    factors = tf.constant([1.0, settings.yes_or_no, settings.taught, settings.usage])
-    return tf.reduce_sum(parts * factors), parts, seen
+    return weighed(parts, task.config.learned), parts, seen
+
+
+def weighed(losses: tf.Tensor, settings: LearnedSettings) -> tf.Tensor:
+    """Return the sum of losses by their weights: those of `losses_of_head`, then, if it is there, the unevenness."""
+    factors = tf.constant([1.0, settings.yes_or_no, settings.taught, settings.usage][: losses.shape[0]])
+    return tf.reduce_sum(losses * factors)
 
 
 def losses_of_head(

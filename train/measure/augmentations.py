@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level
 
+from ..common.learned_config import HeadSettings
 from ..common.progress import say, track
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features
@@ -132,22 +133,20 @@ def mean_of(outcomes: Sequence[Outcome]) -> Outcome:
 class Comparison:
     """Heads on encoders that stay as they are, each tried on the same clips.
 
-    epochs : passes over the streams
-    seeds : each trains a head
+    heads : how many there are, and what they learn
     """
 
     encoders: Encoders
     data: DataSet
     tags: Sequence[str]
     held: HeldCounts
-    epochs: int
-    seeds: int
+    heads: HeadSettings
 
     def outcomes(self, pool: Pool, streams: Streams) -> dict[str, Outcome]:
         """Return how heads do that learned from streams, in each way in which clips are spoilt, and in all of these."""
         task, found = self.encoders.task, dict[str, list[Outcome]]()
-        for seed in range(self.seeds):
-            head = fit_head(task, pool, streams, self.epochs, seed)
+        for seed in range(self.heads.seeds):
+            head = fit_head(task, pool, streams, self.heads.epochs, seed)
             for way, counts in self.held.counts.items():
                 scores = Held(scores_of(task, head, counts, self.held.clip), self.held.clip)
                 found.setdefault(way, []).append(outcome_of(scores, self.data, self.tags))
@@ -179,11 +178,9 @@ def gain(now: Outcome, without: Outcome, sources: Index) -> dict[str, float]:
     }
 
 
-def what_each_brings(
-    comparison: Comparison, pool: Pool, changes: Mapping[str, Mapping[str, float]], streams: int
-) -> dict[str, Any]:
+def what_each_brings(comparison: Comparison, pool: Pool, changes: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Return the outcome with all augmentations, and what each brings that some changes of settings leave out."""
-    encoders, sources = comparison.encoders, comparison.sources
+    encoders, sources, streams = comparison.encoders, comparison.sources, comparison.heads.streams
     now = comparison.outcomes(pool, encoders.streams(pool, {}, streams))
     every = {
         way: {"top1": rounded(one.first.mean()), "map": rounded(np.nanmean(one.precision))} for way, one in now.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle
 
 from ..common.crew import ALL_CORES
+from ..common.learned_config import HeadSettings
 from ..common.store import git_revision, now
 from ..dataset.data import DataSet
 from ..dataset.features import absolute
@@ -40,10 +41,7 @@ def compare_augmentations(
     data: DataSet,
     changes: Mapping[str, Mapping[str, float]],
     out: Path,
-    windows: int | None,
-    streams: int,
-    epochs: int,
-    seeds: int,
+    heads: HeadSettings,
 ) -> dict[str, Any]:
     """Write what each augmentation brings to a JSON file; return it.
 
@@ -53,8 +51,7 @@ def compare_augmentations(
     folder : of a joint training that was carried out
     bundle : made of it; clips of sources that it did not learn from are tried
     changes : settings that leave an augmentation out, by its name
-    windows : that heads hear together; as many as in the training unless given
-    streams, epochs, seeds : what heads learn from, how often, and how many do
+    heads : that are trained
 
     Raises
     ------
@@ -62,19 +59,19 @@ def compare_augmentations(
         If the folder holds no training, or none that was carried out, or the bundle is another's.
     """
     task, pools, heard_by = carried_out(folder, bundle)
-    windows = windows or task.config.context
+    windows = heads.windows or task.config.context
     task = replace(task, config=task.config.with_values(context=windows, stream_windows=windows))
     encoders = Encoders(task, load_joint(folder / JOINT)[0])
     clips = some_of_each_source(data, clips_for(data, [heard_by])[heard_by.path])
     held = count_held(encoders, absolute(root, data, check(data), ALL_CORES), clips)
-    comparison = Comparison(encoders, data, heard_by.output_names, held, epochs, seeds)
+    comparison = Comparison(encoders, data, heard_by.output_names, held, heads)
     metrics = {
         "protocol": PROTOCOL,
         "created": now(),
         "git_revision": git_revision(),
         "bundle": heard_by.description["sha256"],
-        "settings": {"windows": windows, "streams": streams, "epochs": epochs, "seeds": seeds},
-        **what_each_brings(comparison, pools[0], changes, streams),
+        "settings": asdict(replace(heads, windows=windows)),
+        **what_each_brings(comparison, pools[0], changes),
     }
     out.write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
