@@ -12,7 +12,7 @@ from train.dataset.data import ALWAYS
 from train.dataset.errors import DataError
 from train.dataset.joined import SOURCES, Joining
 from train.dataset.layouts import layout_of, read_sets
-from train.dataset.teacher import as_stored, read_teacher
+from train.dataset.teacher import as_stored
 from train.model.bundle import licence_text
 
 COLUMNS = ("id", "file", "tags", "group", "source", "label", "seconds", "licence", "free", "weak", "esc50_id", "qc")
@@ -140,6 +140,17 @@ def test_whole_sources_are_held_out_and_esc50_is_always_learned_from(corpus, esc
     assert {clip.fold for clip in data.clips if clip.source == "ESC-50"} == {ALWAYS}
 
 
+def test_folds_are_the_same_whatever_licences_are_learned_from(corpus):
+    rows = list(csv.reader(corpus.open()))
+    for row in rows[1:]:
+        if row[4] in ("place2", "place3", "street") and row[2] == "Siren":
+            row[2], row[7] = "Rain", "none stated"
+    write_rows(corpus, rows[0], rows[1:])
+    stated, every = (read_sets([str(corpus)], None, Joining("everyday", how, SOURCES)) for how in ("stated", "all"))
+    assert "rain" in every.tags and "rain" not in stated.tags
+    assert [clip.fold for clip in stated.clips] == [clip.fold for clip in every.clips]
+
+
 def test_a_lone_source_cannot_be_held_out(esc50):
     with pytest.raises(DataError, match="needs at least two sources, found 0"):
         read_sets([f"esc50:{esc50}"], None, Joining(hold_out=SOURCES))
@@ -152,13 +163,8 @@ def test_what_is_only_learned_from_are_sources_that_there_are(corpus):
         read_sets([str(corpus)], None, Joining(learn_only=("nowhere",)))
 
 
-def teacher_file(path, **arrays):
-    np.savez(path, **arrays)
-    return path
-
-
 def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
-    file = teacher_file(
+    np.savez(
         tmp_path / "teacher.npz",
         labels=["Siren", "Dog", "Speech"],
         corpus_ids=["place0_Dog_1", "place1_Dog_1"],
@@ -167,7 +173,7 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
         windows=as_stored(np.array([[0.1, 0.0, 0.0], [0.0, 0.2, 0.0], [0.5, 0.0, 0.0]], np.float32)),
         windows_first=[0, 2, 3],
     )
-    data = read_sets([str(corpus)], None, Joining("everyday", teacher=file))
+    data = read_sets([str(corpus)], None, Joining("everyday", teacher=tmp_path / "teacher.npz"))
     rows = dict(zip(named(data, range(len(data.clips))), data.presence()))
     assert np.array_equal(rows["place0_Dog_1"], [1.0, np.nan], equal_nan=True)
     assert rows["place1_Dog_1"].tolist() == [1.0, 0.0]
@@ -176,52 +182,6 @@ def test_a_teacher_says_what_is_unknown(corpus, tmp_path):
     assert of_windows == pytest.approx(np.array([[0.1, 0.2, 0.0], [0.5, 0.0, 0.0]]), abs=0.005)
     assert asked.tolist() == [True, False] and scores == pytest.approx(np.array([[0, 0.9, 0.5], [0, 0, 0]]), abs=0.005)
     assert data.teacher.of([])[0].shape == (0, 3)
-
-
-def test_a_teacher_tells_of_the_parts_of_a_recording(tmp_path):
-    file = teacher_file(
-        tmp_path / "teacher.npz",
-        labels=["Siren"],
-        clips_ids=["c.wav"],
-        clips=np.array([[0.3]]),
-        windows_ids=["a.ogg", "b"],
-        windows=np.array([[0.9], [0.1], [0.2], [0.5], [0.4], [0.0], [0.7]]),
-        windows_first=[0, 1, 7],
-    )
-    teacher = read_teacher(file)
-    assert teacher.along("b.ogg", 3)[:, 0] == pytest.approx([0.2, 0.5, 0.7])
-    assert teacher.along("b.ogg", 1)[:, 0] == pytest.approx([0.7])
-    assert teacher.along("b.ogg", 12)[:, 0] == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.5, 0.5, 0.4, 0.4, 0, 0, 0.7, 0.7])
-    assert teacher.along("c.wav", 2)[:, 0] == pytest.approx([0.3, 0.3])
-    assert teacher.along("d.ogg", 2) is None
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"labels": ["a"]}, "must hold labels, NAME_ids and NAME"),
-        ({"labels": ["a"], "x_ids": ["1"], "x": np.zeros((1, 2))}, "must have a column for each of 1 labels"),
-        ({"labels": ["a"], "x_ids": ["1"], "x": np.full((1, 1), 1.5)}, "must hold scores of 0 … 1"),
-        ({"labels": ["a"], "x_ids": ["1"], "x": np.full((1, 1), np.nan)}, "must hold scores of 0 … 1"),
-        (
-            {"labels": ["a"], "x_ids": ["1"], "x": np.zeros((2, 1))},
-            "x must have a row for each of x_ids, or x_first",
-        ),
-        (
-            {"labels": ["a"], "x_ids": ["1", "2"], "x": np.zeros((2, 1)), "x_first": [0, 2]},
-            "x must have a row for each of x_ids, or x_first",
-        ),
-    ],
-)
-def test_a_broken_teacher_is_refused(tmp_path, arrays, message):
-    with pytest.raises(DataError, match=message):
-        read_teacher(teacher_file(tmp_path / "t.npz", **arrays))
-
-
-def test_what_is_no_npz_is_no_teacher(tmp_path):
-    (tmp_path / "t.npz").write_text("scores")
-    with pytest.raises(DataError, match="is no npz file of plain arrays"):
-        read_teacher(tmp_path / "t.npz")
 
 
 def test_how_a_set_is_named(tmp_path):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from spoiling import Copy
 
 import bowstream
 from train.cli import main
@@ -131,6 +132,13 @@ def test_evaluate_command(tmp_path, capsys, monkeypatch):
     assert set(metrics["ours"]["tags"]) == {"dog", "siren"}
     assert main([*command, "--sources", "b*"]) == 0
     assert json.loads((tmp_path / "places.json").read_text())["ours"]["kinds"]["clips"] == 1
+    other = Copy(bowstream.load_bundle().path, tmp_path / "other")
+    other.describe({**other.description, "name": "other", "sources": {"b": 1}})
+    assert main([*command, "--apart-from", str(other.path)]) == 0
+    metrics = json.loads((tmp_path / "places.json").read_text())
+    assert metrics["sources"] == ["a", "esc"] and list(metrics["apart_from"]) == ["other"]
+    assert main([*command, "--sources", "b", "--apart-from", str(other.path)]) == 2
+    assert "--apart-from must leave sources that no bundle learned from (got none)" in capsys.readouterr().err
     assert main([*command, "--sources", "c*"]) == 2
     assert "no clip that can be tried is from there" in capsys.readouterr().err
     assert main([*command, "--against", "x.tflite"]) == 2

@@ -16,6 +16,14 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="a clip is heard by the first that may")
     add_data(parser)
     parser.add_argument("--sources", action="append", default=[], metavar="PATTERN", help="look at these only: place*")
+    parser.add_argument(
+        "--apart-from",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="BUNDLE",
+        help="leave out sources that this one learned from: then both can be compared on the same clips",
+    )
     add_other(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
@@ -27,4 +35,7 @@ def run(arguments: Namespace) -> None:
     from ..report.places import evaluate, told
 
     other, data = other_tagger(arguments), data_set(arguments, fewest=0)
-    print(told(evaluate(arguments.runs, data, arguments.bundles, arguments.out, other, arguments.sources)), end="")
+    metrics = evaluate(
+        arguments.runs, data, arguments.bundles, arguments.out, other, arguments.sources, arguments.apart_from
+    )
+    print(told(metrics), end="")

@@ -57,16 +57,17 @@ def joined(sets: Sequence[DataSet], how: Joining) -> DataSet:
     if vocabulary:
         sets = [mapped(data, vocabulary, teacher) for data in sets]
     data = sets[0] if len(sets) == 1 else side_by_side(sets)
-    if vocabulary:
-        data = supported(data, vocabulary, how.fewest)
     data = replace(
         data,
         clips=tuple(replace(clip, fold=ALWAYS) if clip.source in how.learn_only else clip for clip in data.clips),
     )
+    # Before tags are left out: folds are the same whatever licences are learned from.
     if how.hold_out == SOURCES:
         data = dealt_by_source(
             data, {*how.learn_only, *(clip.source for one in sets if one.published for clip in one.clips)}
         )
+    if vocabulary:
+        data = supported(data, vocabulary, how.fewest)
     return replace(data, teacher=teacher)
 
 

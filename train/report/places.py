@@ -12,12 +12,13 @@ import numpy as np
 
 import bowstream
 from bowstream.errors import UsageError
+from bowstream.model.bundle import Bundle
 
 from ..common.progress import say
 from ..common.store import git_revision, now
 from ..dataset.data import DataSet
 from ..dataset.published import ESC50_KINDS
-from ..measure.places import Said, of_kinds, of_tags, said_by_other, said_by_strangers
+from ..measure.places import Said, of_kinds, of_tags, said_by_other, said_by_strangers, stranger
 from ..measure.waveform import WaveformTagger
 from .numbers import table
 from .support import wanting
@@ -37,6 +38,7 @@ def evaluate(
     out: Path,
     other: WaveformTagger | None = None,
     patterns: Sequence[str] = (),
+    apart_from: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write what bundles say of other places' clips to a JSON file; return it.
 
@@ -45,20 +47,23 @@ def evaluate(
     root : the folder of all artefacts
     other : is heard on the same clips
     patterns : of sources, `place*` say; only clips of those that match one are looked at
+    apart_from : bundles that are to be compared with these: what one of them learned from is not looked at
 
     Raises
     ------
     UsageError
-        If no source matches a pattern.
+        If no source matches a pattern, or nothing is left.
     """
     loaded = [bowstream.load_bundle(path) for path in bundles]
-    ours = of_sources(data, said_by_strangers(root, data, loaded), patterns)
+    others = [bowstream.load_bundle(path) for path in apart_from]
+    ours = new_to_all(data, of_sources(data, said_by_strangers(root, data, loaded), patterns), others)
     on = {tag.name: tag.on for tag in loaded[0].tags}
     metrics: dict[str, Any] = {
         "protocol": PROTOCOL,
         "created": now(),
         "git_revision": git_revision(),
         "bundles": {bundle.name: bundle.description["sha256"] for bundle in loaded},
+        "apart_from": {bundle.name: bundle.description["sha256"] for bundle in others},
         "sources": sorted({data.clips[clip].source for clip in ours.clips}),
         "ours": measured(data, ours, on),
     }
@@ -79,6 +84,16 @@ def of_sources(data: DataSet, said: Said, patterns: Sequence[str]) -> Said:
     clips = [clip for clip in said.clips if any(fnmatch.fnmatchcase(data.clips[clip].source, one) for one in patterns)]
     if not clips:
         raise UsageError(f"--sources {', '.join(patterns)}: no clip that can be tried is from there")
+    return said.of(np.array(clips))
+
+
+def new_to_all(data: DataSet, said: Said, bundles: Sequence[Bundle]) -> Said:
+    """Return what is said of the clips whose source none of the bundles learned from."""
+    if not bundles:
+        return said
+    clips = [clip for clip in said.clips if all(stranger(data.clips[clip], [one]) for one in bundles)]
+    if not clips:
+        raise UsageError("--apart-from must leave sources that no bundle learned from (got none)")
     return said.of(np.array(clips))
 
 
