@@ -128,6 +128,8 @@ def try_split(study: Study, split: Split) -> Trial:
         held = Held(np.load(parts.head / SCORES)[windows], study.sound.clip_of_window()[windows], parts.head)
     scores = measure(held, data.presence(), data.single_label)
     say(f"{split.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    if bundle:
+        say(f"{split.name}: {bundle}: the bundle, not calibrated")
     return Trial(split, parts, bundle, held)
 
 
