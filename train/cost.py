@@ -39,7 +39,7 @@ from .common.quiet import start_tensorflow
 from .common.store import make_folder
 from .dataset.data import DataSet, Float32
 from .dataset.features import Features
-from .model.bundle import Parts, TagCalibration, write_bundle
+from .model.bundle import Fitted, Parts, TagCalibration, write_bundle
 from .model.codebook import CENTROIDS
 from .model.export import NETWORK, to_int8
 from .report.plots import plot_over
@@ -218,9 +218,9 @@ def random_bundle(size: Size) -> Iterator[Path]:
         sound = Features("none", front_end, LevelSettings(), np.empty((0,), np.float32), NOTHING, NOTHING)
         tags = tuple(f"tag {number}" for number in range(size.tags))
         data = DataSet("nothing", (), tags, single_label=False, licence="none", published=False)
-        bundle, model = Path(folder, "bundle"), Parts(parts, parts, head, "sqrt", context)
-        settings = [TagCalibration(bias=UNHEARD)] * len(tags)
-        write_bundle(bundle, "random", model, sound, data, TrainConfig(), settings, {}, np.empty(0, np.intp))
+        model = Fitted(Parts(parts, parts, head, "sqrt", context), sound, data, TrainConfig(), np.empty(0, np.intp))
+        bundle = Path(folder, "bundle")
+        write_bundle(bundle, "random", model, [TagCalibration(bias=UNHEARD)] * len(tags), {})
         yield bundle
 
 

@@ -28,7 +28,7 @@ from .measure.expense import expense
 from .measure.false_events import false_events
 from .measure.robust import robustness
 from .measure.trial import Model, Study, Trial, study, try_split
-from .model.bundle import TagCalibration, write_bundle
+from .model.bundle import Fitted, TagCalibration, write_bundle
 from .model.calibrate import calibrate, shifted
 from .report.codes import look
 from .report.page import confusion, reliability, write_report
@@ -73,13 +73,14 @@ def run(
     tags = [replace(tag, average_precision=precisions[name]) for tag, name in zip(tags, data.tags)]
     metrics |= {"data": about(its, trials), "tags": of_tags(data, tags)}
     say("final: fitted on " + ("the training part" if data.own_split else "all folds"))
-    parts = its.fit(data.final())
-    write_bundle(out, out.name, parts, its.sound, data, config, tags, in_short(metrics), data.final().fit)
+    final = data.final()
+    parts = its.fit(final)
+    write_bundle(out, out.name, Fitted(parts, its.sound, data, config, final.fit), tags, in_short(metrics))
     say(f"{out}: the bundle")
     metrics |= {"expense": expense(out), "processors": os.cpu_count()}
     metrics |= {"created": now(), "git_revision": git_revision(), "training": config.read()}
     written = write_report(
-        page, f"{data.name}: {out.name}", metrics, figures(data, models), look(its, parts, data.final().fit)
+        page, f"{data.name}: {out.name}", metrics, figures(data, models), look(its, parts, final.fit)
     )
     for folder in (page, out):
         (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")

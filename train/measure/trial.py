@@ -20,7 +20,7 @@ from ..dataset.data import DataSet, Split
 from ..dataset.features import Features, absolute, features
 from ..dataset.negatives import Negative
 from ..model import recipe
-from ..model.bundle import Parts, TagCalibration, write_bundle
+from ..model.bundle import Fitted, Parts, TagCalibration, write_bundle
 from ..model.head import SCORES
 from .evaluate import Held, hear_held, measure
 
@@ -137,6 +137,7 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     """Return the artefact with a split's bundle, without calibration."""
     data = study.data
     plain = [TagCalibration()] * len(data.tags)
+    model = Fitted(parts, study.sound, data, study.config, split.fit, split.part)
     inputs = {
         "parts": parts.names(),
         "context": parts.context,
@@ -147,6 +148,6 @@ def as_bundle(study: Study, split: Split, parts: Parts) -> Path:
     }
 
     def make(path: Path) -> None:
-        write_bundle(path, split.name, parts, study.sound, data, study.config, plain, {}, split.fit, part=split.part)
+        write_bundle(path, split.name, model, plain, {})
 
     return artefact(study.root, "bundle", inputs, make)

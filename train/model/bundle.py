@@ -62,6 +62,22 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """A fitted model, and what it was made from.
+
+    fit : the clips that it learned from
+    held_back : the part of the negatives that it did not learn from, if there is one
+    """
+
+    parts: Parts
+    features: Features
+    data: DataSet
+    config: TrainConfig
+    fit: Index
+    held_back: int | None = None
+
+
+@dataclass(frozen=True)
 class TagCalibration:
     """A tag's calibration, score = sigmoid(slope * logit + bias), and the scores at which its events begin and end.
 
@@ -81,26 +97,10 @@ class TagCalibration:
 
 
 def write_bundle(
-    path: Path,
-    name: str,
-    parts: Parts,
-    features: Features,
-    data: DataSet,
-    config: TrainConfig,
-    tags: Sequence[TagCalibration],
-    metrics: Mapping[str, Any],
-    fit: Index,
-    sensitivity: Mapping[str, Any] | None = None,
-    part: int | None = None,
+    path: Path, name: str, model: Fitted, tags: Sequence[TagCalibration], metrics: Mapping[str, Any]
 ) -> None:
-    """Write a bundle into a folder, with its probe, its licence and where it learned from.
-
-    Parameters
-    ----------
-    fit : the clips that it learned from
-    sensitivity : what was measured of it, as `bowstream.model.sensitivity` reads it
-    part : the part of the negatives that it did not learn from, if there is one
-    """
+    """Write a bundle into a folder, with its probe, its licence and where it learned from; `rewrite` tunes it."""
+    parts, features, data, fit = model.parts, model.features, model.data, model.fit
     path.mkdir(parents=True, exist_ok=True)
     copy_parts(path, parts)
     (path / LICENCE_FILE).write_text(licence_text(data, fit), "utf-8")
@@ -119,10 +119,10 @@ def write_bundle(
             {"name": tag, "group": groups.get(tag, ""), **asdict(settings), "sources": sources_of(data, fit, tag)}
             for tag, settings in zip(data.tags, tags)
         ],
-        "sensitivity": sensitivity,
+        "sensitivity": None,
         **origin(data, fit),
-        "negatives_held_back": part,
-        "training": {**config.read(), **({"warm_starts": parts.warm_starts} if parts.warm_starts else {})},
+        "negatives_held_back": model.held_back,
+        "training": {**model.config.read(), **({"warm_starts": parts.warm_starts} if parts.warm_starts else {})},
         "made_from": parts.inputs(),
         "versions": versions(),
         "metrics": dict(metrics),
