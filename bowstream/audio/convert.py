@@ -52,8 +52,7 @@ class Converter:
         self.chunk_length = chunk_columns * format.column_length
         self.clipped = 0
         self._full: NDArray[np.bool_] | None = None  # which of the last values are at full scale; None if none is
-        # The resampler hands samples on in lumps: the smallest so far (0 for none), and the most held without one.
-        self._lump, self._held_most = 0, 0.0
+        self._lumps = Lumps()
         self._mixer = Mixer(native_rate, format.channels, format.mix)
         self._resampler = self._new_resampler()
         self.reset()
@@ -74,7 +73,7 @@ class Converter:
         self._mixer.forget()
         self._full = None
         self._pending = np.empty(0, np.float32)
-        self._held = 0.0  # samples in the resampler
+        self._lumps.held = 0.0
         if self._resampler:
             self._resampler.clear()
 
@@ -88,10 +87,7 @@ class Converter:
     @property
     def missing(self) -> int:
         """Native frames that it takes, at the least, to complete the next chunk, as far as is known."""
-        lacking: float = self.chunk_length - len(self._pending)
-        if self._lump:
-            lumps_before = math.ceil(lacking / self._lump) - 1
-            lacking = max(lumps_before * self._lump + self._held_most - self._held, 0.0) + STEP
+        lacking = self._lumps.lacking(self.chunk_length - len(self._pending))
         return math.ceil(lacking * self.native_rate / self.sample_rate)
 
     @property
@@ -163,11 +159,7 @@ class Converter:
         if self._resampler is None:
             return mono
         resampled: Float32 = self._resampler.resample_chunk(mono, last=last)
-        self._held = self._resampler.delay()
-        if not len(resampled):
-            self._held_most = max(self._held_most, self._held)
-        elif not last:
-            self._lump = min(self._lump or len(resampled), len(resampled))
+        self._lumps.note(len(resampled), self._resampler.delay(), last)
         return resampled
 
     def _take(self, samples: Float32) -> list[Float32]:
@@ -177,6 +169,34 @@ class Converter:
         self._pending = pending[whole:]
         self._emitted += whole
         return list(pending[:whole].reshape(-1, self.chunk_length))
+
+
+class Lumps:
+    """How a resampler hands samples on, as it has shown so far: in lumps, and it holds some meanwhile.
+
+    Attributes
+    ----------
+    held : samples that are in it now
+    """
+
+    def __init__(self) -> None:
+        self.held = 0.0
+        self._smallest, self._held_most = 0, 0.0  # lump, 0 for none yet; samples held without one
+
+    def note(self, handed_on: int, held: float, last: bool) -> None:
+        """Note how many samples it has just handed on, and holds; a last lump is as large as what was left."""
+        self.held = held
+        if not handed_on:
+            self._held_most = max(self._held_most, held)
+        elif not last:
+            self._smallest = min(self._smallest or handed_on, handed_on)
+
+    def lacking(self, wanted: int) -> float:
+        """Return how many samples it takes, at the least, until it has handed on so many more."""
+        if not self._smallest:
+            return wanted
+        lumps_before = math.ceil(wanted / self._smallest) - 1
+        return max(lumps_before * self._smallest + self._held_most - self.held, 0.0) + STEP
 
 
 def sound_until(frames: Float32, loudest: float = ABSURD) -> int:
