@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bowstream.config.fields import flag
 from bowstream.errors import UsageError
@@ -15,12 +17,74 @@ from ..experiments import EXPERIMENTS
 from .options import Commands, add_data, data_set, refuse_off_device
 
 if TYPE_CHECKING:
+    from ..dataset.data import DataSet
     from ..forecast.extent import Extent
 
 PAPER = "paper"
 # What goes with --data, with --hours, and with either of them.
 OF_FILES, OF_SIZE, OF_TRAINING = ("folds",), ("clips", "tags"), ("experiment", "against")
 TAGS = 200
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """Where it is written what a device has to do."""
+
+    out: Path
+
+
+@dataclass(frozen=True)
+class Files:
+    """A data set to train with, which is there.
+
+    read : returns it
+    folds : the first splits only; None for all
+    """
+
+    read: Callable[[], DataSet]
+    folds: int | None
+
+    def extent(self) -> Extent:
+        """Return how much there is to train with."""
+        from ..forecast.extent import extent_of
+        from ..sweep import first_splits
+
+        data = self.read()
+        return extent_of(data, first_splits(data, self.folds))
+
+
+@dataclass(frozen=True)
+class Size:
+    """A data set to train with, which need not be there."""
+
+    hours: float
+    clips: int
+    tags: int
+
+    def __post_init__(self) -> None:
+        if not (self.hours > 0 and self.clips > 0 and self.tags > 0):
+            raise UsageError("--hours, --clips and --tags must be above 0")
+
+    def extent(self) -> Extent:
+        """Return how much there is to train with."""
+        from ..forecast.extent import extent_of_size
+
+        return extent_of_size(self.hours, self.clips, self.tags)
+
+
+@dataclass(frozen=True)
+class ForecastOptions:
+    """Which training the forecast is about.
+
+    settings : as they are given
+    experiment : whose settings are all tried; None for these alone
+    against : a folder of artefacts, whose own records are shown beside
+    """
+
+    todo: Files | Size
+    settings: Mapping[str, Any]
+    experiment: str | None
+    against: Path | None
 
 
 def add_parser(commands: Commands) -> None:
@@ -54,15 +118,34 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    if arguments.data or arguments.hours is not None:
-        return print(forecast(arguments), end="")
-    settings = given(vars(arguments))
-    refuse(arguments, (*settings, *OF_FILES, *OF_SIZE, *OF_TRAINING), "is of training: it goes with --data or --hours")
-    if arguments.out is None:
-        raise UsageError("wanted --out for what a device has to do, or --data or --hours for training")
+    asked = options(arguments)
+    if isinstance(asked, ForecastOptions):
+        return print(forecast(asked), end="")
     from ..cost import Plan, cost
 
-    cost(arguments.out, Plan())
+    cost(asked.out, Plan())
+
+
+def options(arguments: Namespace) -> DeviceOptions | ForecastOptions:
+    """Return what parsed arguments ask for; raise `UsageError` for what does not go together."""
+    settings = given(vars(arguments))
+    if not arguments.data and arguments.hours is None:
+        why = "is of training: it goes with --data or --hours"
+        refuse(arguments, (*settings, *OF_FILES, *OF_SIZE, *OF_TRAINING), why)
+        if arguments.out is None:
+            raise UsageError("wanted --out for what a device has to do, or --data or --hours for training")
+        return DeviceOptions(arguments.out)
+    refuse(arguments, ["out"], "is for what a device has to do: the forecast of a training is printed")
+    todo: Files | Size
+    if arguments.data:
+        refuse(arguments, ("hours", *OF_SIZE), "is of a set that is not there: leave it out with --data")
+        todo = Files(partial(data_set, arguments), arguments.folds)
+    else:
+        refuse(arguments, OF_FILES, "goes with --data")
+        if arguments.clips is None:
+            raise UsageError("--hours must come with --clips")
+        todo = Size(arguments.hours, arguments.clips, TAGS if arguments.tags is None else arguments.tags)
+    return ForecastOptions(todo, settings, arguments.experiment, arguments.against)
 
 
 def refuse(arguments: Namespace, names: Iterable[str], why: str) -> None:
@@ -72,10 +155,9 @@ def refuse(arguments: Namespace, names: Iterable[str], why: str) -> None:
             raise UsageError(f"{flag(name)} {why}")
 
 
-def forecast(arguments: Namespace) -> str:
+def forecast(asked: ForecastOptions) -> str:
     """Return the forecast of a training, Markdown."""
-    refuse(arguments, ["out"], "is for what a device has to do: the forecast of a training is printed")
-    configs = asked(arguments)
+    configs = configs_of(asked)
     for config in configs:
         if config.method == LEARNED:
             raise UsageError("--method learned cannot be forecast: README.md says how fast a core learns")
@@ -83,38 +165,18 @@ def forecast(arguments: Namespace) -> str:
     from ..forecast.forecast import as_table, forecast, measured_in, works
     from ..forecast.rates import measured
 
-    todo = works(configs, extent(arguments))
-    lines = forecast(todo, measured())
-    there = measured_in(arguments.against, [line.kind for line in lines]) if arguments.against else []
+    lines = forecast(works(configs, asked.todo.extent()), measured())
+    there = measured_in(asked.against, [line.kind for line in lines]) if asked.against else []
     return as_table(lines, {line.kind: line for line in there})
 
 
-def asked(arguments: Namespace) -> list[TrainConfig]:
+def configs_of(asked: ForecastOptions) -> list[TrainConfig]:
     """Return the configs that the forecast is about."""
+    from .. import sweep
     from ..paper import experiments
-    from ..sweep import configs_of
 
-    settings = given(vars(arguments))
-    if arguments.experiment == PAPER:
-        return [config for one in experiments(settings) for config in one.configs]
-    if arguments.experiment:
-        return configs_of(EXPERIMENTS[arguments.experiment], settings)
-    return [from_flags(settings)]
-
-
-def extent(arguments: Namespace) -> Extent:
-    """Return how much there is to train with."""
-    from ..forecast.extent import extent_of, extent_of_size
-    from ..sweep import first_splits
-
-    if arguments.data:
-        refuse(arguments, ("hours", *OF_SIZE), "is of a set that is not there: leave it out with --data")
-        data = data_set(arguments)
-        return extent_of(data, first_splits(data, arguments.folds))
-    refuse(arguments, OF_FILES, "goes with --data")
-    if arguments.clips is None:
-        raise UsageError("--hours must come with --clips")
-    tags = TAGS if arguments.tags is None else arguments.tags
-    if not (arguments.hours > 0 and arguments.clips > 0 and tags > 0):
-        raise UsageError("--hours, --clips and --tags must be above 0")
-    return extent_of_size(arguments.hours, arguments.clips, tags)
+    if asked.experiment == PAPER:
+        return [config for one in experiments(asked.settings) for config in one.configs]
+    if asked.experiment:
+        return sweep.configs_of(EXPERIMENTS[asked.experiment], asked.settings)
+    return [from_flags(asked.settings)]
