@@ -50,7 +50,7 @@ def read_file(path: Path) -> bytes:
                 raise BundleError(f"{path} must be a regular file: copy the bundle again")
             if status.st_size > LARGEST_FILE_BYTES:
                 raise BundleError(f"{path} must have at most {LARGEST_FILE_BYTES:,} bytes (got {status.st_size:,})")
-            return file.read(LARGEST_FILE_BYTES)
+            return file.read(status.st_size)
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}; copy the bundle again") from error
 
