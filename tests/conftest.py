@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+# As bowstream has it, before NumPy looks; threads of several processes that wait for each other cost processor time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import recordings
@@ -34,8 +37,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Hundreds of processes import the package: what Python compiles is kept, also where it was told not to.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# As bowstream has it; threads of several processes that wait for each other cost processor time.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 pytest_plugins = ["distribution"]
 
 # The same examples in every run; no deadline, because a busy machine is no bug.
