@@ -11,17 +11,20 @@ import pytest
 # What takes longest begins first, so that nobody is left with it at the end.
 LONGEST = [
     "test_types",
-    "test_archive",
     "test_web_browser",
     "test_sinks_listen",
-    "test_fuzz",
-    "test_streams",
+    "test_archive",
     "test_ears_listen",
-    "test_demo",
-    "test_archive_parts",
+    "test_streams",
     "test_dashboard_teaching",
+    "test_fuzz",
+    "test_demo",
     "test_reconnect",
     "test_listen",
+    "test_bench",
+    "test_archive_parts",
+    "test_conditions",
+    "test_sound_server",
 ]
 # Tests of a file share what takes a while to make, so one process runs them all; so with those of a training.
 TOGETHER = {
@@ -39,8 +42,8 @@ TOGETHER = {
 
 
 def pytest_xdist_auto_num_workers(config):
-    """`-n auto`: tests wait more than they compute, so there is work for three processes a processor."""
-    return 3 * len(os.sched_getaffinity(0))
+    """`-n auto`: tests wait more than they compute, so there is work for four processes a processor."""
+    return 4 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(tryfirst=True)
