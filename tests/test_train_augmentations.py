@@ -194,7 +194,7 @@ def test_a_bundle_that_ships_only_some_of_its_tags_is_tried(tmp_path, pool, bund
 
 
 def test_the_table_has_points_and_their_standard_errors():
-    from train.report.augmentations import told
+    from train.report.gains import told
 
     one = {"top1": 0.5, "map": 0.25}
     gains = {"top1": 0.012, "top1_se": 0.004, "map": -0.001, "map_se": 0.0}

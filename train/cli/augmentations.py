@@ -39,7 +39,8 @@ def run(arguments: Namespace) -> None:
     from ..common.quiet import start_tensorflow
 
     start_tensorflow()
-    from ..report.augmentations import compare_augmentations, told
+    from ..report.augmentations import compare_augmentations
+    from ..report.gains import told
 
     changes = {name: LEFT_OUT[name] for name in arguments.without or LEFT_OUT}
     data = data_set(arguments, fewest=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -38,14 +39,17 @@ def run(arguments: Namespace) -> None:
 
 def contents() -> dict[Path, dict[str, str]]:
     """Return the tables of each file, by the name of their markers."""
+    from ..report import gains
     from ..report.card import card, comparison, tag_list
     from ..report.fewshot import read, told
-    from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, numbers, steps
+    from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, numbers, steps, text_of
 
     shipped = CHECKOUT / "models" / "default"
     context, ablation = map(steps, SWEEPS)
     training = {"numbers": numbers(COLUMNS), "context": context, "steps": ablation}
     training["fewshot"] = told(read(METRICS / "fewshot.json"))
+    brought = text_of(METRICS / "augmentations.json", "augmentations.json", "augmentations")
+    training["augmentations"] = gains.told(json.loads(brought))
     return {
         CHECKOUT / "README.md": {"tags": tag_list(shipped), "places": comparison(shipped)},
         CHECKOUT / "train" / "README.md": training,

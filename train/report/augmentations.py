@@ -23,9 +23,8 @@ from ..learned.heads import Encoders
 from ..learned.pools import Pools
 from ..learned.task import Task
 from ..learned.trees import load_joint
-from ..measure.augmentations import AS_RECORDED, SPOILT, Comparison, count_held, some_of_each_source, what_each_brings
+from ..measure.augmentations import Comparison, count_held, some_of_each_source, what_each_brings
 from ..measure.hearing import clips_for
-from .numbers import table
 
 PROTOCOL = (
     "Encoders and centroids stay as they were trained, with all augmentations; heads alone are trained from scratch, "
@@ -92,25 +91,3 @@ def carried_out(folder: Path, bundle: Path) -> tuple[Task, Pools, Bundle]:
     if made.output_names != tuple(names["tags"]):
         raise UsageError(f"{bundle} must be made of {folder}: its tags are others")
     return task, pools, made
-
-
-def told(metrics: Mapping[str, Any]) -> str:
-    """Return what each augmentation brings as Markdown, in points."""
-    ways = [way for way in metrics["all"] if way not in (AS_RECORDED, SPOILT)]
-    columns = [AS_RECORDED, SPOILT, *ways]
-    title = f"points of top-1, of mAP: {metrics['clips']} clips of {metrics['sources']} sources"
-    lines = [[title, *columns], ["---", *["---:"] * len(columns)]]
-    lines.append(["all", *(f"{100 * one['top1']:.1f}, {100 * one['map']:.1f}" for one in of(metrics["all"], columns))])
-    for name, gains in metrics["brings"].items():
-        lines.append([name, *(", ".join(points(one, what) for what in ("top1", "map")) for one in of(gains, columns))])
-    return table(lines)
-
-
-def of(values: Mapping[str, Any], names: list[str]) -> list[Any]:
-    """Return these of the values."""
-    return [values[name] for name in names]
-
-
-def points(gain: Mapping[str, float], what: str) -> str:
-    """Return a gain and its standard error in hundredths."""
-    return f"{100 * gain[what]:+.1f} ± {100 * gain[f'{what}_se']:.1f}"
