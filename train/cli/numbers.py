@@ -43,6 +43,7 @@ def contents() -> dict[Path, dict[str, str]]:
     from ..report.card import card, comparison, tag_list
     from ..report.fewshot import read, told
     from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, numbers, steps, text_of
+    from ..report.streams import in_short
 
     shipped = CHECKOUT / "models" / "default"
     context, ablation = map(steps, SWEEPS)
@@ -50,6 +51,7 @@ def contents() -> dict[Path, dict[str, str]]:
     training["fewshot"] = told(read(METRICS / "fewshot.json"))
     brought = text_of(METRICS / "augmentations.json", "augmentations.json", "augmentations")
     training["augmentations"] = gains.told(json.loads(brought))
+    training["shipped"] = in_short(json.loads(text_of(METRICS / "shipped.json", "streams.json", "streams")))
     return {
         CHECKOUT / "README.md": {"tags": tag_list(shipped), "places": comparison(shipped)},
         CHECKOUT / "train" / "README.md": training,
