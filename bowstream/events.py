@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 import numpy as np
 
@@ -236,6 +237,11 @@ class EventTracker:
         candidate = self._open[index]
         mean = candidate.total / candidate.windows
         return Event(self.tags[index].name, candidate.onset_s, offset_s, candidate.peak, mean)
+
+
+def by_onset(events: Iterable[Event]) -> list[Event]:
+    """Return events in the order of their onsets."""
+    return sorted(events, key=attrgetter("onset_s"))
 
 
 def _exact(seconds: float) -> float:

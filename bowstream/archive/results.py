@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +23,7 @@ from bowstream.archive.hear import Heard, Wanted
 from bowstream.archive.join import joined
 from bowstream.archive.plan import Recording, Task
 from bowstream.archive.tables import events_table, loudness_table, recordings_table, scores_table
-from bowstream.events import Event, EventTracker
+from bowstream.events import Event, EventTracker, by_onset
 from bowstream.records import StreamInfo
 
 Chunk = Sequence[tuple[Recording, Heard]]
@@ -61,7 +60,7 @@ class Results:
             self._parts.add(task.number)
             return
         rows = list(zip(task.recordings, heard))
-        events = [(recording, event) for recording, each in rows for event in in_order(each.events)]
+        events = [(recording, event) for recording, each in rows for event in by_onset(each.events)]
         counted = [(recording, each, len(each.events)) for recording, each in rows]
         self._write(task, events, counted, lambda: [rows])
 
@@ -74,7 +73,7 @@ class Results:
             (recording,) = first.recordings
             tracker = EventTracker(self._info.tags, self._info.hop_s, self._hold_s, self._info.confirm_hops)
             files = [self._part(task.number) for task in tasks]
-            events = in_order(joined(map(read_part, files), self._info, tracker))
+            events = by_onset(joined(map(read_part, files), self._info, tracker))
             whole = summed([replace(read_part(file), **NO_ARRAYS) for file in files])
             rows = [(recording, event) for event in events]
             # Part by part: a day of scores need not fit into memory.
@@ -111,11 +110,6 @@ class Results:
 
     def _part(self, number: int) -> Path:
         return self.out / "parts" / f"{number:07d}.npz"
-
-
-def in_order(events: Iterable[Event]) -> list[Event]:
-    """Return events in the order of their onsets."""
-    return sorted(events, key=attrgetter("onset_s"))
 
 
 def numbers_of(files: Iterable[Path]) -> set[int]:

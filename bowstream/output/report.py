@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from bowstream._text import printable
 from bowstream.audio.clock import FixedClock, rfc3339
-from bowstream.events import Event
+from bowstream.events import Event, by_onset
 from bowstream.output.lines import in_words
 from bowstream.output.values import event_fields, named, time_field
 from bowstream.records import Record, Sound, StreamInfo
@@ -84,7 +83,7 @@ class Gathering:
         if stated_s and abs(stated_s - heard_s) < COLUMN_S:
             heard_s = stated_s
         scores = named(mean, [tag.name for tag in self._info.tags])
-        events = [self._fields(event) for event in sorted(self._events, key=attrgetter("onset_s"))]
+        events = [self._fields(event) for event in by_onset(self._events)]
         return Report(name, heard_s, self._windows, scores, events, started_at=self._info.started_at)
 
     def _fields(self, event: Event) -> dict[str, Any]:
