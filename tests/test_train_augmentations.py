@@ -16,7 +16,7 @@ pytest.importorskip("sklearn")
 
 from train.cli import main  # noqa: E402
 from train.common.config import TrainConfig  # noqa: E402
-from train.common.learned_config import AugmentSettings, HeadSettings  # noqa: E402
+from train.common.learned_config import AugmentSettings, HeadTrials  # noqa: E402
 from train.dataset.data import Clip, data_set  # noqa: E402
 from train.dataset.features import Features  # noqa: E402
 from train.experiments import LEFT_OUT  # noqa: E402
@@ -161,7 +161,7 @@ def test_heads_learn_on_encoders_that_know_nothing_and_are_compared(encoders, po
     held = count_held(encoders, sound, np.arange(CLIPS))
     assert set(held.counts) == {AS_RECORDED, "telephone", "noise", "tilt", "room"}
     assert all(len(counts) == len(held.clip) == 2 * CLIPS for counts in held.counts.values())
-    comparison = Comparison(encoders, data, TAGS, held, HeadSettings(streams=1000, epochs=2, seeds=1))
+    comparison = Comparison(encoders, data, TAGS, held, HeadTrials(streams=1000, epochs=2, seeds=1))
     table = augmentations.what_each_brings(comparison, pool, {"masks": LEFT_OUT["masks"]})
     assert table["clips"] == CLIPS and table["sources"] == 3
     assert table["all"][AS_RECORDED]["top1"] > 0.7 and table["all"][AS_RECORDED]["map"] > 0.9
@@ -176,7 +176,7 @@ def test_what_is_not_trained_is_refused(tmp_path, capsys, monkeypatch):
     from train.report import augmentations as report
 
     with pytest.raises(UsageError, match=r"must hold pool-00000\.npz"):
-        report.compare_augmentations(tmp_path, tmp_path, tmp_path, None, {}, tmp_path / "out", HeadSettings())
+        report.compare_augmentations(tmp_path, tmp_path, tmp_path, None, {}, tmp_path / "out", HeadTrials())
 
 
 def test_a_bundle_that_ships_only_some_of_its_tags_is_tried(tmp_path, pool, bundle, bundle_path):

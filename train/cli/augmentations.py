@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bowstream.config.flags import add_flags, given
 
-from ..common.learned_config import HeadSettings
+from ..common.learned_config import HeadTrials
 from ..experiments import LEFT_OUT
 from .options import Commands, add_data, data_set
 
@@ -27,7 +27,7 @@ def add_parser(commands: Commands) -> None:
         metavar="NAME",
         help=f"leave this out only, {', '.join(LEFT_OUT)}; repeat it (default: each in turn)",
     )
-    add_flags(parser, HeadSettings)
+    add_flags(parser, HeadTrials)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of artefacts (default: runs)")
     parser.add_argument("--out", type=Path, required=True, help="the file of the measures, JSON")
     parser.set_defaults(command=run)
@@ -35,7 +35,7 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: Namespace) -> None:
     """Carry it out."""
-    heads = HeadSettings(**given(arguments, HeadSettings))
+    heads = HeadTrials(**given(arguments, HeadTrials))
     from ..common.quiet import start_tensorflow
 
     start_tensorflow()

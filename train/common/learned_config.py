@@ -94,7 +94,7 @@ class RefitSettings(Checked):
 
 
 @dataclass(frozen=True)
-class HeadSettings(Checked):
+class HeadTrials(Checked):
     """Heads that are trained by themselves, on encoders that stay as they are."""
 
     windows: int | None = setting(None, "seconds that heads hear; if not set, as in the training", low=1)

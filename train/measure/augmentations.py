@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bowstream.model.front_end import FrontEnd
 from bowstream.model.level import Level
 
-from ..common.learned_config import HeadSettings
+from ..common.learned_config import HeadTrials
 from ..common.progress import say, track
 from ..dataset.data import DataSet, Float32, Index
 from ..dataset.features import Features
@@ -140,7 +140,7 @@ class Comparison:
     data: DataSet
     tags: Sequence[str]
     held: HeldCounts
-    heads: HeadSettings
+    heads: HeadTrials
 
     def outcomes(self, pool: Pool, streams: Streams) -> dict[str, Outcome]:
         """Return how heads do that learned from streams, in each way in which clips are spoilt, and in all of these."""

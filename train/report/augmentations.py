@@ -13,7 +13,7 @@ from bowstream.errors import UsageError
 from bowstream.model.bundle import Bundle
 
 from ..common.crew import ALL_CORES
-from ..common.learned_config import HeadSettings
+from ..common.learned_config import HeadTrials
 from ..common.store import git_revision, now
 from ..dataset.data import DataSet
 from ..dataset.features import absolute
@@ -40,7 +40,7 @@ def compare_augmentations(
     data: DataSet,
     changes: Mapping[str, Mapping[str, float]],
     out: Path,
-    heads: HeadSettings,
+    heads: HeadTrials,
 ) -> dict[str, Any]:
     """Write what each augmentation brings to a JSON file; return it.
 
