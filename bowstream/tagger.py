@@ -86,7 +86,7 @@ class Tagger:
             If a file is missing, damaged, changed or of another format, or the probe fails, or what was learned
             belongs to another bundle.
         UsageError
-            If a path is none, or as of the tagger.
+            If an argument is not of its type, or out of range as for the tagger.
         """
         check_if_any(PATH, path=path, learned=learned)
         bundle, probe = read(Path(path) if path is not None else default_path())

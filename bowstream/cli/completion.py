@@ -80,14 +80,14 @@ def groups(**context: Any) -> list[str]:
 
 def described() -> list[dict[str, Any]]:
     """Return what the shipped bundle says of its tags that work; no weights are read, for Tab must be quick."""
-    from bowstream.model.bundle import DESCRIPTION, default_path
+    from bowstream.model.bundle import DESCRIPTION, default_path, ships
 
     try:
         found: list[dict[str, Any]] = json.loads((default_path() / DESCRIPTION).read_text("utf-8"))["tags"]
     except (BowstreamError, OSError, ValueError, KeyError) as error:
         said(error)
         return []
-    return [tag for tag in found if tag.get("works", True)]
+    return [tag for tag in found if ships(tag)]
 
 
 def bundles(prefix: str = "", **context: Any) -> list[str]:

@@ -123,8 +123,7 @@ def read(path: Path) -> tuple[Bundle, dict[str, np.ndarray[Any, Any]]]:
         )
         check_shapes(bundle)
         check_origin(description)
-        # The head also has outputs for tags that do not work: they take part in the softmax.
-        works = [bool(tag.get("works", True)) for tag in description["tags"]]
+        works = [ships(tag) for tag in description["tags"]]
         if not all(works):
             bundle = bundle.with_tags({place: tag for place, tag in enumerate(bundle.tags) if works[place]})
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, IndexError) as error:
@@ -149,6 +148,11 @@ def read_description(path: Path) -> Mapping[str, Any]:
     if description.get("sha256") != digest(description):
         raise BundleError(f"{file} does not match its own sha256: it was changed or damaged after it was made")
     return description
+
+
+def ships(tag: Mapping[str, Any]) -> bool:
+    """Whether a tag of a description works; the head also has outputs for others: they take part in the softmax."""
+    return bool(tag.get("works", True))
 
 
 def usual_of(tag: Mapping[str, Any]) -> float | None:

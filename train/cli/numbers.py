@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -39,19 +38,18 @@ def run(arguments: Namespace) -> None:
 
 def contents() -> dict[Path, dict[str, str]]:
     """Return the tables of each file, by the name of their markers."""
-    from ..report import gains
+    from ..report import fewshot, gains
     from ..report.card import card, comparison, tag_list
-    from ..report.fewshot import read, told
-    from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, numbers, steps, text_of
+    from ..report.numbers import CHECKOUT, COLUMNS, METRICS, SWEEPS, metrics_of, numbers, steps
     from ..report.streams import in_short
 
     shipped = CHECKOUT / "models" / "default"
     context, ablation = map(steps, SWEEPS)
     training = {"numbers": numbers(COLUMNS), "context": context, "steps": ablation}
-    training["fewshot"] = told(read(METRICS / "fewshot.json"))
-    brought = text_of(METRICS / "augmentations.json", "augmentations.json", "augmentations")
-    training["augmentations"] = gains.told(json.loads(brought))
-    training["shipped"] = in_short(json.loads(text_of(METRICS / "shipped.json", "streams.json", "streams")))
+    training["fewshot"] = fewshot.told(fewshot.read(METRICS / "fewshot.json"))
+    brought = metrics_of(METRICS / "augmentations.json", "augmentations.json", "augmentations")
+    training["augmentations"] = gains.told(brought)
+    training["shipped"] = in_short(metrics_of(METRICS / "shipped.json", "streams.json", "streams"))
     return {
         CHECKOUT / "README.md": {"tags": tag_list(shipped), "places": comparison(shipped)},
         CHECKOUT / "train" / "README.md": training,

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .numbers import table, text_of
+from bowstream.model.bundle import ships
+
+from .numbers import metrics_of, table
 from .places import kinds_table
 from .streams import in_short, told
 from .support import LEAST_PRECISION, RULE
@@ -27,8 +29,8 @@ def card(bundle: Path) -> str:
         If what `python -m train evaluate` or `streams` wrote is missing.
     """
     description = json.loads((bundle / "bundle.json").read_text("utf-8"))
-    places = json.loads(text_of(bundle / PLACES, "places.json", "evaluate"))
-    streams = json.loads(text_of(bundle / STREAMS, "streams.json", "streams"))
+    places = metrics_of(bundle / PLACES, "places.json", "evaluate")
+    streams = metrics_of(bundle / STREAMS, "streams.json", "streams")
     parts = [f"{RULE}\n", tags(description, places), f"{streams['protocol']}\n", told(streams)]
     return "\n".join([*parts, sources(description, places)])
 
@@ -42,7 +44,7 @@ def tags(description: Mapping[str, Any], places: Mapping[str, Any]) -> str:
     left_out = []
     for tag in description["tags"]:
         of_tag = evidence.get(tag["name"])
-        if not tag.get("works", True):
+        if not ships(tag):
             left_out.append(f"{tag['name']} ({reason(tag['average_precision'])})")
             continue
         theirs = other.get("tags", {}).get(tag["name"], {}).get("average_precision")
@@ -96,7 +98,7 @@ def tag_list(bundle: Path) -> str:
     description = json.loads((bundle / "bundle.json").read_text("utf-8"))
     groups: dict[str, list[str]] = {}
     for tag in description["tags"]:
-        if tag.get("works", True):
+        if ships(tag):
             groups.setdefault(tag.get("group") or "tags", []).append(tag["name"])
     lines = [textwrap.fill(f"**{group}**: {', '.join(names)}", 120) for group, names in groups.items()]
     return "\n\n".join(lines) + "\n"
@@ -110,6 +112,6 @@ def comparison(bundle: Path) -> str:
     UsageError
         If what `python -m train evaluate` or `streams` wrote is missing.
     """
-    places = json.loads(text_of(bundle / PLACES, "places.json", "evaluate"))
-    streams = json.loads(text_of(bundle / STREAMS, "streams.json", "streams"))
+    places = metrics_of(bundle / PLACES, "places.json", "evaluate")
+    streams = metrics_of(bundle / STREAMS, "streams.json", "streams")
     return kinds_table(places) + "\n" + in_short(streams)

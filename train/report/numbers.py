@@ -103,9 +103,9 @@ ROWS: Mapping[str, Callable[[Metrics], str]] = {
 }
 
 
-def read(path: Path) -> Metrics:
-    """Return a run's metrics."""
-    content: Metrics = json.loads(text_of(path, "metrics.json", "run"))
+def metrics_of(path: Path, name: str = "metrics.json", command: str = "run") -> Metrics:
+    """Return the metrics that a command wrote under a name; raise `UsageError` where they are missing."""
+    content: Metrics = json.loads(text_of(path, name, command))
     return content
 
 
@@ -125,7 +125,7 @@ def numbers(columns: Mapping[str, Path]) -> str:
     UsageError
         If a run's metrics are missing.
     """
-    metrics = {name: read(path) for name, path in columns.items()}
+    metrics = {name: metrics_of(path) for name, path in columns.items()}
     lines = [["", *metrics], ["---", *("---" for _ in metrics)]]
     lines += [[row, *(tell(of_run) for of_run in metrics.values())] for row, tell in ROWS.items()]
     return table(lines)

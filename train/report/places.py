@@ -81,20 +81,23 @@ def of_sources(data: DataSet, said: Said, patterns: Sequence[str]) -> Said:
     """Return what is said of clips whose source matches one of the patterns; of all without any."""
     if not patterns:
         return said
-    clips = [clip for clip in said.clips if any(fnmatch.fnmatchcase(data.clips[clip].source, one) for one in patterns)]
-    if not clips:
-        raise UsageError(f"--sources {', '.join(patterns)}: no clip that can be tried is from there")
-    return said.of(np.array(clips))
+    wanted = [any(fnmatch.fnmatchcase(data.clips[clip].source, one) for one in patterns) for clip in said.clips]
+    return those(said, wanted, f"--sources {', '.join(patterns)}: no clip that can be tried is from there")
 
 
 def new_to_all(data: DataSet, said: Said, bundles: Sequence[Bundle]) -> Said:
     """Return what is said of the clips whose source none of the bundles learned from."""
     if not bundles:
         return said
-    clips = [clip for clip in said.clips if all(stranger(data.clips[clip], [one]) for one in bundles)]
-    if not clips:
-        raise UsageError("--apart-from must leave sources that no bundle learned from (got none)")
-    return said.of(np.array(clips))
+    wanted = [all(stranger(data.clips[clip], [one]) for one in bundles) for clip in said.clips]
+    return those(said, wanted, "--apart-from must leave sources that no bundle learned from (got none)")
+
+
+def those(said: Said, wanted: Sequence[bool], without: str) -> Said:
+    """Return what is said of the clips that are wanted; raise `UsageError`, with this message, if none is."""
+    if not any(wanted):
+        raise UsageError(without)
+    return said.of(said.clips[np.array(wanted)])
 
 
 def measured(data: DataSet, said: Said, on: Mapping[str, float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 import bowstream
 from bowstream.errors import UsageError
-from bowstream.model.bundle import Bundle
+from bowstream.model.bundle import Bundle, ships
 
 from ..common.parallel import parallel
 from ..common.progress import say, track
@@ -106,7 +106,7 @@ def untuned(root: Path, path: Path) -> Path:
         If it was tuned by an earlier version, which did not keep how it was before.
     """
     description = bowstream.load_bundle(path).description
-    if description.get("sensitivity") is None and all(tag.get("works", True) for tag in description["tags"]):
+    if description.get("sensitivity") is None and all(ships(tag) for tag in description["tags"]):
         return path
     before = [tag.get("untuned") for tag in description["tags"]]
     if None in before:
